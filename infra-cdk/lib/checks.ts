@@ -1,0 +1,52 @@
+import { Duration, Token } from 'aws-cdk-lib';
+import { Construct } from 'constructs';
+
+/**
+ * A property that cannot be deployed as it was written; thrown at synth, before anything is created.
+ *
+ * The message says where (the construct's path), what was found, and what to write instead.
+ */
+export class InvalidPropertyError extends Error {
+  constructor(scope: Construct, message: string) {
+    super(`${scope.node.path}: ${message}`);
+    this.name = 'InvalidPropertyError';
+  }
+}
+
+/** Throws unless `condition` holds. */
+export function check(scope: Construct, condition: boolean, message: string): void {
+  if (!condition) {
+    throw new InvalidPropertyError(scope, message);
+  }
+}
+
+/** Throws unless `value` is absent, a deploy-time token, or a whole number of `min` to `max`. */
+export function checkRange(scope: Construct, name: string, value: number | undefined, min: number, max: number): void {
+  if (value === undefined || Token.isUnresolved(value)) {
+    return;
+  }
+  check(
+    scope,
+    Number.isInteger(value) && value >= min && value <= max,
+    `${name} is ${value}; write a whole number of ${min} to ${max}`,
+  );
+}
+
+/** Throws unless `value` is absent, a deploy-time token, or `min` to `max` long. */
+export function checkDuration(
+  scope: Construct,
+  name: string,
+  value: Duration | undefined,
+  min: Duration,
+  max: Duration,
+): void {
+  if (value === undefined || value.isUnresolved()) {
+    return;
+  }
+  const length = value.toMilliseconds({ integral: false });
+  check(
+    scope,
+    length >= min.toMilliseconds() && length <= max.toMilliseconds(),
+    `${name} is ${value.toHumanString()}; write a duration of ${min.toHumanString()} to ${max.toHumanString()}`,
+  );
+}

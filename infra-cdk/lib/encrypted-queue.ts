@@ -1,0 +1,50 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { IKey } from 'aws-cdk-lib/aws-kms';
+import { DeadLetterQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { acceptFinding } from './findings';
+
+/** Properties of `EncryptedQueue`. */
+export interface EncryptedQueueProps {
+  /** Encrypts the messages. */
+  readonly encryptionKey: IKey;
+
+  /** The timeout of the function that reads the queue; a message stays invisible for six times as long. */
+  readonly functionTimeout: Duration;
+
+  /**
+   * Where messages go that were received too often.
+   *
+   * @default - nowhere: they stay until they expire
+   */
+  readonly deadLetterQueue?: DeadLetterQueue;
+
+  /**
+   * What becomes of the queue when its stack is deleted.
+   *
+   * @default RemovalPolicy.RETAIN
+   */
+  readonly removalPolicy?: RemovalPolicy;
+}
+
+/** A queue that keeps messages for 14 days, encrypts them with a customer's key and refuses plain HTTP. */
+export class EncryptedQueue extends Queue {
+  constructor(scope: Construct, id: string, props: EncryptedQueueProps) {
+    super(scope, id, {
+      encryption: QueueEncryption.KMS,
+      encryptionMasterKey: props.encryptionKey,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+      // Lambda's advice for a queue that a function reads (Lambda developer guide, "Using Lambda with Amazon SQS").
+      visibilityTimeout: Duration.seconds(6 * props.functionTimeout.toSeconds()),
+      deadLetterQueue: props.deadLetterQueue,
+      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+    });
+    if (!props.deadLetterQueue) {
+      acceptFinding(this, {
+        nag: ['AwsSolutions-SQS3', 'Serverless-SQSRedrivePolicy'],
+        reason: 'The queue is itself where failed work ends; a second one behind it would only hide messages.',
+      });
+    }
+  }
+}

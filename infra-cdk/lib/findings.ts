@@ -1,0 +1,73 @@
+import { CfnResource, Stack, Validations } from 'aws-cdk-lib';
+import { IConstruct } from 'constructs';
+
+/** The three static checkers that read the template: cdk-nag, checkov, cfn-lint. */
+export interface AcceptedFinding {
+  /**
+   * cdk-nag rules, with their finding in brackets where a rule has several.
+   *
+   * @default - none
+   */
+  readonly nag?: readonly string[];
+
+  /**
+   * checkov checks.
+   *
+   * @default - none
+   */
+  readonly checkov?: readonly string[];
+
+  /**
+   * cfn-lint checks.
+   *
+   * @default - none
+   */
+  readonly cfnLint?: readonly string[];
+
+  /** Why the finding does not apply here; it is written into the template beside the resource. */
+  readonly reason: string;
+}
+
+/**
+ * Accepts findings of the static checkers on one resource, each with a written reason.
+ *
+ * `construct` is a CloudFormation resource or a construct whose default child is one.
+ */
+export function acceptFinding(construct: IConstruct, finding: AcceptedFinding): void {
+  const { reason } = finding;
+  for (const id of finding.nag ?? []) {
+    Validations.of(construct).acknowledge({ id, reason });
+  }
+  const resource = CfnResource.isCfnResource(construct) ? construct : (construct.node.defaultChild as CfnResource);
+  const skip = (finding.checkov ?? []).map((id) => ({ id, comment: reason }));
+  if (skip.length > 0) {
+    const earlier = resource.getMetadata('checkov') as { skip: object[] } | undefined;
+    resource.addMetadata('checkov', { skip: [...(earlier?.skip ?? []), ...skip] });
+  }
+  if (finding.cfnLint) {
+    resource.addMetadata('cfn-lint', { config: { ignore_checks: finding.cfnLint }, reason });
+  }
+}
+
+/** The name that cdk-nag's finding AwsSolutions-IAM5 has for a statement's resource. */
+export function wildcardFinding(stack: Stack, resource: string): string {
+  return `AwsSolutions-IAM5[Resource::${flatten(stack.resolve(resource))}]`;
+}
+
+// cdk-nag writes references as <LogicalId> or <LogicalId.Attribute>.
+function flatten(value: unknown): string {
+  if (typeof value === 'string') {
+    return value;
+  }
+  const [intrinsic, argument] = Object.entries(value as Record<string, unknown>)[0]!;
+  switch (intrinsic) {
+    case 'Ref':
+      return `<${String(argument)}>`;
+    case 'Fn::GetAtt':
+      return `<${(argument as string[]).join('.')}>`;
+    case 'Fn::Join':
+      return (argument as [string, unknown[]])[1].map(flatten).join((argument as [string])[0]);
+    default:
+      return JSON.stringify(value);
+  }
+}

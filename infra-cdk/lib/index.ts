@@ -1,0 +1,23 @@
+export { AlarmTopic, type AlarmTopicProps } from './alarm-topic';
+export { ApiAlarms, type ApiAlarmsProps } from './api-alarms';
+export { ApiGatewayAccountStack } from './api-gateway-account';
+export { InvalidPropertyError } from './checks';
+export { EncryptedQueue, type EncryptedQueueProps } from './encrypted-queue';
+export { EncryptionKey, type EncryptionKeyProps } from './encryption-key';
+export { DiscardedBatchesBucket, type DiscardedBatchesBucketProps, FailureDestination } from './failure-destination';
+export { type AcceptedFinding, acceptFinding } from './findings';
+export { OnDemandApi, type OnDemandApiProps } from './on-demand-api';
+export { type CargoCodeOptions, ProcessorCode } from './processor-code';
+export {
+  type ManagedInstancesOptions,
+  ProcessorFunction,
+  type ProcessorFunctionOptions,
+  type ProcessorFunctionProps,
+} from './processor-function';
+export { LogLevel, type ProcessorSettings } from './processor-settings';
+export { Redrive, type RedriveProps } from './redrive';
+export { type StreamAlarmOptions, StreamAlarms, type StreamAlarmsProps } from './stream-alarms';
+export { StreamDashboard, type StreamDashboardProps } from './stream-dashboard';
+export { StreamMapping, type StreamMappingOptions, type StreamMappingProps } from './stream-mapping';
+export { type StreamMetricName, StreamMetrics } from './stream-metrics';
+export { StreamProcessor, type StreamProcessorProps } from './stream-processor';

@@ -1,0 +1,73 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { IKey } from 'aws-cdk-lib/aws-kms';
+import { EventSourceMapping, IFunction } from 'aws-cdk-lib/aws-lambda';
+import { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { EncryptedQueue } from './encrypted-queue';
+import { acceptFinding } from './findings';
+import { grantRedrive } from './grants';
+import { REPORT_BATCH_ITEM_FAILURES } from './processor-settings';
+
+/** Properties of `Redrive`. */
+export interface RedriveProps {
+  /** Where dead letters wait, and where they go again if putting them back fails. */
+  readonly deadLetterQueue: IQueue;
+
+  /** The function that processes the records again. */
+  readonly target: IFunction;
+
+  /** The function's timeout. */
+  readonly functionTimeout: Duration;
+
+  /** Encrypts the messages on their way. */
+  readonly encryptionKey: IKey;
+
+  /**
+   * What becomes of the queue when its stack is deleted.
+   *
+   * @default RemovalPolicy.RETAIN
+   */
+  readonly removalPolicy?: RemovalPolicy;
+}
+
+const MAX_RECEIVES = 3;
+
+/**
+ * Puts dead letters back into the function, when a person starts it (`aws sqs start-message-move-task`).
+ *
+ * The function is mapped to a queue of its own and never to the dead-letter queue: a record that fails again is sent there as
+ * a new message, and a mapping would receive it at once, for ever. Naming the dead-letter queue as this queue's own is what
+ * lets SQS move messages from the one to the other, and takes back a letter that cannot be read after three receives.
+ */
+export class Redrive extends Construct {
+  readonly queue: EncryptedQueue;
+  readonly mapping: EventSourceMapping;
+
+  constructor(scope: Construct, id: string, props: RedriveProps) {
+    super(scope, id);
+    this.queue = new EncryptedQueue(this, 'Queue', {
+      encryptionKey: props.encryptionKey,
+      functionTimeout: props.functionTimeout,
+      removalPolicy: props.removalPolicy,
+      deadLetterQueue: { queue: props.deadLetterQueue, maxReceiveCount: MAX_RECEIVES },
+    });
+    grantRedrive(props.target, this.queue);
+    this.mapping = this.createMapping(props.target);
+  }
+
+  private createMapping(target: IFunction): EventSourceMapping {
+    const mapping = new EventSourceMapping(this, 'Mapping', {
+      target,
+      eventSourceArn: this.queue.queueArn,
+      batchSize: 10,
+      // The least that SQS mappings allow: the stream keeps the rest of the function's concurrency.
+      maxConcurrency: 2,
+      reportBatchItemFailures: REPORT_BATCH_ITEM_FAILURES,
+    });
+    acceptFinding(mapping, {
+      nag: ['Serverless-LambdaEventSourceMappingDestination'],
+      reason: 'SQS mappings take no destination: the queue itself sends what fails back to the dead-letter queue.',
+    });
+    return mapping;
+  }
+}

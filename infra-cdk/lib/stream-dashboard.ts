@@ -1,0 +1,147 @@
+import { Duration } from 'aws-cdk-lib';
+import { RestApi } from 'aws-cdk-lib/aws-apigateway';
+import { AlarmStatusWidget, Dashboard, GraphWidget, IMetric, IWidget, Stats, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
+import { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { Construct } from 'constructs';
+import type { ApiAlarms } from './api-alarms';
+import type { StreamProcessor } from './stream-processor';
+
+/** Properties of `StreamDashboard`. */
+export interface StreamDashboardProps {
+  /** The processor that is shown. */
+  readonly processor: StreamProcessor;
+
+  /** The table that its changes come from. */
+  readonly table: ITable;
+
+  /**
+   * The on-demand API, shown last.
+   *
+   * @default - none
+   */
+  readonly api?: RestApi;
+
+  /**
+   * The API's alarms, shown first with the processor's.
+   *
+   * @default - none
+   */
+  readonly apiAlarms?: ApiAlarms;
+}
+
+const COLUMNS = 24;
+
+/** One dashboard whose rows follow a change: table, stream, function, records, dead letters, API. */
+export class StreamDashboard extends Construct {
+  readonly dashboard: Dashboard;
+
+  constructor(scope: Construct, id: string, props: StreamDashboardProps) {
+    super(scope, id);
+    this.dashboard = new Dashboard(this, 'Resource', { defaultInterval: Duration.hours(3) });
+    this.addAlarms(props);
+    this.addTable(props.table);
+    this.addStream(props.processor);
+    this.addFunction(props.processor);
+    this.addRecords(props.processor);
+    this.addFailures(props.processor);
+    if (props.api) {
+      this.addApi(props.api);
+    }
+  }
+
+  private addAlarms({ processor, apiAlarms }: StreamDashboardProps): void {
+    const alarms = [...(processor.alarms?.alarms ?? []), ...(apiAlarms?.alarms ?? [])];
+    if (alarms.length > 0) {
+      this.dashboard.addWidgets(new AlarmStatusWidget({ title: 'Alarms', alarms, width: COLUMNS }));
+    }
+  }
+
+  private addTable(table: ITable): void {
+    const ofTable = { period: Duration.minutes(1), statistic: Stats.SUM };
+    this.addRow('1. The table', [
+      graph('Writes', [table.metric('ConsumedWriteCapacityUnits', ofTable)]),
+      graph('Throttled requests', [table.metric('WriteThrottleEvents', ofTable)]),
+    ]);
+  }
+
+  private addStream({ function: fn, metrics }: StreamProcessor): void {
+    const age = { period: Duration.minutes(1), statistic: Stats.MAXIMUM };
+    this.addRow('2. The stream and its event source mapping', [
+      graph('How far the function is behind (ms)', [fn.metric('IteratorAge', age), metrics.own('RecordAge', Stats.MAXIMUM)]),
+      graph('Records polled, filtered out, handed over', [
+        metrics.ofMapping('PolledEventCount'),
+        metrics.ofMapping('FilteredOutEventCount'),
+        metrics.ofMapping('InvokedEventCount'),
+      ]),
+      graph('Records discarded', [metrics.discarded()]),
+    ]);
+  }
+
+  private addFunction({ function: fn }: StreamProcessor): void {
+    const minute = { period: Duration.minutes(1) };
+    this.addRow('3. The function', [
+      graph('Invocations, errors, throttles', [fn.metricInvocations(minute), fn.metricErrors(minute), fn.metricThrottles(minute)]),
+      graph('Duration (ms)', [
+        fn.metricDuration({ ...minute, statistic: 'p50', label: 'p50' }),
+        fn.metricDuration({ ...minute, statistic: 'p99', label: 'p99' }),
+        fn.metricDuration({ ...minute, statistic: Stats.MAXIMUM, label: 'max' }),
+      ]),
+      graph('Concurrent executions', [fn.metric('ConcurrentExecutions', { ...minute, statistic: Stats.MAXIMUM })]),
+    ]);
+  }
+
+  private addRecords({ metrics }: StreamProcessor): void {
+    this.addRow('4. The records', [
+      graph('What became of them', [
+        metrics.own('RecordsReceived'),
+        metrics.own('RecordsSucceeded'),
+        metrics.own('RecordsSkipped'),
+        metrics.own('RecordsFailed'),
+      ]),
+      graph('What comes again', [
+        metrics.own('RecordsReported'),
+        metrics.own('RecordsHeldBack'),
+        metrics.own('RecordsReplayed'),
+        metrics.own('Retries'),
+        metrics.own('DeadlineStops'),
+      ]),
+      graph('Handlers (ms)', [metrics.own('HandlerDuration', 'p50'), metrics.own('HandlerDuration', 'p99')]),
+    ]);
+  }
+
+  private addFailures({ metrics, deadLetterQueue, failedInvocations }: StreamProcessor): void {
+    const waiting = { period: Duration.minutes(1), statistic: Stats.MAXIMUM };
+    const queues: IMetric[] = [
+      deadLetterQueue.metricApproximateNumberOfMessagesVisible({ ...waiting, label: 'Dead letters' }),
+    ];
+    if (failedInvocations) {
+      queues.push(failedInvocations.metricApproximateNumberOfMessagesVisible({ ...waiting, label: 'Failed invocations' }));
+    }
+    this.addRow('5. What failed for good', [
+      graph('Dead letters sent, and not taken', [metrics.own('DeadLetters'), metrics.own('DeadLetterSendFailures')]),
+      graph('Messages that wait', queues),
+    ]);
+  }
+
+  private addApi(api: RestApi): void {
+    const minute = { period: Duration.minutes(1) };
+    this.addRow('6. The on-demand API', [
+      graph('Requests, refused, failed', [
+        api.metricCount(minute),
+        api.metricClientError(minute),
+        api.metricServerError(minute),
+      ]),
+      graph('Latency (ms)', [api.metricLatency({ ...minute, statistic: 'p99' })]),
+      graph('Cache', [api.metricCacheHitCount(minute), api.metricCacheMissCount(minute)]),
+    ]);
+  }
+
+  private addRow(title: string, graphs: ((width: number) => IWidget)[]): void {
+    this.dashboard.addWidgets(new TextWidget({ markdown: `## ${title}`, width: COLUMNS, height: 1 }));
+    this.dashboard.addWidgets(...graphs.map((widget) => widget(COLUMNS / graphs.length)));
+  }
+}
+
+function graph(title: string, left: IMetric[]): (width: number) => IWidget {
+  return (width) => new GraphWidget({ title, left, width, leftYAxis: { min: 0 } });
+}

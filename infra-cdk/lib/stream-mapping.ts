@@ -1,0 +1,161 @@
+import { Duration } from 'aws-cdk-lib';
+import { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { EventSourceMapping, IFunction, MetricType, StartingPosition } from 'aws-cdk-lib/aws-lambda';
+import { Construct } from 'constructs';
+import { check, checkDuration, checkRange } from './checks';
+import { FailureDestination } from './failure-destination';
+import { grantStream } from './grants';
+import { REPORT_BATCH_ITEM_FAILURES } from './processor-settings';
+
+/** How Lambda reads the stream. */
+export interface StreamMappingOptions {
+  /**
+   * Records in one invocation, 1 to 10,000; 6 MB of payload end a batch earlier.
+   *
+   * @default 100
+   */
+  readonly batchSize?: number;
+
+  /**
+   * How long Lambda waits for a batch to fill, 0 to 300 s.
+   *
+   * @default Duration.seconds(5)
+   */
+  readonly batchingWindow?: Duration;
+
+  /**
+   * Batches of one shard in flight at once, 1 to 10; changes of one item still follow one another.
+   *
+   * @default 10
+   */
+  readonly parallelizationFactor?: number;
+
+  /**
+   * Age at which Lambda discards a record, 60 s to 24 h; more than the function's `giveUpAfter`.
+   *
+   * @default Duration.hours(12)
+   */
+  readonly maxRecordAge?: Duration;
+
+  /**
+   * Retries after which Lambda discards a batch, 0 to 10,000.
+   *
+   * A few retries are over within seconds, and with them go the good records of the batch. The function takes out what
+   * can never succeed by itself, so that what is retried here is what waits for something else to come back.
+   *
+   * @default - no limit: the record age ends the retries
+   */
+  readonly retryAttempts?: number;
+
+  /**
+   * Halves a batch whose invocation failed as a whole.
+   *
+   * @default true
+   */
+  readonly bisectBatchOnError?: boolean;
+
+  /**
+   * Where a new mapping starts: with changes from now on, or with everything that the stream still holds.
+   *
+   * @default StartingPosition.LATEST
+   */
+  readonly startingPosition?: StartingPosition;
+
+  /**
+   * Up to five patterns, of which a record must match one to reach the function; see `FilterCriteria.filter`.
+   *
+   * @default - every record
+   */
+  readonly filters?: Array<Record<string, unknown>>;
+
+  /**
+   * Whether the mapping runs.
+   *
+   * @default true
+   */
+  readonly enabled?: boolean;
+}
+
+/** Properties of `StreamMapping`. */
+export interface StreamMappingProps extends StreamMappingOptions {
+  /** The table; it has a stream. */
+  readonly table: ITable;
+
+  /** The function that is invoked, and whose role reads the stream. */
+  readonly target: IFunction;
+
+  /** Where discarded batches go. */
+  readonly onFailure: FailureDestination;
+
+  /** The age at which the function makes a dead letter of a record that still fails. */
+  readonly giveUpAfter: Duration;
+}
+
+const MAX_FILTERS = 5;
+
+/** The event source mapping of a table's stream, with partial batch responses always on. */
+export class StreamMapping extends Construct {
+  readonly mapping: EventSourceMapping;
+
+  constructor(scope: Construct, id: string, props: StreamMappingProps) {
+    super(scope, id);
+    const maxRecordAge = props.maxRecordAge ?? Duration.hours(12);
+    this.checkProps(props, maxRecordAge);
+    grantStream(props.target, props.table);
+    props.onFailure.grantWrite(props.target);
+    this.mapping = this.createMapping(props, maxRecordAge);
+  }
+
+  private checkProps(props: StreamMappingProps, maxRecordAge: Duration): void {
+    check(
+      this,
+      props.table.tableStreamArn !== undefined,
+      'the table has no stream; give it stream: StreamViewType.NEW_AND_OLD_IMAGES, or tableStreamArn where it is imported',
+    );
+    checkRange(this, 'batchSize', props.batchSize, 1, 10_000);
+    checkRange(this, 'parallelizationFactor', props.parallelizationFactor, 1, 10);
+    checkRange(this, 'retryAttempts', props.retryAttempts, 0, 10_000);
+    checkDuration(this, 'batchingWindow', props.batchingWindow, Duration.seconds(0), Duration.minutes(5));
+    checkDuration(this, 'maxRecordAge', maxRecordAge, Duration.seconds(60), Duration.hours(24));
+    this.checkGivesUpInTime(maxRecordAge, props.giveUpAfter);
+    this.checkFilters(props);
+  }
+
+  private checkGivesUpInTime(maxRecordAge: Duration, giveUpAfter: Duration): void {
+    check(
+      this,
+      maxRecordAge.toSeconds() > giveUpAfter.toSeconds(),
+      `maxRecordAge (${maxRecordAge.toHumanString()}) is not above giveUpAfter (${giveUpAfter.toHumanString()}): Lambda would ` +
+        'discard whole batches before the function makes dead letters of the records that fail; raise the one or lower the other',
+    );
+  }
+
+  private checkFilters(props: StreamMappingProps): void {
+    const count = props.filters?.length;
+    check(
+      this,
+      count === undefined || (count >= 1 && count <= MAX_FILTERS),
+      `${count} filters; Lambda takes 1 to ${MAX_FILTERS}, of which a record must match one`,
+    );
+  }
+
+  private createMapping(props: StreamMappingProps, maxRecordAge: Duration): EventSourceMapping {
+    return new EventSourceMapping(this, 'Resource', {
+      target: props.target,
+      eventSourceArn: props.table.tableStreamArn!,
+      startingPosition: props.startingPosition ?? StartingPosition.LATEST,
+      batchSize: props.batchSize ?? 100,
+      maxBatchingWindow: props.batchingWindow ?? Duration.seconds(5),
+      parallelizationFactor: props.parallelizationFactor ?? 10,
+      bisectBatchOnError: props.bisectBatchOnError ?? true,
+      retryAttempts: props.retryAttempts,
+      maxRecordAge,
+      reportBatchItemFailures: REPORT_BATCH_ITEM_FAILURES,
+      supportS3OnFailureDestination: true,
+      onFailure: { bind: () => ({ destination: props.onFailure.arn }) },
+      filters: props.filters,
+      enabled: props.enabled ?? true,
+      metricsConfig: { metrics: [MetricType.EVENT_COUNT] },
+    });
+  }
+}

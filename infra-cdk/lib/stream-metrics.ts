@@ -1,0 +1,73 @@
+import { Duration } from 'aws-cdk-lib';
+import { IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import { IEventSourceMapping } from 'aws-cdk-lib/aws-lambda';
+
+/** The metrics that the function itself writes, by the names that the crate gives them. */
+export type StreamMetricName =
+  | 'BatchDuration'
+  | 'BatchSize'
+  | 'ColdStart'
+  | 'ConcurrencyInUse'
+  | 'DeadLetterDuration'
+  | 'DeadLetterSendFailures'
+  | 'DeadLetters'
+  | 'DeadlineStops'
+  | 'HandlerDuration'
+  | 'IteratorAge'
+  | 'RecordAge'
+  | 'RecordsFailed'
+  | 'RecordsHeldBack'
+  | 'RecordsReceived'
+  | 'RecordsReplayed'
+  | 'RecordsReported'
+  | 'RecordsSkipped'
+  | 'RecordsSucceeded'
+  | 'Retries';
+
+/** Metrics of one processor: its own, and those of its event source mapping. */
+export class StreamMetrics {
+  constructor(
+    /** The CloudWatch namespace. */
+    readonly namespace: string,
+    /** The value of the `service` dimension. */
+    readonly serviceName: string,
+    private readonly mapping: IEventSourceMapping,
+  ) {}
+
+  /** One of the function's own metrics, summed over a minute unless another statistic is asked for. */
+  own(metricName: StreamMetricName, statistic: string = Stats.SUM): Metric {
+    return new Metric({
+      namespace: this.namespace,
+      metricName,
+      dimensionsMap: { service: this.serviceName },
+      statistic,
+      period: Duration.minutes(1),
+      label: metricName,
+    });
+  }
+
+  /** Records that the event source mapping gave up on, whether a destination took them or not. */
+  discarded(): IMetric {
+    return new MathExpression({
+      expression: 'FILL(delivered, 0) + FILL(dropped, 0)',
+      usingMetrics: {
+        delivered: this.ofMapping('OnFailureDestinationDeliveredEventCount'),
+        dropped: this.ofMapping('DroppedEventCount'),
+      },
+      period: Duration.minutes(1),
+      label: 'Discarded by the mapping',
+    });
+  }
+
+  /** A metric of the event source mapping, summed over a minute. */
+  ofMapping(metricName: string): Metric {
+    return new Metric({
+      namespace: 'AWS/Lambda',
+      metricName,
+      dimensionsMap: { EventSourceMappingUUID: this.mapping.eventSourceMappingId },
+      statistic: Stats.SUM,
+      period: Duration.minutes(1),
+      label: metricName,
+    });
+  }
+}
