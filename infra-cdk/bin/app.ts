@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+import { App, Tags, Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
+import { ApiGatewayAccountStack } from '../lib/api-gateway-account';
+import { readConfig } from '../lib/app-config';
+import { DemoStack } from '../lib/demo-stack';
+
+const app = new App();
+const { stage, apiAccount, ...config } = readConfig(app);
+const env = { account: process.env.CDK_DEFAULT_ACCOUNT, region: process.env.CDK_DEFAULT_REGION };
+
+const demo = new DemoStack(app, `lambda-streams-${stage}`, { env, ...config });
+if (apiAccount) {
+  demo.addStackDependency(new ApiGatewayAccountStack(app, 'lambda-streams-api-account', { env }));
+}
+
+Tags.of(demo).add('project', 'lambda-streams');
+Tags.of(demo).add('stage', stage);
+Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new ServerlessChecks(app));
