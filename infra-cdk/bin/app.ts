@@ -1,17 +1,20 @@
 #!/usr/bin/env node
-import { App, Tags, Validations } from 'aws-cdk-lib';
+import { App, CliCredentialsStackSynthesizer, StackProps, Tags, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
 import { ApiGatewayAccountStack } from '../lib/api-gateway-account';
 import { readConfig } from '../lib/app-config';
 import { DemoStack } from '../lib/demo-stack';
 
 const app = new App();
-const { stage, apiAccount, ...config } = readConfig(app);
-const env = { account: process.env.CDK_DEFAULT_ACCOUNT, region: process.env.CDK_DEFAULT_REGION };
+const { stage, apiAccount, cliCredentials, ...config } = readConfig(app);
+const stackProps = (): StackProps => ({
+  env: { account: process.env.CDK_DEFAULT_ACCOUNT, region: process.env.CDK_DEFAULT_REGION },
+  synthesizer: cliCredentials ? new CliCredentialsStackSynthesizer() : undefined,
+});
 
-const demo = new DemoStack(app, `lambda-streams-${stage}`, { env, ...config });
+const demo = new DemoStack(app, `lambda-streams-${stage}`, { ...stackProps(), ...config });
 if (apiAccount) {
-  demo.addStackDependency(new ApiGatewayAccountStack(app, 'lambda-streams-api-account', { env }));
+  demo.addStackDependency(new ApiGatewayAccountStack(app, 'lambda-streams-api-account', stackProps()));
 }
 
 Tags.of(demo).add('project', 'lambda-streams');

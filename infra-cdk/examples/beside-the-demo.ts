@@ -5,7 +5,7 @@ import { DemoStack } from '../lib/demo-stack';
 import { ExistingTableStack } from './existing-table-stack';
 
 const app = new App();
-const { stage, apiAccount: _apiAccount, ...config } = readConfig(app);
+const { stage, apiAccount: _apiAccount, cliCredentials: _cliCredentials, ...config } = readConfig(app);
 
 new DemoStack(app, `lambda-streams-${stage}`, config);
 new ExistingTableStack(app, 'archive', {

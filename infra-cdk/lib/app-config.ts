@@ -15,6 +15,8 @@ export interface AppConfig {
   readonly apiCache: boolean;
   readonly apiAccount: boolean;
   readonly startingPosition: StartingPosition;
+  /** Deploys with the caller's own credentials instead of the bootstrap roles, as a local emulator needs. */
+  readonly cliCredentials: boolean;
 }
 
 const MANIFEST = path.join(__dirname, '..', '..', 'examples', 'stream-processor', 'Cargo.toml');
@@ -47,6 +49,7 @@ export function readConfig(app: Construct, env: NodeJS.ProcessEnv = process.env)
       LATEST: StartingPosition.LATEST,
       TRIM_HORIZON: StartingPosition.TRIM_HORIZON,
     }),
+    cliCredentials: flag(app, 'cliCredentials', text('cliCredentials'), false),
   };
 }
 

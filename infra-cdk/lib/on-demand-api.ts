@@ -166,7 +166,7 @@ export class OnDemandApi extends Construct {
 
   private createApi(): RestApi {
     const overIpv6 = this.cidrs.some((cidr) => cidr.includes(':'));
-    return new RestApi(this, 'Resource', {
+    const api = new RestApi(this, 'Resource', {
       description: 'Runs DynamoDB stream records through the processor on demand',
       endpointConfiguration: {
         types: [EndpointType.REGIONAL],
@@ -182,6 +182,9 @@ export class OnDemandApi extends Construct {
       cloudWatchRole: false,
       deployOptions: this.stageOptions(),
     });
+    // The CDK makes an output of every API's root, where nothing answers.
+    api.node.tryRemoveChild('Endpoint');
+    return api;
   }
 
   private stageOptions() {

@@ -82,6 +82,12 @@ export class StreamAlarms extends Construct {
         threshold: 1,
         description: 'The event source mapping gave up on records. They are at its on-failure destination.',
       },
+      {
+        id: 'RecordsDropped',
+        metric: processor.metrics.dropped(),
+        threshold: 1,
+        description: 'The event source mapping dropped records. Look whether its on-failure destination took them.',
+      },
     ];
     if (processor.failedInvocations) {
       watches.push({

@@ -73,7 +73,7 @@ export class StreamDashboard extends Construct {
         metrics.ofMapping('FilteredOutEventCount'),
         metrics.ofMapping('InvokedEventCount'),
       ]),
-      graph('Records discarded', [metrics.discarded()]),
+      graph('Records discarded', [metrics.discarded(), metrics.dropped()]),
     ]);
   }
 

@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import { IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import { Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { IEventSourceMapping } from 'aws-cdk-lib/aws-lambda';
 
 /** The metrics that the function itself writes, by the names that the crate gives them. */
@@ -42,21 +42,17 @@ export class StreamMetrics {
       dimensionsMap: { service: this.serviceName },
       statistic,
       period: Duration.minutes(1),
-      label: metricName,
     });
   }
 
-  /** Records that the event source mapping gave up on, whether a destination took them or not. */
-  discarded(): IMetric {
-    return new MathExpression({
-      expression: 'FILL(delivered, 0) + FILL(dropped, 0)',
-      usingMetrics: {
-        delivered: this.ofMapping('OnFailureDestinationDeliveredEventCount'),
-        dropped: this.ofMapping('DroppedEventCount'),
-      },
-      period: Duration.minutes(1),
-      label: 'Discarded by the mapping',
-    });
+  /** Records that the event source mapping discarded and handed to its on-failure destination. */
+  discarded(): Metric {
+    return this.ofMapping('OnFailureDestinationDeliveredEventCount');
+  }
+
+  /** Records that the event source mapping dropped. */
+  dropped(): Metric {
+    return this.ofMapping('DroppedEventCount');
   }
 
   /** A metric of the event source mapping, summed over a minute. */
@@ -67,7 +63,6 @@ export class StreamMetrics {
       dimensionsMap: { EventSourceMappingUUID: this.mapping.eventSourceMappingId },
       statistic: Stats.SUM,
       period: Duration.minutes(1),
-      label: metricName,
     });
   }
 }

@@ -1,0 +1,155 @@
+import { App, Duration, Stack } from 'aws-cdk-lib';
+import { AttributeType, Table } from 'aws-cdk-lib/aws-dynamodb';
+import { Vpc } from 'aws-cdk-lib/aws-ec2';
+import { CapacityProvider, Function } from 'aws-cdk-lib/aws-lambda';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
+import { describe, expect, it } from 'vitest';
+import { InvalidPropertyError, OnDemandApi, ProcessorCode, StreamProcessor, StreamProcessorProps } from '../lib';
+import { readConfig } from '../lib/app-config';
+import { BOOTSTRAP, newApp, newDemo, newProcessor, newTable } from './support';
+
+type Props = Partial<StreamProcessorProps>;
+
+describe('a property that cannot work is refused at synth, with what to write', () => {
+  it.each<[string, Props, RegExp]>([
+    ['no record', { mapping: { batchSize: 0 } }, /batchSize is 0; write a whole number of 1 to 10000/],
+    ['too many records', { mapping: { batchSize: 10_001 } }, /batchSize is 10001/],
+    ['half a record', { mapping: { batchSize: 1.5 } }, /batchSize is 1.5/],
+    ['no parallel batch', { mapping: { parallelizationFactor: 0 } }, /parallelizationFactor is 0; write a whole number of 1 to 10/],
+    ['too many parallel batches', { mapping: { parallelizationFactor: 11 } }, /parallelizationFactor is 11/],
+    ['a window of hours', { mapping: { batchingWindow: Duration.hours(1) } }, /batchingWindow is 1 hour; write .* to 5 minutes/],
+    ['retries below none', { mapping: { retryAttempts: -1 } }, /retryAttempts is -1; write a whole number of 0 to 10000/],
+    ['a record age of seconds', { mapping: { maxRecordAge: Duration.seconds(59) } }, /maxRecordAge is 59 seconds/],
+    ['a record age beyond the stream', { mapping: { maxRecordAge: Duration.hours(25) } }, /maxRecordAge is 1 day 1 hour/],
+    ['no filter', { mapping: { filters: [] } }, /0 filters; Lambda takes 1 to 5/],
+    ['six filters', { mapping: { filters: Array(6).fill({ pattern: '{}' }) } }, /6 filters; Lambda takes 1 to 5/],
+    ['a record age not above give-up', { mapping: { maxRecordAge: Duration.hours(6) } }, /maxRecordAge \(6 hours\) is not above giveUpAfter \(6 hours\)/],
+    ['give-up above the record age', { settings: { giveUpAfter: Duration.hours(13) } }, /raise the one or lower the other/],
+    ['no handler at once', { settings: { concurrency: 0 } }, /concurrency is 0; write a whole number of 1 to 10000/],
+    ['no attempt', { settings: { maxAttempts: 0 } }, /maxAttempts is 0; write a whole number of 1 to 100/],
+    ['waits upside down', { settings: { retryBase: Duration.seconds(3) } }, /retryBase \(3 seconds\) is longer than retryMax \(2 seconds\)/],
+    ['too little memory', { functionOptions: { memorySize: 64 } }, /memorySize is 64/],
+    ['an hour for an invocation', { functionOptions: { timeout: Duration.hours(1) } }, /timeout is 1 hour; write .* to 15 minutes/],
+    ['a share of the timeout above one', { alarms: { durationShare: 1.1 } }, /durationShare is 1.1/],
+    ['an alarm after the fact', { alarms: { iteratorAge: Duration.hours(7) } }, /comes after the function has given up/],
+    ['no code', { code: undefined, handler: undefined }, /give either code.* or handler/],
+  ])('%s', (_, props, message) => {
+    expect(() => newProcessor(props)).toThrow(message);
+    expect(() => newProcessor(props)).toThrow(InvalidPropertyError);
+    expect(() => newProcessor(props)).toThrow(/^user\/Processor/);
+  });
+
+  it('a table without a stream', () => {
+    const stack = new Stack(newApp(), 'user');
+    const table = new Table(stack, 'Table', { partitionKey: { name: 'pk', type: AttributeType.STRING } });
+    const code = ProcessorCode.fromAsset(BOOTSTRAP);
+    expect(() => new StreamProcessor(stack, 'Processor', { table, code })).toThrow(/the table has no stream; give it stream:/);
+  });
+
+  it('both code and a function', () => {
+    const { function: handler } = newProcessor();
+    expect(() => newProcessor({ handler, code: ProcessorCode.fromAsset(BOOTSTRAP) })).toThrow(/give either code/);
+  });
+
+  it('options for a function that exists', () => {
+    const { function: handler } = newProcessor();
+    expect(() => newProcessor({ handler, functionOptions: { memorySize: 512 } })).toThrow(/functionOptions has no effect/);
+  });
+
+  it('a function whose role is unknown', () => {
+    const stack = new Stack(newApp(), 'other');
+    const handler = Function.fromFunctionName(stack, 'Known', 'by-name-only');
+    const table = newTable(stack);
+    expect(() => new StreamProcessor(stack, 'Processor', { table, handler })).toThrow(/the role of handler is unknown/);
+  });
+
+  it('a redrive from a FIFO queue', () => {
+    const stack = new Stack(newApp(), 'user');
+    const deadLetterQueue = new Queue(stack, 'Failed', { fifo: true });
+    const code = ProcessorCode.fromAsset(BOOTSTRAP);
+    const props = { table: newTable(stack), code, deadLetterQueue, redrive: true };
+    expect(() => new StreamProcessor(stack, 'Processor', props)).toThrow(/redrive is made for standard queues/);
+  });
+
+  it('a VPC on Managed Instances', () => {
+    const stack = new Stack(newApp(), 'user');
+    const vpc = new Vpc(stack, 'Vpc');
+    const capacityProvider = CapacityProvider.fromCapacityProviderName(stack, 'Instances', 'instances');
+    const code = ProcessorCode.fromAsset(BOOTSTRAP);
+    const props = { table: newTable(stack), code, functionOptions: { vpc, managedInstances: { capacityProvider } } };
+    expect(() => new StreamProcessor(stack, 'Processor', props)).toThrow(/vpc and managedInstances are both set/);
+  });
+
+  it('an asset without a bootstrap', () => {
+    expect(() => newProcessor({ code: ProcessorCode.fromAsset(__dirname) })).toThrow(/no .*bootstrap; build the function first/);
+  });
+
+  it('a Cargo package that is not there', () => {
+    const code = ProcessorCode.fromCargo({ manifestPath: `${__dirname}/nowhere` });
+    expect(() => newProcessor({ code })).toThrow(/no .*nowhere.Cargo.toml; manifestPath names/);
+  });
+
+  it('a burst that the function cannot take', () => {
+    const demo = newDemo();
+    const props = {
+      handler: demo.api.node.scope!.node.findChild('OnDemandFunction').node.findChild('Function') as Function,
+      allowedCidrs: ['203.0.113.7/32'],
+      encryptionKey: demo.processor.encryptionKey,
+      throttle: { rateLimit: 100, burstLimit: 250 },
+    };
+    expect(() => new OnDemandApi(demo, 'Second', props)).toThrow(/250 requests through at once, but the handler has 250/);
+  });
+});
+
+describe('an allow-list', () => {
+  it.each([
+    [[], /the allow-list is empty/],
+    [['203.0.113.7'], /"203.0.113.7" is no CIDR range; write it as 203.0.113.7\/32/],
+    [['203.0.113.7/33'], /is no CIDR range/],
+    [['203.0.113.256/32'], /is no CIDR range/],
+    [['example.com/32'], /is no CIDR range/],
+    [['0.0.0.0/0'], /is the whole internet/],
+    [['::/0'], /is the whole internet/],
+    [['203.0.113.7/32', '10.0.0.1/32'], /"10.0.0.1\/32" lies in the private range 10.0.0.0\/8/],
+  ])('%j is refused', (allowedCidrs, message) => {
+    expect(() => newDemo({ allowedCidrs })).toThrow(message);
+  });
+
+  it.each([['203.0.113.7/32'], ['127.0.0.1/32'], ['2001:db8::/56'], ['172.32.0.0/16']])('%s is taken', (cidr) => {
+    expect(() => newDemo({ allowedCidrs: [cidr] })).not.toThrow();
+  });
+});
+
+describe('the configuration of the app', () => {
+  const read = (context: Record<string, unknown>, env: NodeJS.ProcessEnv = {}) => readConfig(new App({ context }), env);
+  const ranges = { allowedCidrs: '203.0.113.7/32' };
+
+  it('says how to set the allow-list where there is none', () => {
+    for (const context of [{}, { allowedCidrs: '' }, { allowedCidrs: ' , ' }]) {
+      expect(() => read(context)).toThrow(/-c allowedCidrs=.* or as the environment variable ALLOWED_CIDRS/);
+    }
+  });
+
+  it('takes ranges apart at commas, from context before environment', () => {
+    expect(read({ allowedCidrs: '203.0.113.7/32, 198.51.100.0/24' }).allowedCidrs).toEqual(['203.0.113.7/32', '198.51.100.0/24']);
+    expect(read({}, { ALLOWED_CIDRS: '192.0.2.0/24' }).allowedCidrs).toEqual(['192.0.2.0/24']);
+    expect(read(ranges, { ALLOWED_CIDRS: '192.0.2.0/24' }).allowedCidrs).toEqual(['203.0.113.7/32']);
+  });
+
+  it('is development on arm64 unless something else is said', () => {
+    const config = read(ranges);
+    expect(config).toMatchObject({ stage: 'dev', production: false, apiCache: true, apiAccount: true, cliCredentials: false });
+    expect(config.architecture.name).toBe('arm64');
+    expect(read({ ...ranges, production: 'true', stage: 'prod' })).toMatchObject({ stage: 'prod', production: true });
+  });
+
+  it.each([
+    [{ production: 'yes' }, /production is "yes"; write one of true, false/],
+    [{ stage: 'Prod Stage' }, /stage is "Prod Stage"; write a lower-case name/],
+    [{ architecture: 'mips' }, /architecture is "mips"; write one of arm64, x86_64/],
+    [{ startingPosition: 'NOW' }, /startingPosition is "NOW"; write one of LATEST, TRIM_HORIZON/],
+    [{ alarmEmail: 'nobody' }, /alarmEmail is "nobody"; write an address/],
+  ])('refuses %j', (context, message) => {
+    expect(() => read({ ...ranges, ...context })).toThrow(message);
+  });
+});
