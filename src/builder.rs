@@ -1,0 +1,290 @@
+//! Puts a processor together, and refuses settings that contradict each other.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+
+use crate::change::{Change, Insert, Modify, Remove};
+use crate::dead_letter::{self, DeadLetterQueue};
+use crate::error::Error;
+use crate::handler::{self, ErasedHandler, Handler};
+use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
+use crate::processor::{Filter, Routes, Settings, StreamProcessor};
+use crate::record::Record;
+use crate::replay::Replay;
+
+const SIX_HOURS: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Puts a [`StreamProcessor`] together.
+///
+/// ```
+/// use lambda_streams::{HandlerError, Insert, Lanes, StreamProcessor};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+///
+/// let processor = StreamProcessor::builder()
+///     .on_insert(|change: Insert<Order>| async move {
+///         println!("order {}", change.new.id);
+///         Ok(())
+///     })
+///     .concurrency(64)
+///     .lanes(Lanes::per_key_attribute("customer"))
+///     .build()?;
+/// # Ok::<(), lambda_streams::Error>(())
+/// ```
+///
+/// A handler of the wrong kind of change does not compile:
+///
+/// ```compile_fail,E0277
+/// use lambda_streams::{HandlerError, Remove, StreamProcessor};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+///
+/// async fn archive(change: Remove<Order>) -> Result<(), HandlerError> {
+///     Ok(())
+/// }
+/// StreamProcessor::builder().on_insert::<Order, _>(archive);
+/// ```
+#[must_use]
+pub struct ProcessorBuilder {
+    routes: Routes,
+    registered_twice: Option<&'static str>,
+    filter: Option<Filter>,
+    concurrency: usize,
+    lanes: Lanes,
+    retry: RetryPolicy,
+    failure_policy: Option<FailurePolicy>,
+    give_up_after: Duration,
+    after_dead_letter: AfterDeadLetter,
+    queue: Option<Arc<dyn dead_letter::ErasedDeadLetterQueue>>,
+    deadline_margin: Option<Duration>,
+    remember_progress: bool,
+    report_batch_item_failures: bool,
+}
+
+impl ProcessorBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            routes: Routes::default(),
+            registered_twice: None,
+            filter: None,
+            concurrency: 10,
+            lanes: Lanes::default(),
+            retry: RetryPolicy::default(),
+            failure_policy: None,
+            give_up_after: SIX_HOURS,
+            after_dead_letter: AfterDeadLetter::default(),
+            queue: None,
+            deadline_margin: None,
+            remember_progress: true,
+            report_batch_item_failures: true,
+        }
+    }
+
+    /// Handles created items. The stream must carry new images.
+    pub fn on_insert<T, H>(mut self, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Handler<Insert<T>>,
+    {
+        let replaced = self.routes.insert.replace(handler::erase(handler));
+        self.once("on_insert", replaced)
+    }
+
+    /// Handles changed items. The stream must carry both images (`NEW_AND_OLD_IMAGES`).
+    pub fn on_modify<T, H>(mut self, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Handler<Modify<T>>,
+    {
+        let replaced = self.routes.modify.replace(handler::erase(handler));
+        self.once("on_modify", replaced)
+    }
+
+    /// Handles deleted items. The stream must carry old images.
+    pub fn on_remove<T, H>(mut self, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Handler<Remove<T>>,
+    {
+        let replaced = self.routes.remove.replace(handler::erase(handler));
+        self.once("on_remove", replaced)
+    }
+
+    /// Handles every change that has no handler of its own kind, whichever images the stream carries.
+    pub fn on_change<T, H>(mut self, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Handler<Change<T>>,
+    {
+        let replaced = self.routes.other.replace(handler::erase(handler));
+        self.once("on_change` or `on_record", replaced)
+    }
+
+    /// Handles every change that has no handler of its own kind, as the record that came.
+    pub fn on_record<H>(mut self, handler: H) -> Self
+    where
+        H: Handler<Record>,
+    {
+        let replaced = self.routes.other.replace(handler::erase(handler));
+        self.once("on_change` or `on_record", replaced)
+    }
+
+    /// Skips the records for which `keep` answers `false`; they count as done.
+    ///
+    /// Filter patterns of the event source mapping are cheaper, since what they drop does not invoke the function.
+    pub fn filter(mut self, keep: impl Fn(&Record) -> bool + Send + Sync + 'static) -> Self {
+        self.filter = Some(Box::new(keep));
+        self
+    }
+
+    /// How many handlers may run at once, over all clones and invocations of this processor; at least 1. Default 10.
+    pub fn concurrency(mut self, limit: usize) -> Self {
+        self.concurrency = limit;
+        self
+    }
+
+    /// Which records run one after the other. Default [`Lanes::PerItem`].
+    pub fn lanes(mut self, lanes: Lanes) -> Self {
+        self.lanes = lanes;
+        self
+    }
+
+    /// How retryable failures are tried again. Default: 3 attempts, 100 ms to 2 s.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// What a failed record becomes. Default: [`FailurePolicy::DeadLetterPermanent`] with a dead-letter queue,
+    /// [`FailurePolicy::ReportAll`] without.
+    pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
+        self.failure_policy = Some(policy);
+        self
+    }
+
+    /// From which age on, by its creation time, a record whose retries are exhausted becomes a dead letter. Default 6 h.
+    ///
+    /// Keep it well below the event source mapping's own limits (`MaximumRecordAgeInSeconds`, and the 24 hours of the
+    /// stream): where those end, Lambda discards the record *and the good ones behind it*, and keeps their metadata
+    /// alone.
+    pub fn give_up_after(mut self, age: Duration) -> Self {
+        self.give_up_after = age;
+        self
+    }
+
+    /// What becomes of the rest of a lane once one of its records is a dead letter. Default: it goes on.
+    pub fn after_dead_letter(mut self, rest: AfterDeadLetter) -> Self {
+        self.after_dead_letter = rest;
+        self
+    }
+
+    /// Where the records go that the processor gives up on.
+    pub fn dead_letter_queue(mut self, queue: impl DeadLetterQueue) -> Self {
+        self.queue = Some(dead_letter::erase(queue));
+        self
+    }
+
+    /// How long before the deadline the processor stops. Default: a tenth of the time left at the start, at least 250 ms
+    /// and at most 10 s.
+    pub fn deadline_margin(mut self, margin: Duration) -> Self {
+        self.deadline_margin = Some(margin);
+        self
+    }
+
+    /// Whether what succeeded or was dead-lettered behind a checkpoint is remembered, and skipped when Lambda delivers it
+    /// again to the same execution environment. Default `true`.
+    ///
+    /// The memory holds at most 50,000 records for at most an hour. A fresh environment has none, so that delivery stays
+    /// at least once.
+    pub fn remember_progress(mut self, remember: bool) -> Self {
+        self.remember_progress = remember;
+        self
+    }
+
+    /// Whether the event source mapping has `ReportBatchItemFailures` among its `FunctionResponseTypes`. Default `true`.
+    ///
+    /// **It must say what is deployed.** If the mapping has it not, Lambda ignores the answer, and reported records would
+    /// be lost: with `false` every reported record fails the whole invocation instead, and Lambda delivers the whole batch
+    /// again. If the mapping has it and this is `false`, nothing is lost, but every failure repeats its whole batch
+    /// ([AWS: partial batch response](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html)).
+    pub fn report_batch_item_failures(mut self, enabled: bool) -> Self {
+        self.report_batch_item_failures = enabled;
+        self
+    }
+
+    /// Builds the processor.
+    ///
+    /// # Errors
+    /// If there is no handler, or two for the same kind; if a limit is zero; or if the failure policy wants a dead-letter
+    /// queue and there is none.
+    pub fn build(self) -> Result<StreamProcessor, Error> {
+        self.validate()?;
+        let default_policy = match self.queue {
+            Some(_) => FailurePolicy::DeadLetterPermanent,
+            None => FailurePolicy::ReportAll,
+        };
+        Ok(StreamProcessor::new(Settings {
+            routes: self.routes,
+            filter: self.filter,
+            limit: Arc::new(Semaphore::new(self.concurrency)),
+            lanes: self.lanes,
+            retry: self.retry,
+            failure_policy: self.failure_policy.unwrap_or(default_policy),
+            give_up_after: self.give_up_after,
+            after_dead_letter: self.after_dead_letter,
+            queue: self.queue,
+            deadline_margin: self.deadline_margin,
+            replay: self.remember_progress.then(Replay::default),
+            report_batch_item_failures: self.report_batch_item_failures,
+        }))
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        let no_queue = self.queue.is_none();
+        let wants_queue =
+            matches!(self.failure_policy, Some(FailurePolicy::DeadLetterPermanent | FailurePolicy::DeadLetterAll));
+        let fault = if let Some(method) = self.registered_twice {
+            format!("the processor has two handlers for the same changes: call `{method}` once")
+        } else if self.routes.is_empty() {
+            "the processor has no handler: register one with `on_insert`, `on_modify`, `on_remove`, `on_change` or \
+             `on_record`"
+                .to_owned()
+        } else if !(1..=Semaphore::MAX_PERMITS).contains(&self.concurrency) {
+            format!("`concurrency` is {}: it must be 1 to {}", self.concurrency, Semaphore::MAX_PERMITS)
+        } else if self.retry.max_attempts == 0 {
+            "`max_attempts` of the retry policy is 0: the first attempt counts, so it must be at least 1".to_owned()
+        } else if self.retry.base_delay > self.retry.max_delay {
+            "`base_delay` of the retry policy is longer than its `max_delay`".to_owned()
+        } else if wants_queue && no_queue {
+            "the failure policy makes dead letters, but there is no `dead_letter_queue`".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::configuration(fault))
+    }
+
+    fn once(mut self, method: &'static str, replaced: Option<Box<dyn ErasedHandler>>) -> Self {
+        if replaced.is_some() {
+            self.registered_twice = Some(method);
+        }
+        self
+    }
+}
+
+impl fmt::Debug for ProcessorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessorBuilder")
+            .field("concurrency", &self.concurrency)
+            .field("lanes", &self.lanes)
+            .field("retry", &self.retry)
+            .field("failure_policy", &self.failure_policy)
+            .field("give_up_after", &self.give_up_after)
+            .field("dead_letter_queue", &self.queue.is_some())
+            .field("report_batch_item_failures", &self.report_batch_item_failures)
+            .finish_non_exhaustive()
+    }
+}

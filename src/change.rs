@@ -1,0 +1,166 @@
+//! What a handler receives: one change of one item, with its images decoded.
+
+mod attributes;
+
+use crate::decode::DecodeError;
+use crate::record::{EventKind, Record};
+
+pub use self::attributes::ChangedAttributes;
+
+/// An item was created.
+///
+/// ```
+/// use lambda_streams::{HandlerError, Insert};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+///
+/// async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
+///     println!("order {}, change {}", change.new.id, change.record.sequence_number());
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Insert<T> {
+    /// The item after the change.
+    pub new: T,
+    /// The record that carried it.
+    pub record: Record,
+}
+
+/// At least one attribute of an item was changed.
+///
+/// ```
+/// use lambda_streams::{HandlerError, Modify};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { status: String }
+///
+/// async fn changed(change: Modify<Order>) -> Result<(), HandlerError> {
+///     if change.changed()?.contains("status") {
+///         println!("{} -> {}", change.old.status, change.new.status);
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Modify<T> {
+    /// The item before the change.
+    pub old: T,
+    /// The item after the change.
+    pub new: T,
+    /// The record that carried it.
+    pub record: Record,
+}
+
+impl<T> Modify<T> {
+    /// Names the attributes that were added, removed or given another value.
+    ///
+    /// Compares DynamoDB's values, not their text: sets as sets, numbers as numbers, maps without regard to order.
+    /// It looks at every attribute of the item, also at those that `T` does not have.
+    ///
+    /// # Errors
+    /// If an image is malformed; not for a change that came from a processor, which has checked both.
+    pub fn changed(&self) -> Result<ChangedAttributes, DecodeError> {
+        self.record.changed_attributes()
+    }
+}
+
+/// An item was deleted, by a caller or by its time to live ([`Record::is_ttl_expiry`]).
+///
+/// ```
+/// use lambda_streams::{HandlerError, Remove};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+///
+/// async fn archive(change: Remove<Order>) -> Result<(), HandlerError> {
+///     println!("order {}, expired: {}", change.old.id, change.record.is_ttl_expiry());
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Remove<T> {
+    /// The item before the change.
+    pub old: T,
+    /// The record that carried it.
+    pub record: Record,
+}
+
+/// A change of any kind, with the images that the stream carries.
+///
+/// For streams of the view types `NEW_IMAGE`, `OLD_IMAGE` and `KEYS_ONLY`, where an image is missing by design.
+///
+/// ```
+/// use lambda_streams::{Change, HandlerError};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+///
+/// async fn any(change: Change<Order>) -> Result<(), HandlerError> {
+///     if let Some(order) = change.new.or(change.old) {
+///         println!("{} of order {}", change.record.kind(), order.id);
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Change<T> {
+    /// The item before the change, where the stream carries it.
+    pub old: Option<T>,
+    /// The item after the change, where the stream carries it.
+    pub new: Option<T>,
+    /// The record that carried it.
+    pub record: Record,
+}
+
+/// What a record can be turned into for a handler.
+///
+/// A record that is malformed in an image fails, also where its handler does not look at that image; its keys were
+/// checked when it was put into its lane.
+pub(crate) trait FromRecord: Sized + Send + 'static {
+    fn from_record(record: &Record) -> Result<Self, DecodeError>;
+}
+
+impl<T: serde::de::DeserializeOwned + Send + 'static> FromRecord for Insert<T> {
+    fn from_record(record: &Record) -> Result<Self, DecodeError> {
+        record.check_old_image()?;
+        Ok(Self { new: record.new_image()?, record: record.clone() })
+    }
+}
+
+impl<T: serde::de::DeserializeOwned + Send + 'static> FromRecord for Modify<T> {
+    fn from_record(record: &Record) -> Result<Self, DecodeError> {
+        Ok(Self { old: record.old_image()?, new: record.new_image()?, record: record.clone() })
+    }
+}
+
+impl<T: serde::de::DeserializeOwned + Send + 'static> FromRecord for Remove<T> {
+    fn from_record(record: &Record) -> Result<Self, DecodeError> {
+        record.check_new_image()?;
+        Ok(Self { old: record.old_image()?, record: record.clone() })
+    }
+}
+
+impl<T: serde::de::DeserializeOwned + Send + 'static> FromRecord for Change<T> {
+    fn from_record(record: &Record) -> Result<Self, DecodeError> {
+        let old = record.old_image_json().map(|_| record.old_image()).transpose()?;
+        let new = record.new_image_json().map(|_| record.new_image()).transpose()?;
+        Ok(Self { old, new, record: record.clone() })
+    }
+}
+
+impl FromRecord for Record {
+    fn from_record(record: &Record) -> Result<Self, DecodeError> {
+        record.check_new_image()?;
+        record.check_old_image()?;
+        Ok(record.clone())
+    }
+}
+
+impl<T> Change<T> {
+    /// What happened to the item.
+    pub fn kind(&self) -> EventKind {
+        self.record.kind()
+    }
+}

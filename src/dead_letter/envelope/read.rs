@@ -1,0 +1,198 @@
+//! An envelope back into its dead letter.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::super::DeadLetter;
+use super::VERSION;
+use crate::invocation::Invocation;
+use crate::outcome::{ErrorKind, Failure};
+use crate::record::{Facts, Record};
+
+/// More than any invocation's payload: it bounds what a forged letter can make of this process's memory.
+const MAX_RECORD: u64 = 16 * 1024 * 1024;
+
+/// Why a text is no dead letter.
+///
+/// It names members and positions, and never contains anything of the record.
+///
+/// ```
+/// use lambda_streams::DeadLetter;
+///
+/// let error = DeadLetter::from_json(r#"{"version": 2}"#).unwrap_err();
+/// assert_eq!(error.to_string(), "the dead letter is of version 2, and only version 1 is known");
+/// ```
+pub struct DeadLetterReadError(Fault);
+
+enum Fault {
+    Unreadable { what: Option<String>, line: usize, column: usize },
+    Version(u64),
+    Time(&'static str),
+    NoRecord,
+    ManyRecords,
+    Base64,
+    Gzip,
+    TooLarge,
+    NoJson,
+}
+
+impl fmt::Display for DeadLetterReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Fault::Unreadable { what: Some(what), .. } => write!(f, "this is no dead letter: {what}"),
+            Fault::Unreadable { line, column, .. } => {
+                write!(f, "this is no dead letter: it cannot be read at line {line}, column {column}")
+            }
+            Fault::Version(found) => {
+                write!(f, "the dead letter is of version {found}, and only version {VERSION} is known")
+            }
+            Fault::Time(member) => write!(f, "the dead letter's `{member}` is no RFC 3339 time in UTC"),
+            Fault::NoRecord => f.write_str("the dead letter has none of `record`, `recordText` and `recordGzip`"),
+            Fault::ManyRecords => {
+                f.write_str("the dead letter has more than one of `record`, `recordText` and `recordGzip`")
+            }
+            Fault::Base64 => f.write_str("the dead letter's `recordGzip` is not standard base64"),
+            Fault::Gzip => f.write_str("the dead letter's `recordGzip` cannot be decompressed to text"),
+            Fault::TooLarge => write!(f, "the dead letter's `recordGzip` holds more than {MAX_RECORD} bytes"),
+            Fault::NoJson => f.write_str("the dead letter's record is not JSON"),
+        }
+    }
+}
+
+impl fmt::Debug for DeadLetterReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeadLetterReadError({self})")
+    }
+}
+
+impl StdError for DeadLetterReadError {}
+
+impl From<Fault> for DeadLetterReadError {
+    fn from(fault: Fault) -> Self {
+        Self(fault)
+    }
+}
+
+/// Read before the rest, which another version may spell otherwise.
+#[derive(Deserialize)]
+struct Version {
+    version: u64,
+}
+
+/// What is not read from the record itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    error_kind: ErrorKind,
+    error_message: String,
+    #[serde(default)]
+    error_sources: Vec<String>,
+    attempts: u32,
+    first_seen: String,
+    dead_lettered: String,
+    #[serde(default)]
+    function_arn: String,
+    #[serde(default)]
+    request_id: String,
+    trace_header: Option<String>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    record: Option<&'a RawValue>,
+    #[serde(borrow)]
+    record_text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    record_gzip: Option<Cow<'a, str>>,
+}
+
+/// A record can be `null`, which an `Option` of its own would take for absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+pub(super) fn read(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
+    let Version { version } = object(json)?;
+    if version != VERSION {
+        return Err(Fault::Version(version).into());
+    }
+    let envelope: Envelope<'_> = object(json)?;
+    Ok(DeadLetter {
+        facts: facts(&raw(envelope.record, envelope.record_text, envelope.record_gzip)?),
+        failure: Failure {
+            kind: envelope.error_kind,
+            message: envelope.error_message,
+            sources: envelope.error_sources,
+        },
+        attempts: envelope.attempts,
+        first_seen: time(&envelope.first_seen, "firstSeen")?,
+        dead_lettered: time(&envelope.dead_lettered, "deadLettered")?,
+        invocation: Arc::new(Invocation {
+            function_arn: envelope.function_arn,
+            request_id: envelope.request_id,
+            trace_header: envelope.trace_header,
+            ..Invocation::default()
+        }),
+    })
+}
+
+fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Fault> {
+    // A derived struct would also be read from an array.
+    if !json.trim_start().starts_with('{') {
+        return Err(Fault::Unreadable { what: Some("it is not a JSON object".to_owned()), line: 1, column: 1 });
+    }
+    serde_json::from_str(json).map_err(|error| {
+        // Of the parser's own words, only these two name members and no values.
+        let text = error.to_string();
+        let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
+        let named = what.starts_with("missing field") || what.starts_with("duplicate field");
+        Fault::Unreadable { what: named.then(|| what.to_owned()), line: error.line(), column: error.column() }
+    })
+}
+
+/// The record's text, out of the one form that is there.
+fn raw<'a>(
+    record: Option<&'a RawValue>,
+    text: Option<Cow<'a, str>>,
+    gzip: Option<Cow<'a, str>>,
+) -> Result<Cow<'a, str>, Fault> {
+    let text = match (record, text, gzip) {
+        (Some(record), None, None) => return Ok(Cow::Borrowed(record.get())),
+        (None, Some(text), None) => text,
+        (None, None, Some(gzip)) => Cow::Owned(gunzip(&gzip)?),
+        (None, None, None) => return Err(Fault::NoRecord),
+        _ => return Err(Fault::ManyRecords),
+    };
+    match serde_json::from_str::<&RawValue>(&text) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(Fault::NoJson),
+    }
+}
+
+fn gunzip(base64: &str) -> Result<String, Fault> {
+    let compressed = STANDARD.decode(base64).map_err(|_| Fault::Base64)?;
+    let mut text = Vec::new();
+    GzDecoder::new(&*compressed).take(MAX_RECORD + 1).read_to_end(&mut text).map_err(|_| Fault::Gzip)?;
+    if text.len() as u64 > MAX_RECORD {
+        return Err(Fault::TooLarge);
+    }
+    String::from_utf8(text).map_err(|_| Fault::Gzip)
+}
+
+fn facts(raw: &str) -> Facts {
+    match Record::parse(raw.into()) {
+        Ok(record) => record.facts().clone(),
+        Err(malformed) => malformed.facts,
+    }
+}
+
+fn time(text: &str, member: &'static str) -> Result<SystemTime, Fault> {
+    humantime::parse_rfc3339(text).map_err(|_| Fault::Time(member))
+}

@@ -1,0 +1,96 @@
+//! Dead letters in a file, for development.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::envelope::{self, Form};
+use super::{DeadLetter, DeadLetterError, DeadLetterQueue};
+
+/// A file of dead letters, one JSON object a line (NDJSON), for development.
+///
+/// Each line is an envelope that [`DeadLetter::from_json`] reads back. Letters are appended, whole lines only: also with
+/// several queues and processes on the same file, after a crash in the middle of a line, and when the disk is full.
+///
+/// A letter is accepted once it is synced to the disk. Writing blocks the thread for as long as that takes, which a
+/// developer's tool may do; on Lambda the file system is lost with the function, so use
+/// `SqsDeadLetterQueue` there.
+///
+/// ```
+/// use lambda_streams::{DeadLetter, FileDeadLetterQueue};
+///
+/// let path = std::env::temp_dir().join(format!("dead-letters-{}.ndjson", std::process::id()));
+/// let queue = FileDeadLetterQueue::open(&path)?;
+/// // … after the processor has run:
+/// for line in std::fs::read_to_string(queue.path())?.lines() {
+///     println!("{}", DeadLetter::from_json(line)?.error_message());
+/// }
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct FileDeadLetterQueue {
+    path: PathBuf,
+}
+
+impl FileDeadLetterQueue {
+    /// Opens the file, or creates an empty one.
+    ///
+    /// # Errors
+    /// If it cannot be opened for appending and reading, for example because its folder does not exist.
+    pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let queue = Self { path: path.into() };
+        queue.file()?;
+        Ok(queue)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opened anew for each batch: letters must not go on into a file that was renamed or removed.
+    fn file(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).append(true).read(true).open(&self.path)
+    }
+
+    fn append(&self, lines: &str) -> io::Result<()> {
+        let mut file = self.file()?;
+        // The lock is dropped with the file. Where there are no locks, one write in append mode has to be enough.
+        let locked = match file.lock() {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
+            Err(error) => return Err(error),
+        };
+        let end = file.seek(SeekFrom::End(0))?;
+        let torn = end > 0 && last_byte(&mut file, end)? != b'\n';
+        let lines = if torn { format!("\n{lines}") } else { lines.to_owned() };
+        file.write_all(lines.as_bytes()).and_then(|()| file.sync_data()).inspect_err(|_| {
+            // What is not accepted leaves no half line behind; if that fails too, the next batch begins a new line.
+            if locked {
+                file.set_len(end).ok();
+            }
+        })
+    }
+}
+
+fn last_byte(file: &mut File, end: u64) -> io::Result<u8> {
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(end - 1))?;
+    file.read_exact(&mut byte)?;
+    Ok(byte[0])
+}
+
+impl DeadLetterQueue for FileDeadLetterQueue {
+    async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
+        let lines: String = letters.iter().map(|letter| envelope::write(letter, Form::Line) + "\n").collect();
+        let path = self.path.display();
+        match self.append(&lines) {
+            Ok(()) => letters.iter().map(|_| Ok(())).collect(),
+            Err(error) => letters
+                .iter()
+                .map(|_| Err(DeadLetterError::new(format!("the dead letter could not be written to {path}: {error}"))))
+                .collect(),
+        }
+    }
+}

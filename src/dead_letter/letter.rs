@@ -1,0 +1,199 @@
+//! One dead letter: a record that the processor gives up on, and why.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::decode;
+use crate::invocation::Invocation;
+use crate::outcome::{ErrorKind, Failure};
+use crate::record::{EventKind, Facts, SequenceNumber};
+
+/// A record that the processor gives up on, whole, with the reason.
+///
+/// A [`DeadLetterQueue`](crate::DeadLetterQueue) receives it, and [`from_json`](Self::from_json) reads it back from what
+/// [`to_json`](Self::to_json) wrote. Its `Debug` output and its other members tell nothing of the item: only
+/// [`raw_json`](Self::raw_json) does.
+///
+/// ```
+/// use lambda_streams::{DeadLetter, ErrorKind};
+///
+/// let letter = DeadLetter::from_json(r#"{
+///     "version": 1, "errorKind": "decode", "errorMessage": "attribute `status` is missing", "attempts": 1,
+///     "firstSeen": "2026-01-01T00:00:00.000Z", "deadLettered": "2026-01-01T00:00:00.120Z",
+///     "record": {"eventID": "7", "eventName": "REMOVE", "dynamodb": {"SequenceNumber": "111"}}
+/// }"#)?;
+/// assert_eq!(letter.error_kind(), ErrorKind::Decode);
+/// assert_eq!(letter.event_id(), Some("7"));
+/// # Ok::<(), lambda_streams::DeadLetterReadError>(())
+/// ```
+#[derive(Clone)]
+pub struct DeadLetter {
+    pub(crate) facts: Facts,
+    pub(crate) failure: Failure,
+    pub(crate) attempts: u32,
+    pub(crate) first_seen: SystemTime,
+    pub(crate) dead_lettered: SystemTime,
+    pub(crate) invocation: Arc<Invocation>,
+}
+
+impl DeadLetter {
+    /// The record as it came, byte for byte; any JSON value, where the record was malformed.
+    pub fn raw_json(&self) -> &str {
+        self.facts.raw.get()
+    }
+
+    /// What kind of error it was.
+    pub fn error_kind(&self) -> ErrorKind {
+        self.failure.kind
+    }
+
+    /// What the error said.
+    pub fn error_message(&self) -> &str {
+        &self.failure.message
+    }
+
+    /// What the error's sources said, the nearest first.
+    pub fn error_sources(&self) -> &[String] {
+        &self.failure.sources
+    }
+
+    /// How often the handler was called in the invocation that gave up; 0 for a record that never reached it.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// When the invocation that gave up first saw the record.
+    pub fn first_seen(&self) -> SystemTime {
+        self.first_seen
+    }
+
+    /// When the processor gave up.
+    pub fn dead_lettered(&self) -> SystemTime {
+        self.dead_lettered
+    }
+
+    /// The id of the invocation that gave up; empty outside Lambda.
+    pub fn request_id(&self) -> &str {
+        &self.invocation.request_id
+    }
+
+    /// The ARN by which the function was invoked; empty outside Lambda.
+    pub fn function_arn(&self) -> &str {
+        &self.invocation.function_arn
+    }
+
+    /// The X-Ray trace header of that invocation, where it was traced.
+    pub fn trace_header(&self) -> Option<&str> {
+        self.invocation.trace_header.as_deref()
+    }
+
+    /// The table's name; `None` where the record does not say.
+    pub fn table_name(&self) -> Option<&str> {
+        self.facts.table_name()
+    }
+
+    /// The stream's ARN; `None` where the record does not say.
+    pub fn stream_arn(&self) -> Option<&str> {
+        self.facts.stream_arn.as_deref()
+    }
+
+    /// The record's place in its shard; `None` where it has no usable one.
+    pub fn sequence_number(&self) -> Option<&SequenceNumber> {
+        self.facts.sequence_number.as_ref()
+    }
+
+    /// The record's `eventID`, by which repetitions of a letter are told; `None` where it has none.
+    pub fn event_id(&self) -> Option<&str> {
+        self.facts.event_id.as_deref()
+    }
+
+    /// What happened to the item; `None` where the record does not say.
+    pub fn kind(&self) -> Option<EventKind> {
+        self.facts.kind
+    }
+
+    /// One name for all letters of the same item: 32 hexadecimal digits, the same in every process and on every machine.
+    ///
+    /// For queues that keep the order within a group, such as FIFO queues and partitioned streams. It is a hash of the
+    /// table and the primary key, however the record spells it. A record whose key cannot be read is a group of its own.
+    pub fn group_id(&self) -> String {
+        let table = self.facts.table_arn().or(self.stream_arn()).unwrap_or_default();
+        let mut hash = Fnv128::new();
+        match self.facts.keys_json().map(decode::canonical_keys) {
+            Some(Ok(keys)) => {
+                hash.part(table);
+                keys.attributes().for_each(|(name, value)| {
+                    hash.part(name);
+                    hash.part(value);
+                });
+            }
+            _ => hash.part(self.raw_json()),
+        }
+        hash.to_hex()
+    }
+
+    /// One name for all repetitions of this letter, at most 128 characters that SQS accepts: the event id, else the
+    /// stream and sequence number, else a hash of the record.
+    #[cfg(feature = "sqs")]
+    pub(super) fn deduplication_id(&self) -> String {
+        let usable = |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        let place = || Some(format!("{}/{}", self.stream_arn()?, self.sequence_number()?));
+        let named = self.event_id().map(str::to_owned).filter(|id| usable(id)).or_else(place);
+        named.filter(|id| usable(id)).unwrap_or_else(|| {
+            let mut hash = Fnv128::new();
+            hash.part(self.raw_json());
+            hash.to_hex()
+        })
+    }
+}
+
+/// Shows which record it is and why it failed, and nothing of the item.
+impl fmt::Debug for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetter")
+            .field("event_id", &self.event_id())
+            .field("kind", &self.kind())
+            .field("sequence_number", &self.sequence_number())
+            .field("table_name", &self.table_name())
+            .field("error_kind", &self.error_kind())
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// FNV-1a of 128 bits: a hash that never changes, which the standard library does not promise of its own.
+struct Fnv128(u128);
+
+impl Fnv128 {
+    fn new() -> Self {
+        Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+        bytes.iter().for_each(|byte| self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(PRIME));
+    }
+
+    /// Adds a text and its length, so that `("ab", "c")` is not `("a", "bc")`.
+    fn part(&mut self, text: &str) {
+        self.bytes(&(text.len() as u64).to_be_bytes());
+        self.bytes(text.as_bytes());
+    }
+
+    fn to_hex(&self) -> String {
+        format!("{:032x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        let mut hash = Fnv128::new();
+        hash.bytes(b"a");
+        assert_eq!(hash.to_hex(), "d228cb696f1a8caf78912b704e4a8964");
+    }
+}

@@ -1,0 +1,76 @@
+//! Dead letters in memory, for tests.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{DeadLetter, DeadLetterError, DeadLetterQueue};
+
+/// A dead-letter queue in memory, for tests; clones share their letters.
+///
+/// It keeps every letter until the last clone is dropped, and nothing survives the process: not for production.
+///
+/// ```
+/// use lambda_streams::MemoryDeadLetterQueue;
+///
+/// let queue = MemoryDeadLetterQueue::new();
+/// let given_to_the_processor = queue.clone();
+/// queue.refuse_next(1); // to see what becomes of a record whose dead letter is not accepted
+/// assert!(queue.letters().is_empty());
+/// ```
+#[derive(Clone, Default)]
+pub struct MemoryDeadLetterQueue {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    letters: Vec<DeadLetter>,
+    refusals: usize,
+}
+
+impl MemoryDeadLetterQueue {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The letters that were accepted so far, in their order.
+    pub fn letters(&self) -> Vec<DeadLetter> {
+        self.state().letters.clone()
+    }
+
+    /// Refuses the next `count` letters, then accepts again; `usize::MAX` refuses them all, 0 none.
+    pub fn refuse_next(&self, count: usize) {
+        self.state().refusals = count;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic between two of its lines leaves the state whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl DeadLetterQueue for MemoryDeadLetterQueue {
+    async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
+        let mut state = self.state();
+        let mut accept = |letter: &DeadLetter| {
+            if state.refusals > 0 {
+                state.refusals -= usize::from(state.refusals != usize::MAX);
+                return Err(DeadLetterError::new("the in-memory queue was told to refuse this letter"));
+            }
+            state.letters.push(letter.clone());
+            Ok(())
+        };
+        letters.iter().map(&mut accept).collect()
+    }
+}
+
+impl fmt::Debug for MemoryDeadLetterQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("MemoryDeadLetterQueue")
+            .field("letters", &state.letters.len())
+            .field("refusals", &state.refusals)
+            .finish()
+    }
+}

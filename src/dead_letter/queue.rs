@@ -1,0 +1,114 @@
+//! Where dead letters go: the trait, its error, and its private erasure.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::DeadLetter;
+
+/// A place for dead letters: Amazon SQS, a file, or one of your own.
+///
+/// The processor calls [`send`](Self::send) with one to ten letters at a time, never with two of the same lane, and with
+/// several calls in flight at once. A letter counts as dealt with only once the queue has *accepted* it.
+///
+/// # Accepted
+/// `Ok` is a promise: the letter is kept where a crash of this function cannot lose it. Its record is then done, and
+/// Lambda will not deliver it again. Everything else, an `Err`, a missing answer or a panic, leaves the record reported
+/// to Lambda, which delivers it again.
+///
+/// # Cancellation
+/// When the deadline nears, the future is dropped at its current `await`, and its letters count as not accepted, even
+/// where some of them have arrived.
+///
+/// # Idempotence
+/// A letter can come more than once: after a cancellation, and after an answer that got lost. [`DeadLetter::event_id`]
+/// tells repetitions.
+///
+/// ```
+/// use lambda_streams::{DeadLetter, DeadLetterError, DeadLetterQueue};
+///
+/// /// Puts dead letters on standard error, a line each.
+/// struct Stderr;
+///
+/// impl DeadLetterQueue for Stderr {
+///     async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
+///         letters.iter().map(|letter| Ok(eprintln!("{}", letter.to_json()))).collect()
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a dead-letter queue",
+    note = "`SqsDeadLetterQueue`, `FileDeadLetterQueue` and `MemoryDeadLetterQueue` are, and every type that implements `DeadLetterQueue`"
+)]
+pub trait DeadLetterQueue: Send + Sync + 'static {
+    /// Sends dead letters; answers for each, in their order, whether it was accepted.
+    ///
+    /// # Errors
+    /// One answer for each letter: why the queue did not accept it, which the processor logs.
+    fn send(&self, letters: &[DeadLetter]) -> impl Future<Output = Vec<Result<(), DeadLetterError>>> + Send;
+}
+
+impl<Q: DeadLetterQueue> DeadLetterQueue for Arc<Q> {
+    fn send(&self, letters: &[DeadLetter]) -> impl Future<Output = Vec<Result<(), DeadLetterError>>> + Send {
+        (**self).send(letters)
+    }
+}
+
+/// Why a queue did not accept a dead letter.
+///
+/// Its text is logged: leave item data out of it.
+///
+/// ```
+/// use lambda_streams::DeadLetterError;
+///
+/// let error = DeadLetterError::new("the bucket is gone");
+/// assert_eq!(error.to_string(), "the bucket is gone");
+/// ```
+pub struct DeadLetterError {
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl DeadLetterError {
+    /// Wraps the reason.
+    pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: source.into() }
+    }
+}
+
+impl fmt::Debug for DeadLetterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DeadLetterError").field(&self.source).finish()
+    }
+}
+
+impl fmt::Display for DeadLetterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl StdError for DeadLetterError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.source()
+    }
+}
+
+/// A queue without its type.
+pub(crate) trait ErasedDeadLetterQueue: Send + Sync {
+    fn send<'a>(&'a self, letters: &'a [DeadLetter]) -> BoxFuture<'a, Vec<Result<(), DeadLetterError>>>;
+}
+
+struct Erased<Q>(Q);
+
+impl<Q: DeadLetterQueue> ErasedDeadLetterQueue for Erased<Q> {
+    fn send<'a>(&'a self, letters: &'a [DeadLetter]) -> BoxFuture<'a, Vec<Result<(), DeadLetterError>>> {
+        Box::pin(self.0.send(letters))
+    }
+}
+
+pub(crate) fn erase(queue: impl DeadLetterQueue) -> Arc<dyn ErasedDeadLetterQueue> {
+    Arc::new(Erased(queue))
+}

@@ -1,0 +1,191 @@
+//! Why SQS did not accept a letter, and what to do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_sdk_sqs::config::http::HttpResponse;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::BatchResultErrorEntry;
+
+/// Why a letter was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// There is no client.
+    Client(String),
+    /// The letter fits the queue in no form.
+    TooLarge { plain: usize, compressed: usize, limit: usize },
+    /// SQS has answered with an error code, for a whole request or for one entry.
+    Refused { code: String, message: String, url: String, transient: bool },
+    /// There was no answer that could be read.
+    Unanswered { what: String, url: String },
+    /// The answer does not mention the entry.
+    Missing { url: String },
+    /// An earlier letter of the same FIFO group was not accepted.
+    Behind,
+}
+
+impl Fault {
+    pub(super) fn of_request<E>(error: &SdkError<E, HttpResponse>, url: &str) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+        match (error, error.code()) {
+            (SdkError::ConstructionFailure(_), _) => Self::Client(chain(error)),
+            // An error without a code, on a request that succeeded, is an answer that cannot be read.
+            (SdkError::ServiceError(_), code) if code.is_some() || !(200..300).contains(&status) => Self::Refused {
+                code: code.map_or_else(|| format!("status {status}"), str::to_owned),
+                message: error.message().unwrap_or_default().to_owned(),
+                url: url.to_owned(),
+                transient: status >= 500 || status == 429 || code.is_some_and(is_transient),
+            },
+            _ => Self::Unanswered { what: chain(error), url: url.to_owned() },
+        }
+    }
+
+    pub(super) fn of_entry(entry: &BatchResultErrorEntry, url: &str) -> Self {
+        let code = entry.code();
+        Self::Refused {
+            code: code.to_owned(),
+            message: entry.message().unwrap_or_default().to_owned(),
+            url: url.to_owned(),
+            transient: is_transient(code) || (!entry.sender_fault() && advice(code).is_none()),
+        }
+    }
+
+    /// Whether sending again may help.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused { transient, .. } => *transient,
+            Self::Unanswered { .. } => true,
+            Self::Client(_) | Self::TooLarge { .. } | Self::Missing { .. } | Self::Behind => false,
+        }
+    }
+
+    pub(super) fn is_access_denied(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code.contains("AccessDenied") && !is_kms(code))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(what) => write!(f, "there is no client for the dead-letter queue: {what}"),
+            Self::TooLarge { plain, compressed, limit } => {
+                let over = plain.min(compressed).saturating_sub(*limit);
+                write!(
+                    f,
+                    "the dead letter is {over} bytes too large for the queue: {plain} bytes, {compressed} compressed, of \
+                     {limit} that the queue takes"
+                )
+            }
+            Self::Refused { code, message, url, .. } => {
+                write!(f, "{url} refused the dead letter with {code}")?;
+                if !message.is_empty() {
+                    write!(f, " ({})", message.trim_end_matches('.'))?;
+                }
+                advice(code).map_or(Ok(()), |advice| write!(f, ": {advice}"))
+            }
+            Self::Unanswered { what, url } => write!(f, "{url} gave no answer to the dead letter: {what}"),
+            Self::Missing { url } => {
+                write!(f, "{url} answered without a word on the dead letter, so that it does not count as accepted")
+            }
+            Self::Behind => f.write_str("an earlier dead letter of the same item was not accepted"),
+        }
+    }
+}
+
+impl StdError for Fault {}
+
+/// The error and its sources.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+/// Codes of throttling and of faults on the side of the service, in their many spellings.
+fn is_transient(code: &str) -> bool {
+    let code = code.to_ascii_lowercase();
+    ["throttl", "slowdown", "toomanyrequests", "timeout", "internal", "unavailable"]
+        .iter()
+        .any(|word| code.contains(word))
+}
+
+/// `KmsDisabled` in JSON is `KMS.DisabledException` in the older protocol, whose codes SQS still sends.
+fn is_kms(code: &str) -> bool {
+    code.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("kms"))
+}
+
+/// What to do about a queue, key or permission; `None` where nothing is to be configured.
+fn advice(code: &str) -> Option<&'static str> {
+    if is_transient(code) {
+        return None;
+    }
+    if is_kms(code) {
+        return Some(match code.contains("AccessDenied") {
+            true => "grant the function kms:GenerateDataKey and kms:Decrypt on the queue's key",
+            false => "check that the queue's KMS key exists and is enabled",
+        });
+    }
+    let is = |words: &[&str]| words.iter().any(|word| code.contains(word));
+    if is(&["QueueDoesNotExist", "NonExistentQueue"]) {
+        return Some("check that the queue exists in the region of the client");
+    }
+    if is(&["AccessDenied"]) {
+        return Some("grant the function sqs:SendMessage on the queue");
+    }
+    is(&["InvalidClientTokenId", "UnrecognizedClient", "Signature", "ExpiredToken", "InvalidSecurity"])
+        .then_some("check the credentials of the client")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(code: &str, sender_fault: bool) -> Fault {
+        let entry = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender_fault).build();
+        Fault::of_entry(&entry.expect("all members are there"), "https://host/1/q")
+    }
+
+    #[test]
+    fn what_may_pass_is_sent_again_and_what_is_to_be_configured_is_not() {
+        for (code, sender_fault, transient) in [
+            ("RequestThrottled", true, true),
+            ("KmsThrottled", false, true),
+            ("KMS.ThrottlingException", true, true),
+            ("InternalError", false, true),
+            ("ServiceUnavailable", false, true),
+            ("SomethingNew", false, true),
+            ("SomethingNew", true, false),
+            ("InvalidMessageContents", true, false),
+            ("InvalidParameterValue", true, false),
+            ("KmsAccessDenied", false, false),
+            ("KMS.DisabledException", false, false),
+            ("AWS.SimpleQueueService.NonExistentQueue", false, false),
+            ("AccessDenied", false, false),
+        ] {
+            assert_eq!(entry(code, sender_fault).is_transient(), transient, "{code}, sender fault: {sender_fault}");
+        }
+    }
+
+    #[test]
+    fn the_message_says_what_to_do() {
+        for (code, advice) in [
+            ("KmsAccessDenied", "kms:GenerateDataKey"),
+            ("KMS.AccessDeniedException", "kms:GenerateDataKey"),
+            ("KmsDisabled", "is enabled"),
+            ("QueueDoesNotExist", "exists in the region"),
+            ("AccessDeniedException", "grant the function sqs:SendMessage"),
+            ("SignatureDoesNotMatch", "credentials"),
+        ] {
+            let text = entry(code, true).to_string();
+            assert!(text.contains(advice), "{text}");
+        }
+    }
+}

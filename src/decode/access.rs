@@ -1,0 +1,159 @@
+//! Objects of attributes as serde sees them: maps, structs, and enums of one attribute.
+
+use std::borrow::Cow;
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, VariantAccess, Visitor};
+
+use super::cursor::Cursor;
+use super::error::{AttributeType, Fault};
+use super::key::Key;
+use super::names::Names;
+
+/// The attributes of an item or an `M`, one after the other.
+pub(super) struct Members<'a, 'de> {
+    cursor: &'a mut Cursor<'de>,
+    names: Names<'de>,
+    /// The attribute whose name has been read and whose value has not.
+    name: Option<Cow<'de, str>>,
+    /// Whether it is the item itself, which is no level of nesting.
+    bare: bool,
+    done: bool,
+}
+
+impl<'a, 'de> Members<'a, 'de> {
+    #[inline]
+    pub(super) fn open<'b>(cursor: &'b mut Cursor<'de>, bare: bool) -> Result<Members<'b, 'de>, Fault> {
+        cursor.space();
+        cursor.open_members()?;
+        cursor.depth += usize::from(!bare);
+        Ok(Members { cursor, names: Names::new(), name: None, bare, done: false })
+    }
+
+    /// Moves to the next name, over a value that nobody wanted.
+    #[inline]
+    fn next_name(&mut self) -> Result<Option<&Cow<'de, str>>, Fault> {
+        self.skip_pending()?;
+        // A type may go on behind an error: it finds nothing more, and the error stays.
+        if self.done || self.cursor.broken.is_some() {
+            return Ok(None);
+        }
+        let Some(name) = self.cursor.next_member(self.names.is_empty())? else {
+            self.done = true;
+            return Ok(None);
+        };
+        self.cursor.distinct(&mut self.names, &name).map_err(|fault| fault.at_name(&name))?;
+        Ok(Some(self.name.insert(name)))
+    }
+
+    #[inline]
+    fn skip_pending(&mut self) -> Result<(), Fault> {
+        match self.name.take() {
+            Some(name) if self.cursor.broken.is_none() => {
+                self.cursor.skip_value().map_err(|fault| fault.at_name(&name))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        match self.name.take() {
+            Some(name) => self.cursor.value(seed).map_err(|fault| fault.at_name(&name)),
+            None => Err(serde::de::Error::custom("a value was asked for without its name")),
+        }
+    }
+
+    /// Checks what the type has left.
+    #[inline]
+    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+        while self.next_name()?.is_some() {}
+        self.cursor.depth -= usize::from(!self.bare);
+        Ok(())
+    }
+
+    /// Checks that the variant's attribute was the only one.
+    pub(super) fn finish_variant(&mut self) -> Result<(), Fault> {
+        if self.next_name()?.is_some() {
+            return Err(Fault::wrong_value(&SINGLE, AttributeType::M));
+        }
+        self.finish()
+    }
+}
+
+const SINGLE: &str = "a map of one attribute, whose name is the variant";
+
+impl<'de> MapAccess<'de> for &mut Members<'_, 'de> {
+    type Error = Fault;
+
+    #[inline]
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        match self.next_name()? {
+            Some(name) => seed.deserialize(Key(name.clone())).map(Some).map_err(|fault| fault.at_name(name)),
+            None => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        self.value(seed)
+    }
+}
+
+/// An enum's variant: the name of the only attribute.
+pub(super) struct Variant<'a, 'b, 'de>(pub(super) &'a mut Members<'b, 'de>);
+
+impl<'de> EnumAccess<'de> for Variant<'_, '_, 'de> {
+    type Error = Fault;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
+        let variant = match self.0.next_name()? {
+            Some(Cow::Borrowed(name)) => seed.deserialize(BorrowedStrDeserializer::new(name))?,
+            Some(Cow::Owned(name)) => seed.deserialize(name.clone().into_deserializer())?,
+            None => return Err(Fault::wrong_value(&SINGLE, AttributeType::M)),
+        };
+        Ok((variant, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'_, '_, 'de> {
+    type Error = Fault;
+
+    /// Takes any value, as `serde_dynamo` does; it is checked when the enum ends.
+    fn unit_variant(self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Fault> {
+        self.0.value(seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
+        self.0.value(Sequence(visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
+        self.0.value(Map(visitor))
+    }
+}
+
+struct Sequence<V>(V);
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Sequence<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        deserializer.deserialize_seq(self.0)
+    }
+}
+
+struct Map<V>(V);
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Map<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        deserializer.deserialize_map(self.0)
+    }
+}

@@ -1,0 +1,133 @@
+//! Lists and sets as serde sees them: sequences.
+
+use std::borrow::Cow;
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, SeqAccess, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::cursor::Cursor;
+use super::error::{AttributeType, Fault};
+use super::value::any_number;
+
+/// What an element is.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Value,
+    Text,
+    Number,
+    Binary,
+}
+
+/// The elements of an `L`, `SS`, `NS` or `BS`, one after the other.
+pub(super) struct Elements<'a, 'de> {
+    cursor: &'a mut Cursor<'de>,
+    kind: Kind,
+    index: usize,
+    done: bool,
+}
+
+impl<'de> Elements<'_, 'de> {
+    /// `None` for a type that is no sequence.
+    pub(super) fn open<'b>(
+        cursor: &'b mut Cursor<'de>,
+        tag: AttributeType,
+    ) -> Result<Option<Elements<'b, 'de>>, Fault> {
+        let kind = match tag {
+            AttributeType::L => Kind::Value,
+            AttributeType::SS => Kind::Text,
+            AttributeType::NS => Kind::Number,
+            AttributeType::BS => Kind::Binary,
+            _ => return Ok(None),
+        };
+        cursor.open_elements()?;
+        cursor.depth += usize::from(kind == Kind::Value);
+        Ok(Some(Elements { cursor, kind, index: 0, done: false }))
+    }
+
+    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        match self.kind {
+            Kind::Value => self.cursor.value(seed),
+            Kind::Text => match self.cursor.text_content()? {
+                Cow::Borrowed(text) => seed.deserialize(BorrowedStrDeserializer::new(text)),
+                Cow::Owned(text) => seed.deserialize(text.into_deserializer()),
+            },
+            Kind::Number => seed.deserialize(Number(self.cursor.number_content()?)),
+            Kind::Binary => seed.deserialize(Binary(self.cursor.binary_content()?)),
+        }
+    }
+
+    /// Checks what the type has left.
+    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+        while self.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        self.cursor.depth -= usize::from(self.kind == Kind::Value);
+        Ok(())
+    }
+}
+
+impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
+    type Error = Fault;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        // A type may go on behind an error: it finds nothing more, and the error stays.
+        if self.done || self.cursor.broken.is_some() {
+            return Ok(None);
+        }
+        if !self.cursor.next_in(self.index == 0, b']')? {
+            self.done = true;
+            return Ok(None);
+        }
+        let index = self.index;
+        self.index += 1;
+        self.next(seed).map(Some).map_err(|fault| fault.at_index(index))
+    }
+}
+
+/// An element of an `NS`. Unlike an `N`, `serde_dynamo` reads it neither as an option nor as a newtype.
+struct Number<'de>(Cow<'de, str>);
+
+macro_rules! number {
+    ($($method:ident $visit:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            match self.0.parse() {
+                Ok(number) => visitor.$visit(number),
+                Err(_) => Err(Fault::wrong_value(&visitor, AttributeType::N)),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Number<'de> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        any_number(&self.0, visitor)
+    }
+
+    number! {
+        deserialize_i8 visit_i8 deserialize_i16 visit_i16 deserialize_i32 visit_i32 deserialize_i64 visit_i64
+        deserialize_i128 visit_i128 deserialize_u8 visit_u8 deserialize_u16 visit_u16 deserialize_u32 visit_u32
+        deserialize_u64 visit_u64 deserialize_u128 visit_u128 deserialize_f32 visit_f32 deserialize_f64 visit_f64
+    }
+
+    forward_to_deserialize_any! {
+        bool char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple tuple_struct map struct enum
+        identifier ignored_any
+    }
+}
+
+/// An element of a `BS`.
+struct Binary(Vec<u8>);
+
+impl<'de> Deserializer<'de> for Binary {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_byte_buf(self.0)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}

@@ -1,0 +1,186 @@
+//! A primary key in one spelling, so that records of one item are found to be of one item.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::cursor::Cursor;
+use super::error::{AttributeType, DecodeError, Fault};
+use super::number;
+
+/// A primary key in one canonical spelling, whatever the order of its attributes, their escapes and their numbers.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct CanonicalKeys {
+    /// For each attribute, by name: `LENGTH:NAME` and `LENGTH:VALUE`, where the value begins with its type.
+    text: Box<str>,
+}
+
+impl CanonicalKeys {
+    /// An attribute's type and value, in one spelling: `Sabc`, `N-125e-4`, `BZm9v`.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.attributes().find_map(|(found, value)| (found == name).then_some(value))
+    }
+
+    /// The attributes, sorted by name.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut rest = &*self.text;
+        std::iter::from_fn(move || Some((part(&mut rest)?, part(&mut rest)?)))
+    }
+}
+
+/// Cuts `LENGTH:TEXT` off the front.
+fn part<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let (length, text) = rest.split_once(':')?;
+    let (part, behind) = text.split_at_checked(length.parse().ok()?)?;
+    *rest = behind;
+    Some(part)
+}
+
+/// Shows the names, and nothing of the values.
+impl std::fmt::Debug for CanonicalKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.attributes().map(|(name, _)| name)).finish()
+    }
+}
+
+/// The primary key in one canonical spelling.
+pub(crate) fn canonical_keys(json: &str) -> Result<CanonicalKeys, DecodeError> {
+    let mut keys = Vec::with_capacity(2);
+    read(json, |key| keys.push(key))?;
+    keys.sort_unstable_by(|one: &KeyAttribute<'_>, other| one.name.cmp(&other.name));
+    let mut text = String::with_capacity(json.len());
+    let mut number = String::new();
+    for KeyAttribute { name, tag, value } in keys {
+        let value = if tag == AttributeType::N {
+            number.clear();
+            number::canonical(&value, &mut number);
+            number.as_str()
+        } else {
+            &*value
+        };
+        write!(text, "{}:{name}{}:{tag}{value}", name.len(), tag.as_str().len() + value.len())
+            .expect("writing to a string does not fail");
+    }
+    Ok(CanonicalKeys { text: text.into() })
+}
+
+/// Checks that a primary key is well-formed: attributes, at least one, that a key can have.
+pub(super) fn check(json: &str) -> Result<(), DecodeError> {
+    read(json, drop)
+}
+
+struct KeyAttribute<'de> {
+    name: Cow<'de, str>,
+    tag: AttributeType,
+    value: Cow<'de, str>,
+}
+
+fn read<'de>(json: &'de str, mut keep: impl FnMut(KeyAttribute<'de>)) -> Result<(), DecodeError> {
+    let mut cursor = Cursor::new(json);
+    let mut names = super::names::Names::new();
+    cursor.open_members()?;
+    while let Some(name) = cursor.next_member(names.is_empty())? {
+        let read = cursor.distinct(&mut names, &name).and_then(|()| cursor.key_value());
+        let (tag, value) = read.map_err(|fault| fault.at_name(&name))?;
+        keep(KeyAttribute { name, tag, value });
+    }
+    cursor.end()?;
+    if names.is_empty() { Ok(cursor.malformed("a primary key has at least one attribute")?) } else { Ok(()) }
+}
+
+impl<'de> Cursor<'de> {
+    fn key_value(&mut self) -> Result<(AttributeType, Cow<'de, str>), Fault> {
+        self.space();
+        let tag = self.open_value()?;
+        let value = match tag {
+            AttributeType::S => self.text_content()?,
+            AttributeType::N => self.number_content()?,
+            AttributeType::B => self.base64_content()?,
+            _ => return self.malformed("an attribute of a primary key is S, N or B"),
+        };
+        self.close_value()?;
+        Ok((tag, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(json: &str) -> CanonicalKeys {
+        canonical_keys(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+    }
+
+    #[test]
+    fn one_key_has_one_spelling() {
+        for group in [
+            &[
+                r#"{"pk":{"S":"a/é"},"sk":{"N":"1"}}"#,
+                r#"{"sk":{"N":"1.0"},"pk":{"S":"a\/\u00e9"}}"#,
+                " { \"s\\u006b\" : { \"N\" : \"10E-1\" } , \"pk\" : { \"\\u0053\" : \"a/é\" } } ",
+            ][..],
+            &[r#"{"n":{"N":"0"}}"#, r#"{"n":{"N":"-0"}}"#, r#"{"n":{"N":"0e7"}}"#],
+            &[r#"{"b":{"B":"+/+/"}}"#, r#"{"b":{"B":"+\/+\u002f"}}"#],
+        ] {
+            assert!(group.iter().all(|json| keys(json) == keys(group[0])), "{group:?}");
+        }
+    }
+
+    #[test]
+    fn different_keys_have_different_spellings() {
+        let all = [
+            r#"{"a":{"S":"1"}}"#,
+            r#"{"a":{"N":"1"}}"#,
+            r#"{"a":{"N":"-1"}}"#,
+            r#"{"a":{"B":"1111"}}"#,
+            r#"{"a":{"S":"1111"}}"#,
+            r#"{"b":{"S":"1"}}"#,
+            r#"{"a":{"S":"1"},"b":{"S":"1"}}"#,
+            r#"{"a":{"S":"1:b2:S1"}}"#,
+            r#"{"a2:S1":{"S":"1"}}"#,
+            r#"{"a":{"S":"11:b2:S1"}}"#,
+            r#"{"":{"S":""}}"#,
+        ];
+        for (index, one) in all.iter().enumerate() {
+            for other in &all[index + 1..] {
+                assert_ne!(keys(one), keys(other), "{one} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_attribute_is_found_by_its_name() {
+        let keys = keys(r#"{"s":{"S":"ü:1"},"é":{"N":"-0.0125"},"b":{"B":"Zm9v"}}"#);
+        assert_eq!(keys.get("s"), Some("Sü:1"));
+        assert_eq!(keys.get("é"), Some("N-125e-4"));
+        assert_eq!(keys.get("b"), Some("BZm9v"));
+        assert_eq!(keys.get("a"), None);
+        assert_eq!(keys.attributes().map(|(name, _)| name).collect::<Vec<_>>(), ["b", "s", "é"]);
+        assert_eq!(format!("{keys:?}"), r#"{"b", "s", "é"}"#);
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for json in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            r#"{"a":null}"#,
+            r#"{"a":{"M":{}}}"#,
+            r#"{"a":{"SS":["a"]}}"#,
+            r#"{"a":{"BOOL":true}}"#,
+            r#"{"a":{"NULL":true}}"#,
+            r#"{"a":{"N":"x"}}"#,
+            r#"{"a":{"B":"*"}}"#,
+            r#"{"a":{"S":"a"},"a":{"S":"a"}}"#,
+            r#"{"a":{"S":"a"}}}"#,
+            r#"{"a":{"S":"a","N":"1"}}"#,
+            r#"{"a":{"S":"a"},}"#,
+            r#"{"a":{"S":"\ud800"}}"#,
+        ] {
+            let error = canonical_keys(json).expect_err(json);
+            assert!(error.is_malformed(), "{json}: {error}");
+            assert_eq!(check(json), Err(error));
+        }
+    }
+}

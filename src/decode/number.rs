@@ -1,0 +1,137 @@
+//! Decimal numbers as text, of any precision.
+
+use std::fmt::Write as _;
+
+/// Whether it is a decimal number as DynamoDB writes one: `-12.5E-3`.
+#[inline]
+pub(super) fn is_number(text: &str) -> bool {
+    let rest = text.as_bytes();
+    let rest = rest.strip_prefix(b"-").unwrap_or(rest);
+    let Some(rest) = digits(rest) else { return false };
+    let rest = match rest {
+        [b'.', fraction @ ..] => match digits(fraction) {
+            Some(rest) => rest,
+            None => return false,
+        },
+        _ => rest,
+    };
+    match rest {
+        [] => true,
+        [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] => digits(exponent) == Some(b""),
+        _ => false,
+    }
+}
+
+/// What follows one or more digits.
+#[inline]
+fn digits(text: &[u8]) -> Option<&[u8]> {
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (count > 0).then(|| &text[count..])
+}
+
+/// Appends the one spelling of a number's value, `-125e-4`: digits without zeros around them, and a power of ten.
+///
+/// Takes what [`is_number`] accepts. The exponent is never expanded, however large it is.
+pub(super) fn canonical(text: &str, out: &mut String) {
+    let (sign, magnitude) = match text.strip_prefix('-') {
+        Some(magnitude) => ("-", magnitude),
+        None => ("", text),
+    };
+    let (mantissa, exponent) = magnitude.split_once(['e', 'E']).unwrap_or((magnitude, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let start = out.len();
+    out.push_str(sign);
+    let first = out.len();
+    out.push_str(whole.trim_start_matches('0'));
+    out.push_str(if out.len() == first { fraction.trim_start_matches('0') } else { fraction });
+    if out.len() == first {
+        out.replace_range(start.., "0");
+        return;
+    }
+    let significant = out.trim_end_matches('0').len();
+    let zeros = out.len() - significant;
+    out.truncate(significant);
+    push_exponent(exponent, zeros as i128 - fraction.len() as i128, out);
+}
+
+fn push_exponent(exponent: &str, shift: i128, out: &mut String) {
+    let (sign, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", exponent.strip_prefix('+').unwrap_or(exponent)),
+    };
+    let digits = digits.trim_start_matches('0');
+    let written = match digits.len() {
+        0 => write!(out, "e{shift}"),
+        1..=30 => {
+            let power: i128 = digits.parse().expect("up to 30 digits are below 2^127");
+            write!(out, "e{}", if sign.is_empty() { power } else { -power } + shift)
+        }
+        // No such number exists; two spellings of one may differ, two numbers never look the same.
+        _ => write!(out, "e{sign}{digits}{shift:+}"),
+    };
+    written.expect("writing to a string does not fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spelling(text: &str) -> String {
+        assert!(is_number(text), "{text}");
+        let mut out = String::from("kept:");
+        canonical(text, &mut out);
+        out.strip_prefix("kept:").expect("what stood before stays").to_owned()
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        for text in ["0", "-0", "007", "1.50", "1e5", "1E+126", "-12.5e-3", "9".repeat(40).as_str()] {
+            assert!(is_number(text), "{text}");
+        }
+        for text in [
+            "", "-", "+1", " 1", "1 ", ".5", "1.", "1.e3", "1e", "1e+", "1e+-1", "0x10", "1_000", "--1", "1.2.3",
+            "NaN", "inf", "Infinity", "1e1.5", "١",
+        ] {
+            assert!(!is_number(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn equal_numbers_have_one_spelling() {
+        for group in [
+            &["1", "1.0", "1e0", "01", "10e-1", "0.1E1", "1.000e+00", "0.0001e4", "100e-02"][..],
+            &["0", "-0", "0.00", "0e99", "-0.0e-999999999999999999999999999999999999999999"],
+            &["-125e-4", "-0.0125", "-1.25e-2", "-00.01250"],
+            &["1e999999999", "10e999999998", "0.1e1000000000"],
+            &["12345678901234567890123456789012345678", "1.2345678901234567890123456789012345678e37"],
+        ] {
+            assert!(group.iter().all(|text| spelling(text) == spelling(group[0])), "{group:?}");
+        }
+    }
+
+    #[test]
+    fn different_numbers_have_different_spellings() {
+        let huge = "9".repeat(50);
+        let texts = [
+            "0".into(),
+            "1".into(),
+            "-1".into(),
+            "10".into(),
+            "0.1".into(),
+            "1e999999999".into(),
+            "1e-999999999".into(),
+            "12345678901234567890123456789012345678".into(),
+            "12345678901234567890123456789012345679".into(),
+            format!("1e{huge}"),
+            format!("1e-{huge}"),
+            format!("1e{huge}1"),
+            format!("1.1e{huge}"),
+            format!("-1e{huge}"),
+        ];
+        for (index, one) in texts.iter().enumerate() {
+            for other in &texts[index + 1..] {
+                assert_ne!(spelling(one), spelling(other), "{one} {other}");
+            }
+        }
+    }
+}

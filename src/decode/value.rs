@@ -1,0 +1,312 @@
+//! One attribute value as serde sees it: the data model of `serde_dynamo`, read from the text.
+
+use std::borrow::Cow;
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
+
+use super::access::{Members, Variant};
+use super::cursor::{Cursor, Mark};
+use super::elements::Elements;
+use super::error::{AttributeType, Fault};
+
+impl<'de> Cursor<'de> {
+    /// Decodes a whole item.
+    pub(super) fn item<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        self.space();
+        let mark = self.mark();
+        let result = seed.deserialize(Value { cursor: self, start: mark.at, tag: AttributeType::M, bare: true });
+        self.settle(mark, AttributeType::M, result, Self::skip_item)
+    }
+
+    /// Decodes an attribute value.
+    #[inline]
+    pub(super) fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        self.space();
+        let mark = self.mark();
+        let tag = self.open_value()?;
+        let result = seed.deserialize(Value { cursor: self, start: mark.at, tag, bare: false });
+        self.settle(mark, tag, result, Self::skip_value)
+    }
+
+    /// Brings the cursor behind the value, wherever the type has left it: a type may stop early, not look at all, or
+    /// swallow an error, and what follows must be read all the same.
+    #[inline]
+    fn settle<T>(
+        &mut self,
+        mark: Mark,
+        tag: AttributeType,
+        result: Result<T, Fault>,
+        skip: impl FnOnce(&mut Self) -> Result<(), Fault>,
+    ) -> Result<T, Fault> {
+        if let (Ok(_), None, true) = (&result, self.broken, self.finished == mark.at) {
+            return result;
+        }
+        self.settle_rest(mark, tag, result, skip)
+    }
+
+    #[cold]
+    fn settle_rest<T>(
+        &mut self,
+        mark: Mark,
+        tag: AttributeType,
+        result: Result<T, Fault>,
+        skip: impl FnOnce(&mut Self) -> Result<(), Fault>,
+    ) -> Result<T, Fault> {
+        if let Some(what) = self.broken {
+            return Err(result.err().filter(Fault::is_malformed).unwrap_or_else(|| Fault::malformed(what)));
+        }
+        self.rewind(mark);
+        skip(self)?;
+        result.map_err(|fault| fault.in_value(tag))
+    }
+}
+
+/// A value whose type has been read, and its content not yet.
+pub(super) struct Value<'a, 'de> {
+    cursor: &'a mut Cursor<'de>,
+    /// Where it starts; its name in [`Cursor::finished`].
+    start: usize,
+    tag: AttributeType,
+    /// Whether it is the item itself, which stands without a type around it.
+    bare: bool,
+}
+
+impl<'a, 'de> Value<'a, 'de> {
+    fn close(self) -> Result<(), Fault> {
+        if !self.bare {
+            self.cursor.close_value()?;
+        }
+        self.cursor.finished = self.start;
+        Ok(())
+    }
+
+    fn wrong_type<V: Visitor<'de>>(&self, visitor: &V) -> Fault {
+        Fault::wrong_type(visitor, self.tag)
+    }
+
+    /// The text of an `S`.
+    #[inline]
+    fn text<V: Visitor<'de>>(self, visitor: &V) -> Result<Cow<'de, str>, Fault> {
+        if self.tag != AttributeType::S {
+            return Err(self.wrong_type(visitor));
+        }
+        let text = self.cursor.text_content()?;
+        self.close()?;
+        Ok(text)
+    }
+
+    /// The text of an `N`.
+    #[inline]
+    fn number<V: Visitor<'de>>(self, visitor: &V) -> Result<Cow<'de, str>, Fault> {
+        if self.tag != AttributeType::N {
+            return Err(self.wrong_type(visitor));
+        }
+        let text = self.cursor.number_content()?;
+        self.close()?;
+        Ok(text)
+    }
+}
+
+/// Reads a number of one of Rust's types from its text.
+macro_rules! number {
+    ($($method:ident $visit:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            match self.number(&visitor)?.parse() {
+                Ok(number) => visitor.$visit(number),
+                Err(_) => Err(Fault::wrong_value(&visitor, AttributeType::N)),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Value<'_, 'de> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.tag {
+            AttributeType::S => self.deserialize_str(visitor),
+            AttributeType::N => any_number(&self.number(&visitor)?, visitor),
+            AttributeType::B => self.deserialize_bytes(visitor),
+            AttributeType::Bool => self.deserialize_bool(visitor),
+            AttributeType::Null => self.deserialize_unit(visitor),
+            AttributeType::M => self.deserialize_map(visitor),
+            AttributeType::L | AttributeType::SS | AttributeType::NS | AttributeType::BS => {
+                self.deserialize_seq(visitor)
+            }
+        }
+    }
+
+    number! {
+        deserialize_i8 visit_i8 deserialize_i16 visit_i16 deserialize_i32 visit_i32 deserialize_i64 visit_i64
+        deserialize_i128 visit_i128 deserialize_u8 visit_u8 deserialize_u16 visit_u16 deserialize_u32 visit_u32
+        deserialize_u64 visit_u64 deserialize_u128 visit_u128 deserialize_f32 visit_f32 deserialize_f64 visit_f64
+    }
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.text(&visitor)? {
+            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+            Cow::Owned(text) => visitor.visit_string(text),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let text = self.text(&visitor)?;
+        let mut chars = text.chars();
+        match (chars.next(), chars.next()) {
+            (Some(char), None) => visitor.visit_char(char),
+            _ => Err(Fault::wrong_value(&visitor, AttributeType::S)),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.tag != AttributeType::Bool {
+            return Err(self.wrong_type(&visitor));
+        }
+        let value = self.cursor.boolean()?;
+        self.close()?;
+        visitor.visit_bool(value)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.tag != AttributeType::B {
+            return Err(self.wrong_type(&visitor));
+        }
+        let bytes = self.cursor.binary_content()?;
+        self.close()?;
+        visitor.visit_byte_buf(bytes)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_bytes(visitor)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.tag != AttributeType::Null {
+            return Err(self.wrong_type(&visitor));
+        }
+        self.cursor.null_content()?;
+        self.close()?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_unit(visitor)
+    }
+
+    #[inline]
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.tag != AttributeType::Null {
+            return visitor.visit_some(self);
+        }
+        self.cursor.null_content()?;
+        self.close()?;
+        visitor.visit_none()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let Some(mut elements) = Elements::open(self.cursor, self.tag)? else { return Err(self.wrong_type(&visitor)) };
+        let value = visitor.visit_seq(&mut elements)?;
+        elements.finish()?;
+        self.close()?;
+        Ok(value)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_seq(visitor)
+    }
+
+    #[inline]
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.tag != AttributeType::M {
+            return Err(self.wrong_type(&visitor));
+        }
+        let mut members = Members::open(self.cursor, self.bare)?;
+        let value = visitor.visit_map(&mut members)?;
+        members.finish()?;
+        self.close()?;
+        Ok(value)
+    }
+
+    #[inline]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.tag {
+            AttributeType::L => self.deserialize_seq(visitor),
+            _ => self.deserialize_map(visitor),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.tag {
+            AttributeType::S => match self.text(&visitor)? {
+                Cow::Borrowed(text) => visitor.visit_enum(BorrowedStrDeserializer::new(text)),
+                Cow::Owned(text) => visitor.visit_enum(text.into_deserializer()),
+            },
+            AttributeType::M => {
+                let mut members = Members::open(self.cursor, self.bare)?;
+                let value = visitor.visit_enum(Variant(&mut members))?;
+                members.finish_variant()?;
+                self.close()?;
+                Ok(value)
+            }
+            _ => Err(self.wrong_type(&visitor)),
+        }
+    }
+
+    /// Checks the value like any other, and shows nothing of it.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.bare {
+            self.cursor.skip_item()?;
+        } else {
+            self.cursor.skip_content(self.tag)?;
+        }
+        self.close()?;
+        visitor.visit_unit()
+    }
+}
+
+/// A number for a type that takes any: an integer where it is written as one and fits, or else the nearest `f64`.
+pub(super) fn any_number<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, Fault> {
+    if let Ok(number) = text.parse() {
+        return visitor.visit_i64(number);
+    }
+    if let Ok(number) = text.parse() {
+        return visitor.visit_u64(number);
+    }
+    match text.parse() {
+        Ok(number) => visitor.visit_f64(number),
+        Err(_) => Err(Fault::wrong_value(&visitor, AttributeType::N)),
+    }
+}

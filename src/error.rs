@@ -1,0 +1,126 @@
+//! The crate's one error.
+
+use std::fmt;
+
+use crate::event::EventShape;
+
+/// Why a processor could not be built, an event could not be read, or an invocation must fail as a whole.
+///
+/// What fails a single record is no `Error`: it stands in the [`BatchReport`](crate::BatchReport).
+///
+/// ```
+/// use lambda_streams::StreamProcessor;
+///
+/// let error = StreamProcessor::builder().build().unwrap_err();
+/// assert!(error.is_configuration());
+/// assert_eq!(error.to_string(), "the processor has no handler: register one with `on_insert`, `on_modify`, `on_remove`, `on_change` or `on_record`");
+/// ```
+pub struct Error(Box<Kind>);
+
+enum Kind {
+    Configuration(String),
+    NotJson(String),
+    NotAStreamEvent(EventShape),
+    BrokenEnvelope(&'static str),
+    Unreportable(String),
+    BatchFailed(String),
+}
+
+impl Error {
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Kind::Configuration(message.into()).into()
+    }
+
+    pub(crate) fn not_json(why: impl fmt::Display) -> Self {
+        Kind::NotJson(why.to_string()).into()
+    }
+
+    pub(crate) fn not_a_stream_event(shape: EventShape) -> Self {
+        Kind::NotAStreamEvent(shape).into()
+    }
+
+    pub(crate) fn broken_envelope(why: &'static str) -> Self {
+        Kind::BrokenEnvelope(why).into()
+    }
+
+    pub(crate) fn unreportable(message: impl Into<String>) -> Self {
+        Kind::Unreportable(message.into()).into()
+    }
+
+    pub(crate) fn batch_failed(message: impl Into<String>) -> Self {
+        Kind::BatchFailed(message.into()).into()
+    }
+
+    /// Whether a setting is missing, malformed, or contradicts another.
+    pub fn is_configuration(&self) -> bool {
+        matches!(*self.0, Kind::Configuration(_))
+    }
+
+    /// Whether the payload is not the event of a DynamoDB stream.
+    pub fn is_event(&self) -> bool {
+        matches!(*self.0, Kind::NotJson(_) | Kind::NotAStreamEvent(_) | Kind::BrokenEnvelope(_))
+    }
+
+    /// Whether a record had to be reported that no sequence number can name, so that the whole batch fails.
+    pub fn is_unreportable(&self) -> bool {
+        matches!(*self.0, Kind::Unreportable(_))
+    }
+
+    /// Whether a record had to be reported and
+    /// [`report_batch_item_failures`](crate::ProcessorBuilder::report_batch_item_failures) is off, so that the whole
+    /// batch fails.
+    pub fn is_batch_failed(&self) -> bool {
+        matches!(*self.0, Kind::BatchFailed(_))
+    }
+
+    /// What the payload looked like instead of a stream's event.
+    pub fn event_shape(&self) -> Option<EventShape> {
+        match *self.0 {
+            Kind::NotJson(_) => Some(EventShape::NotJson),
+            Kind::NotAStreamEvent(shape) => Some(shape),
+            _ => None,
+        }
+    }
+}
+
+impl From<Kind> for Error {
+    fn from(kind: Kind) -> Self {
+        Self(Box::new(kind))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Kind::Configuration(message) | Kind::Unreportable(message) | Kind::BatchFailed(message) => {
+                f.write_str(message)
+            }
+            Kind::NotJson(why) => write!(f, "the payload is no JSON: {why}"),
+            Kind::NotAStreamEvent(shape) => {
+                write!(f, "the payload is not the event of a DynamoDB stream, it looks like {shape}")
+            }
+            Kind::BrokenEnvelope(why) => write!(f, "the event's envelope is broken: {why}"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({self})")
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What Lambda shows of a failed invocation: the error's type and its message.
+impl From<Error> for lambda_runtime::Diagnostic {
+    fn from(error: Error) -> Self {
+        let error_type = match *error.0 {
+            Kind::Configuration(_) => "LambdaStreams.Configuration",
+            Kind::NotJson(_) | Kind::NotAStreamEvent(_) | Kind::BrokenEnvelope(_) => "LambdaStreams.Event",
+            Kind::Unreportable(_) => "LambdaStreams.Unreportable",
+            Kind::BatchFailed(_) => "LambdaStreams.BatchFailed",
+        };
+        Self { error_type: error_type.to_owned(), error_message: error.to_string() }
+    }
+}

@@ -1,0 +1,185 @@
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// What a payload looks like, told from the members that give it away.
+///
+/// A function that serves several sources can route by it before it decodes anything:
+///
+/// ```
+/// use lambda_streams::EventShape;
+///
+/// let shape = EventShape::of(br#"{"version": "2.0", "routeKey": "POST /orders"}"#);
+/// assert_eq!(shape, EventShape::HttpApi);
+/// assert_eq!(shape.to_string(), "an API Gateway HTTP API event");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventShape {
+    /// Records of a DynamoDB stream, or an empty list of records.
+    DynamoDbStream,
+    /// One record of a DynamoDB stream without the `Records` around it.
+    SingleRecord,
+    /// A bare array of records, as EventBridge Pipes sends them.
+    RecordArray,
+    /// Messages of an SQS queue.
+    Sqs,
+    /// Notifications of an SNS topic.
+    Sns,
+    /// Notifications of an S3 bucket.
+    S3,
+    /// Records of a Kinesis stream.
+    Kinesis,
+    /// An event of an EventBridge bus.
+    EventBridge,
+    /// A request through a REST API of API Gateway.
+    RestApi,
+    /// A request through an HTTP API of API Gateway, or a function URL.
+    HttpApi,
+    /// A `Records` of records that are of none of these sources.
+    UnknownRecords,
+    /// A `Records` that is no list.
+    RecordsNoList,
+    /// An object whose records stand under `records`, in lower case.
+    LowerCaseRecords,
+    /// An object without `Records`.
+    Object,
+    /// An array that holds no records of a stream.
+    Array,
+    /// A bare text, number or boolean, or `null`.
+    Scalar,
+    /// No JSON.
+    NotJson,
+}
+
+impl EventShape {
+    /// Tells what an invocation's payload looks like; reads no more of it than it must.
+    pub fn of(payload: &[u8]) -> Self {
+        match serde_json::from_slice::<&RawValue>(payload) {
+            Ok(json) => Self::of_json(json.get()),
+            Err(_) => Self::NotJson,
+        }
+    }
+
+    pub(super) fn of_json(json: &str) -> Self {
+        match json.trim_start().as_bytes().first() {
+            Some(b'{') => serde_json::from_str::<Clues<'_>>(json).map_or(Self::Object, |clues| clues.shape()),
+            Some(b'[') => match first_element(json).is_some_and(is_stream_record) {
+                true => Self::RecordArray,
+                false => Self::Array,
+            },
+            _ => Self::Scalar,
+        }
+    }
+}
+
+impl fmt::Display for EventShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DynamoDbStream => "a DynamoDB stream event",
+            Self::SingleRecord => "a single record without the `Records` envelope",
+            Self::RecordArray => {
+                "a bare array of records without the `Records` envelope, as EventBridge Pipes sends it"
+            }
+            Self::Sqs => "an SQS event",
+            Self::Sns => "an SNS event",
+            Self::S3 => "an S3 event",
+            Self::Kinesis => "a Kinesis event",
+            Self::EventBridge => "an EventBridge event",
+            Self::RestApi => "an API Gateway REST API event",
+            Self::HttpApi => "an API Gateway HTTP API event",
+            Self::UnknownRecords => "an event whose records are of no known source",
+            Self::RecordsNoList => "an object whose `Records` is no list",
+            Self::LowerCaseRecords => "an object with `records` in lower case, as some serializers rewrite `Records`",
+            Self::Object => "an object without `Records`",
+            Self::Array => "an array",
+            Self::Scalar => "a bare JSON value",
+            Self::NotJson => "no JSON",
+        })
+    }
+}
+
+/// Top-level members that give a source away.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Clues<'a> {
+    #[serde(borrow, rename = "Records")]
+    records: Option<&'a RawValue>,
+    #[serde(borrow, rename = "records")]
+    lower_case_records: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dynamodb: Option<&'a RawValue>,
+    #[serde(borrow, rename = "detail-type")]
+    detail_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    http_method: Option<&'a RawValue>,
+    #[serde(borrow)]
+    route_key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request_context: Option<&'a RawValue>,
+}
+
+impl Clues<'_> {
+    fn shape(&self) -> EventShape {
+        match self.records {
+            Some(records) => match serde_json::from_str::<Vec<&RawValue>>(records.get()) {
+                Ok(records) => shape_of_records(&records),
+                Err(_) => EventShape::RecordsNoList,
+            },
+            None if self.http_method.is_some() && self.request_context.is_some() => EventShape::RestApi,
+            None if self.route_key.is_some() => EventShape::HttpApi,
+            None if self.detail_type.is_some() => EventShape::EventBridge,
+            None if self.dynamodb.is_some() => EventShape::SingleRecord,
+            None if self.lower_case_records.is_some() => EventShape::LowerCaseRecords,
+            None => EventShape::Object,
+        }
+    }
+}
+
+/// Whether no record is of a DynamoDB stream, and one is of another source.
+pub(super) fn is_foreign(records: &[&RawValue]) -> bool {
+    !matches!(shape_of_records(records), EventShape::DynamoDbStream | EventShape::UnknownRecords)
+}
+
+fn shape_of_records(records: &[&RawValue]) -> EventShape {
+    if records.is_empty() || records.iter().any(|record| is_stream_record(record)) {
+        return EventShape::DynamoDbStream;
+    }
+    records.iter().find_map(|record| foreign_source(record)).unwrap_or(EventShape::UnknownRecords)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RecordClues<'a> {
+    /// SNS spells it with a capital letter.
+    #[serde(borrow, alias = "EventSource")]
+    event_source: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dynamodb: Option<&'a RawValue>,
+}
+
+fn clues(record: &RawValue) -> Option<RecordClues<'_>> {
+    let json = record.get();
+    json.starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
+}
+
+fn is_stream_record(record: &RawValue) -> bool {
+    clues(record).is_some_and(|clues| {
+        clues.dynamodb.is_some() || clues.event_source.is_some_and(|source| source.get() == r#""aws:dynamodb""#)
+    })
+}
+
+fn foreign_source(record: &RawValue) -> Option<EventShape> {
+    match clues(record)?.event_source?.get() {
+        r#""aws:sqs""# => Some(EventShape::Sqs),
+        r#""aws:sns""# => Some(EventShape::Sns),
+        r#""aws:s3""# => Some(EventShape::S3),
+        r#""aws:kinesis""# => Some(EventShape::Kinesis),
+        _ => None,
+    }
+}
+
+fn first_element(json: &str) -> Option<&RawValue> {
+    serde_json::from_str::<Vec<&RawValue>>(json).ok()?.first().copied()
+}

@@ -1,0 +1,102 @@
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::handler::{Attempt, AttemptError};
+use crate::outcome::{ErrorKind, Failure};
+
+/// Why an attempt failed, and what may come of another.
+pub(super) struct AttemptFailed {
+    pub(super) failure: Failure,
+    pub(super) retryable: bool,
+    /// The delay that the handler asked for.
+    pub(super) delay: Option<Duration>,
+}
+
+pub(super) type Attempted = (usize, Result<(), AttemptFailed>);
+
+/// One attempt at one record: holds its permit, and turns a panic into a failure.
+pub(super) struct GuardedAttempt<'a> {
+    position: usize,
+    attempt: Option<Attempt<'a>>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<'a> GuardedAttempt<'a> {
+    pub(super) fn new(position: usize, attempt: Attempt<'a>, permit: OwnedSemaphorePermit) -> Self {
+        Self { position, attempt: Some(attempt), permit: Some(permit) }
+    }
+
+    /// Drops the handler's future, which may panic as well, and then gives its permit back.
+    fn end(&mut self) -> Result<(), Failure> {
+        let attempt = self.attempt.take();
+        let dropped = guard("handler", || drop(attempt));
+        self.permit = None;
+        dropped
+    }
+}
+
+impl Future for GuardedAttempt<'_> {
+    type Output = Attempted;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Attempted> {
+        let Some(attempt) = self.attempt.as_mut() else { return Poll::Pending };
+        let polled = match guard("handler", || attempt.as_mut().poll(context)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(Ok(()))) => Ok(()),
+            Ok(Poll::Ready(Err(error))) => Err(AttemptFailed::from(error)),
+            Err(panic) => Err(AttemptFailed::permanent(panic)),
+        };
+        let ended = self.end().map_err(AttemptFailed::permanent);
+        Poll::Ready((self.position, polled.and(ended)))
+    }
+}
+
+impl Drop for GuardedAttempt<'_> {
+    fn drop(&mut self) {
+        // A panic while a handler is cancelled changes nothing: its record is reported.
+        let _ = self.end();
+    }
+}
+
+impl AttemptFailed {
+    fn permanent(failure: Failure) -> Self {
+        Self { failure, retryable: false, delay: None }
+    }
+}
+
+impl From<AttemptError> for AttemptFailed {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::Decode(error) => Self::permanent(Failure::of(ErrorKind::Decode, &error)),
+            AttemptError::Handler(error) => Self {
+                failure: Failure::of(ErrorKind::Handler, error.source()),
+                retryable: error.is_retryable(),
+                delay: error.delay(),
+            },
+        }
+    }
+}
+
+/// Runs the user's code; a panic becomes a failure.
+pub(super) fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, Failure> {
+    // The state that a panic may leave half-changed is the user's own, as it is behind a task that panics.
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let message = match panic_message(&*payload) {
+            Some(text) => format!("the {what} panicked: {text}"),
+            None => format!("the {what} panicked"),
+        };
+        // The payload's own drop may panic once more; almost always it is a text, and nothing is lost.
+        std::mem::forget(payload);
+        Failure::new(ErrorKind::Panic, message)
+    })
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> Option<&str> {
+    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}

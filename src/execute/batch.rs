@@ -1,0 +1,254 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::attempt::guard;
+use super::clock::Clock;
+use super::lanes::LaneAssignment;
+use crate::dead_letter::{DeadLetter, DeadLetterError};
+use crate::event::{StreamEvent, Window};
+use crate::invocation::Invocation;
+use crate::outcome::{Answer, BatchReport, ErrorKind, Failure, Outcome, RecordReport, SkipReason};
+use crate::processor::Settings;
+use crate::record::{Facts, Malformed, MalformedRecord, Record};
+use crate::replay::{Replay, ReplayKey};
+
+/// A batch's records and what is known of each so far.
+pub(super) struct Batch {
+    slots: Vec<Slot>,
+    lane_heads: Vec<usize>,
+    window: Option<Window>,
+    redeliverable: bool,
+}
+
+struct Slot {
+    record: Result<Record, Box<Malformed>>,
+    outcome: Option<Outcome>,
+    attempts: u32,
+    failure: Option<Failure>,
+    dead_letter_error: Option<DeadLetterError>,
+    first_seen: Option<SystemTime>,
+    next_in_lane: Option<usize>,
+    /// Whether the sequence number is this record's alone.
+    nameable: bool,
+}
+
+impl Slot {
+    fn new(record: Result<Record, Box<Malformed>>) -> Self {
+        let failure = match &record {
+            Ok(_) => None,
+            Err(malformed) => Some(Failure::of(ErrorKind::Malformed, &malformed.error)),
+        };
+        Self {
+            record,
+            outcome: None,
+            attempts: 0,
+            failure,
+            dead_letter_error: None,
+            first_seen: None,
+            next_in_lane: None,
+            nameable: false,
+        }
+    }
+
+    fn facts(&self) -> &Facts {
+        match &self.record {
+            Ok(record) => record.facts(),
+            Err(malformed) => &malformed.facts,
+        }
+    }
+
+    fn into_report(self, position: usize, open: Outcome) -> RecordReport {
+        let facts = self.facts();
+        RecordReport {
+            position,
+            event_id: facts.event_id.clone(),
+            kind: facts.kind,
+            sequence_number: facts.sequence_number.clone(),
+            outcome: self.outcome.unwrap_or(open),
+            attempts: self.attempts,
+            failure: self.failure,
+            dead_letter_error: self.dead_letter_error,
+            nameable: self.nameable,
+        }
+    }
+
+    /// What the memory of earlier invocations knows it by.
+    fn replay_key(&self) -> Option<ReplayKey> {
+        let facts = self.facts();
+        let number = facts.sequence_number.as_ref().filter(|_| self.nameable)?;
+        Some(ReplayKey::new(facts.stream_arn.as_deref(), number.as_str(), facts.event_id.as_deref()))
+    }
+}
+
+impl Batch {
+    /// Reads the envelopes, skips what needs no handler, and puts the rest into lanes.
+    pub(super) fn read(settings: &Settings, event: StreamEvent, invocation: &Invocation) -> Self {
+        let slots = event.parse().map(Slot::new).collect();
+        let window = event.into_window();
+        let mut batch = Self { slots, lane_heads: Vec::new(), window, redeliverable: invocation.redeliverable };
+        batch.name();
+        batch.skip(settings);
+        batch.assign_lanes(settings);
+        batch
+    }
+
+    /// Finds out which sequence numbers name one record; a repeated one makes the later record malformed.
+    fn name(&mut self) {
+        let mut first: HashMap<String, usize> = HashMap::with_capacity(self.slots.len());
+        for (position, slot) in self.slots.iter_mut().enumerate() {
+            let Some(number) = slot.facts().sequence_number.as_ref().map(|number| number.as_str().to_owned()) else {
+                continue;
+            };
+            if let Some(earlier) = first.get(&number) {
+                let error = MalformedRecord::repeated_sequence_number(*earlier);
+                slot.failure.get_or_insert_with(|| Failure::of(ErrorKind::Malformed, &error));
+            } else {
+                slot.nameable = true;
+                first.insert(number, position);
+            }
+        }
+    }
+
+    fn skip(&mut self, settings: &Settings) {
+        let replay = settings.replay.as_ref().filter(|replay| self.redeliverable && !replay.is_empty());
+        for slot in &mut self.slots {
+            if replay.is_some_and(|replay| slot.replay_key().is_some_and(|key| replay.contains(&key))) {
+                slot.outcome = Some(Outcome::Skipped(SkipReason::Redelivered));
+                continue;
+            }
+            let (None, Ok(record)) = (&slot.failure, &slot.record) else { continue };
+            if settings.routes.of(record.kind()).is_none() {
+                slot.outcome = Some(Outcome::Skipped(SkipReason::NoHandler));
+            } else if let Some(filter) = &settings.filter {
+                match guard("filter", || filter(record)) {
+                    Ok(true) => {}
+                    Ok(false) => slot.outcome = Some(Outcome::Skipped(SkipReason::Filtered)),
+                    Err(panic) => slot.failure = Some(panic),
+                }
+            }
+        }
+    }
+
+    fn assign_lanes(&mut self, settings: &Settings) {
+        let mut lanes = LaneAssignment::new(&settings.lanes);
+        for position in 0..self.slots.len() {
+            let slot = &mut self.slots[position];
+            if slot.outcome.is_some() {
+                continue;
+            }
+            let (predecessor, keys) = lanes.push(position, slot.facts());
+            if let Err(error) = keys {
+                slot.failure.get_or_insert_with(|| Failure::of(ErrorKind::Decode, &error));
+            }
+            match predecessor {
+                Some(predecessor) => self.slots[predecessor].next_in_lane = Some(position),
+                None => self.lane_heads.push(position),
+            }
+        }
+    }
+
+    pub(super) fn lane_heads(&self) -> impl Iterator<Item = usize> {
+        self.lane_heads.iter().copied()
+    }
+
+    pub(super) fn next_in_lane(&self, position: usize) -> Option<usize> {
+        self.slots[position].next_in_lane
+    }
+
+    /// Whether the record failed before any attempt.
+    pub(super) fn failed_in_reading(&self, position: usize) -> bool {
+        let slot = &self.slots[position];
+        slot.attempts == 0 && slot.failure.is_some()
+    }
+
+    /// Counts an attempt, and gives the record to make it with.
+    pub(super) fn begin_attempt(&mut self, position: usize, clock: &Clock) -> Option<Record> {
+        let slot = &mut self.slots[position];
+        slot.attempts += 1;
+        slot.first_seen.get_or_insert_with(|| clock.now());
+        slot.record.as_ref().ok().cloned()
+    }
+
+    /// Notes why the last attempt failed; returns how many there were.
+    pub(super) fn fail(&mut self, position: usize, failure: Failure) -> u32 {
+        let slot = &mut self.slots[position];
+        slot.failure = Some(failure);
+        slot.attempts
+    }
+
+    pub(super) fn refuse(&mut self, position: usize, error: DeadLetterError) {
+        self.slots[position].dead_letter_error = Some(error);
+    }
+
+    pub(super) fn settle(&mut self, position: usize, outcome: Outcome) {
+        let slot = &mut self.slots[position];
+        if outcome == Outcome::Succeeded {
+            slot.failure = None;
+        }
+        slot.outcome = Some(outcome);
+    }
+
+    /// How long ago the change was made.
+    pub(super) fn age(&self, position: usize, clock: &Clock) -> Option<Duration> {
+        clock.now().duration_since(self.slots[position].facts().created_at?).ok()
+    }
+
+    pub(super) fn dead_letter(&self, position: usize, invocation: &Arc<Invocation>, clock: &Clock) -> DeadLetter {
+        let slot = &self.slots[position];
+        let now = clock.now();
+        let unknown = || Failure::new(ErrorKind::Malformed, "the record failed for an unknown reason");
+        DeadLetter {
+            facts: slot.facts().clone(),
+            failure: slot.failure.clone().unwrap_or_else(unknown),
+            attempts: slot.attempts,
+            first_seen: slot.first_seen.unwrap_or(now),
+            dead_lettered: now,
+            invocation: Arc::clone(invocation),
+        }
+    }
+
+    /// Ends the batch: what has no outcome yet is reported, and what is done behind the checkpoint remembered.
+    pub(super) fn into_report(self, settings: &Settings, deadline_stop: bool) -> BatchReport {
+        let reported = self.slots.iter().position(|slot| slot.outcome == Some(Outcome::Reported));
+        let replay = settings.replay.as_ref().filter(|_| self.redeliverable);
+        let mut keys = Vec::with_capacity(if replay.is_some() { self.slots.len() } else { 0 });
+        let mut records = Vec::with_capacity(self.slots.len());
+        for (position, slot) in self.slots.into_iter().enumerate() {
+            let behind = reported.is_some_and(|reported| reported < position);
+            let open = if behind { Outcome::HeldBack } else { Outcome::Unfinished };
+            if replay.is_some() {
+                keys.push(slot.replay_key());
+            }
+            records.push(slot.into_report(position, open));
+        }
+        let answer = Answer {
+            report_batch_item_failures: settings.report_batch_item_failures,
+            state: self.window.map(|window| window.state),
+            deadline_stop,
+        };
+        let report = BatchReport::new(records, answer);
+        if let Some(replay) = replay {
+            remember(replay, &report, keys);
+        }
+        report
+    }
+}
+
+/// What is done although it will be delivered again is remembered; what was skipped for that reason, and will not come
+/// again, forgotten.
+fn remember(replay: &Replay, report: &BatchReport, keys: Vec<Option<ReplayKey>>) {
+    let redelivered_from = report.redelivered_from();
+    let (mut done, mut gone_through) = (Vec::new(), Vec::new());
+    for (record, key) in report.records().iter().zip(keys) {
+        let Some(key) = key else { continue };
+        let redelivered = record.outcome == Outcome::Skipped(SkipReason::Redelivered);
+        let worth_it = redelivered || matches!(record.outcome, Outcome::Succeeded | Outcome::DeadLettered);
+        if record.position >= redelivered_from && worth_it {
+            done.push(key);
+        } else if redelivered {
+            gone_through.push(key);
+        }
+    }
+    replay.settle(done, gone_through);
+}

@@ -1,0 +1,99 @@
+//! What the user writes: a handler of one kind of change.
+
+mod error;
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use crate::change::FromRecord;
+use crate::decode::DecodeError;
+use crate::record::Record;
+
+pub use self::error::HandlerError;
+
+/// Handles one kind of change: `Handler<Insert<Order>>`, `Handler<Record>`, ….
+///
+/// Every `async fn` and closure from one change to `Result<(), HandlerError>` is a handler; a type that carries its
+/// clients implements the trait itself. A handler is called once per attempt, so that a record that is retried or
+/// delivered again reaches it again: make it idempotent.
+///
+/// # Cancellation
+/// When the deadline nears, the future is dropped at its current `await`, and the record is delivered again.
+///
+/// ```
+/// use lambda_streams::{Handler, HandlerError, Remove};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+///
+/// struct Archive { bucket: String }
+///
+/// impl Handler<Remove<Order>> for Archive {
+///     async fn handle(&self, change: Remove<Order>) -> Result<(), HandlerError> {
+///         println!("{} goes to {}", change.old.id, self.bucket);
+///         Ok(())
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler of `{C}`",
+    label = "not a handler of `{C}`",
+    note = "a handler is an `async fn` or closure from `{C}` to `Result<(), HandlerError>`, or a type that implements `Handler<{C}>`"
+)]
+pub trait Handler<C>: Send + Sync + 'static {
+    /// Handles one change.
+    ///
+    /// # Errors
+    /// A [`HandlerError`]: retryable, which is what `?` makes of any error, or permanent.
+    fn handle(&self, change: C) -> impl Future<Output = Result<(), HandlerError>> + Send;
+}
+
+impl<C, F, Fut> Handler<C> for F
+where
+    F: Fn(C) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), HandlerError>> + Send,
+{
+    fn handle(&self, change: C) -> impl Future<Output = Result<(), HandlerError>> + Send {
+        self(change)
+    }
+}
+
+/// Why one attempt failed.
+pub(crate) enum AttemptError {
+    Decode(DecodeError),
+    Handler(HandlerError),
+}
+
+/// One attempt at a record: decoding, then the handler.
+pub(crate) type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), AttemptError>> + Send + 'a>>;
+
+/// A handler without its types.
+pub(crate) trait ErasedHandler: Send + Sync {
+    fn attempt(&self, record: Record) -> Attempt<'_>;
+}
+
+struct Erased<H, C> {
+    handler: H,
+    change: PhantomData<fn(C)>,
+}
+
+pub(crate) fn erase<C: FromRecord, H: Handler<C>>(handler: H) -> Box<dyn ErasedHandler> {
+    Box::new(Erased { handler, change: PhantomData })
+}
+
+impl<C: FromRecord, H: Handler<C>> ErasedHandler for Erased<H, C> {
+    fn attempt(&self, record: Record) -> Attempt<'_> {
+        Box::pin(async move {
+            let change = C::from_record(&record).map_err(AttemptError::Decode)?;
+            drop(record);
+            self.handler.handle(change).await.map_err(AttemptError::Handler)
+        })
+    }
+}
+
+impl fmt::Debug for dyn ErasedHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handler")
+    }
+}

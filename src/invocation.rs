@@ -1,0 +1,113 @@
+//! What is known of the invocation that a batch came in, and until when it may run.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+/// Until when an invocation may run.
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_streams::Deadline;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// assert!(Deadline::none().instant().is_none());
+/// assert!(Deadline::after(Duration::from_secs(30)).instant().is_some());
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// No deadline: tests, local calls.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// At this moment of tokio's clock.
+    pub fn at(instant: Instant) -> Self {
+        Self(Some(instant))
+    }
+
+    /// This long from now.
+    pub fn after(duration: Duration) -> Self {
+        Self(Instant::now().checked_add(duration))
+    }
+
+    /// The moment; `None` if there is no deadline.
+    pub fn instant(&self) -> Option<Instant> {
+        self.0
+    }
+
+    /// From Lambda's milliseconds since the epoch, where 0 stands for no deadline.
+    pub(crate) fn from_epoch_millis(millis: u64) -> Self {
+        if millis == 0 {
+            return Self::none();
+        }
+        let left = SystemTime::UNIX_EPOCH
+            .checked_add(Duration::from_millis(millis))
+            .map(|deadline| deadline.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO));
+        left.map_or(Self::none(), Self::after)
+    }
+}
+
+/// What is known of the invocation that a batch came in: its deadline, and what its dead letters name as their origin.
+///
+/// It comes from a [`Deadline`] alone, or from Lambda's context:
+///
+/// ```
+/// use lambda_streams::{Deadline, Invocation};
+///
+/// let local = Invocation::from(Deadline::none());
+/// assert_eq!(local.request_id, "");
+///
+/// let mut context = lambda_runtime::Context::default();
+/// context.request_id = "8f6d".to_owned();
+/// assert_eq!(Invocation::from(&context).request_id, "8f6d");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Invocation {
+    /// Until when it may run.
+    pub deadline: Deadline,
+    /// The request id; empty outside Lambda.
+    pub request_id: String,
+    /// The ARN by which the function was invoked; empty outside Lambda.
+    pub function_arn: String,
+    /// The X-Ray trace header, where the invocation is traced.
+    pub trace_header: Option<String>,
+    /// Whether Lambda delivers again what is reported, so that progress behind a checkpoint is worth remembering.
+    /// `true`; a function that processes records of another origin, such as a request's, sets it to `false`.
+    pub redeliverable: bool,
+}
+
+impl Default for Invocation {
+    fn default() -> Self {
+        Self {
+            deadline: Deadline::none(),
+            request_id: String::new(),
+            function_arn: String::new(),
+            trace_header: None,
+            redeliverable: true,
+        }
+    }
+}
+
+impl From<Deadline> for Invocation {
+    fn from(deadline: Deadline) -> Self {
+        Self { deadline, ..Self::default() }
+    }
+}
+
+impl From<&lambda_runtime::Context> for Invocation {
+    fn from(context: &lambda_runtime::Context) -> Self {
+        Self {
+            deadline: Deadline::from_epoch_millis(context.deadline),
+            request_id: context.request_id.clone(),
+            function_arn: context.invoked_function_arn.clone(),
+            trace_header: context.xray_trace_id.clone(),
+            ..Self::default()
+        }
+    }
+}

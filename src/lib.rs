@@ -1,0 +1,122 @@
+//! DynamoDB Streams in AWS Lambda functions: typed handlers, order per item, retries, deadlines, dead letters with the
+//! record inside, and a truthful partial batch response.
+//!
+//! ```no_run
+//! use lambda_streams::{HandlerError, Insert, Modify, SqsDeadLetterQueue, StreamProcessor};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Order { id: String, status: String }
+//!
+//! async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
+//!     println!("order {} is {}", change.new.id, change.new.status);
+//!     Ok(())
+//! }
+//!
+//! async fn changed(change: Modify<Order>) -> Result<(), HandlerError> {
+//!     println!("{} -> {}", change.old.status, change.new.status);
+//!     Ok(())
+//! }
+//!
+//! # #[cfg(feature = "sqs")]
+//! #[tokio::main]
+//! async fn main() -> Result<(), lambda_runtime::Error> {
+//!     let processor = StreamProcessor::builder()
+//!         .on_insert(created)
+//!         .on_modify(changed)
+//!         .dead_letter_queue(SqsDeadLetterQueue::from_env()?)
+//!         .build()?;
+//!     lambda_runtime::run(processor).await
+//! }
+//! # #[cfg(not(feature = "sqs"))] fn main() {}
+//! ```
+//!
+//! # What becomes of a record
+//!
+//! | what happened | what becomes of it |
+//! |---|---|
+//! | its handler returned `Ok` | done |
+//! | there is no handler for its kind, or the filter did not keep it | skipped: done |
+//! | its handler failed, retryably (what `?` makes of any error) | tried again in place; then reported, or a dead letter once it is older than [`give_up_after`](ProcessorBuilder::give_up_after) |
+//! | its handler failed permanently or panicked; the record is malformed or does not decode | a dead letter |
+//! | its handler still runs, or it had not begun, when the deadline nears | reported |
+//! | a record before it was reported | held back: reported with it |
+//!
+//! Without a dead-letter queue every failure is reported. *Reported* means that Lambda delivers the stream again from the
+//! earliest such record on, the **checkpoint**; what had succeeded behind it is remembered, and skipped when it comes
+//! again to the same execution environment. A fresh environment has no such memory, so that **delivery is at least
+//! once**: make handlers idempotent.
+//!
+//! # Two settings that must agree with what is deployed
+//!
+//! - The event source mapping must list `ReportBatchItemFailures`; if it does not, say so with
+//!   [`report_batch_item_failures(false)`](ProcessorBuilder::report_batch_item_failures), or reported records are lost.
+//! - The mapping's `MaximumRecordAgeInSeconds` must be above [`give_up_after`](ProcessorBuilder::give_up_after), and its
+//!   `MaximumRetryAttempts` best left at −1: where they end, Lambda discards the failing record and everything behind it.
+//!
+//! `panic = "abort"` in your release profile would turn a panic in one handler into the end of the process: leave it at
+//! `unwind`.
+//!
+//! # What is checked when
+//!
+//! A record's envelope is read when its batch begins; its images when a handler takes it. Then the whole record must be
+//! well-formed, also where the handler's type does not look. Of a record that no handler takes, the envelope alone is
+//! checked. Unknown members are ignored everywhere.
+//!
+//! # Features
+//!
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `sqs` | yes | `SqsDeadLetterQueue`, with the AWS SDK's SQS client |
+//!
+//! # Why isn't there …?
+//!
+//! - **aggregation over tumbling windows**: the state that Lambda hands in is answered unchanged, so that a windowed mapping
+//!   works, but the crate has no part in it.
+//! - **Kinesis, SQS and other sources**: their order, checkpoints and answers differ; an event of theirs is refused with an
+//!   error that says what it is ([`EventShape`]).
+//! - **exactly once**: neither the stream nor the mapping offers it.
+//! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
+//!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
+
+mod builder;
+mod change;
+mod dead_letter;
+mod decode;
+mod error;
+mod event;
+mod execute;
+mod handler;
+mod invocation;
+mod log;
+mod metrics;
+mod outcome;
+mod policy;
+mod processor;
+mod raw;
+mod record;
+mod replay;
+mod response;
+mod service;
+
+pub use crate::builder::ProcessorBuilder;
+pub use crate::change::{Change, ChangedAttributes, Insert, Modify, Remove};
+pub use crate::dead_letter::{
+    DeadLetter, DeadLetterError, DeadLetterQueue, DeadLetterReadError, FileDeadLetterQueue, MemoryDeadLetterQueue,
+};
+#[cfg(feature = "sqs")]
+pub use crate::dead_letter::{QueueUrlError, SqsDeadLetterQueue};
+pub use crate::decode::{AttributeType, DecodeError, from_image, from_keys};
+pub use crate::error::Error;
+pub use crate::event::{EventShape, StreamEvent};
+pub use crate::handler::{Handler, HandlerError};
+pub use crate::invocation::{Deadline, Invocation};
+pub use crate::outcome::{BatchReport, Counts, ErrorKind, Failure, Outcome, RecordReport, SkipReason};
+pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
+pub use crate::processor::StreamProcessor;
+pub use crate::record::{EventKind, MalformedRecord, Record, SequenceNumber};
+pub use crate::response::StreamResponse;
+
+/// The README's example compiles.
+#[cfg(all(doctest, feature = "sqs"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

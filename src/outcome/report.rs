@@ -1,0 +1,201 @@
+use serde_json::value::RawValue;
+
+use super::{Failure, Outcome, SkipReason};
+use crate::dead_letter::DeadLetterError;
+use crate::error::Error;
+use crate::record::{EventKind, SequenceNumber};
+use crate::response::StreamResponse;
+
+/// What became of one record.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RecordReport {
+    /// The record's place in the batch, from 0.
+    pub position: usize,
+    /// Its `eventID`, where it could be read.
+    pub event_id: Option<String>,
+    /// Its kind of change, where it could be read.
+    pub kind: Option<EventKind>,
+    /// Its sequence number, where it could be read.
+    pub sequence_number: Option<SequenceNumber>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How often its handler was started in this invocation.
+    pub attempts: u32,
+    /// Why its last attempt failed.
+    pub failure: Option<Failure>,
+    /// Why the dead-letter queue did not accept it.
+    pub dead_letter_error: Option<DeadLetterError>,
+    /// Whether the sequence number names this record and no other of the batch.
+    pub(crate) nameable: bool,
+}
+
+/// What became of a batch, record by record.
+///
+/// ```
+/// use lambda_streams::{Deadline, Outcome, Record, StreamEvent, StreamProcessor};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), lambda_streams::Error> {
+/// let processor = StreamProcessor::builder()
+///     .on_record(|record: Record| async move { Err("the index is down".into()) })
+///     .build()?;
+/// let event = StreamEvent::from_slice(br#"{"Records": [{
+///     "eventID": "1", "eventName": "INSERT", "eventSource": "aws:dynamodb",
+///     "dynamodb": {"Keys": {"id": {"S": "a"}}, "SequenceNumber": "111"}
+/// }]}"#)?;
+/// let report = processor.process(event, Deadline::none()).await;
+///
+/// assert_eq!(report.records()[0].outcome, Outcome::Reported);
+/// assert_eq!(report.counts().reported, 1);
+/// assert_eq!(report.response()?.checkpoint(), Some("111"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct BatchReport {
+    records: Vec<RecordReport>,
+    answer: Answer,
+}
+
+/// How the batch is answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) report_batch_item_failures: bool,
+    /// The state of a tumbling window, to be answered unchanged.
+    pub(crate) state: Option<Box<RawValue>>,
+    pub(crate) deadline_stop: bool,
+}
+
+/// How many records came to what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// All records of the batch.
+    pub received: usize,
+    /// Their handler returned `Ok`.
+    pub succeeded: usize,
+    /// They needed no handler, redelivered ones included.
+    pub skipped: usize,
+    /// Of the skipped: done already in an earlier invocation.
+    pub redelivered: usize,
+    /// The dead-letter queue has accepted them.
+    pub dead_lettered: usize,
+    /// They failed and are reported.
+    pub reported: usize,
+    /// The deadline came first; they are reported.
+    pub unfinished: usize,
+    /// They stand behind a reported record, and are delivered again with it.
+    pub held_back: usize,
+    /// Attempts beyond the first of each record.
+    pub retries: usize,
+}
+
+/// What Lambda is to deliver again.
+pub(crate) enum Redelivery<'a> {
+    Nothing,
+    /// Everything from this record on.
+    From(&'a RecordReport),
+    /// The whole batch, for the first unfinished record is this one and the checkpoint cannot be answered.
+    Everything(&'a RecordReport),
+}
+
+impl BatchReport {
+    pub(crate) fn new(records: Vec<RecordReport>, answer: Answer) -> Self {
+        Self { records, answer }
+    }
+
+    /// What became of each record, in stream order.
+    pub fn records(&self) -> &[RecordReport] {
+        &self.records
+    }
+
+    /// How many records came to what.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { received: self.records.len(), ..Counts::default() };
+        for record in &self.records {
+            counts.retries += record.attempts.saturating_sub(1) as usize;
+            match record.outcome {
+                Outcome::Succeeded => counts.succeeded += 1,
+                Outcome::Skipped(reason) => {
+                    counts.skipped += 1;
+                    counts.redelivered += usize::from(reason == SkipReason::Redelivered);
+                }
+                Outcome::DeadLettered => counts.dead_lettered += 1,
+                Outcome::Reported => counts.reported += 1,
+                Outcome::Unfinished => counts.unfinished += 1,
+                Outcome::HeldBack => counts.held_back += 1,
+            }
+        }
+        counts
+    }
+
+    /// The earliest record that this invocation did not finish; `None` if the whole batch is done.
+    pub fn checkpoint(&self) -> Option<&RecordReport> {
+        self.records.iter().find(|record| !record.outcome.is_done())
+    }
+
+    /// Whether the processor stopped because the deadline neared.
+    pub fn stopped_at_deadline(&self) -> bool {
+        self.answer.deadline_stop
+    }
+
+    /// The answer to Lambda.
+    ///
+    /// It names exactly one record, the checkpoint. If that has no usable sequence number, it names the nearest earlier
+    /// record that has one, whose progress is then repeated.
+    ///
+    /// # Errors
+    /// If a record must be delivered again and no sequence number can name it ([`Error::is_unreportable`]), or if the
+    /// mapping is said to ignore the answer ([`Error::is_batch_failed`]). Lambda then delivers the whole batch again.
+    pub fn response(&self) -> Result<StreamResponse, Error> {
+        match self.redelivery() {
+            Redelivery::Nothing => Ok(StreamResponse::success().with_state(self.answer.state.clone())),
+            Redelivery::From(RecordReport { sequence_number: Some(number), .. }) => {
+                Ok(StreamResponse::from_checkpoint(number).with_state(self.answer.state.clone()))
+            }
+            Redelivery::From(first) | Redelivery::Everything(first) => Err(self.batch_error(first)),
+        }
+    }
+
+    pub(crate) fn redelivery(&self) -> Redelivery<'_> {
+        let Some(first) = self.checkpoint() else { return Redelivery::Nothing };
+        if !self.answer.report_batch_item_failures {
+            return Redelivery::Everything(first);
+        }
+        match self.records[..=first.position].iter().rfind(|record| record.nameable) {
+            Some(named) => Redelivery::From(named),
+            None => Redelivery::Everything(first),
+        }
+    }
+
+    /// The first position that Lambda delivers again; the batch's length if there is none.
+    pub(crate) fn redelivered_from(&self) -> usize {
+        match self.redelivery() {
+            Redelivery::Nothing => self.records.len(),
+            Redelivery::From(named) => named.position,
+            Redelivery::Everything(_) => 0,
+        }
+    }
+
+    fn batch_error(&self, first: &RecordReport) -> Error {
+        let open = self.records.iter().filter(|record| !record.outcome.is_done()).count();
+        let which = format!(
+            "{open} of {} records must be delivered again, from position {} on (event id {})",
+            self.records.len(),
+            first.position,
+            first.event_id.as_deref().unwrap_or("unknown"),
+        );
+        if self.answer.report_batch_item_failures {
+            Error::unreportable(format!(
+                "{which}, but neither it nor a record before it has a sequence number that Lambda could resume at: the \
+                 whole batch fails"
+            ))
+        } else {
+            Error::batch_failed(format!(
+                "{which}, and the processor was told that its event source mapping has no ReportBatchItemFailures: the \
+                 whole batch fails"
+            ))
+        }
+    }
+}

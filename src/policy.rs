@@ -1,0 +1,150 @@
+//! The choices a user makes: lanes, retries, and what a failed record becomes.
+
+use std::time::Duration;
+
+/// Which records run one after the other; everything else runs concurrently, up to the concurrency limit.
+///
+/// ```
+/// use lambda_streams::Lanes;
+///
+/// assert_eq!(Lanes::default(), Lanes::PerItem);
+/// let all_of_a_customer = Lanes::per_key_attribute("customer");
+/// assert_ne!(all_of_a_customer, Lanes::PerItem);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Lanes {
+    /// The records of one item, its full primary key, in stream order; different items concurrently. The default.
+    #[default]
+    PerItem,
+    /// The records of all items with the same value of this key attribute, such as the partition key's.
+    ///
+    /// Records whose keys lack the attribute stand in one lane together.
+    PerKeyAttribute(String),
+    /// The whole batch, strictly one record after the other.
+    WholeBatch,
+    /// No order at all: every record by itself.
+    Unordered,
+}
+
+impl Lanes {
+    /// One lane for all items with the same value of this key attribute.
+    pub fn per_key_attribute(name: impl Into<String>) -> Self {
+        Self::PerKeyAttribute(name.into())
+    }
+}
+
+/// How often, and after what delay, a retryable failure is tried again within one invocation.
+///
+/// The delay before attempt *n* + 1 is random between zero and `base_delay` · 2ⁿ⁻¹, at most `max_delay`: exponential
+/// backoff with full jitter ([AWS Builders' Library][jitter]). A delay that would reach past the deadline is not
+/// waited for.
+///
+/// [jitter]: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_streams::RetryPolicy;
+///
+/// let policy = RetryPolicy::default().max_attempts(5).base_delay(Duration::from_millis(50));
+/// assert_ne!(policy, RetryPolicy::default());
+/// assert_ne!(policy, RetryPolicy::none());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct RetryPolicy {
+    pub(crate) max_attempts: u32,
+    pub(crate) base_delay: Duration,
+    pub(crate) max_delay: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// 3 attempts, 100 ms to 2 s.
+    fn default() -> Self {
+        Self { max_attempts: 3, base_delay: Duration::from_millis(100), max_delay: Duration::from_secs(2) }
+    }
+}
+
+impl RetryPolicy {
+    /// One attempt and no retry.
+    pub fn none() -> Self {
+        Self::default().max_attempts(1)
+    }
+
+    /// How many attempts a record gets in one invocation, the first included; at least 1. Default 3.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts;
+        self
+    }
+
+    /// The longest delay before the second attempt, doubled with each further one. Default 100 ms.
+    pub fn base_delay(mut self, delay: Duration) -> Self {
+        self.base_delay = delay;
+        self
+    }
+
+    /// What the delay never exceeds. Default 2 s.
+    pub fn max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = delay;
+        self
+    }
+
+    /// A random delay after that many attempts.
+    pub(crate) fn delay_after(&self, attempts: u32) -> Duration {
+        let doubled =
+            2_u32.checked_pow(attempts.saturating_sub(1)).and_then(|factor| self.base_delay.checked_mul(factor));
+        doubled.map_or(self.max_delay, |delay| delay.min(self.max_delay)).mul_f64(fastrand::f64())
+    }
+}
+
+/// What a failed record becomes: a dead letter, or reported to Lambda, which then delivers it again.
+///
+/// Without a dead-letter queue every failure is reported: nothing is dropped because nobody configured a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailurePolicy {
+    /// Permanent failures become dead letters; what is retryable is reported when its retries are exhausted, so that
+    /// Lambda waits for whatever is down, and becomes a dead letter once it is older than
+    /// [`give_up_after`](crate::ProcessorBuilder::give_up_after). The default with a dead-letter queue.
+    DeadLetterPermanent,
+    /// Every failure becomes a dead letter when its retries are exhausted: the stream never stops.
+    DeadLetterAll,
+    /// Every failure is reported: the stream stops at it until it succeeds or Lambda gives it up. The default without
+    /// a dead-letter queue.
+    ReportAll,
+}
+
+/// What becomes of the rest of a lane once one of its records is a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum AfterDeadLetter {
+    /// The lane goes on with the next record. The default.
+    #[default]
+    Continue,
+    /// The lane's further records of this invocation follow into the queue, for a consumer that cannot skip a change
+    /// of an item; their error kind is [`Predecessor`](crate::ErrorKind::Predecessor).
+    FollowLane,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_delay_doubles_up_to_its_limit_and_is_jittered_in_full() {
+        let policy = RetryPolicy::default();
+        for (attempts, limit) in [(1, 100), (2, 200), (3, 400), (5, 1_600), (6, 2_000), (40, 2_000), (u32::MAX, 2_000)]
+        {
+            let limit = Duration::from_millis(limit);
+            let delays: Vec<_> = (0..200).map(|_| policy.delay_after(attempts)).collect();
+            assert!(delays.iter().all(|delay| *delay <= limit), "attempt {attempts}");
+            assert!(delays.iter().any(|delay| *delay < limit / 4) && delays.iter().any(|delay| *delay > limit * 3 / 4));
+        }
+    }
+
+    #[test]
+    fn enormous_settings_do_not_overflow() {
+        let policy = RetryPolicy::default().base_delay(Duration::MAX).max_delay(Duration::from_secs(1));
+        assert!(policy.delay_after(30) <= Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,143 @@
+//! The processor: its settings, and one batch from event to report.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::builder::ProcessorBuilder;
+use crate::dead_letter::ErasedDeadLetterQueue;
+use crate::event::StreamEvent;
+use crate::execute;
+use crate::handler::ErasedHandler;
+use crate::invocation::Invocation;
+use crate::log;
+use crate::metrics;
+use crate::outcome::BatchReport;
+use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
+use crate::record::{EventKind, Record};
+use crate::replay::Replay;
+
+/// Turns an invocation of a function by a DynamoDB stream into typed handler calls and a truthful answer.
+///
+/// It is a [`tower::Service`](tower_service::Service) of `LambdaEvent<StreamEvent>`: hand it to `lambda_runtime::run`, or
+/// to `run_concurrent` on Lambda Managed Instances. Clones share one concurrency limit and one memory of what succeeded
+/// behind a checkpoint.
+///
+/// ```no_run
+/// use lambda_streams::{HandlerError, Insert, StreamProcessor};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Order { id: String }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), lambda_runtime::Error> {
+///     let processor = StreamProcessor::builder()
+///         .on_insert(|change: Insert<Order>| async move {
+///             println!("order {}", change.new.id);
+///             Ok(())
+///         })
+///         .build()?;
+///     lambda_runtime::run(processor).await
+/// }
+/// ```
+#[derive(Clone)]
+pub struct StreamProcessor {
+    settings: Arc<Settings>,
+}
+
+pub(crate) type Filter = Box<dyn Fn(&Record) -> bool + Send + Sync>;
+
+/// What a processor was built with, and what its clones share.
+pub(crate) struct Settings {
+    pub(crate) routes: Routes,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) limit: Arc<Semaphore>,
+    pub(crate) lanes: Lanes,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) failure_policy: FailurePolicy,
+    pub(crate) give_up_after: Duration,
+    pub(crate) after_dead_letter: AfterDeadLetter,
+    pub(crate) queue: Option<Arc<dyn ErasedDeadLetterQueue>>,
+    pub(crate) deadline_margin: Option<Duration>,
+    pub(crate) replay: Option<Replay>,
+    pub(crate) report_batch_item_failures: bool,
+}
+
+/// Which handler a kind of change goes to.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) insert: Option<Box<dyn ErasedHandler>>,
+    pub(crate) modify: Option<Box<dyn ErasedHandler>>,
+    pub(crate) remove: Option<Box<dyn ErasedHandler>>,
+    pub(crate) other: Option<Box<dyn ErasedHandler>>,
+}
+
+impl Routes {
+    pub(crate) fn of(&self, kind: EventKind) -> Option<&dyn ErasedHandler> {
+        let own = match kind {
+            EventKind::Insert => &self.insert,
+            EventKind::Modify => &self.modify,
+            EventKind::Remove => &self.remove,
+        };
+        own.as_deref().or(self.other.as_deref())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        [&self.insert, &self.modify, &self.remove, &self.other].into_iter().all(Option::is_none)
+    }
+}
+
+impl StreamProcessor {
+    /// Starts to put a processor together.
+    pub fn builder() -> ProcessorBuilder {
+        ProcessorBuilder::new()
+    }
+
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings: Arc::new(settings) }
+    }
+
+    /// Processes one batch, without Lambda: the core that the tower service is a thin wrapper around.
+    ///
+    /// `invocation` is a [`Deadline`](crate::Deadline), Lambda's `&Context`, or an [`Invocation`]. It returns when every
+    /// record is finished or reported, at the latest a little before the deadline.
+    ///
+    /// # Cancellation
+    /// Nothing is spawned: dropping the future drops all handlers that run and all dead letters that are under way. Then
+    /// nothing is remembered of this batch, and it must be delivered again as a whole.
+    ///
+    /// ```
+    /// use lambda_streams::{Deadline, HandlerError, Record, StreamEvent, StreamProcessor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lambda_streams::Error> {
+    /// let processor = StreamProcessor::builder().on_record(|record: Record| async move { Ok(()) }).build()?;
+    /// let event = StreamEvent::from_slice(br#"{"Records": []}"#)?;
+    /// let report = processor.process(event, Deadline::none()).await;
+    /// assert!(report.checkpoint().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn process(&self, event: StreamEvent, invocation: impl Into<Invocation>) -> BatchReport {
+        let begun = Instant::now();
+        let invocation = Arc::new(invocation.into());
+        let report = execute::run(&self.settings, event, Arc::clone(&invocation)).await;
+        metrics::record(&report);
+        log::batch(&report, &invocation, begun.elapsed());
+        report
+    }
+}
+
+impl fmt::Debug for StreamProcessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamProcessor")
+            .field("lanes", &self.settings.lanes)
+            .field("retry", &self.settings.retry)
+            .field("failure_policy", &self.settings.failure_policy)
+            .field("free_permits", &self.settings.limit.available_permits())
+            .finish_non_exhaustive()
+    }
+}

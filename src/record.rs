@@ -1,0 +1,245 @@
+//! One change of one item, kept as the JSON text that came.
+
+mod creation_time;
+mod envelope;
+mod sequence_number;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::de::DeserializeOwned;
+
+pub use self::sequence_number::SequenceNumber;
+
+pub use self::envelope::MalformedRecord;
+
+pub(crate) use self::envelope::{Facts, Malformed};
+
+use crate::change::ChangedAttributes;
+use crate::decode::{self, DecodeError};
+use crate::raw::RawJson;
+
+/// What happened to the item: the stream's `eventName`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// An item was created.
+    Insert,
+    /// At least one attribute of an item was changed.
+    Modify,
+    /// An item was deleted, by a caller or by its time to live.
+    Remove,
+}
+
+impl EventKind {
+    /// The kind as the stream spells it: `INSERT`, `MODIFY` or `REMOVE`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Insert => "INSERT",
+            Self::Modify => "MODIFY",
+            Self::Remove => "REMOVE",
+        }
+    }
+
+    pub(crate) fn from_wire(name: &str) -> Option<Self> {
+        match name {
+            "INSERT" => Some(Self::Insert),
+            "MODIFY" => Some(Self::Modify),
+            "REMOVE" => Some(Self::Remove),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One change of one item, as the stream delivered it; cheap to clone.
+///
+/// The record is raw JSON until something is asked of it: the images and the keys are decoded on request, and
+/// [`raw_json`](Self::raw_json) is the text that came, byte for byte.
+///
+/// ```
+/// use lambda_streams::{EventKind, Record, StreamEvent};
+///
+/// let event: StreamEvent = serde_json::from_str(r#"{"Records": [{
+///     "eventID": "1", "eventName": "INSERT", "eventSource": "aws:dynamodb", "awsRegion": "eu-central-1",
+///     "eventSourceARN": "arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000",
+///     "dynamodb": {"Keys": {"id": {"S": "a"}}, "NewImage": {"id": {"S": "a"}}, "SequenceNumber": "111"}
+/// }]}"#)?;
+/// let record: Record = event.records().next().expect("one record")?;
+/// assert_eq!(record.kind(), EventKind::Insert);
+/// assert_eq!(record.table_name(), Some("orders"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Record {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
+    facts: Facts,
+    kind: EventKind,
+    sequence_number: SequenceNumber,
+    /// Where the parts lie in the raw text.
+    keys: Range<usize>,
+    new_image: Option<Range<usize>>,
+    old_image: Option<Range<usize>>,
+}
+
+impl Record {
+    /// Reads one record's envelope: everything but the content of its images and keys.
+    pub(crate) fn parse(raw: RawJson) -> Result<Self, Box<Malformed>> {
+        envelope::parse(raw)
+    }
+
+    /// The record's `eventID`, unique in its stream; `None` where the record has none.
+    pub fn event_id(&self) -> Option<&str> {
+        self.inner.facts.event_id.as_deref()
+    }
+
+    /// What happened to the item.
+    pub fn kind(&self) -> EventKind {
+        self.inner.kind
+    }
+
+    /// The record's place in its shard.
+    pub fn sequence_number(&self) -> &SequenceNumber {
+        &self.inner.sequence_number
+    }
+
+    /// The table's name, from the stream's ARN; `None` where the record has no ARN, or one of another form.
+    pub fn table_name(&self) -> Option<&str> {
+        self.inner.facts.table_name()
+    }
+
+    /// The stream's ARN: the record's `eventSourceARN`.
+    pub fn stream_arn(&self) -> Option<&str> {
+        self.inner.facts.stream_arn.as_deref()
+    }
+
+    /// The region the change came from: the record's `awsRegion`.
+    pub fn region(&self) -> Option<&str> {
+        self.inner.facts.region.as_deref()
+    }
+
+    /// When the change was made, to about a second: `ApproximateCreationDateTime`.
+    pub fn created_at(&self) -> Option<SystemTime> {
+        self.inner.facts.created_at
+    }
+
+    /// The size in bytes that DynamoDB counts for this record: `SizeBytes`; `None` where it is absent or no number.
+    pub fn size_bytes(&self) -> Option<u64> {
+        self.inner.facts.size_bytes
+    }
+
+    /// Which images the stream carries: `StreamViewType`, such as `NEW_AND_OLD_IMAGES`.
+    pub fn view_type(&self) -> Option<&str> {
+        self.inner.facts.view_type.as_deref()
+    }
+
+    /// Whether DynamoDB's time to live removed the item, and not a caller.
+    ///
+    /// True for a removal whose `userIdentity` is the service `dynamodb.amazonaws.com`. In a global table only the
+    /// region that expired the item says so; the replicas see an ordinary removal
+    /// ([AWS: streams and TTL](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html)).
+    pub fn is_ttl_expiry(&self) -> bool {
+        self.inner.kind == EventKind::Remove && self.inner.facts.by_dynamodb
+    }
+
+    /// The item's primary key as DynamoDB JSON.
+    pub fn keys_json(&self) -> &str {
+        self.part(&self.inner.keys)
+    }
+
+    /// The item after the change as DynamoDB JSON, where the stream carries it.
+    pub fn new_image_json(&self) -> Option<&str> {
+        self.inner.new_image.as_ref().map(|range| self.part(range))
+    }
+
+    /// The item before the change as DynamoDB JSON, where the stream carries it.
+    pub fn old_image_json(&self) -> Option<&str> {
+        self.inner.old_image.as_ref().map(|range| self.part(range))
+    }
+
+    /// Decodes the item's primary key.
+    ///
+    /// # Errors
+    /// If a key is malformed or does not fit `T`.
+    pub fn keys<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        decode::from_keys(self.keys_json())
+    }
+
+    /// Decodes the item after the change.
+    ///
+    /// # Errors
+    /// If the stream does not carry this image, or if it is malformed or does not fit `T`.
+    pub fn new_image<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        let json = self.new_image_json().ok_or_else(|| self.missing("NewImage"))?;
+        decode::from_image(json).map_err(|error| error.within("NewImage"))
+    }
+
+    /// Decodes the item before the change.
+    ///
+    /// # Errors
+    /// If the stream does not carry this image, or if it is malformed or does not fit `T`.
+    pub fn old_image<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        let json = self.old_image_json().ok_or_else(|| self.missing("OldImage"))?;
+        decode::from_image(json).map_err(|error| error.within("OldImage"))
+    }
+
+    /// Names the attributes in which the two images differ.
+    ///
+    /// # Errors
+    /// If the stream does not carry both images, or if one is malformed.
+    pub fn changed_attributes(&self) -> Result<ChangedAttributes, DecodeError> {
+        let old = self.old_image_json().ok_or_else(|| self.missing("OldImage"))?;
+        let new = self.new_image_json().ok_or_else(|| self.missing("NewImage"))?;
+        decode::changed_attributes(old, new)
+    }
+
+    /// The record as it came, byte for byte.
+    pub fn raw_json(&self) -> &str {
+        self.inner.facts.raw.get()
+    }
+
+    /// Checks an image that no handler decodes: that it is a well-formed item in every attribute.
+    pub(crate) fn check_new_image(&self) -> Result<(), DecodeError> {
+        self.new_image_json().map_or(Ok(()), |json| decode::check(json).map_err(|error| error.within("NewImage")))
+    }
+
+    /// Checks an image that no handler decodes: that it is a well-formed item in every attribute.
+    pub(crate) fn check_old_image(&self) -> Result<(), DecodeError> {
+        self.old_image_json().map_or(Ok(()), |json| decode::check(json).map_err(|error| error.within("OldImage")))
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.inner.facts
+    }
+
+    fn missing(&self, image: &'static str) -> DecodeError {
+        DecodeError::missing_image(image, self.kind(), self.view_type())
+    }
+
+    fn part(&self, range: &Range<usize>) -> &str {
+        self.inner.facts.raw.get().get(range.clone()).expect("the range was cut from this text when it was parsed")
+    }
+}
+
+/// Shows which record it is, and nothing of the item.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("kind", &self.inner.kind)
+            .field("event_id", &self.event_id())
+            .field("sequence_number", &self.inner.sequence_number)
+            .field("table_name", &self.table_name())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,59 @@
+//! The answer to Lambda, in its exact wire shape.
+
+use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::record::SequenceNumber;
+
+/// The partial batch response: the checkpoint, or nothing if the whole batch is done.
+///
+/// `{"batchItemFailures":[{"itemIdentifier":"…"}]}`, with at most one identifier; for a tumbling window also its `state`,
+/// unchanged ([AWS: partial batch response](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html)).
+///
+/// ```
+/// use lambda_streams::StreamResponse;
+///
+/// assert_eq!(serde_json::to_string(&StreamResponse::success())?, r#"{"batchItemFailures":[]}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize)]
+pub struct StreamResponse {
+    #[serde(rename = "batchItemFailures")]
+    failures: Vec<DynamoDbBatchItemFailure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Box<RawValue>>,
+}
+
+impl StreamResponse {
+    /// The whole batch is done.
+    pub fn success() -> Self {
+        Self { failures: Vec::new(), state: None }
+    }
+
+    /// Everything from this record on must be delivered again.
+    pub(crate) fn from_checkpoint(checkpoint: &SequenceNumber) -> Self {
+        let mut failure = DynamoDbBatchItemFailure::default();
+        failure.item_identifier = Some(checkpoint.as_str().to_owned());
+        Self { failures: vec![failure], state: None }
+    }
+
+    pub(crate) fn with_state(mut self, state: Option<Box<RawValue>>) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// The sequence number from which on Lambda delivers again; `None` if the whole batch is done.
+    pub fn checkpoint(&self) -> Option<&str> {
+        self.failures.first()?.item_identifier.as_deref()
+    }
+}
+
+/// For functions that answer with the type of `aws_lambda_events`.
+impl From<StreamResponse> for DynamoDbEventResponse {
+    fn from(response: StreamResponse) -> Self {
+        let mut converted = Self::default();
+        converted.batch_item_failures = response.failures;
+        converted
+    }
+}

@@ -1,0 +1,162 @@
+//! Every file of the shared corpus comes to what its manifest says.
+//!
+//! The corpus lies beside the project, or in the folder that `LAMBDA_STREAMS_CORPUS` names; where there is none, the other
+//! modules cover the same ground in small.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lambda_streams::{Deadline, Outcome, Record, StreamEvent, StreamProcessor};
+
+use crate::support::TestQueue;
+
+/// What a file came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// The body was refused: no JSON.
+    Body,
+    /// The body was refused: no stream event.
+    Event,
+    /// Some records failed, each alone.
+    Record,
+    /// Every record was handled.
+    Accept,
+}
+
+/// What became of one file: its level, and how many of its records failed.
+#[derive(Debug)]
+struct Came {
+    to: Level,
+    records: usize,
+    failed: Vec<usize>,
+}
+
+async fn come_to(body: &[u8]) -> Came {
+    let event = match StreamEvent::from_slice(body) {
+        Ok(event) => event,
+        Err(error) => {
+            let no_json = error.event_shape() == Some(lambda_streams::EventShape::NotJson);
+            return Came { to: if no_json { Level::Body } else { Level::Event }, records: 0, failed: Vec::new() };
+        }
+    };
+    let queue = TestQueue::default();
+    let processor = StreamProcessor::builder()
+        .on_record(|_: Record| async { Ok(()) })
+        .dead_letter_queue(queue.clone())
+        .build()
+        .expect("a processor");
+    let report = processor.process(event, Deadline::none()).await;
+    assert_eq!(report.response().expect("everything ends in the queue").checkpoint(), None);
+    let failed: Vec<usize> = report
+        .records()
+        .iter()
+        .filter(|record| record.outcome == Outcome::DeadLettered)
+        .map(|record| record.position)
+        .collect();
+    assert_eq!(queue.letters().len(), failed.len());
+    Came { to: if failed.is_empty() { Level::Accept } else { Level::Record }, records: report.records().len(), failed }
+}
+
+fn folder() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let folder = std::env::var_os("LAMBDA_STREAMS_CORPUS").map_or(beside, PathBuf::from);
+    folder.join("MANIFEST.md").exists().then_some(folder)
+}
+
+/// The rows of the manifest: folder, file, the levels that are right.
+fn manifest(folder: &Path) -> BTreeMap<(String, String), Vec<Level>> {
+    let text = std::fs::read_to_string(folder.join("MANIFEST.md")).expect("the manifest");
+    text.lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let [dir @ ("bad" | "edge"), file, levels, what] = cells[..] else { return None };
+            let mut levels: Vec<Level> = levels
+                .split('/')
+                .map(|level| match level {
+                    "body" => Level::Body,
+                    "event" => Level::Event,
+                    "record" => Level::Record,
+                    "accept" => Level::Accept,
+                    other => panic!("an unknown level {other}: {what}"),
+                })
+                .collect();
+            // Failing the record alone is better than failing the invocation, where the fault lies inside one record.
+            if levels.contains(&Level::Body) {
+                levels.push(Level::Record);
+            }
+            // It is JSON, deep as it is, and no event: either way the invocation is refused.
+            if file == "nesting-100000-arrays.json" {
+                levels.push(Level::Event);
+            }
+            Some(((dir.to_owned(), file.to_owned()), levels))
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_file_of_the_corpus_comes_to_what_the_manifest_says() {
+    let Some(folder) = folder() else {
+        println!("skipped: no corpus beside the project (LAMBDA_STREAMS_CORPUS names its folder)");
+        return;
+    };
+    let manifest = manifest(&folder);
+    assert!(manifest.len() > 120, "the manifest was read: {}", manifest.len());
+    let mut wrong = Vec::new();
+    for ((dir, file), levels) in &manifest {
+        let body = std::fs::read(folder.join(dir).join(file)).expect(file);
+        let came = come_to(&body).await;
+        let neighbours_fine = came.to != Level::Record
+            || came.records != 3
+            || came.failed == [1]
+            || file == "all-records-bad.json"
+            || file == "sequence-number-duplicate-in-batch.json";
+        if !levels.contains(&came.to) || !neighbours_fine {
+            wrong.push(format!("{dir}/{file}: {came:?}, wanted one of {levels:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    println!("{} files of bad/ and edge/ came to what the manifest says", manifest.len());
+}
+
+/// Handmade samples repeat a sequence number, which Lambda never does; the later record then fails, alone.
+fn repeated_sequence_numbers(body: &[u8]) -> Vec<usize> {
+    let event: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+    let mut seen = std::collections::HashSet::new();
+    let numbers =
+        event["Records"].as_array().expect("a list").iter().map(|record| &record["dynamodb"]["SequenceNumber"]);
+    numbers.enumerate().filter(|(_, number)| !seen.insert(number.to_string())).map(|(position, _)| position).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_real_file_is_accepted_or_refused_as_the_manifest_says() {
+    let Some(folder) = folder() else {
+        println!("skipped: no corpus beside the project (LAMBDA_STREAMS_CORPUS names its folder)");
+        return;
+    };
+    let no_event = [
+        "lambda-rust-runtime__record-with-optional-fields.json",
+        "java-libs__stream_record.json",
+        "powertools-ts__kinesis_decoded_record.json",
+        "powertools-ts__kinesis_dynamodb-stream.json",
+    ];
+    let (mut files, mut wrong) = (0, Vec::new());
+    for entry in std::fs::read_dir(folder.join("real")).expect("real/") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let body = std::fs::read(&path).expect("readable");
+        let came = come_to(&body).await;
+        let right = match came.to {
+            Level::Event => no_event.contains(&name.as_str()),
+            Level::Body => body.starts_with(b"\xEF\xBB\xBF"),
+            Level::Accept => !no_event.contains(&name.as_str()),
+            Level::Record => came.failed == repeated_sequence_numbers(&body),
+        };
+        if !right {
+            wrong.push(format!("real/{name}: {came:?}"));
+        }
+        files += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(files > 30, "the real files were read: {files}");
+    println!("{files} real files came to what the manifest says");
+}

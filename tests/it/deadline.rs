@@ -1,0 +1,170 @@
+//! The deadline (contract, section 6).
+
+use std::time::Duration;
+
+use lambda_streams::{Deadline, Outcome, StreamProcessor};
+use tokio::time::Instant;
+
+use crate::support::{Act, Script, TestQueue, change, checkpoint, event, inserts, outcomes};
+
+const DONE: Outcome = Outcome::Succeeded;
+const OPEN: Outcome = Outcome::Unfinished;
+
+#[tokio::test(start_paused = true)]
+async fn handlers_that_still_run_are_dropped_and_reported_as_unfinished() {
+    let script = Script::new([("item-1", Act::Hang)]);
+    let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
+    let before = Instant::now();
+    let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(outcomes(&report), [DONE, OPEN, DONE]);
+    assert_eq!(checkpoint(&report), Some(1));
+    assert!(report.stopped_at_deadline());
+    assert_eq!(before.elapsed(), Duration::from_secs(27), "a tenth of the time left is the margin");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_margin_is_at_least_250_ms_and_at_most_10_s_or_as_set() {
+    for (left, margin, stop) in [
+        (1_000, None, 750),
+        (900_000, None, 890_000),
+        (100, None, 0),
+        (30_000, Some(5_000), 25_000),
+        (1_000, Some(5_000), 0),
+    ] {
+        let script = Script::new([("item-0", Act::Hang)]);
+        let mut builder = StreamProcessor::builder().on_record(script.clone());
+        if let Some(margin) = margin {
+            builder = builder.deadline_margin(Duration::from_millis(margin));
+        }
+        let before = Instant::now();
+        let deadline = Deadline::after(Duration::from_millis(left));
+        let report = builder.build().unwrap().process(event(&inserts(1)), deadline).await;
+        assert_eq!(before.elapsed(), Duration::from_millis(stop), "{left} ms left, margin {margin:?}");
+        assert_eq!(outcomes(&report), [OPEN]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_cannot_finish_in_one_invocation_finishes_over_several() {
+    let script = Script::default();
+    let take = Duration::from_secs(1);
+    let processor = StreamProcessor::builder()
+        .on_record({
+            let script = script.clone();
+            move |record| {
+                let script = script.clone();
+                async move {
+                    tokio::time::sleep(take).await;
+                    lambda_streams::Handler::handle(&script, record).await
+                }
+            }
+        })
+        .concurrency(1)
+        .build()
+        .unwrap();
+    let mut rest = inserts(10);
+    let mut invocations = 0;
+    while !rest.is_empty() {
+        let report = processor.process(event(&rest), Deadline::after(Duration::from_secs(5))).await;
+        invocations += 1;
+        let done = checkpoint(&report).unwrap_or(rest.len());
+        assert!(done > 0, "each invocation moves the checkpoint");
+        assert!(outcomes(&report)[done..].iter().all(|outcome| *outcome == OPEN));
+        rest.drain(..done);
+    }
+    assert_eq!(invocations, 3);
+    assert_eq!(script.succeeded().len(), 10, "and no record was handled twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_record_starts_in_the_margin() {
+    let script = Script::new([("item-0", Act::Take(Duration::from_millis(26_500)))]);
+    let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(1).build().unwrap();
+    let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(outcomes(&report), [DONE, DONE, DONE]);
+
+    let script = Script::new([("item-0", Act::Take(Duration::from_millis(27_500)))]);
+    let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(1).build().unwrap();
+    let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(outcomes(&report), [OPEN, OPEN, OPEN]);
+    assert_eq!(script.started().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_deadline_means_no_deadline() {
+    let script = Script::new([("item-0", Act::Take(Duration::from_secs(86_400)))]);
+    let processor = StreamProcessor::builder().on_record(script).build().unwrap();
+    let report = processor.process(event(&inserts(1)), Deadline::none()).await;
+    assert_eq!(outcomes(&report), [DONE]);
+    assert!(!report.stopped_at_deadline());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_has_passed_reports_everything_and_starts_nothing() {
+    let script = Script::default();
+    let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
+    let report = processor.process(event(&inserts(2)), Deadline::at(Instant::now())).await;
+    assert_eq!(outcomes(&report), [OPEN, OPEN]);
+    assert!(script.started().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_under_way_still_get_out_in_the_margin() {
+    let script = Script::new([("item-0", Act::FailPermanently)]);
+    let queue = TestQueue::slow(Duration::from_secs(28));
+    let processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue.clone()).build().unwrap();
+    let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(outcomes(&report), [Outcome::DeadLettered]);
+    assert_eq!(queue.accepted(), ["event-0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_hangs_does_not_hold_up_the_answer() {
+    let script = Script::new([("item-0", Act::FailPermanently)]);
+    let queue = TestQueue::slow(Duration::from_secs(3_600));
+    let processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue).build().unwrap();
+    let before = Instant::now();
+    let report = processor.process(event(&inserts(2)), Deadline::after(Duration::from_secs(30))).await;
+    assert!(before.elapsed() < Duration::from_secs(30));
+    assert_eq!(outcomes(&report), [Outcome::Unfinished, DONE]);
+    assert_eq!(report.records()[0].failure.as_ref().map(|failure| failure.message.as_str()), Some("no such customer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backoff_that_would_reach_past_the_stop_is_not_waited_for() {
+    let script = Script::new([("item-0", Act::RetryAfter(Duration::from_secs(100)))]);
+    let processor = StreamProcessor::builder().on_record(script).build().unwrap();
+    let before = Instant::now();
+    let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    assert_eq!(outcomes(&report), [Outcome::Reported]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_finished_at_the_very_stop_counts() {
+    let script = Script::new([("item-0", Act::Take(Duration::from_secs(27)))]);
+    let processor = StreamProcessor::builder().on_record(script).build().unwrap();
+    let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(outcomes(&report), [DONE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_handler_that_is_dropped_changes_nothing() {
+    let script = Script::new([("item-0", Act::PanicOnDrop), ("item-1", Act::Hang)]);
+    let processor = StreamProcessor::builder().on_record(script).build().unwrap();
+    let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(outcomes(&report), [OPEN, OPEN, DONE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lambdas_deadline_counts_milliseconds_since_the_epoch_and_zero_is_none() {
+    let mut context = lambda_runtime::Context::default();
+    let invocation = lambda_streams::Invocation::from(&context);
+    assert!(invocation.deadline.instant().is_none());
+    context.deadline = crate::support::seconds_ago(0) * 1_000 + 60_000;
+    let left = lambda_streams::Invocation::from(&context).deadline.instant().unwrap() - Instant::now();
+    assert!(left > Duration::from_secs(55) && left <= Duration::from_secs(60), "{left:?}");
+    context.deadline = u64::MAX;
+    let _ = lambda_streams::Invocation::from(&context);
+    let _ = change(0, "a", 0);
+}

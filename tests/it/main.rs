@@ -1,0 +1,15 @@
+//! The promises of the crate, a module each.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps an error fails, as it should")]
+
+mod support;
+
+mod concurrency;
+mod corpus;
+mod deadline;
+mod failures;
+mod order;
+mod reading;
+mod redelivery;
+mod response;
+mod routing;
+mod service;

@@ -1,0 +1,242 @@
+//! Reading the payload (contract, section 1).
+
+use lambda_streams::{Deadline, ErrorKind, EventKind, EventShape, Outcome, StreamEvent, StreamProcessor};
+use serde_json::{Value, json};
+
+use crate::support::{Change, Script, TestQueue, change, event, inserts, outcomes, payload, process};
+
+fn refused(body: &str) -> (EventShape, String) {
+    let error = StreamEvent::from_slice(body.as_bytes()).expect_err(body);
+    assert!(error.is_event());
+    (error.event_shape().expect("a shape"), error.to_string())
+}
+
+#[test]
+fn a_body_that_is_no_stream_event_is_refused_with_what_it_looks_like() {
+    let record = payload(&inserts(1));
+    let record: Value = serde_json::from_str(&record).unwrap();
+    let record = &record["Records"][0];
+    for (body, shape, words) in [
+        (json!({"Records": [{"eventSource": "aws:sqs", "body": "x"}]}), EventShape::Sqs, "an SQS event"),
+        (json!({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}), EventShape::Sns, "an SNS event"),
+        (json!({"Records": [{"eventSource": "aws:s3", "s3": {}}]}), EventShape::S3, "an S3 event"),
+        (json!({"Records": [{"eventSource": "aws:kinesis", "kinesis": {}}]}), EventShape::Kinesis, "a Kinesis event"),
+        (record.clone(), EventShape::SingleRecord, "a single record without the `Records` envelope"),
+        (json!([record]), EventShape::RecordArray, "EventBridge Pipes"),
+        (json!({"records": [record]}), EventShape::LowerCaseRecords, "in lower case"),
+        (json!({"detail-type": "x", "source": "y"}), EventShape::EventBridge, "an EventBridge event"),
+        (json!({"version": "2.0", "routeKey": "$default"}), EventShape::HttpApi, "HTTP API"),
+        (json!({"httpMethod": "GET", "requestContext": {}}), EventShape::RestApi, "REST API"),
+        (json!({}), EventShape::Object, "an object without `Records`"),
+        (json!({"Records": null}), EventShape::Object, "an object without `Records`"),
+        (json!({"Records": "x"}), EventShape::RecordsNoList, "no list"),
+        (json!([]), EventShape::Array, "an array"),
+        (json!("Records"), EventShape::Scalar, "a bare JSON value"),
+        (json!(7), EventShape::Scalar, "a bare JSON value"),
+        (json!(true), EventShape::Scalar, "a bare JSON value"),
+        (json!(null), EventShape::Scalar, "a bare JSON value"),
+    ] {
+        let (found, message) = refused(&body.to_string());
+        assert_eq!(found, shape, "{body}");
+        assert!(message.contains(words), "{message}");
+        let through_serde = serde_json::from_str::<StreamEvent>(&body.to_string()).expect_err("refused as well");
+        assert!(through_serde.to_string().contains(words), "{through_serde}");
+    }
+}
+
+#[test]
+fn a_body_that_is_not_json_is_refused() {
+    for (body, words) in [
+        (&b""[..], "it is empty"),
+        (b" \n", "it is empty"),
+        (b"{'Records': []}", "the payload is no JSON"),
+        (b"{\"Records\": []} x", "trailing characters"),
+        (b"{\"Records\": [", "EOF"),
+        (b"\xEF\xBB\xBF{\"Records\": []}", "byte order mark"),
+        (b"\xFF\xFE{\0", "the payload is no JSON"),
+        (b"{\"Records\": [\"\xFF\"]}", "the payload is no JSON"),
+    ] {
+        let error = StreamEvent::from_slice(body).expect_err(words);
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(error.event_shape(), Some(EventShape::NotJson));
+    }
+}
+
+#[test]
+fn two_records_members_are_an_error_and_not_last_wins() {
+    let error =
+        StreamEvent::from_slice(br#"{"Records": [{"eventSource": "aws:dynamodb"}], "Records": []}"#).unwrap_err();
+    assert!(error.is_event());
+    assert!(error.to_string().contains("twice"), "{error}");
+}
+
+#[test]
+fn a_tumbling_windows_event_must_be_whole() {
+    let window = json!({"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:05:00Z"});
+    let whole = json!({"Records": [], "window": window, "state": {}, "shardId": "s", "isFinalInvokeForWindow": true});
+    assert!(serde_json::from_value::<StreamEvent>(whole.clone()).unwrap().is_empty());
+    for (member, value) in [
+        ("state", Value::Null),
+        ("state", json!([])),
+        ("shardId", json!(1)),
+        ("isFinalInvokeForWindow", json!("true")),
+        ("window", json!({"start": "x", "end": 5})),
+        ("window", json!({"start": "x", "end": "y"})),
+        ("window", json!([])),
+    ] {
+        let mut broken = whole.clone();
+        broken[member] = value;
+        let error = StreamEvent::from_slice(broken.to_string().as_bytes()).expect_err(member);
+        assert!(
+            error.is_event() && error.to_string().contains("window") || error.to_string().contains("`state`"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_record_says_what_it_is() {
+    let changes = [change(7, "a", 1).with("/surprise", json!({"new": true})).with("/dynamodb/later", 1)];
+    let record = event(&changes).records().next().unwrap().unwrap();
+    assert_eq!(record.event_id(), Some("event-7"));
+    assert_eq!(record.kind(), EventKind::Modify);
+    assert_eq!(record.sequence_number().as_str(), crate::support::sequence_number(7));
+    assert_eq!(record.table_name(), Some("orders"));
+    assert_eq!(record.region(), Some("eu-central-1"));
+    assert_eq!(record.size_bytes(), Some(59));
+    assert_eq!(record.view_type(), Some("NEW_AND_OLD_IMAGES"));
+    assert!(record.created_at().is_some() && !record.is_ttl_expiry());
+    assert_eq!(record.raw_json(), changes[0].0.to_string(), "byte for byte");
+    let keys: std::collections::HashMap<String, String> = record.keys().unwrap();
+    assert_eq!(keys["id"], "a");
+    let shown = format!("{record:?}");
+    assert!(shown.contains("event-7") && !shown.contains("version"), "{shown}");
+}
+
+#[test]
+fn what_is_optional_may_be_absent_null_or_odd() {
+    let record = |change: Change| event(&[change]).records().next().unwrap();
+    for path in [
+        "/eventVersion",
+        "/eventSourceARN",
+        "/awsRegion",
+        "/eventID",
+        "/dynamodb/SizeBytes",
+        "/dynamodb/StreamViewType",
+        "/dynamodb/ApproximateCreationDateTime",
+    ] {
+        record(change(0, "a", 0).without(path)).expect(path);
+        record(change(0, "a", 0).with(path, Value::Null)).expect(path);
+    }
+    for (path, odd) in [
+        ("/userIdentity", json!(null)),
+        ("/userIdentity", json!("x")),
+        ("/dynamodb/SizeBytes", json!(-1)),
+        ("/dynamodb/SizeBytes", json!("3")),
+        ("/dynamodb/StreamViewType", json!("SOMETHING_NEW")),
+        ("/eventSourceARN", json!("stream-ARN")),
+        ("/eventVersion", json!(2)),
+    ] {
+        let read = record(change(0, "a", 0).with(path, odd.clone())).expect(path);
+        assert!(read.size_bytes().is_none_or(|size| size == 59));
+        assert!(!read.is_ttl_expiry());
+    }
+}
+
+#[test]
+fn a_ttl_expiry_is_told_from_a_removal_by_hand() {
+    let identity = json!({"type": "Service", "principalId": "dynamodb.amazonaws.com"});
+    let removed = |identity: Value| change(0, "a", 1).with("/eventName", "REMOVE").with("/userIdentity", identity);
+    let is_expiry = |change: Change| event(&[change]).records().next().unwrap().unwrap().is_ttl_expiry();
+    assert!(is_expiry(removed(identity.clone())));
+    assert!(!is_expiry(removed(Value::Null)));
+    assert!(!is_expiry(removed(json!({"type": "Service", "principalId": "someone.else"}))));
+    assert!(!is_expiry(change(0, "a", 1).with("/userIdentity", identity)), "a modification expires nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_malformed_record_affects_itself_alone() {
+    let whole = || change(1, "bad", 0);
+    let raw = |text: &str| text.to_owned();
+    let mut bad: Vec<String> = [
+        whole().with("/eventName", "insert"),
+        whole().with("/eventName", Value::Null),
+        whole().without("/eventName"),
+        whole().with("/eventSource", "AWS:DynamoDB"),
+        whole().without("/eventSource"),
+        whole().with("/eventID", 7),
+        whole().with("/eventSourceARN", json!({})),
+        whole().with("/dynamodb", Value::Null),
+        whole().with("/dynamodb", "text"),
+        whole().with("/dynamodb", json!([])),
+        whole().with("/dynamodb/Keys", Value::Null),
+        whole().with("/dynamodb/Keys", json!({})),
+        whole().with("/dynamodb/Keys", json!([])),
+        whole().with("/dynamodb/Keys", json!({"id": {"M": {}}})),
+        whole().with("/dynamodb/NewImage", json!([])),
+        whole().with("/dynamodb/NewImage", json!("text")),
+        whole().with("/dynamodb/NewImage/version", json!({"N": 1})),
+        whole().with("/dynamodb/NewImage/other", json!({"N": "abc"})),
+        whole().with("/dynamodb/ApproximateCreationDateTime", "yesterday"),
+        whole().with("/dynamodb/ApproximateCreationDateTime", json!({})),
+        whole().without("/dynamodb/SequenceNumber"),
+        whole().with("/dynamodb/SequenceNumber", ""),
+    ]
+    .into_iter()
+    .map(|change| change.0.to_string())
+    .collect();
+    let text = whole().0.to_string();
+    bad.extend([
+        raw("null"),
+        raw("[]"),
+        raw("\"record\""),
+        raw("7"),
+        raw("{}"),
+        raw(r#"{"messageId": "1", "eventSource": "aws:sqs"}"#),
+        text.replacen("\"SequenceNumber\"", "\"SequenceNumber\":\"1\",\"SequenceNumber\"", 1),
+        text.replacen("\"eventName\"", "\"eventName\":\"INSERT\",\"eventName\"", 1),
+        text.replacen("\"S\":\"bad\"", r#""S":"\ud800""#, 2),
+        text.replacen("\"SizeBytes\":59", "\"ApproximateCreationDateTime2\":1e999,\"SizeBytes\":1e999", 1).replacen(
+            "\"eventID\":\"event-1\"",
+            "\"eventID\":1e999",
+            1,
+        ),
+        format!("{}{}", "[".repeat(50_000), "]".repeat(50_000)),
+        format!("{{\"a\":{}1{}}}", "[".repeat(50_000), "]".repeat(50_000)),
+    ]);
+    for bad in bad {
+        let (first, last) = (change(0, "a", 0).0, change(2, "c", 0).0);
+        let body = format!("{{\"Records\":[{first},{bad},{last}]}}");
+        let shown = &bad[..bad.len().min(300)];
+        let event = StreamEvent::from_slice(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {shown}"));
+        let queue = TestQueue::default();
+        let processor =
+            StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue.clone()).build().unwrap();
+        let report = processor.process(event, Deadline::none()).await;
+        assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::DeadLettered, Outcome::Succeeded], "{shown}");
+        let kind = report.records()[1].failure.as_ref().unwrap().kind;
+        assert!(matches!(kind, ErrorKind::Malformed | ErrorKind::Decode), "{shown}");
+        assert_eq!(queue.letters()[0].raw_json(), bad, "the dead letter holds the record as it came");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_sequence_number_makes_the_later_record_malformed() {
+    let changes = [change(0, "a", 0), change(0, "b", 0), change(2, "c", 0)];
+    let queue = TestQueue::default();
+    let processor = StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue).build().unwrap();
+    let report = process(&processor, &changes).await;
+    assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::DeadLettered, Outcome::Succeeded]);
+    let message = &report.records()[1].failure.as_ref().unwrap().message;
+    assert!(message.contains("position 0"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_records_and_a_record_of_a_megabyte_are_read() {
+    let big = "x".repeat(1_090_000);
+    let image = json!({"id": {"S": "item-0"}, "version": {"N": "0"}, "text": {"S": big}});
+    let mut changes = inserts(10_000);
+    changes[0] = changes[0].clone().with("/dynamodb/NewImage", image);
+    let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
+    assert_eq!(process(&processor, &changes).await.counts().succeeded, 10_000);
+}

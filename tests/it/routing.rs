@@ -1,0 +1,145 @@
+//! Which handler a record goes to, and what it receives (contract, section 2).
+
+use std::sync::{Arc, Mutex};
+
+use lambda_streams::{
+    Change, DecodeError, ErrorKind, Handler, HandlerError, Insert, Modify, Outcome, Record, Remove, StreamProcessor,
+};
+use serde_json::json;
+
+use crate::support::{self, Order, change, outcomes, process};
+
+type Seen = Arc<Mutex<Vec<String>>>;
+
+fn note(seen: &Seen, what: String) {
+    seen.lock().expect("no panic holds it").push(what);
+}
+
+fn noted(seen: &Seen) -> Vec<String> {
+    seen.lock().expect("no panic holds it").clone()
+}
+
+fn removal(number: usize, id: &str, version: u32) -> support::Change {
+    change(number, id, version).with("/eventName", "REMOVE").without("/dynamodb/NewImage")
+}
+
+struct Archive(Seen);
+
+impl Handler<Remove<Order>> for Archive {
+    async fn handle(&self, change: Remove<Order>) -> Result<(), HandlerError> {
+        note(&self.0, format!("removed {} {}", change.old.id, change.old.version));
+        Ok(())
+    }
+}
+
+async fn created(_: Insert<Order>) -> Result<(), HandlerError> {
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_closures_and_types_are_handlers_of_their_kind() {
+    let seen = Seen::default();
+    let modified = Arc::clone(&seen);
+    let processor = StreamProcessor::builder()
+        .on_insert(created)
+        .on_modify(move |change: Modify<Order>| {
+            let seen = Arc::clone(&modified);
+            async move {
+                let names: Vec<_> = change.changed()?.iter().map(str::to_owned).collect();
+                note(&seen, format!("{} {} -> {} {names:?}", change.old.id, change.old.version, change.new.version));
+                Ok(())
+            }
+        })
+        .on_remove(Archive(Arc::clone(&seen)))
+        .build()
+        .unwrap();
+    let report = process(&processor, &[change(0, "a", 0), change(1, "a", 1), removal(2, "a", 2)]).await;
+    assert_eq!(outcomes(&report), [Outcome::Succeeded; 3]);
+    assert_eq!(noted(&seen), ["a 0 -> 1 [\"version\"]", "removed a 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_of_changes_or_records_takes_what_has_none_of_its_own() {
+    let seen = Seen::default();
+    let others = Arc::clone(&seen);
+    let processor = StreamProcessor::builder()
+        .on_insert(created)
+        .on_record(move |record: Record| {
+            note(&others, record.kind().to_string());
+            async { Ok(()) }
+        })
+        .build()
+        .unwrap();
+    process(&processor, &[change(0, "a", 0), change(1, "a", 1), removal(2, "a", 2)]).await;
+    assert_eq!(noted(&seen), ["MODIFY", "REMOVE"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_carries_whatever_images_the_stream_does() {
+    let seen = Seen::default();
+    let changes = Arc::clone(&seen);
+    let processor = StreamProcessor::builder()
+        .on_change(move |change: Change<Order>| {
+            note(&changes, format!("{} {} {}", change.kind(), change.old.is_some(), change.new.is_some()));
+            async { Ok(()) }
+        })
+        .build()
+        .unwrap();
+    let keys_only = change(0, "a", 0).without("/dynamodb/NewImage").with("/dynamodb/StreamViewType", "KEYS_ONLY");
+    let report = process(&processor, &[keys_only, change(1, "a", 1), removal(2, "a", 2)]).await;
+    assert_eq!(outcomes(&report), [Outcome::Succeeded; 3]);
+    assert_eq!(noted(&seen), ["INSERT false false", "MODIFY true true", "REMOVE true false"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_image_is_an_error_that_names_the_view_type() {
+    let processor = StreamProcessor::builder().on_insert(created).build().unwrap();
+    let keys_only = change(0, "a", 0).without("/dynamodb/NewImage").with("/dynamodb/StreamViewType", "KEYS_ONLY");
+    let report = process(&processor, &[keys_only]).await;
+    let failure = report.records()[0].failure.as_ref().unwrap();
+    assert_eq!(failure.kind, ErrorKind::Decode);
+    assert!(failure.message.contains("KEYS_ONLY") && failure.message.contains("NewImage"), "{failure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_image_that_does_not_decode_fails_no_insert() {
+    let processor = StreamProcessor::builder().on_insert(created).build().unwrap();
+    let odd = change(0, "a", 0).with("/dynamodb/OldImage", json!({"id": {"S": "a"}}));
+    assert_eq!(outcomes(&process(&processor, &[odd]).await), [Outcome::Succeeded]);
+}
+
+#[test]
+fn contradictory_settings_are_refused_with_what_to_do() {
+    let record = |_: Record| async { Ok(()) };
+    let with = || StreamProcessor::builder().on_record(record);
+    for (builder, words) in [
+        (StreamProcessor::builder(), "has no handler"),
+        (with().on_record(record), "two handlers"),
+        (StreamProcessor::builder().on_insert(created).on_insert(created), "`on_insert` once"),
+        (with().concurrency(0), "`concurrency` is 0"),
+        (with().concurrency(usize::MAX), "`concurrency` is"),
+        (with().retry(lambda_streams::RetryPolicy::default().max_attempts(0)), "`max_attempts`"),
+        (with().retry(lambda_streams::RetryPolicy::default().max_delay(std::time::Duration::ZERO)), "`base_delay`"),
+        (with().failure_policy(lambda_streams::FailurePolicy::DeadLetterAll), "no `dead_letter_queue`"),
+    ] {
+        let error = builder.build().expect_err(words);
+        assert!(error.is_configuration());
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn public_types_keep_their_auto_traits() {
+    fn shareable<T: Send + Sync + 'static>() {}
+    fn cloneable<T: Clone>() {}
+    shareable::<StreamProcessor>();
+    cloneable::<StreamProcessor>();
+    shareable::<Record>();
+    cloneable::<Record>();
+    shareable::<lambda_streams::StreamEvent>();
+    shareable::<lambda_streams::BatchReport>();
+    shareable::<lambda_streams::Error>();
+    shareable::<HandlerError>();
+    shareable::<DecodeError>();
+    shareable::<Insert<Order>>();
+}

@@ -1,0 +1,289 @@
+//! Events, handlers and queues that the tests are made of.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use lambda_streams::{
+    BatchReport, DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, Handler, HandlerError, Outcome, Record,
+    StreamEvent, StreamProcessor,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The item of the tests.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) id: String,
+    pub(crate) version: u32,
+}
+
+/// One record of a test's event.
+#[derive(Debug, Clone)]
+pub(crate) struct Change(pub(crate) Value);
+
+/// The change with this number of the item with this id: an insert for version 0, a modification after that.
+pub(crate) fn change(number: usize, id: &str, version: u32) -> Change {
+    let image = |version: u32| json!({"id": {"S": id}, "version": {"N": version.to_string()}});
+    let name = if version == 0 { "INSERT" } else { "MODIFY" };
+    let mut dynamodb = json!({
+        "ApproximateCreationDateTime": seconds_ago(0),
+        "Keys": {"id": {"S": id}},
+        "NewImage": image(version),
+        "SequenceNumber": sequence_number(number),
+        "SizeBytes": 59,
+        "StreamViewType": "NEW_AND_OLD_IMAGES"
+    });
+    if version > 0 {
+        dynamodb["OldImage"] = image(version - 1);
+    }
+    Change(json!({
+        "eventID": format!("event-{number}"),
+        "eventName": name,
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "eu-central-1",
+        "dynamodb": dynamodb,
+        "eventSourceARN": "arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000",
+    }))
+}
+
+/// As many inserts of different items.
+pub(crate) fn inserts(count: usize) -> Vec<Change> {
+    (0..count).map(|number| change(number, &format!("item-{number}"), 0)).collect()
+}
+
+/// The sequence number of the change with this number: 21 digits, ascending.
+pub(crate) fn sequence_number(number: usize) -> String {
+    format!("{}", 100_000_000_000_000_000_000_u128 + number as u128)
+}
+
+pub(crate) fn seconds_ago(seconds: u64) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+    now - seconds
+}
+
+impl Change {
+    pub(crate) fn with(mut self, path: &str, value: impl Into<Value>) -> Self {
+        let (parent, name) = path.rsplit_once('/').expect("an absolute path");
+        let parent = self.0.pointer_mut(parent).expect("the parent exists");
+        parent[name] = value.into();
+        self
+    }
+
+    pub(crate) fn without(mut self, path: &str) -> Self {
+        let (parent, name) = path.rsplit_once('/').expect("an absolute path");
+        let parent = self.0.pointer_mut(parent).and_then(Value::as_object_mut).expect("the parent exists");
+        parent.remove(name).expect("the member was there");
+        self
+    }
+
+    pub(crate) fn aged(self, seconds: u64) -> Self {
+        self.with("/dynamodb/ApproximateCreationDateTime", seconds_ago(seconds))
+    }
+}
+
+pub(crate) fn payload(changes: &[Change]) -> String {
+    json!({"Records": changes.iter().map(|change| &change.0).collect::<Vec<_>>()}).to_string()
+}
+
+pub(crate) fn event(changes: &[Change]) -> StreamEvent {
+    StreamEvent::from_slice(payload(changes).as_bytes()).expect("a stream event")
+}
+
+/// Processes a batch without a deadline.
+pub(crate) async fn process(processor: &StreamProcessor, changes: &[Change]) -> BatchReport {
+    processor.process(event(changes), Deadline::none()).await
+}
+
+pub(crate) fn outcomes(report: &BatchReport) -> Vec<Outcome> {
+    report.records().iter().map(|record| record.outcome).collect()
+}
+
+pub(crate) fn checkpoint(report: &BatchReport) -> Option<usize> {
+    report.checkpoint().map(|record| record.position)
+}
+
+/// The item's id and version that a record is about.
+pub(crate) fn about(record: &Record) -> (String, u32) {
+    let order: Order = record.new_image().expect("the tests' records carry new images");
+    (order.id, order.version)
+}
+
+/// What a scripted handler does with a record.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Act {
+    Succeed,
+    Fail,
+    /// Fails this often, then succeeds.
+    FailTimes(u32),
+    FailPermanently,
+    RetryAfter(Duration),
+    Panic,
+    PanicOnDrop,
+    Take(Duration),
+    Hang,
+}
+
+/// A handler that acts by the item's id, and keeps the journal of what it saw.
+#[derive(Clone, Default)]
+pub(crate) struct Script {
+    acts: Arc<HashMap<String, Act>>,
+    pub(crate) journal: Arc<Journal>,
+}
+
+#[derive(Default)]
+pub(crate) struct Journal {
+    pub(crate) started: Mutex<Vec<(String, u32)>>,
+    pub(crate) succeeded: Mutex<Vec<(String, u32)>>,
+    calls: Mutex<HashMap<(String, u32), u32>>,
+    running: AtomicUsize,
+    pub(crate) most_running: AtomicUsize,
+}
+
+struct Running<'a>(&'a AtomicUsize);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("dropped");
+        }
+    }
+}
+
+impl Script {
+    pub(crate) fn new<const N: usize>(acts: [(&str, Act); N]) -> Self {
+        let acts = acts.into_iter().map(|(id, act)| (id.to_owned(), act)).collect();
+        Self { acts: Arc::new(acts), journal: Arc::default() }
+    }
+
+    pub(crate) fn started(&self) -> Vec<(String, u32)> {
+        self.journal.started.lock().expect("no panic holds it").clone()
+    }
+
+    pub(crate) fn succeeded(&self) -> Vec<(String, u32)> {
+        self.journal.succeeded.lock().expect("no panic holds it").clone()
+    }
+
+    pub(crate) fn most_running(&self) -> usize {
+        self.journal.most_running.load(Ordering::SeqCst)
+    }
+}
+
+impl Handler<Record> for Script {
+    async fn handle(&self, record: Record) -> Result<(), HandlerError> {
+        let about = about(&record);
+        let journal = &self.journal;
+        let running = journal.running.fetch_add(1, Ordering::SeqCst) + 1;
+        let _running = Running(&journal.running);
+        journal.most_running.fetch_max(running, Ordering::SeqCst);
+        journal.started.lock().expect("no panic holds it").push(about.clone());
+        let call = {
+            let mut calls = journal.calls.lock().expect("no panic holds it");
+            let call = calls.entry(about.clone()).or_default();
+            *call += 1;
+            *call
+        };
+        match self.acts.get(&about.0).copied().unwrap_or(Act::Succeed) {
+            Act::Succeed => {}
+            Act::Fail => return Err("the index is down".into()),
+            Act::FailTimes(times) if call <= times => return Err("the index is down".into()),
+            Act::FailTimes(_) => {}
+            Act::FailPermanently => return Err(HandlerError::permanent("no such customer")),
+            Act::RetryAfter(delay) => return Err(HandlerError::retry_after("throttled", delay)),
+            Act::Panic => panic!("a bug in the handler"),
+            Act::PanicOnDrop => {
+                let _bomb = PanicsOnDrop;
+                std::future::pending::<()>().await;
+            }
+            Act::Take(duration) => tokio::time::sleep(duration).await,
+            Act::Hang => std::future::pending().await,
+        }
+        journal.succeeded.lock().expect("no panic holds it").push(about);
+        Ok(())
+    }
+}
+
+/// A dead-letter queue that a test can look into, and break.
+#[derive(Clone, Default)]
+pub(crate) struct TestQueue {
+    state: Arc<Mutex<QueueState>>,
+}
+
+#[derive(Default)]
+struct QueueState {
+    letters: Vec<DeadLetter>,
+    sends: Vec<usize>,
+    refuse: bool,
+    answer_nothing: bool,
+    panic: bool,
+    delay: Duration,
+}
+
+impl TestQueue {
+    pub(crate) fn refusing() -> Self {
+        Self::with(|state| state.refuse = true)
+    }
+
+    pub(crate) fn answering_nothing() -> Self {
+        Self::with(|state| state.answer_nothing = true)
+    }
+
+    pub(crate) fn panicking() -> Self {
+        Self::with(|state| state.panic = true)
+    }
+
+    pub(crate) fn slow(delay: Duration) -> Self {
+        Self::with(|state| state.delay = delay)
+    }
+
+    fn with(set: impl FnOnce(&mut QueueState)) -> Self {
+        let queue = Self::default();
+        set(&mut queue.state.lock().expect("no panic holds it"));
+        queue
+    }
+
+    /// The event ids of what was accepted, in order.
+    pub(crate) fn accepted(&self) -> Vec<String> {
+        self.letters().iter().map(|letter| letter.event_id().unwrap_or("-").to_owned()).collect()
+    }
+
+    pub(crate) fn letters(&self) -> Vec<DeadLetter> {
+        self.state.lock().expect("no panic holds it").letters.clone()
+    }
+
+    /// How many dead letters each call brought.
+    pub(crate) fn sends(&self) -> Vec<usize> {
+        self.state.lock().expect("no panic holds it").sends.clone()
+    }
+}
+
+impl DeadLetterQueue for TestQueue {
+    async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
+        let (delay, panic) = {
+            let mut state = self.state.lock().expect("no panic holds it");
+            state.sends.push(letters.len());
+            (state.delay, state.panic)
+        };
+        assert!(!panic, "a bug in the queue");
+        tokio::time::sleep(delay).await;
+        let mut state = self.state.lock().expect("no panic holds it");
+        if state.answer_nothing {
+            return Vec::new();
+        }
+        if state.refuse {
+            return letters.iter().map(|_| Err(DeadLetterError::new("the queue is down"))).collect();
+        }
+        state.letters.extend_from_slice(letters);
+        letters.iter().map(|_| Ok(())).collect()
+    }
+}
