@@ -20,6 +20,13 @@ export interface EncryptedQueueProps {
   readonly deadLetterQueue?: DeadLetterQueue;
 
   /**
+   * Whether another queue names this one as its dead-letter queue.
+   *
+   * @default false
+   */
+  readonly endsAnotherQueue?: boolean;
+
+  /**
    * What becomes of the queue when its stack is deleted.
    *
    * @default RemovalPolicy.RETAIN
@@ -42,7 +49,7 @@ export class EncryptedQueue extends Queue {
     });
     if (!props.deadLetterQueue) {
       acceptFinding(this, {
-        nag: ['AwsSolutions-SQS3', 'Serverless-SQSRedrivePolicy'],
+        nag: ['Serverless-SQSRedrivePolicy', ...(props.endsAnotherQueue ? [] : ['AwsSolutions-SQS3'])],
         reason: 'The queue is itself where failed work ends; a second one behind it would only hide messages.',
       });
     }

@@ -270,10 +270,10 @@ export class OnDemandApi extends Construct {
       reason: 'The resource policy lets in an allow-list alone; a web firewall in front of it would have nothing left to do.',
     });
     const process = root.getResource(PATH.slice(1))!;
-    for (const method of process.node.children.filter((child) => ['GET', 'POST'].includes(child.node.id))) {
-      acceptFinding(method.node.defaultChild!, {
-        nag: ['AwsSolutions-COG4', 'AwsSolutions-APIG4'],
-        reason: 'Callers are machines: an API key and an address of the allow-list for GET, an IAM signature too for POST.',
+    for (const [method, signed] of [['GET', false], ['POST', this.props.iamAuthorization ?? true]] as const) {
+      acceptFinding(process.node.findChild(method).node.defaultChild!, {
+        nag: ['AwsSolutions-COG4', ...(signed ? [] : ['AwsSolutions-APIG4'])],
+        reason: 'Callers are machines: an address of the allow-list and an API key, and for POST an IAM signature, stand for them.',
       });
     }
   }

@@ -161,7 +161,7 @@ export class StreamProcessor extends Construct {
     this.metricsNamespace = props.metricsNamespace ?? 'LambdaStreams';
     this.serviceName = props.serviceName ?? Names.uniqueResourceName(this, { maxLength: 64, separator: '-' });
     this.timeout = this.findTimeout();
-    this.deadLetterQueue = props.deadLetterQueue ?? this.createQueue('DeadLetters');
+    this.deadLetterQueue = props.deadLetterQueue ?? this.createQueue('DeadLetters', props.redrive);
     this.onFailure = props.onFailure ?? this.createFailureDestination();
     if (props.handler) {
       this.function = this.adoptFunction(props.handler);
@@ -241,10 +241,11 @@ export class StreamProcessor extends Construct {
     return key;
   }
 
-  private createQueue(id: string): EncryptedQueue {
+  private createQueue(id: string, endsAnotherQueue?: boolean): EncryptedQueue {
     return new EncryptedQueue(this, id, {
       encryptionKey: this.encryptionKey,
       functionTimeout: this.timeout,
+      endsAnotherQueue,
       removalPolicy: this.props.removalPolicy,
     });
   }

@@ -14,13 +14,7 @@ export const BOOTSTRAP = path.join(__dirname, 'fixtures', 'bootstrap');
 /** An app with the feature flags of `cdk.json`, as the CLI would start it. */
 export function newApp(context: Record<string, unknown> = {}): App {
   const { context: flags } = JSON.parse(fs.readFileSync(path.join(root, 'cdk.json'), 'utf8')) as { context: object };
-  return new App({ context: { ...flags, ...context }, outdir: fs.mkdtempSync(path.join(fs.realpathSync(tmp()), 'cdk-')) });
-}
-
-function tmp(): string {
-  const folder = path.join(root, 'cdk.out.test');
-  fs.mkdirSync(folder, { recursive: true });
-  return folder;
+  return new App({ context: { ...flags, ...context } });
 }
 
 /** The demo stack with what a deployment must give, and `props` over it. */

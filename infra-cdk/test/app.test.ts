@@ -1,0 +1,106 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ExistingTableStack } from '../examples/existing-table-stack';
+import { ProcessorCode } from '../lib';
+import { statementsOf } from '../scripts/iam-statements';
+import { BOOTSTRAP, newApp, newDemo, referred, resources, streamMapping } from './support';
+
+const root = path.join(__dirname, '..');
+let scratch: string;
+
+beforeAll(() => {
+  scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'infra-cdk-'));
+});
+
+afterAll(() => {
+  fs.rmSync(scratch, { recursive: true, force: true });
+});
+
+const environment = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => {
+  const { ALLOWED_CIDRS: _allowed, CDK_CONTEXT_JSON: _context, ...rest } = process.env;
+  return { ...rest, CDK_DISABLE_CLI_TELEMETRY: '1', AWS_REGION: 'eu-central-1', AWS_EC2_METADATA_DISABLED: 'true', ...extra };
+};
+
+function synth(out: string, ...options: string[]): Record<string, string> {
+  const folder = path.join(scratch, out);
+  const command = ['synth', '--quiet', '--output', folder, '-c', `functionAsset=${BOOTSTRAP}`, ...options];
+  execFileSync(path.join(root, 'node_modules', '.bin', 'cdk'), command, { cwd: root, env: environment(), stdio: 'pipe' });
+  const names = fs.readdirSync(folder).filter((name) => name.endsWith('.template.json'));
+  return Object.fromEntries(names.map((name) => [name.replace('.template.json', ''), fs.readFileSync(path.join(folder, name), 'utf8')]));
+}
+
+describe('the app, as the CLI runs it', () => {
+  it('is the same twice, so that the diff of an unchanged app is empty', () => {
+    const first = synth('first', '-c', 'allowedCidrs=203.0.113.7/32');
+    expect(Object.keys(first).sort()).toEqual(['lambda-streams-api-account', 'lambda-streams-dev']);
+    expect(synth('second', '-c', 'allowedCidrs=203.0.113.7/32')).toEqual(first);
+  });
+
+  it('fails without an allow-list, and says how to set one', () => {
+    const options = ['tsx', path.join('bin', 'app.ts')];
+    const { status, stderr } = spawnSync('npx', options, { cwd: root, env: environment({ CDK_OUTDIR: scratch }), encoding: 'utf8' });
+    expect(status).not.toBe(0);
+    expect(stderr).toContain('-c allowedCidrs=203.0.113.7/32,198.51.100.0/24 or as the environment variable ALLOWED_CIDRS');
+  });
+
+  it('names its stack after the stage, and leaves out the account setting where the account has one', () => {
+    const stacks = synth('prod', '-c', 'allowedCidrs=203.0.113.7/32', '-c', 'stage=prod', '-c', 'production=true', '-c', 'apiAccount=false');
+    expect(Object.keys(stacks)).toEqual(['lambda-streams-prod']);
+    expect(JSON.parse(stacks['lambda-streams-prod']!).Resources).toBeDefined();
+  });
+});
+
+describe('a stack of a user beside the demo, in one synth', () => {
+  const tableArn = 'arn:aws:dynamodb:eu-central-1:111122223333:table/orders';
+  const tableStreamArn = `${tableArn}/stream/2026-01-01T00:00:00.000`;
+  let demo: Template;
+  let archive: Template;
+
+  beforeAll(() => {
+    const app: App = newApp();
+    const stacks = [
+      newDemo({}, 'demo', app),
+      new ExistingTableStack(app, 'archive', { tableArn, tableStreamArn, code: ProcessorCode.fromAsset(BOOTSTRAP) }),
+    ];
+    app.synth();
+    [demo, archive] = stacks.map((stack) => Template.fromStack(stack)) as [Template, Template];
+  });
+
+  it('leaves the demo as it is alone', () => {
+    expect(demo.toJSON()).toEqual(Template.fromStack(newDemo()).toJSON());
+  });
+
+  it('reads the existing table, and owns none', () => {
+    archive.resourceCountIs('AWS::DynamoDB::Table', 0);
+    expect(streamMapping(archive).Properties.EventSourceArn).toBe(tableStreamArn);
+    expect(statementsOf(archive).find(({ sid }) => sid === 'ReadTheStream')?.resources).toEqual([tableStreamArn]);
+  });
+
+  it('sends to its own queues, and makes no bucket', () => {
+    archive.resourceCountIs('AWS::S3::Bucket', 0);
+    const grants = Object.fromEntries(statementsOf(archive).map(({ sid, resources: on }) => [sid, on]));
+    expect(grants.SendDeadLetters).toEqual(['FailedArchiving.Arn']);
+    expect(grants.SendDiscardedBatches).toEqual(['DiscardedArchiving.Arn']);
+    expect(referred(streamMapping(archive).Properties.DestinationConfig.OnFailure.Destination)).toContain('DiscardedArchiving');
+  });
+
+  it('asks for removals alone, in small batches', () => {
+    expect(streamMapping(archive).Properties).toMatchObject({
+      BatchSize: 20,
+      MaximumRecordAgeInSeconds: 7200,
+      FilterCriteria: { Filters: [{ Pattern: '{"eventName":["REMOVE"]}' }] },
+    });
+  });
+
+  it('counts as a service of its own', () => {
+    const services = [demo, archive].flatMap((template) =>
+      Object.values(resources(template, 'AWS::Lambda::Function')).map((r) => r.Properties.Environment.Variables.POWERTOOLS_SERVICE_NAME),
+    );
+    expect(new Set(services).size).toBe(3);
+  });
+});

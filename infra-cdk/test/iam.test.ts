@@ -1,0 +1,69 @@
+import * as fs from 'node:fs';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ApiGatewayAccountStack } from '../lib';
+import { REASONS } from '../scripts/iam-reasons';
+import { Statement, statementsOf } from '../scripts/iam-statements';
+import { IAM_PAGE, iamPage, reasonKey } from '../scripts/iam-table';
+import { newDemo, processorTemplate } from './support';
+
+let template: Template;
+let statements: Statement[];
+
+beforeAll(() => {
+  template = Template.fromStack(newDemo());
+  statements = statementsOf(template);
+});
+
+describe('least privilege', () => {
+  it('gives every statement a reason, and no reason to a statement that is gone', () => {
+    expect([...new Set(statements.map(reasonKey))].sort()).toEqual(Object.keys(REASONS).sort());
+    expect(statements).toHaveLength(Object.keys(REASONS).length);
+  });
+
+  it('is written down in docs/iam.md as it is in the template (npm run iam)', () => {
+    expect(fs.readFileSync(IAM_PAGE, 'utf8')).toBe(iamPage(template));
+  });
+
+  it('lets a role do nothing by wildcard, and on every resource only what X-Ray knows no resource for', () => {
+    const ofRoles = statements.filter(({ holder }) => holder.endsWith('RoleDefaultPolicy'));
+    expect(ofRoles.length).toBeGreaterThan(15);
+    expect(ofRoles.filter(({ actions }) => actions.some((action) => action.includes('*')))).toEqual([]);
+    const everywhere = ofRoles.filter(({ resources }) => resources.includes('*')).flatMap(({ actions }) => actions);
+    expect(new Set(everywhere)).toEqual(new Set(['xray:PutTelemetryRecords', 'xray:PutTraceSegments']));
+  });
+
+  it('allows everyone nothing but GET from the allow-list', () => {
+    const open = statements.filter(({ effect, principal }) => effect === 'Allow' && principal === '*');
+    expect(open.map(({ sid }) => sid)).toEqual(['AllowGetFromTheAllowList']);
+  });
+
+  it('lets a role use the key through one service at a time', () => {
+    const uses = statements.filter(({ holder, actions }) => holder.endsWith('RoleDefaultPolicy') && actions.some((a) => a.startsWith('kms:')));
+    expect(uses.length).toBeGreaterThan(0);
+    expect(uses.filter(({ conditions }) => !conditions.some((c) => c.startsWith('StringEquals kms:ViaService')))).toEqual([]);
+  });
+
+  it('gives the function no word on the table itself', () => {
+    const onDynamo = statements.flatMap(({ actions }) => actions).filter((action) => action.startsWith('dynamodb:'));
+    expect(onDynamo.sort()).toEqual(['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map((a) => `dynamodb:${a}`));
+  });
+
+  it('asks for no redrive and no encryption where there is none', () => {
+    const sids = statementsOf(processorTemplate()).map(({ sid }) => sid);
+    expect(sids).toContain('SendDeadLetters');
+    expect(sids).not.toContain('TakeDeadLettersBack');
+    expect(sids).not.toContain('DecryptTheStream');
+  });
+
+  it('lets API Gateway write logs for this account only, in a stack of its own', () => {
+    const account = statementsOf(Template.fromStack(new ApiGatewayAccountStack(new App(), 'account')));
+    expect(account.map(({ principal, conditions }) => [principal, conditions])).toEqual([
+      ['apigateway.amazonaws.com', ['StringEquals aws:SourceAccount {AccountId}']],
+      ['', []],
+    ]);
+    expect(account[1]!.actions.every((action) => action.startsWith('logs:'))).toBe(true);
+    expect(account[1]!.resources).toEqual(['arn:{Partition}:logs:{Region}:{AccountId}:log-group:*']);
+  });
+});
