@@ -22,6 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use self::attempt::{Attempted, GuardedAttempt};
 use self::batch::Batch;
 use self::clock::Clock;
+pub(crate) use self::clock::time_of_day;
 use self::deadline::Deadlines;
 use self::outbox::Outbox;
 use crate::dead_letter::DeadLetterError;

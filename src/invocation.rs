@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::execute::time_of_day;
+
 /// Until when an invocation may run.
 ///
 /// ```
@@ -47,7 +49,7 @@ impl Deadline {
         }
         let left = SystemTime::UNIX_EPOCH
             .checked_add(Duration::from_millis(millis))
-            .map(|deadline| deadline.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO));
+            .map(|deadline| deadline.duration_since(time_of_day()).unwrap_or(Duration::ZERO));
         left.map_or(Self::none(), Self::after)
     }
 }

@@ -9,9 +9,19 @@ pub(crate) struct Clock {
     instant: Instant,
 }
 
+/// The time of day by tokio's clock: where a test has paused and advanced it, as much later.
+pub(crate) fn time_of_day() -> SystemTime {
+    let (real, by_tokio, by_std) = (SystemTime::now(), Instant::now().into_std(), std::time::Instant::now());
+    let shifted = match by_tokio.checked_duration_since(by_std) {
+        Some(ahead) => real.checked_add(ahead),
+        None => real.checked_sub(by_std.duration_since(by_tokio)),
+    };
+    shifted.unwrap_or(real)
+}
+
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { time_of_day: SystemTime::now(), instant: Instant::now() }
+        Self { time_of_day: time_of_day(), instant: Instant::now() }
     }
 
     pub(crate) fn now(&self) -> SystemTime {
