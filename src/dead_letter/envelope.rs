@@ -58,6 +58,22 @@ impl DeadLetter {
         write(self, Form::Plain)
     }
 
+    /// The letter as [envelope](#the-envelope), with the record as `recordGzip`: for a queue of yours that limits the
+    /// size of what it takes.
+    ///
+    /// ```
+    /// # use lambda_streams::DeadLetter;
+    /// # let received = r#"{"version": 1, "errorKind": "panic", "errorMessage": "index out of bounds", "attempts": 1,
+    /// #     "firstSeen": "2026-01-01T00:00:00.000Z", "deadLettered": "2026-01-01T00:00:00.120Z", "record": {"eventID": "7"}}"#;
+    /// let letter = DeadLetter::from_json(received)?;
+    /// let again = DeadLetter::from_json(&letter.to_compressed_json())?;
+    /// assert_eq!(again.raw_json(), letter.raw_json());
+    /// # Ok::<(), lambda_streams::DeadLetterReadError>(())
+    /// ```
+    pub fn to_compressed_json(&self) -> String {
+        write(self, Form::Gzip)
+    }
+
     /// Reads an [envelope](#the-envelope), such as the body of an SQS message or a line of a file, in any of its forms.
     ///
     /// # Errors

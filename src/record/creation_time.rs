@@ -35,11 +35,7 @@ fn from_number(number: f64) -> Option<SystemTime> {
     };
     // Whole microseconds: the nearest `f64` to 1559320290.838 is a few nanoseconds off.
     let since = (micros.abs() < u64::MAX as f64).then(|| Duration::from_micros(micros.abs().round() as u64))?;
-    if micros < 0.0 {
-        SystemTime::UNIX_EPOCH.checked_sub(since)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(since)
-    }
+    if micros < 0.0 { SystemTime::UNIX_EPOCH.checked_sub(since) } else { SystemTime::UNIX_EPOCH.checked_add(since) }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod support;
 
 mod concurrency;
 mod corpus;
+mod dead_letter;
 mod deadline;
 mod failures;
 mod order;
@@ -13,3 +14,5 @@ mod redelivery;
 mod response;
 mod routing;
 mod service;
+#[cfg(feature = "sqs")]
+mod sqs;

@@ -1,5 +1,13 @@
 //! Events, handlers and queues that the tests are made of.
 
+pub(crate) mod letters;
+#[cfg(feature = "sqs")]
+pub(crate) mod ministack;
+#[cfg(feature = "sqs")]
+pub(crate) mod sqs_server;
+#[cfg(feature = "sqs")]
+pub(crate) mod sqs_transport;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

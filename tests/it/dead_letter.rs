@@ -1,0 +1,17 @@
+//! Section 7 of the contract, but for SQS.
+
+mod envelope;
+mod queues;
+
+use lambda_streams::{DeadLetter, DeadLetterError, FileDeadLetterQueue, MemoryDeadLetterQueue};
+
+#[test]
+fn letters_queues_and_errors_can_be_sent_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<DeadLetter>();
+    shared::<DeadLetterError>();
+    shared::<FileDeadLetterQueue>();
+    shared::<MemoryDeadLetterQueue>();
+    #[cfg(feature = "sqs")]
+    shared::<lambda_streams::SqsDeadLetterQueue>();
+}

@@ -1,0 +1,131 @@
+//! The queues in memory and in a file.
+
+use std::error::Error;
+use std::process::Command;
+use std::sync::Arc;
+
+use lambda_streams::{DeadLetter, DeadLetterQueue, FileDeadLetterQueue, MemoryDeadLetterQueue};
+
+use crate::support::letters::{letter, record};
+
+/// A file that is removed with the test.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let scratch = Self(std::env::temp_dir().join(format!("lambda-streams-{}-{name}", std::process::id())));
+        std::fs::remove_file(&scratch.0).ok();
+        scratch
+    }
+
+    fn letters(&self) -> Vec<DeadLetter> {
+        let text = std::fs::read_to_string(&self.0).expect("the file is there");
+        assert!(text.is_empty() || text.ends_with('\n'), "the last line is whole");
+        text.lines().map(|line| DeadLetter::from_json(line).expect("each line is an envelope")).collect()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+#[tokio::test]
+async fn the_queue_in_memory_shares_its_letters_and_refuses_on_demand() {
+    let queue = MemoryDeadLetterQueue::new();
+    let letters: Vec<_> = (0..4).map(|n| letter(&n.to_string())).collect();
+    queue.refuse_next(2);
+    let answers = Arc::new(queue.clone()).send(&letters).await;
+    let refused: Vec<bool> = answers.iter().map(Result::is_err).collect();
+    assert_eq!(refused, [true, true, false, false]);
+    let kept: Vec<_> = queue.letters().iter().map(|letter| letter.raw_json().to_owned()).collect();
+    assert_eq!(kept, ["2", "3"]);
+    assert_eq!(format!("{queue:?}"), "MemoryDeadLetterQueue { letters: 2, refusals: 0 }");
+}
+
+#[tokio::test]
+async fn a_file_keeps_letters_as_lines_that_read_back() -> Result<(), Box<dyn Error>> {
+    let scratch = Scratch::new("lines");
+    let queue = FileDeadLetterQueue::open(&scratch.0)?;
+    let raws = ["null", "{\n \"a\": 1\r\n}", "\"\u{ffff}\"", r#"{"eventID": "1"}"#];
+    let letters: Vec<_> = raws.iter().map(|raw| letter(raw)).collect();
+    assert!(queue.send(&letters[..3]).await.iter().all(Result::is_ok));
+    assert!(queue.clone().send(&letters[3..]).await.iter().all(Result::is_ok));
+    let read: Vec<_> = scratch.letters().iter().map(|letter| letter.raw_json().to_owned()).collect();
+    assert_eq!(read, raws);
+    assert!(queue.send(&[]).await.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_goes_on_behind_a_torn_line_and_after_its_removal() -> Result<(), Box<dyn Error>> {
+    let scratch = Scratch::new("torn");
+    let queue = FileDeadLetterQueue::open(&scratch.0)?;
+    std::fs::write(&scratch.0, r#"{"version":1,"err"#)?;
+    assert!(queue.send(&[letter("1")]).await[0].is_ok());
+    let text = std::fs::read_to_string(&scratch.0)?;
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (2, r#"{"version":1,"err"#));
+    assert_eq!(DeadLetter::from_json(lines[1])?.raw_json(), "1");
+
+    std::fs::remove_file(&scratch.0)?;
+    assert!(queue.send(&[letter("2")]).await[0].is_ok());
+    assert_eq!(scratch.letters().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_accepts_nothing() {
+    let missing = std::env::temp_dir().join("lambda-streams-no-such-folder/letters.ndjson");
+    assert!(FileDeadLetterQueue::open(&missing).is_err());
+    if cfg!(target_os = "linux") {
+        let full = FileDeadLetterQueue::open("/dev/full").expect("it opens");
+        for answer in full.send(&[letter("1"), letter("2")]).await {
+            let error = answer.expect_err("no byte fits").to_string();
+            assert!(error.starts_with("the dead letter could not be written to /dev/full: "), "{error}");
+        }
+    }
+}
+
+const CHILDREN: usize = 4;
+const SENDS: usize = 25;
+
+#[test]
+fn several_processes_append_whole_lines_to_one_file() -> Result<(), Box<dyn Error>> {
+    let scratch = Scratch::new("processes");
+    let child = || {
+        Command::new(std::env::current_exe()?)
+            .args(["--exact", "dead_letter::queues::a_process_appends", "--ignored"])
+            .env("DEAD_LETTER_FILE", &scratch.0)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+    };
+    let children: Vec<_> = (0..CHILDREN).map(|_| child()).collect::<Result<_, _>>()?;
+    for mut child in children {
+        assert!(child.wait()?.success());
+    }
+    let letters = scratch.letters();
+    assert_eq!(letters.len(), CHILDREN * SENDS * 8);
+    Ok(())
+}
+
+#[test]
+#[ignore = "runs as a child of the test above"]
+fn a_process_appends() {
+    let path = std::env::var("DEAD_LETTER_FILE").expect("the parent names the file");
+    let queue = FileDeadLetterQueue::open(path).expect("the file opens");
+    let text = "x".repeat(9000);
+    std::thread::scope(|scope| {
+        for task in 0..4 {
+            let (queue, text) = (&queue, &text);
+            scope.spawn(move || {
+                let letters = [0, 1].map(|n| letter(&record("orders", &task.to_string(), n, text)));
+                for _ in 0..SENDS {
+                    let answers = futures::executor::block_on(queue.send(&letters));
+                    assert!(answers.iter().all(Result::is_ok));
+                }
+            });
+        }
+    });
+}

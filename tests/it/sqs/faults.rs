@@ -1,0 +1,183 @@
+//! What SQS refuses, when it is sent again, and what becomes of the rest.
+
+use std::error::Error;
+use std::time::Duration;
+
+use futures::FutureExt;
+use lambda_streams::DeadLetterQueue;
+use tokio::time::Instant;
+
+use super::{URL, all_accepted, letters, queue, scripted, send};
+use crate::support::ministack::free_port;
+use crate::support::sqs_server::{Answer, Script, SqsServer};
+use crate::support::sqs_transport::client;
+
+#[tokio::test]
+async fn entries_that_fail_for_the_moment_are_sent_again_alone() {
+    let script = Script::batches(|call, earlier| {
+        Answer::batch(call, |entry| match (entry["Id"].as_str(), earlier) {
+            (Some("1"), 0) => Some(("RequestThrottled", true)),
+            (Some("3"), 0) => Some(("InternalError", false)),
+            (Some("0"), 1) => Some(("KmsThrottled", false)),
+            _ => None,
+        })
+    });
+    let server = SqsServer::start(script.clone()).await;
+    let letters = letters(5);
+    assert!(all_accepted(&send(&queue(client(&server.endpoint), URL), &letters).await));
+    let calls = script.batch_calls();
+    let bodies = |call: usize| -> Vec<_> { calls[call].entries().iter().map(|entry| &entry["MessageBody"]).collect() };
+    assert_eq!(calls.len(), 3);
+    assert_eq!(calls[0].ids(), ["0", "1", "2", "3", "4"]);
+    assert_eq!(bodies(1), [bodies(0)[1], bodies(0)[3]]);
+    assert_eq!(bodies(2), [bodies(0)[1]]);
+}
+
+#[tokio::test]
+async fn entries_that_are_the_senders_fault_are_refused_at_once_and_the_rest_is_accepted() {
+    let script = Script::batches(|call, _| {
+        Answer::batch(call, |entry| match entry["Id"].as_str() {
+            Some("0") => Some(("InvalidMessageContents", true)),
+            Some("2") => Some(("KmsAccessDenied", false)),
+            _ => None,
+        })
+    });
+    let server = SqsServer::start(script.clone()).await;
+    let answers = send(&queue(client(&server.endpoint), URL), &letters(4)).await;
+    assert_eq!(answers[0].as_deref(), Some(&*format!("{URL} refused the dead letter with InvalidMessageContents")));
+    let advice = "grant the function kms:GenerateDataKey and kms:Decrypt on the queue's key";
+    assert_eq!(answers[2].as_deref(), Some(&*format!("{URL} refused the dead letter with KmsAccessDenied: {advice}")));
+    assert_eq!((&answers[1], &answers[3]), (&None, &None));
+    assert_eq!(script.batch_calls().len(), 1);
+}
+
+#[tokio::test]
+async fn an_entry_that_the_answer_does_not_mention_is_not_accepted() {
+    for text in [r#"{"Successful":[{"Id":"1","MessageId":"1","MD5OfMessageBody":"0"}],"Failed":[]}"#, "{}"] {
+        let script = Script::batches(move |_, _| Answer::Http(200, text.to_owned()));
+        let server = SqsServer::start(script.clone()).await;
+        let answers = send(&queue(client(&server.endpoint), URL), &letters(2)).await;
+        let expected =
+            format!("{URL} answered without a word on the dead letter, so that it does not count as accepted");
+        assert_eq!(answers[0].as_ref(), Some(&expected));
+        assert_eq!(answers[1].is_none(), text.len() > 2);
+        assert_eq!(script.batch_calls().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_both_failed_and_succeeded_is_not_accepted() {
+    let text = r#"{"Successful":[{"Id":"0","MessageId":"1","MD5OfMessageBody":"0"},{"Id":"9","MessageId":"1","MD5OfMessageBody":"0"}],
+                   "Failed":[{"Id":"0","Code":"Odd","SenderFault":true}]}"#;
+    let script = Script::batches(move |_, _| Answer::Http(200, text.to_owned()));
+    let answers = send(&scripted(&script, URL), &letters(1)).await;
+    assert_eq!(answers[0].as_deref(), Some(&*format!("{URL} refused the dead letter with Odd")));
+}
+
+#[tokio::test]
+async fn a_request_that_is_throttled_is_sent_again() {
+    let script = Script::new(|call, earlier| match (call.operation.as_str(), earlier) {
+        (_, 0) => Answer::error(403, "RequestThrottled"),
+        ("GetQueueAttributes", _) => Answer::limit(2048),
+        (_, 1) => Answer::error(503, "ServiceUnavailable"),
+        _ => Answer::batch(call, |_| None),
+    });
+    let server = SqsServer::start(script.clone()).await;
+    assert!(all_accepted(&send(&queue(client(&server.endpoint), URL), &letters(1)).await));
+    assert_eq!((script.calls("GetQueueAttributes").len(), script.batch_calls().len()), (2, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_is_no_answer() {
+    for (text, attempts) in [("", 1), ("<html>", 4), (r#"{"Successful": 7}"#, 4), (r#"{"Successful": [{"Id"#, 4)] {
+        let script = Script::batches(move |_, _| Answer::Http(200, text.to_owned()));
+        let answers = send(&scripted(&script, URL), &letters(3)).await;
+        for answer in answers {
+            let error = answer.expect("garbage accepts nothing");
+            assert!(error.starts_with(URL) && error.contains("dead letter"), "{error}");
+        }
+        assert_eq!(script.batch_calls().len(), attempts, "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn backoff_is_exponential_with_full_jitter_and_ends_after_four_attempts() {
+    fastrand::seed(7);
+    let (mut least, mut most) = (Duration::MAX, Duration::ZERO);
+    for _ in 0..60 {
+        let script = Script::batches(|call, _| Answer::batch(call, |_| Some(("RequestThrottled", false))));
+        let queue = scripted(&script, URL);
+        let start = Instant::now();
+        let answers = send(&queue, &letters(2)).await;
+        assert_eq!(answers[1].as_deref(), Some(&*format!("{URL} refused the dead letter with RequestThrottled")));
+        assert_eq!(script.batch_calls().len(), 4);
+        (least, most) = (least.min(start.elapsed()), most.max(start.elapsed()));
+    }
+    // Uniform up to 100, 200 and 400 ms: sixty sums of the three lie on both sides of their mean.
+    assert!(least < Duration::from_millis(350) && most > Duration::from_millis(350), "{least:?}..{most:?}");
+    assert!(most <= Duration::from_millis(703), "{most:?}");
+}
+
+#[tokio::test]
+async fn the_queue_is_asked_for_its_limit_once() {
+    let script = Script::batches(|call, _| Answer::batch(call, |_| None));
+    let queue = scripted(&script, URL);
+    let letters = letters(2);
+    let (first, second) = futures::join!(send(&queue, &letters[..1]), send(&queue, &letters[1..]));
+    assert!(all_accepted(&first) && all_accepted(&second) && all_accepted(&send(&queue, &letters).await));
+    assert_eq!((script.calls("GetQueueAttributes").len(), script.batch_calls().len()), (1, 3));
+}
+
+#[tokio::test]
+async fn without_permission_to_ask_one_mebibyte_is_taken_for_granted() {
+    for code in ["AccessDenied", "AccessDeniedException"] {
+        let script = Script::new(move |call, _| match call.operation.as_str() {
+            "GetQueueAttributes" => Answer::error(403, code),
+            _ => Answer::batch(call, |_| None),
+        });
+        let queue = scripted(&script, URL);
+        assert!(all_accepted(&send(&queue, &letters(1)).await));
+        assert!(all_accepted(&send(&queue, &letters(1)).await));
+        assert_eq!((script.calls("GetQueueAttributes").len(), script.batch_calls().len()), (1, 2));
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_asked_accepts_nothing_and_is_asked_again() {
+    let script = Script::new(|call, earlier| match (call.operation.as_str(), earlier) {
+        ("GetQueueAttributes", 0) => Answer::error(400, "QueueDoesNotExist"),
+        ("GetQueueAttributes", _) => Answer::limit(1024 * 1024),
+        _ => Answer::batch(call, |_| None),
+    });
+    let queue = scripted(&script, URL);
+    let error = send(&queue, &letters(2)).await[1].clone().expect("the queue does not exist");
+    assert!(error.contains("QueueDoesNotExist (no): check that the queue exists in the region"), "{error}");
+    assert!(script.batch_calls().is_empty());
+    assert!(all_accepted(&send(&queue, &letters(2)).await));
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_accepts_nothing() {
+    let endpoint = format!("http://127.0.0.1:{}", free_port());
+    for answer in send(&queue(client(&endpoint), URL), &letters(3)).await {
+        let error = answer.expect("nobody listens");
+        assert!(error.starts_with(&format!("{URL} gave no answer")) && error.contains("refused"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_can_be_dropped_at_any_time_and_the_next_one_works() -> Result<(), Box<dyn Error>> {
+    for silent in ["GetQueueAttributes", "SendMessageBatch"] {
+        let script = Script::new(move |call, earlier| match call.operation.as_str() {
+            operation if operation == silent && earlier == 0 => Answer::Silence,
+            "GetQueueAttributes" => Answer::limit(1024 * 1024),
+            _ => Answer::batch(call, |_| None),
+        });
+        let queue = scripted(&script, URL);
+        let letters = letters(1);
+        assert!(queue.send(&letters).now_or_never().is_none(), "{silent} is not answered");
+        assert_eq!(script.calls(silent).len(), 1);
+        assert!(all_accepted(&send(&queue, &letters).await));
+    }
+    Ok(())
+}

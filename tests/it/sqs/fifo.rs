@@ -1,0 +1,92 @@
+//! FIFO queues: groups, deduplication, and no letter that overtakes an earlier one of its item.
+
+use lambda_streams::DeadLetter;
+use serde_json::{Value, json};
+
+use super::{FIFO_URL, all_accepted, scripted, send};
+use crate::support::letters::{letter, noise, record};
+use crate::support::sqs_server::{Answer, Script};
+
+/// The letter of one change of one item.
+fn change(item: &str, position: u64) -> DeadLetter {
+    letter(&record("orders", item, position, "x"))
+}
+
+fn event_ids(entries: &[Value]) -> Vec<&str> {
+    entries.iter().map(|entry| entry["MessageDeduplicationId"].as_str().expect("a FIFO entry has one")).collect()
+}
+
+#[tokio::test]
+async fn letters_are_grouped_by_item_and_deduplicated_by_event_id() {
+    let script = Script::batches(|call, _| Answer::batch(call, |_| None));
+    let letters = [change("a", 1), change("b", 2)];
+    assert!(all_accepted(&send(&scripted(&script, FIFO_URL), &letters).await));
+    let calls = script.batch_calls();
+    assert_eq!(event_ids(calls[0].entries()), ["orders-a-1", "orders-b-2"]);
+    for (entry, letter) in calls[0].entries().iter().zip(&letters) {
+        assert_eq!(entry["MessageGroupId"], letter.group_id());
+    }
+}
+
+#[tokio::test]
+async fn a_record_without_usable_event_id_is_deduplicated_by_its_place_or_its_bytes() {
+    let place = json!({"eventSourceARN": "arn:x", "dynamodb": {"SequenceNumber": "111"}});
+    let named = |id: &str| {
+        let mut record = place.clone();
+        record["eventID"] = id.into();
+        letter(&record.to_string())
+    };
+    let letters =
+        [letter(&place.to_string()), named("two words"), named(&"x".repeat(129)), letter("null"), letter("[]")];
+    let script = Script::batches(|call, _| Answer::batch(call, |_| None));
+    assert!(all_accepted(&send(&scripted(&script, FIFO_URL), &letters).await));
+    let ids: Vec<String> = script
+        .batch_calls()
+        .iter()
+        .flat_map(|call| event_ids(call.entries()).into_iter().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(ids[..3], ["arn:x/111", "arn:x/111", "arn:x/111"]);
+    assert!(ids[3].len() == 32 && ids[4].len() == 32 && ids[3] != ids[4], "{ids:?}");
+}
+
+#[tokio::test]
+async fn letters_of_one_item_never_share_a_request_and_keep_their_order() {
+    let script = Script::batches(|call, _| Answer::batch(call, |_| None));
+    let letters = [change("a", 1), change("b", 2), change("a", 3), change("c", 4), change("a", 5)];
+    assert!(all_accepted(&send(&scripted(&script, FIFO_URL), &letters).await));
+    let calls = script.batch_calls();
+    let sent: Vec<_> = calls.iter().map(|call| event_ids(call.entries())).collect();
+    assert_eq!(sent, [vec!["orders-a-1", "orders-b-2"], vec!["orders-a-3", "orders-c-4"], vec!["orders-a-5"]]);
+}
+
+#[tokio::test]
+async fn a_letter_is_not_sent_while_an_earlier_one_of_its_item_was_not_accepted() {
+    let script = Script::batches(|call, _| {
+        Answer::batch(call, |entry| (entry["MessageDeduplicationId"] == "orders-a-1").then_some(("Odd", true)))
+    });
+    let too_large = letter(&record("orders", "b", 2, &noise(3 * 1024 * 1024)));
+    let letters = [change("b", 0), change("a", 1), too_large, change("a", 3), change("b", 4), change("c", 5)];
+    let answers = send(&scripted(&script, FIFO_URL), &letters).await;
+    assert_eq!((&answers[0], &answers[5]), (&None, &None));
+    assert!(answers[1].as_deref().is_some_and(|error| error.ends_with("Odd")), "{answers:?}");
+    assert!(answers[2].as_deref().is_some_and(|error| error.contains("too large")), "{answers:?}");
+    for behind in [&answers[3], &answers[4]] {
+        assert_eq!(behind.as_deref(), Some("an earlier dead letter of the same item was not accepted"));
+    }
+    let sent: Vec<_> = script.batch_calls().iter().map(|call| call.entries().len()).collect();
+    assert_eq!(sent, [2, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_is_sent_again_is_not_overtaken() {
+    let script = Script::batches(|call, earlier| {
+        Answer::batch(call, |entry| {
+            (earlier == 0 && entry["MessageDeduplicationId"] == "orders-a-1").then_some(("RequestThrottled", false))
+        })
+    });
+    let letters = [change("a", 1), change("b", 2), change("a", 3)];
+    assert!(all_accepted(&send(&scripted(&script, FIFO_URL), &letters).await));
+    let calls = script.batch_calls();
+    let sent: Vec<_> = calls.iter().map(|call| event_ids(call.entries())).collect();
+    assert_eq!(sent, [vec!["orders-a-1", "orders-b-2"], vec!["orders-a-1"], vec!["orders-a-3"]]);
+}
