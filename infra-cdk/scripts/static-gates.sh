@@ -6,7 +6,9 @@ cd "$(dirname "$0")/.."
 
 export CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-export AWS_REGION=eu-central-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none AWS_EC2_METADATA_DISABLED=true
+# The templates depend on no account, and no account is asked for: neither the caller's nor that of the machine.
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE AWS_ENDPOINT_URL
+export AWS_REGION=eu-central-1 AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
 venv=.venv out=.gates
 
 step() { printf '\n== %s\n' "$*"; }

@@ -21,9 +21,18 @@ afterAll(() => {
   fs.rmSync(scratch, { recursive: true, force: true });
 });
 
+// The templates depend on no account, and no account is asked for: neither the caller's nor that of the machine.
 const environment = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => {
-  const { ALLOWED_CIDRS: _allowed, CDK_CONTEXT_JSON: _context, ...rest } = process.env;
-  return { ...rest, CDK_DISABLE_CLI_TELEMETRY: '1', AWS_REGION: 'eu-central-1', AWS_EC2_METADATA_DISABLED: 'true', ...extra };
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(AWS_|CDK_|ALLOWED_CIDRS$)/.test(name));
+  return {
+    ...Object.fromEntries(inherited),
+    CDK_DISABLE_CLI_TELEMETRY: '1',
+    AWS_REGION: 'eu-central-1',
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_CONFIG_FILE: os.devNull,
+    AWS_SHARED_CREDENTIALS_FILE: os.devNull,
+    ...extra,
+  };
 };
 
 function synth(out: string, ...options: string[]): Record<string, string> {
