@@ -42,7 +42,7 @@ impl<'a, 'de> Members<'a, 'de> {
             self.done = true;
             return Ok(None);
         };
-        self.cursor.distinct(&mut self.names, &name).map_err(|fault| fault.at_name(&name))?;
+        self.cursor.distinct(&mut self.names, name.clone()).map_err(|fault| fault.at_name(&name))?;
         Ok(Some(self.name.insert(name)))
     }
 

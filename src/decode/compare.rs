@@ -131,7 +131,9 @@ impl<'de> Cursor<'de> {
         while let Some(name) = self.next_member(names.is_empty())? {
             self.space();
             let start = self.mark();
-            self.distinct(&mut names, &name).and_then(|()| self.skip_value()).map_err(|fault| fault.at_name(&name))?;
+            self.distinct(&mut names, name.clone())
+                .and_then(|()| self.skip_value())
+                .map_err(|fault| fault.at_name(&name))?;
             attributes.push((name, self.since(start)));
         }
         attributes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));

@@ -75,10 +75,14 @@ impl<'de> Cursor<'de> {
     /// Moves over one byte of punctuation, where it stands next.
     #[inline]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
-        self.space();
-        let found = self.peek() == Some(byte);
-        self.at += usize::from(found);
-        found
+        if self.peek() != Some(byte) {
+            self.space();
+            if self.peek() != Some(byte) {
+                return false;
+            }
+        }
+        self.at += 1;
+        true
     }
 
     #[inline]
@@ -95,6 +99,33 @@ impl<'de> Cursor<'de> {
     /// Moves to the next member of an object behind its `{`; `None` behind its `}`.
     #[inline]
     pub(super) fn next_member(&mut self, first: bool) -> Result<Option<Cow<'de, str>>, Fault> {
+        match self.next_plain_member(first) {
+            Some(name) => Ok(Some(Cow::Borrowed(name))),
+            None => self.next_any_member(first),
+        }
+    }
+
+    /// The same where the name follows without space and escapes; else does not move.
+    #[inline]
+    fn next_plain_member(&mut self, first: bool) -> Option<&'de str> {
+        let bytes = self.text.as_bytes();
+        let quote = match first {
+            true => self.at,
+            false if *bytes.get(self.at)? == b',' => self.at + 1,
+            false => return None,
+        };
+        if *bytes.get(quote)? != b'"' {
+            return None;
+        }
+        let end = plain_end(bytes, quote + 1);
+        if *bytes.get(end)? != b'"' || *bytes.get(end + 1)? != b':' {
+            return None;
+        }
+        self.at = end + 2;
+        self.text.get(quote + 1..end)
+    }
+
+    fn next_any_member(&mut self, first: bool) -> Result<Option<Cow<'de, str>>, Fault> {
         if !self.next_in(first, b'}')? {
             return Ok(None);
         }
@@ -133,65 +164,67 @@ impl<'de> Cursor<'de> {
     /// Reads a string, without a copy where it has no escapes.
     #[inline]
     pub(super) fn string(&mut self, otherwise: &'static str) -> Result<Cow<'de, str>, Fault> {
-        self.expect(b'"', otherwise)?;
-        let start = self.at;
-        self.plain();
-        if self.peek() == Some(b'"') {
-            let text = &self.text[start..self.at];
-            self.at += 1;
+        match self.plain_string() {
+            Some(text) => Ok(Cow::Borrowed(text)),
+            None => self.any_string(otherwise),
+        }
+    }
+
+    /// Reads a string that follows without space and has no escapes; else does not move.
+    #[inline]
+    pub(super) fn plain_string(&mut self) -> Option<&'de str> {
+        let bytes = self.text.as_bytes();
+        if *bytes.get(self.at)? != b'"' {
+            return None;
+        }
+        let start = self.at + 1;
+        let end = plain_end(bytes, start);
+        if *bytes.get(end)? != b'"' {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
+    }
+
+    /// Reads a string if it is an integer without escapes, as most numbers are; else does not move.
+    #[inline]
+    pub(super) fn integer(&mut self) -> Option<&'de str> {
+        let text = self.rest().strip_prefix(b"\"")?;
+        let sign = usize::from(text.first() == Some(&b'-'));
+        let digits = text[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 || text.get(sign + digits) != Some(&b'"') {
+            return None;
+        }
+        let start = self.at + 1;
+        self.at = start + sign + digits + 1;
+        Some(&self.text[start..self.at - 1])
+    }
+
+    fn any_string(&mut self, otherwise: &'static str) -> Result<Cow<'de, str>, Fault> {
+        self.space();
+        if let Some(text) = self.plain_string() {
             return Ok(Cow::Borrowed(text));
         }
-        self.escaped(start).map(Cow::Owned)
-    }
-
-    #[cold]
-    fn escaped(&mut self, mut start: usize) -> Result<String, Fault> {
+        self.expect(b'"', otherwise)?;
         let mut text = String::new();
         loop {
-            text.push_str(&self.text[start..self.at]);
-            let next = self.peek();
-            self.at += 1;
-            match next {
-                Some(b'"') => return Ok(text),
+            let end = plain_end(self.text.as_bytes(), self.at);
+            text.push_str(&self.text[self.at..end]);
+            self.at = end;
+            match self.peek() {
+                Some(b'"') => break,
                 Some(b'\\') => text.push(self.escape()?),
                 Some(_) => return self.malformed("a string has a control character that is not escaped"),
-                None => {
-                    self.at = self.text.len();
-                    return self.malformed(UNFINISHED);
-                }
+                None => return self.malformed(UNFINISHED),
             }
-            start = self.at;
-            self.plain();
         }
+        self.at += 1;
+        Ok(Cow::Owned(text))
     }
 
-    /// Moves to the next byte of a string that means something: a quote, a backslash or a control character.
-    #[inline]
-    fn plain(&mut self) {
-        const ONES: u64 = u64::from_ne_bytes([1; 8]);
-        const HIGH: u64 = ONES << 7;
-        let bytes = self.text.as_bytes();
-        // Eight bytes at once; a borrow reaches only bytes behind the first hit, which is the one that counts.
-        while let Some(chunk) = bytes[self.at..].first_chunk() {
-            let word = u64::from_le_bytes(*chunk);
-            let control = word.wrapping_sub(ONES * 0x20) & !word;
-            let (quote, backslash) = (word ^ (ONES * u64::from(b'"')), word ^ (ONES * u64::from(b'\\')));
-            let quote = quote.wrapping_sub(ONES) & !quote;
-            let backslash = backslash.wrapping_sub(ONES) & !backslash;
-            let hits = (control | quote | backslash) & HIGH;
-            if hits != 0 {
-                self.at += hits.trailing_zeros() as usize / 8;
-                return;
-            }
-            self.at += 8;
-        }
-        while self.peek().is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-            self.at += 1;
-        }
-    }
-
-    /// Reads an escape behind its backslash.
+    /// Reads an escape from its backslash on.
     fn escape(&mut self) -> Result<char, Fault> {
+        self.at += 1;
         let Some(kind) = self.peek() else { return self.malformed(UNFINISHED) };
         let char = match kind {
             b'"' | b'\\' | b'/' => char::from(kind),
@@ -245,4 +278,28 @@ impl<'de> Cursor<'de> {
             None => self.malformed("a string has a \\u escape without four hexadecimal digits"),
         }
     }
+}
+
+/// Where a string's next byte stands that means something: a quote, a backslash or a control character.
+#[inline]
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    // Eight bytes at once; a borrow reaches only bytes behind the first hit, which is the one that counts.
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*chunk);
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let (quote, backslash) = (word ^ (ONES * u64::from(b'"')), word ^ (ONES * u64::from(b'\\')));
+        let quote = quote.wrapping_sub(ONES) & !quote;
+        let backslash = backslash.wrapping_sub(ONES) & !backslash;
+        let hits = (control | quote | backslash) & HIGH;
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\') {
+        at += 1;
+    }
+    at
 }

@@ -95,3 +95,43 @@ impl fmt::Debug for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(image: &'static str, kind: EventKind, view_type: Option<&str>) -> String {
+        let error = DecodeError::missing_image(image, kind, view_type);
+        assert!(error.is_missing_image() && !error.is_malformed());
+        assert_eq!(error.path(), image);
+        error.to_string()
+    }
+
+    #[test]
+    fn a_missing_image_names_the_view_type_and_the_way_out() {
+        assert_eq!(
+            missing("OldImage", EventKind::Modify, Some("KEYS_ONLY")),
+            "`OldImage`: the record has none: the stream's view type is KEYS_ONLY: this image needs NEW_AND_OLD_IMAGES or \
+             OLD_IMAGE; set one on the table's stream, or handle `Change` or `Record`"
+        );
+        let unknown = missing("NewImage", EventKind::Insert, None);
+        assert!(unknown.contains("is not known: this image needs NEW_AND_OLD_IMAGES or NEW_IMAGE"), "{unknown}");
+        assert_eq!(missing("NewImage", EventKind::Insert, Some("a canary")), unknown);
+        assert!(
+            missing("NewImage", EventKind::Modify, Some("NEW_AND_OLD_IMAGES")).contains("the record is incomplete")
+        );
+        assert!(missing("NewImage", EventKind::Remove, Some("NEW_IMAGE")).contains("never has this image"));
+        assert!(missing("OldImage", EventKind::Insert, Some("KEYS_ONLY")).contains("INSERT never has this image"));
+    }
+
+    #[test]
+    fn the_member_of_the_record_stands_in_front() {
+        let at = |fault: Fault| DecodeError::from(fault).within("NewImage");
+        let fault = || Fault::malformed("a fault");
+        assert_eq!(at(fault()).to_string(), "`NewImage`: a fault");
+        assert_eq!(at(fault().at_name("a")).to_string(), "attribute `NewImage.a`: a fault");
+        let deep = at(fault().at_name("price").at_index(2).at_name("lines"));
+        assert_eq!(deep.to_string(), "attribute `NewImage.lines[2].price`: a fault");
+        assert_eq!(deep.path(), "NewImage.lines[2].price");
+    }
+}

@@ -1,7 +1,6 @@
 //! A primary key in one spelling, so that records of one item are found to be of one item.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use super::cursor::Cursor;
 use super::error::{AttributeType, DecodeError, Fault};
@@ -10,8 +9,9 @@ use super::number;
 /// A primary key in one canonical spelling, whatever the order of its attributes, their escapes and their numbers.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct CanonicalKeys {
-    /// For each attribute, by name: `LENGTH:NAME` and `LENGTH:VALUE`, where the value begins with its type.
-    text: Box<str>,
+    /// For each attribute, the last by name first: `NAME:LENGTH` and `VALUE:LENGTH`, where the value begins with its
+    /// type. A length stands behind its text so that a number is written only once.
+    text: String,
 }
 
 impl CanonicalKeys {
@@ -22,17 +22,26 @@ impl CanonicalKeys {
 
     /// The attributes, sorted by name.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut rest = &*self.text;
-        std::iter::from_fn(move || Some((part(&mut rest)?, part(&mut rest)?)))
+        let mut rest = self.text.as_str();
+        std::iter::from_fn(move || {
+            let value = part(&mut rest)?;
+            Some((part(&mut rest)?, value))
+        })
     }
 }
 
-/// Cuts `LENGTH:TEXT` off the front.
+/// Cuts `TEXT:LENGTH` off the end.
 fn part<'a>(rest: &mut &'a str) -> Option<&'a str> {
-    let (length, text) = rest.split_once(':')?;
-    let (part, behind) = text.split_at_checked(length.parse().ok()?)?;
-    *rest = behind;
+    let (text, length) = rest.rsplit_once(':')?;
+    let (before, part) = text.split_at_checked(text.len().checked_sub(length.parse().ok()?)?)?;
+    *rest = before;
     Some(part)
+}
+
+fn push_length(text: &mut String, start: usize) {
+    let length = text.len() - start;
+    text.push(':');
+    number::push_decimal(length as u64, text);
 }
 
 /// Shows the names, and nothing of the values.
@@ -46,21 +55,21 @@ impl std::fmt::Debug for CanonicalKeys {
 pub(crate) fn canonical_keys(json: &str) -> Result<CanonicalKeys, DecodeError> {
     let mut keys = Vec::with_capacity(2);
     read(json, |key| keys.push(key))?;
-    keys.sort_unstable_by(|one: &KeyAttribute<'_>, other| one.name.cmp(&other.name));
+    keys.sort_unstable_by(|one: &KeyAttribute<'_>, other| other.name.cmp(&one.name));
     let mut text = String::with_capacity(json.len());
-    let mut number = String::new();
     for KeyAttribute { name, tag, value } in keys {
-        let value = if tag == AttributeType::N {
-            number.clear();
-            number::canonical(&value, &mut number);
-            number.as_str()
-        } else {
-            &*value
-        };
-        write!(text, "{}:{name}{}:{tag}{value}", name.len(), tag.as_str().len() + value.len())
-            .expect("writing to a string does not fail");
+        let start = text.len();
+        text.push_str(&name);
+        push_length(&mut text, start);
+        let start = text.len();
+        text.push_str(tag.as_str());
+        match tag {
+            AttributeType::N => number::canonical(&value, &mut text),
+            _ => text.push_str(&value),
+        }
+        push_length(&mut text, start);
     }
-    Ok(CanonicalKeys { text: text.into() })
+    Ok(CanonicalKeys { text })
 }
 
 /// Checks that a primary key is well-formed: attributes, at least one, that a key can have.
@@ -79,7 +88,7 @@ fn read<'de>(json: &'de str, mut keep: impl FnMut(KeyAttribute<'de>)) -> Result<
     let mut names = super::names::Names::new();
     cursor.open_members()?;
     while let Some(name) = cursor.next_member(names.is_empty())? {
-        let read = cursor.distinct(&mut names, &name).and_then(|()| cursor.key_value());
+        let read = cursor.distinct(&mut names, name.clone()).and_then(|()| cursor.key_value());
         let (tag, value) = read.map_err(|fault| fault.at_name(&name))?;
         keep(KeyAttribute { name, tag, value });
     }

@@ -1,7 +1,5 @@
 //! Decimal numbers as text, of any precision.
 
-use std::fmt::Write as _;
-
 /// Whether it is a decimal number as DynamoDB writes one: `-12.5E-3`.
 #[inline]
 pub(super) fn is_number(text: &str) -> bool {
@@ -51,25 +49,32 @@ pub(super) fn canonical(text: &str, out: &mut String) {
     let significant = out.trim_end_matches('0').len();
     let zeros = out.len() - significant;
     out.truncate(significant);
-    push_exponent(exponent, zeros as i128 - fraction.len() as i128, out);
+    push_exponent(exponent, zeros as i64 - fraction.len() as i64, out);
 }
 
-fn push_exponent(exponent: &str, shift: i128, out: &mut String) {
+fn push_exponent(exponent: &str, shift: i64, out: &mut String) {
     let (sign, digits) = match exponent.strip_prefix('-') {
         Some(digits) => ("-", digits),
         None => ("", exponent.strip_prefix('+').unwrap_or(exponent)),
     };
     let digits = digits.trim_start_matches('0');
-    let written = match digits.len() {
-        0 => write!(out, "e{shift}"),
-        1..=30 => {
-            let power: i128 = digits.parse().expect("up to 30 digits are below 2^127");
-            write!(out, "e{}", if sign.is_empty() { power } else { -power } + shift)
-        }
+    out.push('e');
+    if digits.len() > 17 {
         // No such number exists; two spellings of one may differ, two numbers never look the same.
-        _ => write!(out, "e{sign}{digits}{shift:+}"),
-    };
-    written.expect("writing to a string does not fail");
+        out.extend([sign, digits, if shift < 0 { "-" } else { "+" }]);
+        return push_decimal(shift.unsigned_abs(), out);
+    }
+    let power = digits.bytes().fold(0, |power, digit| power * 10 + i64::from(digit - b'0'));
+    let power = if sign.is_empty() { power } else { -power } + shift;
+    out.push_str(if power < 0 { "-" } else { "" });
+    push_decimal(power.unsigned_abs(), out);
+}
+
+pub(super) fn push_decimal(number: u64, out: &mut String) {
+    if number >= 10 {
+        push_decimal(number / 10, out);
+    }
+    out.push(char::from(b'0' + (number % 10) as u8));
 }
 
 #[cfg(test)]

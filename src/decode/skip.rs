@@ -21,19 +21,22 @@ impl<'de> Cursor<'de> {
         if self.depth >= MAX_LEVELS {
             return self.malformed("values are nested deeper than the 32 levels that DynamoDB allows");
         }
-        let tag = match self.rest() {
-            [b'{', b'"', tag, b'"', b':', ..] => AttributeType::from_wire(std::slice::from_ref(tag)),
-            _ => None,
+        let (tag, length) = match self.rest() {
+            [b'{', b'"', tag, b'"', b':', ..] => match tag {
+                b'S' => (AttributeType::S, 5),
+                b'N' => (AttributeType::N, 5),
+                b'M' => (AttributeType::M, 5),
+                b'L' => (AttributeType::L, 5),
+                _ => return self.open_any(),
+            },
+            [b'{', b'"', b'B', b'O', b'O', b'L', b'"', b':', ..] => (AttributeType::Bool, 8),
+            _ => return self.open_any(),
         };
-        match tag {
-            Some(tag) => {
-                self.advance(5);
-                Ok(tag)
-            }
-            None => self.open_any(),
-        }
+        self.advance(length);
+        Ok(tag)
     }
 
+    /// The same for every type and every spelling.
     fn open_any(&mut self) -> Result<AttributeType, Fault> {
         self.expect(b'{', "a value is no object with a type such as `S`")?;
         match self.next_member(true)? {
@@ -73,6 +76,10 @@ impl<'de> Cursor<'de> {
 
     #[inline]
     pub(super) fn number_content(&mut self) -> Result<Cow<'de, str>, Fault> {
+        self.space();
+        if let Some(integer) = self.integer() {
+            return Ok(Cow::Borrowed(integer));
+        }
         let text = self.string("an N is no text")?;
         if number::is_number(&text) { Ok(text) } else { self.malformed("an N is no decimal number") }
     }
@@ -103,13 +110,15 @@ impl<'de> Cursor<'de> {
         self.open_members()?;
         let mut names = Names::new();
         while let Some(name) = self.next_member(names.is_empty())? {
-            self.distinct(&mut names, &name).and_then(|()| self.skip_value()).map_err(|fault| fault.at_name(&name))?;
+            self.distinct(&mut names, name.clone())
+                .and_then(|()| self.skip_value())
+                .map_err(|fault| fault.at_name(&name))?;
         }
         Ok(())
     }
 
     #[inline]
-    pub(super) fn distinct(&mut self, names: &mut Names<'de>, name: &Cow<'de, str>) -> Result<(), Fault> {
+    pub(super) fn distinct(&mut self, names: &mut Names<'de>, name: Cow<'de, str>) -> Result<(), Fault> {
         if names.insert(name) { Ok(()) } else { self.malformed("the attribute occurs twice") }
     }
 
@@ -123,7 +132,7 @@ impl<'de> Cursor<'de> {
 
     pub(super) fn skip_content(&mut self, tag: AttributeType) -> Result<(), Fault> {
         match tag {
-            AttributeType::S => self.text_content().map(drop),
+            AttributeType::S => self.skip_text(),
             AttributeType::N => self.number_content().map(drop),
             AttributeType::B => self.skip_binary(),
             AttributeType::Bool => self.boolean().map(drop),
@@ -140,7 +149,7 @@ impl<'de> Cursor<'de> {
                 self.depth -= 1;
                 Ok(())
             }
-            AttributeType::SS => self.skip_elements(|cursor| cursor.text_content().map(drop)),
+            AttributeType::SS => self.skip_elements(Self::skip_text),
             AttributeType::NS => self.skip_elements(|cursor| cursor.number_content().map(drop)),
             AttributeType::BS => self.skip_elements(Self::skip_binary),
         }
@@ -154,6 +163,13 @@ impl<'de> Cursor<'de> {
             index += 1;
         }
         Ok(())
+    }
+
+    fn skip_text(&mut self) -> Result<(), Fault> {
+        match self.plain_string() {
+            Some(_) => Ok(()),
+            None => self.text_content().map(drop),
+        }
     }
 
     fn skip_binary(&mut self) -> Result<(), Fault> {

@@ -7,6 +7,7 @@ mod concurrency;
 mod corpus;
 mod dead_letter;
 mod deadline;
+mod decode;
 mod failures;
 mod order;
 mod reading;

@@ -1,0 +1,168 @@
+//! Errors say where, what was wanted, and what was found.
+
+use std::collections::BTreeMap;
+
+use lambda_streams::{AttributeType, DecodeError, from_image};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "only the errors count")]
+struct Order {
+    id: String,
+    lines: Vec<Line>,
+    status: Option<Status>,
+    address: Option<Address>,
+    price: Option<Price>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only the errors count")]
+struct Line {
+    price: u32,
+    tags: Option<(String, u8)>,
+    flags: Option<BTreeMap<u8, bool>>,
+}
+
+#[derive(Debug, Deserialize)]
+enum Status {
+    Open,
+    Paid,
+    #[expect(dead_code, reason = "only the errors count")]
+    Sent(u8),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind")]
+#[expect(dead_code, reason = "only the errors count")]
+enum Address {
+    Street { number: u16 },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only the errors count")]
+enum Price {
+    Whole(u64),
+    Parts { units: u64 },
+}
+
+fn error<T: DeserializeOwned>(json: &str) -> DecodeError {
+    from_image::<T>(json).err().unwrap_or_else(|| panic!("decodes: {json}"))
+}
+
+/// An order with these attributes besides what it must have.
+fn order(more: &str) -> String {
+    format!(r#"{{"id":{{"S":"a"}},{more}}}"#)
+}
+
+fn line(attributes: &str) -> String {
+    let good = r#"{"M":{"price":{"N":"1"}}}"#;
+    order(&format!(r#""lines":{{"L":[{good},{good},{{"M":{{{attributes}}}}}]}}"#))
+}
+
+fn with(attribute: &str) -> String {
+    order(&format!(r#""lines":{{"L":[]}},{attribute}"#))
+}
+
+#[test]
+fn an_error_says_where_and_what() {
+    for (json, text) in [
+        (line(r#""price":{"S":"x"}"#), "attribute `lines[2].price`: wanted u32, found S"),
+        (
+            line(r#""price":{"N":"-1"}"#),
+            "attribute `lines[2].price`: wanted u32, found N with a value that does not fit",
+        ),
+        (line(r#""price":{"NULL":true}"#), "attribute `lines[2].price`: wanted u32, found NULL"),
+        (line(r#""tags":{"NULL":true}"#), "attribute `lines[2]`: `price` is missing"),
+        (
+            line(r#""price":{"N":"1"},"colour":{"S":"x"}"#),
+            "attribute `lines[2].colour`: the type does not have this attribute, it has `price`, `tags`, `flags`",
+        ),
+        (
+            line(r#""price":{"N":"1"},"tags":{"L":[{"S":"x"},{"BOOL":true}]}"#),
+            "attribute `lines[2].tags[1]`: wanted u8, found BOOL",
+        ),
+        (line(r#""price":{"N":"1"},"tags":{"SS":["a","b"]}"#), "attribute `lines[2].tags[1]`: wanted u8, found S"),
+        (
+            line(r#""price":{"N":"1"},"tags":{"L":[{"S":"x"}]}"#),
+            "attribute `lines[2].tags`: wanted a tuple of size 2, found 1 elements",
+        ),
+        (
+            line(r#""price":{"N":"1"},"flags":{"M":{"1":{"BOOL":true},"300":{"BOOL":true}}}"#),
+            "attribute `lines[2].flags.300`: wanted u8, found S with a value that does not fit",
+        ),
+        (line(r#""price":{"N":"one"}"#), "attribute `lines[2].price`: an N is no decimal number"),
+        (line(r#""price":{"N":"1"},"price":{"N":"1"}"#), "attribute `lines[2].price`: the attribute occurs twice"),
+        (order(r#""lines":{"S":"x"}"#), "attribute `lines`: wanted a sequence, found S"),
+        (order(r#""lines":{"L":[{"S":"x"}]}"#), "attribute `lines[0]`: wanted struct Line, found S"),
+        (order(r#""extra":{"S":"x"}"#), "the item: `lines` is missing"),
+        (
+            with(r#""status":{"S":"Lost"}"#),
+            "attribute `status`: wanted one of `Open`, `Paid`, `Sent`, found another variant",
+        ),
+        (with(r#""status":{"N":"1"}"#), "attribute `status`: wanted enum Status, found N"),
+        (
+            with(r#""status":{"M":{}}"#),
+            "attribute `status`: wanted a map of one attribute, whose name is the variant, found M with a value that does not fit",
+        ),
+        (with(r#""status":{"M":{"Sent":{"S":"x"}}}"#), "attribute `status.Sent`: wanted u8, found S"),
+        (
+            with(r#""address":{"M":{"kind":{"S":"Street"},"number":{"S":"x"}}}"#),
+            "inside attribute `address`: wanted u16, found S",
+        ),
+        (
+            with(r#""address":{"M":{"kind":{"S":"Lane"}}}"#),
+            "attribute `address.kind`: wanted one of `Street`, found another variant",
+        ),
+        (with(r#""address":{"M":{"number":{"N":"1"}}}"#), "attribute `address`: `kind` is missing"),
+        (with(r#""price":{"S":"x"}"#), "attribute `price`: refused by the type's own deserialization, found S"),
+        ("{}".to_owned(), "the item: `id` is missing"),
+        ("[]".to_owned(), "the item: an M or the item itself is no object"),
+    ] {
+        assert_eq!(error::<Order>(&json).to_string(), text, "{json}");
+    }
+}
+
+#[test]
+fn the_parts_of_an_error_can_be_asked_for() {
+    let wrong = error::<Order>(&line(r#""price":{"SS":["x"]}"#));
+    assert_eq!(wrong.path(), "lines[2].price");
+    assert_eq!((wrong.expected(), wrong.found()), (Some("u32"), Some(AttributeType::SS)));
+    assert!(!wrong.is_malformed() && !wrong.is_missing_image());
+    assert_eq!(wrong, error::<Order>(&line(r#""price":{"SS":[]}"#)));
+    assert_eq!(format!("{wrong:?}"), "DecodeError(attribute `lines[2].price`: wanted u32, found SS)");
+
+    let malformed = error::<Order>(&line(r#""price":{"S":5}"#));
+    assert_eq!((malformed.path(), malformed.expected(), malformed.found()), ("lines[2].price", None, None));
+    assert!(malformed.is_malformed());
+
+    let missing = error::<Order>("{}");
+    assert_eq!((missing.path(), missing.is_malformed()), ("", false));
+}
+
+#[test]
+fn an_attribute_that_a_type_passes_over_is_named() {
+    let error = error::<Order>(&with(r#""other":{"M":{"a":{"L":[{"N":"1"},{"N":"x"}]}}}"#));
+    assert_eq!(error.to_string(), "attribute `other.a[1]`: an N is no decimal number");
+}
+
+#[test]
+fn unusual_names_are_shown_so_that_the_path_can_be_read() {
+    type Bools = BTreeMap<String, BTreeMap<String, bool>>;
+    for (name, path) in [
+        ("aws:rep:region", "m.aws:rep:region"),
+        ("ünïcode-1_2", "m.ünïcode-1_2"),
+        ("a.b", r#"m["a.b"]"#),
+        ("a b[0]", r#"m["a b[0]"]"#),
+        ("", r#"m[""]"#),
+        (r"two\nlines", r#"m["two\nlines"]"#),
+        (r#"say \"x\""#, r#"m["say \"x\""]"#),
+    ] {
+        assert_eq!(error::<Bools>(&format!(r#"{{"m":{{"M":{{"{name}":{{"S":"x"}}}}}}}}"#)).path(), path);
+    }
+    let long = "é".repeat(30_000);
+    let path = error::<Bools>(&format!(r#"{{"m":{{"M":{{"{long}":{{"S":"x"}}}}}}}}"#)).path().to_owned();
+    assert_eq!(path, format!("m.{}…", "é".repeat(120)));
+}
