@@ -1,0 +1,59 @@
+# The commands of this repository. Each does its own set-up; nothing is installed outside target/ and node_modules.
+
+CARGO ?= cargo
+PYTHON ?= python3
+NPM ?= npm
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+VENV := $(TARGET)/venv
+INFRA := $(wildcard infra-cdk/package.json)
+# The features that must also build alone; "" is none of them.
+FEATURES = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | $(PYTHON) -c 'import json, sys; \
+	print(*next(p["features"] for p in json.load(sys.stdin)["packages"] if p["name"] == "lambda-streams"))')
+
+.PHONY: help test test-rust test-infra local lint fmt clippy features docs deny package
+
+help: ## Lists the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+test: test-rust test-infra ## All tests, all features; those of infra-cdk too
+
+test-rust: $(VENV)/installed ## The Rust tests: unit, integration, doc tests, the example function, the local run
+	MINISTACK=$(VENV)/bin/ministack LAMBDA_STREAMS_REQUIRE_MINISTACK=1 $(CARGO) test --locked --workspace --all-features
+
+test-infra: ## The tests of infra-cdk
+ifneq ($(INFRA),)
+	cd infra-cdk && $(NPM) ci --no-audit --no-fund && $(NPM) test
+endif
+
+local: ## The main job on an in-process DynamoDB; make local ARGS="--items FILE.ndjson"
+	$(CARGO) run --locked --example local -- $(ARGS)
+
+lint: fmt clippy features docs ## Formatting, clippy, each feature alone, strict rustdoc
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+features:
+	@set -e; for feature in "" $(FEATURES); do \
+		echo "cargo clippy --lib --no-default-features --features '$$feature'"; \
+		$(CARGO) clippy --quiet --locked -p lambda-streams --lib --no-default-features --features "$$feature" -- -D warnings; \
+	done
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
+
+deny: ## Licences, sources and duplicates of the dependencies, and the advisories where their database can be had
+	$(CARGO) deny --locked --all-features check $(or $(CHECKS),all)
+
+package: ## Builds the crate from its own tarball
+	$(CARGO) package --locked --allow-dirty -p lambda-streams
+
+# MiniStack, the local AWS whose SQS the tests of the dead-letter queue talk to.
+$(VENV)/installed: tests/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

@@ -1,0 +1,169 @@
+//! One invocation: what came, who deals with it, and what is answered.
+
+use std::time::Instant;
+
+use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
+use aws_lambda_events::http::StatusCode;
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use lambda_streams::{DeadLetterQueue, Error, EventShape, StreamEvent, StreamProcessor, StreamResponse};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tracing::{error, info};
+
+use crate::api::{self, Call, Refused};
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::handlers::Handlers;
+use crate::journal::LogJournal;
+use crate::on_demand::{self, MAX_RECORDS, OnDemand};
+use crate::processor;
+use crate::summary;
+
+/// What lives as long as the execution environment.
+#[derive(Debug)]
+pub(crate) struct Function {
+    stream: StreamProcessor,
+    on_demand: OnDemand,
+    counters: Counters,
+    config: Config,
+    started: String,
+}
+
+/// What the function answers, to the event source mapping or to API Gateway.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Answer {
+    Stream(StreamResponse),
+    Api(Box<ApiGatewayProxyResponse>),
+}
+
+impl Function {
+    pub(crate) fn new(config: Config, queue: impl DeadLetterQueue) -> Result<Self, Error> {
+        let stream =
+            processor::builder(&config.processing, &Handlers::new(LogJournal)).dead_letter_queue(queue).build()?;
+        let on_demand = OnDemand::new(&config.processing, &config.table_name)?;
+        Ok(Self { stream, on_demand, counters: Counters::default(), config, started: api::timestamp() })
+    }
+
+    /// Answers one invocation; an event that is neither a stream's nor the API's fails it.
+    pub(crate) async fn call(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Diagnostic> {
+        let LambdaEvent { payload, context, .. } = event;
+        self.counters.invocations.add(1);
+        let answer = match EventShape::of(payload.get().as_bytes()) {
+            EventShape::RestApi => self.call_api(&payload, &context).await,
+            EventShape::Sqs => Err(refused("the payload is an SQS event: redriving dead letters is not supported yet")),
+            _ => self.call_stream(&payload, &context).await,
+        };
+        if let Err(diagnostic) = &answer {
+            error!(errorType = diagnostic.error_type, error = diagnostic.error_message, "invocation failed");
+        }
+        answer
+    }
+
+    async fn call_stream(&self, payload: &RawValue, context: &Context) -> Result<Answer, Diagnostic> {
+        let started = Instant::now();
+        let event = StreamEvent::from_slice(payload.get().as_bytes())?;
+        let report = self.stream.process(event, context).await;
+        self.counters.stream.add(&report.counts());
+        summary::log_batch("stream", &report, started.elapsed());
+        Ok(Answer::Stream(report.response()?))
+    }
+
+    async fn call_api(&self, payload: &RawValue, context: &Context) -> Result<Answer, Diagnostic> {
+        let started = Instant::now();
+        let request: ApiGatewayProxyRequest = serde_json::from_str(payload.get()).map_err(|error| {
+            let place = format!("at line {}, column {}", error.line(), error.column());
+            refused(&format!("the payload looks like an API Gateway REST API event, and cannot be read {place}"))
+        })?;
+        let response = match api::call(&request) {
+            Ok(Call::Status) => self.status(context),
+            Ok(Call::Ping) => ping(context),
+            Ok(Call::Process(body)) => {
+                self.process(&body, context).await.unwrap_or_else(|refused| api::refuse(&refused, &context.request_id))
+            }
+            Err(refused) => api::refuse(&refused, &context.request_id),
+        };
+        info!(
+            source = "api",
+            method = request.http_method.as_str(),
+            status = response.status_code,
+            caller = request.request_context.identity.user_arn,
+            durationMs = summary::millis(started.elapsed()),
+            "request answered"
+        );
+        Ok(Answer::Api(Box::new(response)))
+    }
+
+    async fn process(&self, body: &[u8], context: &Context) -> Result<ApiGatewayProxyResponse, Refused> {
+        let started = Instant::now();
+        let event = StreamEvent::from_slice(body)
+            .map_err(|error| Refused::new(StatusCode::BAD_REQUEST, format!("in the body, {error}")))?;
+        if event.len() > MAX_RECORDS {
+            let message = format!("the body has {} records, and may have {MAX_RECORDS}", event.len());
+            return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+        }
+        let refusals = self.on_demand.refusals(&event);
+        if !refusals.is_empty() {
+            let message = format!("{} of {} records are refused, and none is processed", refusals.len(), event.len());
+            let details = json!(refusals);
+            return Err(Refused { details, ..Refused::new(StatusCode::BAD_REQUEST, message) });
+        }
+        let report = self.on_demand.process(event, context).await;
+        let counts = report.counts();
+        self.counters.api.add(&counts);
+        summary::log_batch("api", &report, started.elapsed());
+        let all_done = counts.succeeded + counts.skipped == counts.received;
+        let status = if all_done { StatusCode::OK } else { StatusCode::MULTI_STATUS };
+        let body = json!({
+            "requestId": context.request_id,
+            "timestamp": api::timestamp(),
+            "functionVersion": context.env_config.version,
+            "total": counts.received,
+            "succeeded": counts.succeeded,
+            "skipped": counts.skipped,
+            "notSucceeded": counts.received - counts.succeeded - counts.skipped,
+            "records": on_demand::outcomes(&report),
+        });
+        Ok(api::answer(status, &body))
+    }
+
+    fn status(&self, context: &Context) -> ApiGatewayProxyResponse {
+        let settings = &self.config.processing;
+        let body = json!({
+            "functionName": context.env_config.function_name,
+            "functionVersion": context.env_config.version,
+            "packageVersion": env!("CARGO_PKG_VERSION"),
+            "startedAt": self.started,
+            "timestamp": api::timestamp(),
+            "configuration": {
+                "tableName": self.config.table_name,
+                // The queue's name alone: its URL tells the account.
+                "deadLetterQueue": self.config.dlq_url.rsplit('/').next(),
+                "logLevel": self.config.log_level.as_str(),
+                "concurrency": settings.concurrency,
+                "maxAttempts": settings.max_attempts,
+                "retryBaseMs": summary::millis(settings.retry_base),
+                "retryMaxMs": summary::millis(settings.retry_max),
+                "giveUpAfterSeconds": settings.give_up_after.as_secs(),
+                "reportBatchItemFailures": settings.report_batch_item_failures,
+            },
+            "counters": self.counters.to_json(),
+        });
+        api::answer(StatusCode::OK, &body)
+    }
+}
+
+fn ping(context: &Context) -> ApiGatewayProxyResponse {
+    let body = json!({
+        "message": "nothing to process: post {\"Records\": [...]}",
+        "requestId": context.request_id,
+        "timestamp": api::timestamp(),
+        "functionVersion": context.env_config.version,
+    });
+    api::answer(StatusCode::OK, &body)
+}
+
+fn refused(message: &str) -> Diagnostic {
+    Diagnostic { error_type: "StreamProcessor.Event".to_owned(), error_message: message.to_owned() }
+}

@@ -1,0 +1,8 @@
+//! The function as Lambda runs it: the real program, behind a Runtime API and an SQS that the tests serve on loopback.
+
+mod api;
+mod events;
+mod logs;
+mod start;
+mod stream;
+mod support;
