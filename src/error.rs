@@ -21,6 +21,7 @@ enum Kind {
     Configuration(String),
     NotJson(String),
     NotAStreamEvent(EventShape),
+    NotDeadLetters(EventShape),
     BrokenEnvelope(&'static str),
     Unreportable(String),
     BatchFailed(String),
@@ -37,6 +38,10 @@ impl Error {
 
     pub(crate) fn not_a_stream_event(shape: EventShape) -> Self {
         Kind::NotAStreamEvent(shape).into()
+    }
+
+    pub(crate) fn not_dead_letters(shape: EventShape) -> Self {
+        Kind::NotDeadLetters(shape).into()
     }
 
     pub(crate) fn broken_envelope(why: &'static str) -> Self {
@@ -56,9 +61,12 @@ impl Error {
         matches!(*self.0, Kind::Configuration(_))
     }
 
-    /// Whether the payload is not the event of a DynamoDB stream.
+    /// Whether the payload is not the event that was expected.
     pub fn is_event(&self) -> bool {
-        matches!(*self.0, Kind::NotJson(_) | Kind::NotAStreamEvent(_) | Kind::BrokenEnvelope(_))
+        matches!(
+            *self.0,
+            Kind::NotJson(_) | Kind::NotAStreamEvent(_) | Kind::NotDeadLetters(_) | Kind::BrokenEnvelope(_)
+        )
     }
 
     /// Whether a record had to be reported that no sequence number can name, so that the whole batch fails.
@@ -73,11 +81,11 @@ impl Error {
         matches!(*self.0, Kind::BatchFailed(_))
     }
 
-    /// What the payload looked like instead of a stream's event.
+    /// What the payload looked like instead.
     pub fn event_shape(&self) -> Option<EventShape> {
         match *self.0 {
             Kind::NotJson(_) => Some(EventShape::NotJson),
-            Kind::NotAStreamEvent(shape) => Some(shape),
+            Kind::NotAStreamEvent(shape) | Kind::NotDeadLetters(shape) => Some(shape),
             _ => None,
         }
     }
@@ -99,6 +107,9 @@ impl fmt::Display for Error {
             Kind::NotAStreamEvent(shape) => {
                 write!(f, "the payload is not the event of a DynamoDB stream, it looks like {shape}")
             }
+            Kind::NotDeadLetters(shape) => {
+                write!(f, "the payload is not an SQS event of dead letters, it looks like {shape}")
+            }
             Kind::BrokenEnvelope(why) => write!(f, "the event's envelope is broken: {why}"),
         }
     }
@@ -117,7 +128,9 @@ impl From<Error> for lambda_runtime::Diagnostic {
     fn from(error: Error) -> Self {
         let error_type = match *error.0 {
             Kind::Configuration(_) => "LambdaStreams.Configuration",
-            Kind::NotJson(_) | Kind::NotAStreamEvent(_) | Kind::BrokenEnvelope(_) => "LambdaStreams.Event",
+            Kind::NotJson(_) | Kind::NotAStreamEvent(_) | Kind::NotDeadLetters(_) | Kind::BrokenEnvelope(_) => {
+                "LambdaStreams.Event"
+            }
             Kind::Unreportable(_) => "LambdaStreams.Unreportable",
             Kind::BatchFailed(_) => "LambdaStreams.BatchFailed",
         };

@@ -79,6 +79,11 @@ impl StreamEvent {
         Ok(Self { records, window })
     }
 
+    /// Records of another origin, in this order.
+    pub(crate) fn of_records(records: Vec<RawJson>) -> Self {
+        Self { records, window: None }
+    }
+
     /// How many records the event holds.
     pub fn len(&self) -> usize {
         self.records.len()

@@ -191,6 +191,7 @@ impl<'a> Execution<'a> {
     /// What the failure policy makes of a failed record.
     fn give_up_or_report(&mut self, position: usize, retryable: bool) {
         let dead_letter = match self.settings.failure_policy {
+            _ if self.settings.queue.is_none() || !self.batch.is_from_stream() => false,
             FailurePolicy::DeadLetterAll => true,
             FailurePolicy::ReportAll => false,
             FailurePolicy::DeadLetterPermanent => {
@@ -198,7 +199,7 @@ impl<'a> Execution<'a> {
                     || self.batch.age(position, &self.clock).is_some_and(|age| age >= self.settings.give_up_after)
             }
         };
-        if dead_letter && self.settings.queue.is_some() {
+        if dead_letter {
             self.outbox.push(position);
         } else {
             self.report(position);
@@ -243,7 +244,9 @@ impl<'a> Execution<'a> {
 
     fn report(&mut self, position: usize) {
         self.batch.settle(position, Outcome::Reported);
-        self.checkpoint = self.checkpoint.min(position);
+        if self.batch.is_from_stream() {
+            self.checkpoint = self.checkpoint.min(position);
+        }
     }
 
     /// The deadline nears: takes what is finished this very moment, and drops all else that runs.

@@ -79,9 +79,12 @@ pub struct Invocation {
     pub function_arn: String,
     /// The X-Ray trace header, where the invocation is traced.
     pub trace_header: Option<String>,
-    /// Whether Lambda delivers again what is reported, so that progress behind a checkpoint is worth remembering.
-    /// `true`; a function that processes records of another origin, such as a request's, sets it to `false`.
-    pub redeliverable: bool,
+    /// Whether the records come from the stream, which resumes at a checkpoint. `true`.
+    ///
+    /// A function that processes records of another origin, such as a request's, sets it to `false`. Then each record
+    /// stands for itself: one that fails is reported and never a dead letter, it holds back the rest of its lane and
+    /// nothing else, and nothing is remembered.
+    pub from_stream: bool,
 }
 
 impl Default for Invocation {
@@ -91,7 +94,7 @@ impl Default for Invocation {
             request_id: String::new(),
             function_arn: String::new(),
             trace_header: None,
-            redeliverable: true,
+            from_stream: true,
         }
     }
 }

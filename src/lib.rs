@@ -94,6 +94,7 @@ mod policy;
 mod processor;
 mod raw;
 mod record;
+mod redrive;
 mod replay;
 mod response;
 mod service;
@@ -114,6 +115,7 @@ pub use crate::outcome::{BatchReport, Counts, ErrorKind, Failure, Outcome, Recor
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 pub use crate::processor::StreamProcessor;
 pub use crate::record::{EventKind, MalformedRecord, Record, SequenceNumber};
+pub use crate::redrive::{DeadLetterEvent, RedriveReport};
 pub use crate::response::StreamResponse;
 
 /// The README's example compiles.

@@ -18,6 +18,7 @@ use crate::metrics;
 use crate::outcome::BatchReport;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::{EventKind, Record};
+use crate::redrive::{DeadLetterEvent, RedriveReport};
 use crate::replay::Replay;
 
 /// Turns an invocation of a function by a DynamoDB stream into typed handler calls and a truthful answer.
@@ -128,6 +129,40 @@ impl StreamProcessor {
         metrics::record(&report);
         log::batch(&report, &invocation, begun.elapsed());
         report
+    }
+}
+
+impl StreamProcessor {
+    /// Processes dead letters that are put back: an SQS event whose messages are [envelopes](crate::DeadLetter#the-envelope).
+    ///
+    /// Each record stands for itself: what fails again is named in the response, so that SQS keeps its message and moves
+    /// it to that queue's own dead-letter queue in the end. Records of one item still run in the order of their messages.
+    /// The source mapping of the queue needs `ReportBatchItemFailures`
+    /// ([AWS: SQS errors](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html)).
+    ///
+    /// # Cancellation
+    /// As for [`process`](Self::process).
+    ///
+    /// ```
+    /// use lambda_streams::{DeadLetterEvent, Deadline, Record, StreamProcessor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lambda_streams::Error> {
+    /// let processor = StreamProcessor::builder().on_record(|record: Record| async move { Ok(()) }).build()?;
+    /// let event = DeadLetterEvent::from_slice(br#"{"Records": [
+    ///     {"messageId": "m-1", "eventSource": "aws:sqs", "body": "something else"}
+    /// ]}"#)?;
+    /// let report = processor.redrive(event, Deadline::none()).await;
+    /// let response = serde_json::to_string(&report.response()).expect("JSON");
+    /// assert_eq!(response, r#"{"batchItemFailures":[{"itemIdentifier":"m-1"}]}"#);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn redrive(&self, event: DeadLetterEvent, invocation: impl Into<Invocation>) -> RedriveReport {
+        let mut invocation = invocation.into();
+        invocation.from_stream = false;
+        let (records, messages) = event.open();
+        RedriveReport::new(self.process(records, invocation).await, messages)
     }
 }
 

@@ -173,7 +173,7 @@ impl Record {
     /// # Errors
     /// If a key is malformed or does not fit `T`.
     pub fn keys<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        decode::from_keys(self.keys_json())
+        decode::from_keys(self.keys_json()).map_err(|error| error.within("Keys"))
     }
 
     /// Decodes the item after the change.

@@ -18,7 +18,7 @@ pub(super) struct Batch {
     slots: Vec<Slot>,
     lane_heads: Vec<usize>,
     window: Option<Window>,
-    redeliverable: bool,
+    from_stream: bool,
 }
 
 struct Slot {
@@ -86,7 +86,7 @@ impl Batch {
     pub(super) fn read(settings: &Settings, event: StreamEvent, invocation: &Invocation) -> Self {
         let slots = event.parse().map(Slot::new).collect();
         let window = event.into_window();
-        let mut batch = Self { slots, lane_heads: Vec::new(), window, redeliverable: invocation.redeliverable };
+        let mut batch = Self { slots, lane_heads: Vec::new(), window, from_stream: invocation.from_stream };
         batch.name();
         batch.skip(settings);
         batch.assign_lanes(settings);
@@ -111,7 +111,7 @@ impl Batch {
     }
 
     fn skip(&mut self, settings: &Settings) {
-        let replay = settings.replay.as_ref().filter(|replay| self.redeliverable && !replay.is_empty());
+        let replay = settings.replay.as_ref().filter(|replay| self.from_stream && !replay.is_empty());
         for slot in &mut self.slots {
             if replay.is_some_and(|replay| slot.replay_key().is_some_and(|key| replay.contains(&key))) {
                 slot.outcome = Some(Outcome::Skipped(SkipReason::Redelivered));
@@ -146,6 +146,11 @@ impl Batch {
                 None => self.lane_heads.push(position),
             }
         }
+    }
+
+    /// Whether Lambda resumes at a checkpoint, or each record stands for itself.
+    pub(super) fn is_from_stream(&self) -> bool {
+        self.from_stream
     }
 
     pub(super) fn lane_heads(&self) -> impl Iterator<Item = usize> {
@@ -211,7 +216,7 @@ impl Batch {
     /// Ends the batch: what has no outcome yet is reported, and what is done behind the checkpoint remembered.
     pub(super) fn into_report(self, settings: &Settings, deadline_stop: bool) -> BatchReport {
         let reported = self.slots.iter().position(|slot| slot.outcome == Some(Outcome::Reported));
-        let replay = settings.replay.as_ref().filter(|_| self.redeliverable);
+        let replay = settings.replay.as_ref().filter(|_| self.from_stream);
         let mut keys = Vec::with_capacity(if replay.is_some() { self.slots.len() } else { 0 });
         let mut records = Vec::with_capacity(self.slots.len());
         for (position, slot) in self.slots.into_iter().enumerate() {

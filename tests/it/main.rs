@@ -12,6 +12,7 @@ mod failures;
 mod order;
 mod reading;
 mod redelivery;
+mod redrive;
 mod response;
 mod routing;
 mod service;

@@ -103,7 +103,7 @@ async fn records_of_another_origin_neither_read_nor_write_the_memory() {
     let script = Script::new([("item-0", DOWN_ONCE)]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let mut on_demand = Invocation::from(Deadline::none());
-    on_demand.redeliverable = false;
+    on_demand.from_stream = false;
     processor.process(event(&inserts(2)), on_demand.clone()).await;
     let report = process(&processor, &inserts(2)).await;
     assert_eq!(outcomes(&report), [DONE, DONE], "nothing was remembered");

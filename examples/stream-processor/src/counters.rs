@@ -10,12 +10,18 @@ use serde_json::{Value, json};
 pub(crate) struct Counters {
     pub(crate) invocations: Total,
     pub(crate) stream: Records,
+    pub(crate) redrive: Records,
     pub(crate) api: Records,
 }
 
 impl Counters {
     pub(crate) fn to_json(&self) -> Value {
-        json!({"invocations": self.invocations.get(), "stream": self.stream.to_json(), "api": self.api.to_json()})
+        json!({
+            "invocations": self.invocations.get(),
+            "stream": self.stream.to_json(),
+            "redrive": self.redrive.to_json(),
+            "api": self.api.to_json(),
+        })
     }
 }
 
@@ -25,9 +31,8 @@ pub(crate) struct Records {
     received: Total,
     succeeded: Total,
     skipped: Total,
-    /// Of the stream: dead letters; of the API: told to the caller.
-    given_up: Total,
-    /// Lambda delivers these again, or the caller may post them again.
+    dead_lettered: Total,
+    /// Lambda or SQS delivers these again, or the caller may post them again.
     not_done: Total,
 }
 
@@ -36,7 +41,7 @@ impl Records {
         self.received.add(counts.received);
         self.succeeded.add(counts.succeeded);
         self.skipped.add(counts.skipped);
-        self.given_up.add(counts.dead_lettered);
+        self.dead_lettered.add(counts.dead_lettered);
         self.not_done.add(counts.reported + counts.unfinished + counts.held_back);
     }
 
@@ -45,7 +50,7 @@ impl Records {
             "received": self.received.get(),
             "succeeded": self.succeeded.get(),
             "skipped": self.skipped.get(),
-            "givenUp": self.given_up.get(),
+            "deadLettered": self.dead_lettered.get(),
             "notDone": self.not_done.get(),
         })
     }

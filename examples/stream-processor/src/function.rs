@@ -4,8 +4,11 @@ use std::time::Instant;
 
 use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use aws_lambda_events::http::StatusCode;
+use aws_lambda_events::streams::SqsEventResponse;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
-use lambda_streams::{DeadLetterQueue, Error, EventShape, StreamEvent, StreamProcessor, StreamResponse};
+use lambda_streams::{
+    DeadLetterEvent, DeadLetterQueue, Error, EventShape, StreamEvent, StreamProcessor, StreamResponse,
+};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -30,11 +33,12 @@ pub(crate) struct Function {
     started: String,
 }
 
-/// What the function answers, to the event source mapping or to API Gateway.
+/// What the function answers, to an event source mapping or to API Gateway.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Answer {
     Stream(StreamResponse),
+    Redrive(SqsEventResponse),
     Api(Box<ApiGatewayProxyResponse>),
 }
 
@@ -46,13 +50,13 @@ impl Function {
         Ok(Self { stream, on_demand, counters: Counters::default(), config, started: api::timestamp() })
     }
 
-    /// Answers one invocation; an event that is neither a stream's nor the API's fails it.
+    /// Answers one invocation; an event that is neither a stream's, nor one of dead letters, nor the API's fails it.
     pub(crate) async fn call(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Diagnostic> {
         let LambdaEvent { payload, context, .. } = event;
         self.counters.invocations.add(1);
         let answer = match EventShape::of(payload.get().as_bytes()) {
             EventShape::RestApi => self.call_api(&payload, &context).await,
-            EventShape::Sqs => Err(refused("the payload is an SQS event: redriving dead letters is not supported yet")),
+            EventShape::Sqs => self.call_redrive(&payload, &context).await,
             _ => self.call_stream(&payload, &context).await,
         };
         if let Err(diagnostic) = &answer {
@@ -68,6 +72,16 @@ impl Function {
         self.counters.stream.add(&report.counts());
         summary::log_batch("stream", &report, started.elapsed());
         Ok(Answer::Stream(report.response()?))
+    }
+
+    /// Dead letters that someone put back.
+    async fn call_redrive(&self, payload: &RawValue, context: &Context) -> Result<Answer, Diagnostic> {
+        let started = Instant::now();
+        let event = DeadLetterEvent::from_slice(payload.get().as_bytes())?;
+        let report = self.stream.redrive(event, context).await;
+        self.counters.redrive.add(&report.batch().counts());
+        summary::log_batch("redrive", report.batch(), started.elapsed());
+        Ok(Answer::Redrive(report.response()))
     }
 
     async fn call_api(&self, payload: &RawValue, context: &Context) -> Result<Answer, Diagnostic> {

@@ -13,8 +13,8 @@
 use std::time::Duration;
 
 use lambda_streams::{
-    BatchReport, DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, DecodeError, Error, EventKind, FailurePolicy,
-    Invocation, MalformedRecord, Outcome, Record, RecordReport, StreamEvent, StreamProcessor,
+    BatchReport, Deadline, DecodeError, Error, EventKind, Invocation, MalformedRecord, Outcome, Record, RecordReport,
+    StreamEvent, StreamProcessor,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -47,11 +47,7 @@ pub(crate) struct Refusal {
 
 impl OnDemand {
     pub(crate) fn new(settings: &Settings, table_name: &str) -> Result<Self, Error> {
-        let processor = processor::builder(settings, &Handlers::new(LogJournal))
-            .dead_letter_queue(ToldToTheCaller)
-            .failure_policy(FailurePolicy::DeadLetterAll)
-            .remember_progress(false)
-            .build()?;
+        let processor = processor::builder(settings, &Handlers::new(LogJournal)).build()?;
         Ok(Self { processor, table_name: table_name.to_owned() })
     }
 
@@ -78,6 +74,7 @@ impl OnDemand {
     /// Processes the records of an event without refusals.
     pub(crate) async fn process(&self, event: StreamEvent, invocation: impl Into<Invocation>) -> BatchReport {
         let mut invocation = invocation.into();
+        invocation.from_stream = false;
         let limit = Deadline::after(TIME_LIMIT);
         if invocation.deadline.instant().is_none_or(|deadline| limit.instant() < Some(deadline)) {
             invocation.deadline = limit;
@@ -110,16 +107,6 @@ fn images(record: &Record) -> Result<Vec<Item>, DecodeError> {
     }
 }
 
-/// The queue of what fails on demand: the answer itself, which names every failed record.
-#[derive(Debug)]
-struct ToldToTheCaller;
-
-impl DeadLetterQueue for ToldToTheCaller {
-    async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
-        letters.iter().map(|_| Ok(())).collect()
-    }
-}
-
 /// What became of each record, for the caller.
 pub(crate) fn outcomes(report: &BatchReport) -> Value {
     report.records().iter().map(outcome).collect()
@@ -129,7 +116,7 @@ fn outcome(record: &RecordReport) -> Value {
     let outcome = match record.outcome {
         Outcome::Succeeded => "succeeded",
         Outcome::Skipped(_) => "skipped",
-        Outcome::DeadLettered | Outcome::Reported => "failed",
+        Outcome::Reported => "failed",
         Outcome::HeldBack => "heldBack",
         _ => "unfinished",
     };

@@ -9,8 +9,6 @@ use tracing::info;
 pub(crate) fn log_batch(source: &'static str, report: &BatchReport, duration: Duration) {
     let of_kind = |kind| report.records().iter().filter(|record| record.kind == kind).count();
     let counts = report.counts();
-    // What a caller posts never gets into the queue.
-    let dead_lettered = if source == "stream" { counts.dead_lettered } else { 0 };
     info!(
         source,
         total = counts.received,
@@ -22,7 +20,7 @@ pub(crate) fn log_batch(source: &'static str, report: &BatchReport, duration: Du
         skipped = counts.skipped,
         redelivered = counts.redelivered,
         failed = counts.dead_lettered + counts.reported,
-        deadLettered = dead_lettered,
+        deadLettered = counts.dead_lettered,
         reported = counts.reported,
         unfinished = counts.unfinished,
         heldBack = counts.held_back,

@@ -67,8 +67,9 @@ fn get_answers_version_configuration_and_counters() {
     assert_eq!(body["configuration"], configuration);
     let counters = json!({
         "invocations": 3,
-        "stream": {"received": 2, "succeeded": 1, "skipped": 0, "givenUp": 1, "notDone": 0},
-        "api": {"received": 1, "succeeded": 1, "skipped": 0, "givenUp": 0, "notDone": 0},
+        "stream": {"received": 2, "succeeded": 1, "skipped": 0, "deadLettered": 1, "notDone": 0},
+        "redrive": {"received": 0, "succeeded": 0, "skipped": 0, "deadLettered": 0, "notDone": 0},
+        "api": {"received": 1, "succeeded": 1, "skipped": 0, "deadLettered": 0, "notDone": 0},
     });
     assert_eq!(body["counters"], counters);
 }

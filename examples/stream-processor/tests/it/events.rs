@@ -15,7 +15,7 @@ fn refusal(payload: &str) -> Value {
 #[test]
 fn an_event_of_another_source_is_named() {
     let table = [
-        (json!({"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "{}"}]}), "SQS event"),
+        (json!({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}), "no `messageId`"),
         (json!({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}), "an SNS event"),
         (json!({"Records": [{"eventSource": "aws:s3", "s3": {}}]}), "an S3 event"),
         (json!({"detail-type": "order", "source": "shop", "detail": {}}), "an EventBridge event"),

@@ -3,6 +3,7 @@
 mod api;
 mod events;
 mod logs;
+mod redrive;
 mod start;
 mod stream;
 mod support;

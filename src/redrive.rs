@@ -1,0 +1,155 @@
+//! Dead letters put back: an SQS event of envelopes, and what became of each message.
+
+use std::fmt;
+
+use aws_lambda_events::event::streams::{SqsBatchItemFailure, SqsEventResponse};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+
+use crate::dead_letter::{DeadLetter, DeadLetterReadError};
+use crate::error::Error;
+use crate::event::{EventShape, StreamEvent};
+use crate::outcome::BatchReport;
+use crate::raw::RawJson;
+
+/// The payload of an invocation by an SQS queue of dead letters.
+///
+/// ```
+/// use lambda_streams::{DeadLetterEvent, EventShape};
+///
+/// let event = DeadLetterEvent::from_slice(br#"{"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": "{}"}]}"#)?;
+/// assert_eq!(event.len(), 1);
+///
+/// let error = DeadLetterEvent::from_slice(br#"{"version": "2.0", "routeKey": "GET /"}"#).unwrap_err();
+/// assert_eq!(error.event_shape(), Some(EventShape::HttpApi));
+/// # Ok::<(), lambda_streams::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct DeadLetterEvent {
+    messages: Vec<Message>,
+}
+
+/// A message as SQS delivers it; without an id it could not be named as failed.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    message_id: String,
+    #[serde(default)]
+    body: Option<String>,
+}
+
+impl DeadLetterEvent {
+    /// Reads an invocation's payload.
+    ///
+    /// # Errors
+    /// If it is not JSON, or not an SQS event whose messages have ids. What the messages hold is not looked at yet.
+    pub fn from_slice(payload: &[u8]) -> Result<Self, Error> {
+        serde_json::from_slice(payload).map_err(|_| match EventShape::of(payload) {
+            EventShape::NotJson => Error::not_json("an SQS event was expected"),
+            EventShape::Sqs => Error::broken_envelope("a message of the SQS event has no `messageId`"),
+            shape => Error::not_dead_letters(shape),
+        })
+    }
+
+    /// How many messages the event holds.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether the event holds no message.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// The records inside, and for each message its id and where its record stands, or why there is none.
+    pub(crate) fn open(self) -> (StreamEvent, Vec<Opened>) {
+        let mut records = Vec::with_capacity(self.messages.len());
+        let mut opened = Vec::with_capacity(self.messages.len());
+        for Message { message_id, body } in self.messages {
+            let record = DeadLetter::from_json(body.as_deref().unwrap_or_default()).map(|letter| {
+                records.push(RawJson::from(letter.raw_json()));
+                records.len() - 1
+            });
+            opened.push(Opened { message_id, record });
+        }
+        (StreamEvent::of_records(records), opened)
+    }
+}
+
+impl<'de> Deserialize<'de> for DeadLetterEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            #[serde(rename = "Records")]
+            messages: Vec<Message>,
+        }
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let shape = EventShape::of(json.get().as_bytes());
+        if shape != EventShape::Sqs {
+            return Err(de::Error::custom(Error::not_dead_letters(shape)));
+        }
+        let envelope: Envelope = serde_json::from_str(json.get()).map_err(de::Error::custom)?;
+        Ok(Self { messages: envelope.messages })
+    }
+}
+
+/// Shows how many messages there are, and nothing of them.
+impl fmt::Debug for DeadLetterEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetterEvent").field("messages", &self.messages.len()).finish_non_exhaustive()
+    }
+}
+
+/// A message that has been looked into.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    message_id: String,
+    /// The position of its record in the batch.
+    record: Result<usize, DeadLetterReadError>,
+}
+
+/// What became of dead letters that were put back.
+#[derive(Debug)]
+pub struct RedriveReport {
+    batch: BatchReport,
+    messages: Vec<Opened>,
+}
+
+impl RedriveReport {
+    pub(crate) fn new(batch: BatchReport, messages: Vec<Opened>) -> Self {
+        for message in &messages {
+            if let Err(error) = &message.record {
+                let message_id = message.message_id.as_str();
+                tracing::warn!(message_id, %error, next = "reported", "message holds no dead letter");
+            }
+        }
+        Self { batch, messages }
+    }
+
+    /// What became of the records, in the order of their messages; a message that holds none has no place here.
+    pub fn batch(&self) -> &BatchReport {
+        &self.batch
+    }
+
+    /// The messages that hold no dead letter, each with the reason.
+    pub fn unreadable(&self) -> impl Iterator<Item = (&str, &DeadLetterReadError)> {
+        self.messages.iter().filter_map(|message| Some((message.message_id.as_str(), message.record.as_ref().err()?)))
+    }
+
+    /// The answer to Lambda: names every message that SQS must keep.
+    pub fn response(&self) -> SqsEventResponse {
+        let records = self.batch.records();
+        let done = |message: &Opened| {
+            message.record.as_ref().is_ok_and(|position| records.get(*position).is_some_and(|it| it.outcome.is_done()))
+        };
+        let mut response = SqsEventResponse::default();
+        response.batch_item_failures = self.messages.iter().filter(|message| !done(message)).map(failure).collect();
+        response
+    }
+}
+
+fn failure(message: &Opened) -> SqsBatchItemFailure {
+    let mut failure = SqsBatchItemFailure::default();
+    failure.item_identifier = Some(message.message_id.clone());
+    failure
+}

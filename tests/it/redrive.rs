@@ -1,0 +1,116 @@
+//! Dead letters put back (contract, section 7).
+
+use lambda_streams::{DeadLetterEvent, Deadline, MemoryDeadLetterQueue, Outcome, StreamProcessor};
+use serde_json::{Value, json};
+
+use crate::support::{Act, Change, Script, change, inserts, outcomes, process};
+
+/// Makes dead letters of these changes.
+async fn dead_letters(changes: &[Change]) -> Vec<String> {
+    let queue = MemoryDeadLetterQueue::new();
+    let processor = StreamProcessor::builder()
+        .on_record(|_: lambda_streams::Record| async {
+            Err(lambda_streams::HandlerError::permanent("no such customer"))
+        })
+        .dead_letter_queue(queue.clone())
+        .build()
+        .unwrap();
+    process(&processor, changes).await;
+    let mut letters = queue.letters();
+    letters.sort_by_key(|letter| letter.sequence_number().map(ToString::to_string));
+    letters.iter().map(|letter| letter.to_json()).collect()
+}
+
+fn sqs_event(bodies: &[String]) -> DeadLetterEvent {
+    let message = |(number, body)| json!({"messageId": format!("m-{number}"), "body": body, "eventSource": "aws:sqs"});
+    let messages: Vec<Value> = bodies.iter().enumerate().map(message).collect();
+    DeadLetterEvent::from_slice(json!({"Records": messages}).to_string().as_bytes()).unwrap()
+}
+
+fn named(report: &lambda_streams::RedriveReport) -> Vec<String> {
+    let failures = report.response().batch_item_failures;
+    failures.into_iter().map(|failure| failure.item_identifier.expect("an identifier")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_envelope_reads_back_to_the_same_record_and_is_processed() {
+    let bodies = dead_letters(&inserts(3)).await;
+    let script = Script::default();
+    let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
+    let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+    assert_eq!(outcomes(report.batch()), [Outcome::Succeeded; 3]);
+    assert_eq!(serde_json::to_value(report.response()).unwrap(), json!({"batchItemFailures": []}));
+    assert_eq!(script.succeeded().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_failed_message_is_named_and_holds_back_its_item_alone() {
+    let changes = [change(0, "a", 0), change(1, "b", 0), change(2, "a", 1), change(3, "c", 0)];
+    let bodies = dead_letters(&changes).await;
+    let script = Script::new([("a", Act::FailPermanently)]);
+    let processor = StreamProcessor::builder().on_record(script).concurrency(1).build().unwrap();
+    let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+    let expected = [Outcome::Reported, Outcome::Succeeded, Outcome::HeldBack, Outcome::Succeeded];
+    assert_eq!(outcomes(report.batch()), expected);
+    assert_eq!(named(&report), ["m-0", "m-2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_again_is_named_and_not_sent_once_more() {
+    let bodies = dead_letters(&inserts(1)).await;
+    let queue = MemoryDeadLetterQueue::new();
+    let script = Script::new([("item-0", Act::FailPermanently)]);
+    let processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue.clone()).build().unwrap();
+    let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+    assert_eq!(named(&report), ["m-0"]);
+    assert!(queue.letters().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_holds_no_dead_letter_is_named_alone() {
+    let mut bodies = dead_letters(&inserts(2)).await;
+    bodies.insert(1, "something else".to_owned());
+    bodies.insert(2, String::new());
+    let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
+    let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+    assert_eq!(named(&report), ["m-1", "m-2"]);
+    assert_eq!(report.unreadable().map(|(id, _)| id).collect::<Vec<_>>(), ["m-1", "m-2"]);
+    assert_eq!(outcomes(report.batch()), [Outcome::Succeeded; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_record_reads_back_and_fails_alone_even_without_a_sequence_number() {
+    let queue = MemoryDeadLetterQueue::new();
+    let processor =
+        StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue.clone()).build().unwrap();
+    process(&processor, &[Change(Value::Null), change(1, "a", 0).without("/dynamodb/SequenceNumber")]).await;
+    let mut bodies: Vec<String> = queue.letters().iter().map(|letter| letter.to_json()).collect();
+    bodies.extend(dead_letters(&inserts(1)).await);
+    let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+    assert_eq!(named(&report), ["m-0", "m-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_redrive_does_is_not_remembered_as_the_streams() {
+    let bodies = dead_letters(&inserts(2)).await;
+    let script = Script::new([("item-0", Act::Fail)]);
+    let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
+    processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+    let report = process(&processor, &inserts(2)).await;
+    assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::Succeeded]);
+    assert_eq!(script.succeeded().len(), 2);
+}
+
+#[test]
+fn what_is_no_sqs_event_is_refused_with_what_it_looks_like() {
+    for (body, words) in [
+        ("", "no JSON"),
+        ("{", "no JSON"),
+        (r#"{"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]}"#, "a DynamoDB stream event"),
+        (r#"{"Records": [{"eventSource": "aws:sqs", "body": "x"}]}"#, "messageId"),
+        ("[]", "an array"),
+    ] {
+        let error = DeadLetterEvent::from_slice(body.as_bytes()).expect_err(body);
+        assert!(error.is_event() && error.to_string().contains(words), "{error}");
+    }
+}
