@@ -19,7 +19,7 @@ use serde::de::Deserialize;
 pub use self::error::{AttributeType, DecodeError};
 
 pub(crate) use self::compare::changed_attributes;
-pub(crate) use self::keys::{CanonicalKeys, canonical_keys};
+pub(crate) use self::keys::{KeyTexts, canonical_keys};
 
 use self::cursor::Cursor;
 

@@ -1,6 +1,7 @@
 //! The payload of an invocation: a lenient envelope around raw records, and what it is if it is none.
 
 mod shape;
+mod window;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::raw::RawJson;
-use crate::record::{Malformed, MalformedRecord, Record};
+use crate::json::{Members, NotJson, Scanner};
+use crate::payload::{Payload, Window};
+use crate::record::{Envelope, Malformed, MalformedRecord, RawEnvelope, Record};
 
 pub use self::shape::EventShape;
 
@@ -31,15 +33,8 @@ pub use self::shape::EventShape;
 /// ```
 #[derive(Clone)]
 pub struct StreamEvent {
-    records: Vec<RawJson>,
+    payload: Arc<Payload>,
     window: Option<Window>,
-}
-
-/// What a tumbling window adds to the payload.
-#[derive(Clone)]
-pub(crate) struct Window {
-    /// The state of the invocation before, to be answered.
-    pub(crate) state: Box<RawValue>,
 }
 
 impl StreamEvent {
@@ -48,50 +43,57 @@ impl StreamEvent {
     /// # Errors
     /// If the payload is not JSON, or is not the event of a DynamoDB stream ([`Error::is_event`]).
     pub fn from_slice(payload: &[u8]) -> Result<Self, Error> {
+        Self::from_vec(payload.to_vec())
+    }
+
+    /// Reads an invocation's payload, and keeps it as it is: the records are parts of it.
+    ///
+    /// # Errors
+    /// As [`from_slice`](Self::from_slice).
+    pub fn from_vec(payload: Vec<u8>) -> Result<Self, Error> {
         if payload.starts_with(b"\xEF\xBB\xBF") {
             return Err(Error::not_json("it starts with a byte order mark"));
         }
-        match serde_json::from_slice::<Box<RawValue>>(payload) {
-            Ok(json) => Self::from_json(json),
-            Err(_) if payload.iter().all(u8::is_ascii_whitespace) => Err(Error::not_json("it is empty")),
-            Err(error) => Err(Error::not_json(error)),
+        if payload.iter().all(u8::is_ascii_whitespace) {
+            return Err(Error::not_json("it is empty"));
         }
+        Self::from_text(String::from_utf8(payload).map_err(Error::not_json)?)
     }
 
-    fn from_json(json: Box<RawValue>) -> Result<Self, Error> {
-        let text: Arc<Box<str>> = Arc::new(json.into());
-        let refuse = || Error::not_a_stream_event(EventShape::of_json(&text));
-        // A derived struct would also be read from an array.
-        if !text.trim_start().starts_with('{') {
-            return Err(refuse());
-        }
-        let envelope: RawEvent<'_> = serde_json::from_str(&text).map_err(|error| {
-            let duplicate = error.to_string().starts_with("duplicate field");
-            if duplicate { Error::broken_envelope("a member stands in it twice") } else { refuse() }
+    fn from_text(text: String) -> Result<Self, Error> {
+        let read = RawEvent::read(&text).map_err(|NotJson| match serde_json::from_str::<&RawValue>(&text) {
+            Err(error) => Error::not_json(error),
+            Ok(_) => Error::not_json("it cannot be read"),
         })?;
-        let records: Vec<&RawValue> =
-            envelope.records.and_then(|records| serde_json::from_str(records.get()).ok()).ok_or_else(refuse)?;
-        if shape::is_foreign(&records) {
+        let refuse = || Error::not_a_stream_event(EventShape::of_json(&text));
+        let event = read.ok_or_else(refuse)?;
+        let [_, members @ ..] = event.members.map_err(|bad| match bad.repeated {
+            true => Error::broken_envelope("a member stands in it twice"),
+            false => refuse(),
+        })?;
+        let envelopes = event.envelopes.ok_or_else(refuse)?;
+        if !event.any_of_stream && shape::is_foreign(EventShape::of_json(&text)) {
             return Err(refuse());
         }
-        let window = envelope.window().map_err(Error::broken_envelope)?;
-        let records = records.into_iter().map(|record| RawJson::within(&text, record.get())).collect();
-        Ok(Self { records, window })
+        let window = window::read(members).map_err(Error::broken_envelope)?;
+        Ok(Self { payload: Arc::new(Payload { text, envelopes }), window })
     }
 
-    /// Records of another origin, in this order.
-    pub(crate) fn of_records(records: Vec<RawJson>) -> Self {
-        Self { records, window: None }
+    /// Records of another origin, in this order. Each must be one JSON value; if one is not, the event is empty.
+    pub(crate) fn of_records(records: &[String]) -> Self {
+        let text = format!("{{\"Records\":[{}]}}", records.join(","));
+        let envelopes = RawEvent::read(&text).ok().flatten().and_then(|event| event.envelopes).unwrap_or_default();
+        Self { payload: Arc::new(Payload { text, envelopes }), window: None }
     }
 
     /// How many records the event holds.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.payload.envelopes.len()
     }
 
     /// Whether the event holds no record, as the last one of a tumbling window may.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.payload.envelopes.is_empty()
     }
 
     /// Reads the records' envelopes, in stream order; a malformed one is an error by itself.
@@ -100,7 +102,7 @@ impl StreamEvent {
     }
 
     pub(crate) fn parse(&self) -> impl Iterator<Item = Result<Record, Box<Malformed>>> {
-        self.records.iter().cloned().map(Record::parse)
+        (0..self.len()).map(|position| Record::at(&self.payload, position))
     }
 
     pub(crate) fn into_window(self) -> Option<Window> {
@@ -110,55 +112,53 @@ impl StreamEvent {
 
 impl<'de> Deserialize<'de> for StreamEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_json(Box::<RawValue>::deserialize(deserializer)?).map_err(de::Error::custom)
+        let json = Box::<str>::from(Box::<RawValue>::deserialize(deserializer)?);
+        Self::from_text(json.into()).map_err(de::Error::custom)
     }
 }
 
 /// Shows how many records there are, and nothing of them.
 impl fmt::Debug for StreamEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamEvent").field("records", &self.records.len()).finish_non_exhaustive()
+        f.debug_struct("StreamEvent").field("records", &self.payload.envelopes.len()).finish_non_exhaustive()
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// The members that mean something.
+const MEMBERS: [&str; 5] = ["Records", "window", "state", "shardId", "isFinalInvokeForWindow"];
+
+/// The event's envelope, read in one pass with those of its records.
 struct RawEvent<'a> {
-    #[serde(borrow, rename = "Records")]
-    records: Option<&'a RawValue>,
-    #[serde(borrow)]
-    window: Option<&'a RawValue>,
-    #[serde(borrow)]
-    state: Option<&'a RawValue>,
-    #[serde(borrow)]
-    shard_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    is_final_invoke_for_window: Option<&'a RawValue>,
+    members: Members<'a, 5>,
+    /// `None` if `Records` is missing, or no list.
+    envelopes: Option<Vec<Envelope>>,
+    any_of_stream: bool,
 }
 
-impl RawEvent<'_> {
-    /// The tumbling window's part, checked, because an answer without the right state loses the aggregate.
-    fn window(&self) -> Result<Option<Window>, &'static str> {
-        #[derive(Deserialize)]
-        struct Bounds {
-            start: String,
-            end: String,
+impl<'a> RawEvent<'a> {
+    /// `None` if the text is no object.
+    fn read(text: &'a str) -> Result<Option<Self>, NotJson> {
+        let (mut envelopes, mut any_of_stream) = (None, false);
+        let mut scanner = Scanner::new(text);
+        if scanner.peek_value() != Some(b'{') {
+            scanner.value()?;
+            return scanner.end().map(|()| None);
         }
-        let Some(window) = self.window else { return Ok(None) };
-        let bounds: Bounds =
-            serde_json::from_str(window.get()).map_err(|_| "`window` has no `start` and `end` that are texts")?;
-        if [bounds.start, bounds.end].iter().any(|time| humantime::parse_rfc3339(time).is_err()) {
-            return Err("`window` does not start and end at points in time (RFC 3339)");
-        }
-        if !self.shard_id.is_some_and(|id| id.get().starts_with('"')) {
-            return Err("the event of a tumbling window has no `shardId`");
-        }
-        if !self.is_final_invoke_for_window.is_some_and(|last| matches!(last.get(), "true" | "false")) {
-            return Err("`isFinalInvokeForWindow` of a tumbling window is no boolean");
-        }
-        match self.state {
-            Some(state) if state.get().starts_with('{') => Ok(Some(Window { state: state.to_owned() })),
-            _ => Err("the event of a tumbling window has no `state` that is an object"),
-        }
+        let members = scanner.object(&MEMBERS, |scanner, member| {
+            if MEMBERS[member] != "Records" || scanner.peek_value() != Some(b'[') {
+                return scanner.value();
+            }
+            let mut read = Vec::new();
+            let json = scanner.array(|scanner| {
+                let record = RawEnvelope::scan(text, scanner)?;
+                any_of_stream |= record.is_of_stream();
+                read.push(Envelope::read(&record));
+                Ok(())
+            })?;
+            envelopes = Some(read);
+            Ok(json)
+        })?;
+        scanner.end()?;
+        Ok(Some(Self { members, envelopes, any_of_stream }))
     }
 }

@@ -87,16 +87,18 @@ mod event;
 mod execute;
 mod handler;
 mod invocation;
+mod json;
 mod log;
 mod metrics;
 mod outcome;
+mod payload;
 mod policy;
 mod processor;
-mod raw;
 mod record;
 mod redrive;
 mod replay;
 mod response;
+mod runtime;
 mod service;
 
 pub use crate::builder::ProcessorBuilder;
@@ -117,6 +119,7 @@ pub use crate::processor::StreamProcessor;
 pub use crate::record::{EventKind, MalformedRecord, Record, SequenceNumber};
 pub use crate::redrive::{DeadLetterEvent, RedriveReport};
 pub use crate::response::StreamResponse;
+pub use crate::runtime::{run, runtime};
 
 /// The README's example compiles.
 #[cfg(all(doctest, feature = "sqs"))]

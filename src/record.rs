@@ -2,10 +2,11 @@
 
 mod creation_time;
 mod envelope;
+mod facts;
+mod malformed;
 mod sequence_number;
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -13,13 +14,19 @@ use serde::de::DeserializeOwned;
 
 pub use self::sequence_number::SequenceNumber;
 
-pub use self::envelope::MalformedRecord;
+pub use self::malformed::MalformedRecord;
 
-pub(crate) use self::envelope::{Facts, Malformed};
+pub(crate) use self::envelope::{Envelope, RawEnvelope};
+pub(crate) use self::facts::Facts;
+pub(crate) use self::malformed::Malformed;
 
 use crate::change::ChangedAttributes;
 use crate::decode::{self, DecodeError};
-use crate::raw::RawJson;
+use crate::payload::Payload;
+
+use self::envelope::Parts;
+
+const READ_WHOLE: &str = "a record is made of an envelope that was read whole";
 
 /// What happened to the item: the stream's `eventName`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,69 +86,69 @@ impl fmt::Display for EventKind {
 /// ```
 #[derive(Clone)]
 pub struct Record {
-    inner: Arc<Inner>,
-}
-
-#[derive(Clone)]
-struct Inner {
+    /// Those of an envelope that was read whole.
     facts: Facts,
-    kind: EventKind,
-    sequence_number: SequenceNumber,
-    /// Where the parts lie in the raw text.
-    keys: Range<usize>,
-    new_image: Option<Range<usize>>,
-    old_image: Option<Range<usize>>,
 }
 
 impl Record {
-    /// Reads one record's envelope: everything but the content of its images and keys.
-    pub(crate) fn parse(raw: RawJson) -> Result<Self, Box<Malformed>> {
-        envelope::parse(raw)
+    /// Reads one record from its JSON text: everything but the content of its images and keys.
+    pub(crate) fn parse(json: String) -> Result<Self, Box<Malformed>> {
+        let envelope = Envelope::of_text(&json);
+        Self::at(&Arc::new(Payload { text: json, envelopes: vec![envelope] }), 0)
+    }
+
+    /// The record at this position of a payload.
+    pub(crate) fn at(payload: &Arc<Payload>, position: usize) -> Result<Self, Box<Malformed>> {
+        let facts = Facts::new(Arc::clone(payload), position);
+        match &payload.envelopes[position].parts {
+            Ok(_) => Ok(Self { facts }),
+            Err(fault) => Err(Box::new(Malformed { error: MalformedRecord(fault.clone()), facts })),
+        }
     }
 
     /// The record's `eventID`, unique in its stream; `None` where the record has none.
     pub fn event_id(&self) -> Option<&str> {
-        self.inner.facts.event_id.as_deref()
+        self.facts.event_id()
     }
 
     /// What happened to the item.
     pub fn kind(&self) -> EventKind {
-        self.inner.kind
+        self.parts().kind
     }
 
     /// The record's place in its shard.
     pub fn sequence_number(&self) -> &SequenceNumber {
-        &self.inner.sequence_number
+        self.facts.sequence_number().expect(READ_WHOLE)
     }
 
     /// The table's name, from the stream's ARN; `None` where the record has no ARN, or one of another form.
     pub fn table_name(&self) -> Option<&str> {
-        self.inner.facts.table_name()
+        self.facts.table_name()
     }
 
     /// The stream's ARN: the record's `eventSourceARN`.
     pub fn stream_arn(&self) -> Option<&str> {
-        self.inner.facts.stream_arn.as_deref()
+        self.facts.stream_arn()
     }
 
     /// The region the change came from: the record's `awsRegion`.
     pub fn region(&self) -> Option<&str> {
-        self.inner.facts.region.as_deref()
+        self.facts.region()
     }
 
     /// When the change was made, to about a second: `ApproximateCreationDateTime`.
     pub fn created_at(&self) -> Option<SystemTime> {
-        self.inner.facts.created_at
+        self.facts.created_at()
     }
 
     /// The size in bytes that DynamoDB counts for this record: `SizeBytes`; `None` where it is absent or no number.
     pub fn size_bytes(&self) -> Option<u64> {
-        self.inner.facts.size_bytes
+        self.facts.size_bytes()
     }
 
     /// Which images the stream carries: `StreamViewType`, such as `NEW_AND_OLD_IMAGES`.
     pub fn view_type(&self) -> Option<&str> {
-        self.inner.facts.view_type.as_deref()
+        self.facts.view_type()
     }
 
     /// Whether DynamoDB's time to live removed the item, and not a caller.
@@ -150,22 +157,22 @@ impl Record {
     /// region that expired the item says so; the replicas see an ordinary removal
     /// ([AWS: streams and TTL](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html)).
     pub fn is_ttl_expiry(&self) -> bool {
-        self.inner.kind == EventKind::Remove && self.inner.facts.by_dynamodb
+        self.kind() == EventKind::Remove && self.facts.by_dynamodb()
     }
 
     /// The item's primary key as DynamoDB JSON.
     pub fn keys_json(&self) -> &str {
-        self.part(&self.inner.keys)
+        self.facts.part(self.parts().keys)
     }
 
     /// The item after the change as DynamoDB JSON, where the stream carries it.
     pub fn new_image_json(&self) -> Option<&str> {
-        self.inner.new_image.as_ref().map(|range| self.part(range))
+        self.parts().new_image.map(|image| self.facts.part(image))
     }
 
     /// The item before the change as DynamoDB JSON, where the stream carries it.
     pub fn old_image_json(&self) -> Option<&str> {
-        self.inner.old_image.as_ref().map(|range| self.part(range))
+        self.parts().old_image.map(|image| self.facts.part(image))
     }
 
     /// Decodes the item's primary key.
@@ -206,7 +213,7 @@ impl Record {
 
     /// The record as it came, byte for byte.
     pub fn raw_json(&self) -> &str {
-        self.inner.facts.raw.get()
+        self.facts.raw_json()
     }
 
     /// Checks an image that no handler decodes: that it is a well-formed item in every attribute.
@@ -220,15 +227,15 @@ impl Record {
     }
 
     pub(crate) fn facts(&self) -> &Facts {
-        &self.inner.facts
+        &self.facts
     }
 
     fn missing(&self, image: &'static str) -> DecodeError {
         DecodeError::missing_image(image, self.kind(), self.view_type())
     }
 
-    fn part(&self, range: &Range<usize>) -> &str {
-        self.inner.facts.raw.get().get(range.clone()).expect("the range was cut from this text when it was parsed")
+    fn parts(&self) -> &Parts {
+        self.facts.envelope().parts.as_ref().ok().expect(READ_WHOLE)
     }
 }
 
@@ -236,9 +243,9 @@ impl Record {
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")
-            .field("kind", &self.inner.kind)
+            .field("kind", &self.kind())
             .field("event_id", &self.event_id())
-            .field("sequence_number", &self.inner.sequence_number)
+            .field("sequence_number", self.sequence_number())
             .field("table_name", &self.table_name())
             .finish_non_exhaustive()
     }

@@ -10,7 +10,6 @@ use crate::dead_letter::{DeadLetter, DeadLetterReadError};
 use crate::error::Error;
 use crate::event::{EventShape, StreamEvent};
 use crate::outcome::BatchReport;
-use crate::raw::RawJson;
 
 /// The payload of an invocation by an SQS queue of dead letters.
 ///
@@ -67,12 +66,12 @@ impl DeadLetterEvent {
         let mut opened = Vec::with_capacity(self.messages.len());
         for Message { message_id, body } in self.messages {
             let record = DeadLetter::from_json(body.as_deref().unwrap_or_default()).map(|letter| {
-                records.push(RawJson::from(letter.raw_json()));
+                records.push(letter.raw_json().to_owned());
                 records.len() - 1
             });
             opened.push(Opened { message_id, record });
         }
-        (StreamEvent::of_records(records), opened)
+        (StreamEvent::of_records(&records), opened)
     }
 }
 

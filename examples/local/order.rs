@@ -34,7 +34,7 @@ impl Watch {
     }
 
     fn see(&self, record: &Record, moment: Moment) {
-        let seen = (record.sequence_number().clone(), moment);
+        let seen = (*record.sequence_number(), moment);
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
     }
 

@@ -40,7 +40,7 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// The record as it came, byte for byte; any JSON value, where the record was malformed.
     pub fn raw_json(&self) -> &str {
-        self.facts.raw.get()
+        self.facts.raw_json()
     }
 
     /// What kind of error it was.
@@ -95,22 +95,22 @@ impl DeadLetter {
 
     /// The stream's ARN; `None` where the record does not say.
     pub fn stream_arn(&self) -> Option<&str> {
-        self.facts.stream_arn.as_deref()
+        self.facts.stream_arn()
     }
 
     /// The record's place in its shard; `None` where it has no usable one.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
-        self.facts.sequence_number.as_ref()
+        self.facts.sequence_number()
     }
 
     /// The record's `eventID`, by which repetitions of a letter are told; `None` where it has none.
     pub fn event_id(&self) -> Option<&str> {
-        self.facts.event_id.as_deref()
+        self.facts.event_id()
     }
 
     /// What happened to the item; `None` where the record does not say.
     pub fn kind(&self) -> Option<EventKind> {
-        self.facts.kind
+        self.facts.kind()
     }
 
     /// One name for all letters of the same item: 32 hexadecimal digits, the same in every process and on every machine.

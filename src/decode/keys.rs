@@ -1,6 +1,7 @@
 //! A primary key in one spelling, so that records of one item are found to be of one item.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::error::{AttributeType, DecodeError, Fault};
@@ -15,18 +16,58 @@ pub(crate) struct CanonicalKeys {
 }
 
 impl CanonicalKeys {
-    /// An attribute's type and value, in one spelling: `Sabc`, `N-125e-4`, `BZm9v`.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.attributes().find_map(|(found, value)| (found == name).then_some(value))
+    /// The attributes, sorted by name: each with its type and value, in one spelling: `Sabc`, `N-125e-4`, `BZm9v`.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        attributes(&self.text)
+    }
+}
+
+fn attributes(mut rest: &str) -> impl Iterator<Item = (&str, &str)> {
+    std::iter::from_fn(move || {
+        let value = part(&mut rest)?;
+        Some((part(&mut rest)?, value))
+    })
+}
+
+/// The primary keys of many records in one canonical spelling, one behind the other in one text.
+#[derive(Default)]
+pub(crate) struct KeyTexts<'de> {
+    text: String,
+    /// Those of one key; kept for its memory alone.
+    attributes: Vec<KeyAttribute<'de>>,
+}
+
+impl<'de> KeyTexts<'de> {
+    /// Takes another key; returns where it stands in the text.
+    pub(crate) fn push(&mut self, json: &'de str) -> Result<Range<usize>, DecodeError> {
+        self.attributes.clear();
+        read(json, |key| self.attributes.push(key))?;
+        self.attributes.sort_unstable_by(|one, other| other.name.cmp(&one.name));
+        let start = self.text.len();
+        for KeyAttribute { name, tag, value } in &self.attributes {
+            push_part(&mut self.text, |text| text.push_str(name));
+            push_part(&mut self.text, |text| {
+                text.push_str(tag.as_str());
+                match tag {
+                    AttributeType::N => number::canonical(value, text),
+                    _ => text.push_str(value),
+                }
+            });
+        }
+        Ok(start..self.text.len())
     }
 
-    /// The attributes, sorted by name.
-    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut rest = self.text.as_str();
-        std::iter::from_fn(move || {
-            let value = part(&mut rest)?;
-            Some((part(&mut rest)?, value))
-        })
+    /// A key that was taken before.
+    pub(crate) fn get(&self, key: Range<usize>) -> &str {
+        &self.text[key]
+    }
+
+    /// Where one attribute's type and value of a key stand; `None` if the key does not have it.
+    pub(crate) fn attribute(&self, key: Range<usize>, name: &str) -> Option<Range<usize>> {
+        let start = key.start;
+        let value = attributes(&self.text[key.clone()]).find_map(|(found, value)| (found == name).then_some(value))?;
+        let offset = value.as_ptr().addr() - self.text[key].as_ptr().addr();
+        Some(start + offset..start + offset + value.len())
     }
 }
 
@@ -38,7 +79,9 @@ fn part<'a>(rest: &mut &'a str) -> Option<&'a str> {
     Some(part)
 }
 
-fn push_length(text: &mut String, start: usize) {
+fn push_part(text: &mut String, push: impl FnOnce(&mut String)) {
+    let start = text.len();
+    push(text);
     let length = text.len() - start;
     text.push(':');
     number::push_decimal(length as u64, text);
@@ -53,23 +96,9 @@ impl std::fmt::Debug for CanonicalKeys {
 
 /// The primary key in one canonical spelling.
 pub(crate) fn canonical_keys(json: &str) -> Result<CanonicalKeys, DecodeError> {
-    let mut keys = Vec::with_capacity(2);
-    read(json, |key| keys.push(key))?;
-    keys.sort_unstable_by(|one: &KeyAttribute<'_>, other| other.name.cmp(&one.name));
-    let mut text = String::with_capacity(json.len());
-    for KeyAttribute { name, tag, value } in keys {
-        let start = text.len();
-        text.push_str(&name);
-        push_length(&mut text, start);
-        let start = text.len();
-        text.push_str(tag.as_str());
-        match tag {
-            AttributeType::N => number::canonical(&value, &mut text),
-            _ => text.push_str(&value),
-        }
-        push_length(&mut text, start);
-    }
-    Ok(CanonicalKeys { text })
+    let mut keys = KeyTexts::default();
+    keys.push(json)?;
+    Ok(CanonicalKeys { text: keys.text })
 }
 
 /// Checks that a primary key is well-formed: attributes, at least one, that a key can have.
@@ -158,13 +187,16 @@ mod tests {
 
     #[test]
     fn an_attribute_is_found_by_its_name() {
-        let keys = keys(r#"{"s":{"S":"ü:1"},"é":{"N":"-0.0125"},"b":{"B":"Zm9v"}}"#);
-        assert_eq!(keys.get("s"), Some("Sü:1"));
-        assert_eq!(keys.get("é"), Some("N-125e-4"));
-        assert_eq!(keys.get("b"), Some("BZm9v"));
-        assert_eq!(keys.get("a"), None);
-        assert_eq!(keys.attributes().map(|(name, _)| name).collect::<Vec<_>>(), ["b", "s", "é"]);
-        assert_eq!(format!("{keys:?}"), r#"{"b", "s", "é"}"#);
+        let json = r#"{"s":{"S":"ü:1"},"é":{"N":"-0.0125"},"b":{"B":"Zm9v"}}"#;
+        let mut texts = KeyTexts::default();
+        texts.push(r#"{"s":{"S":"other"}}"#).unwrap_or_else(|error| panic!("{error}"));
+        let key = texts.push(json).unwrap_or_else(|error| panic!("{error}"));
+        for (name, value) in [("s", Some("Sü:1")), ("é", Some("N-125e-4")), ("b", Some("BZm9v")), ("a", None)] {
+            assert_eq!(texts.attribute(key.clone(), name).map(|part| texts.get(part)), value);
+        }
+        assert_eq!(texts.get(key), &*keys(json).text);
+        assert_eq!(keys(json).attributes().map(|(name, _)| name).collect::<Vec<_>>(), ["b", "s", "é"]);
+        assert_eq!(format!("{:?}", keys(json)), r#"{"b", "s", "é"}"#);
     }
 
     #[test]

@@ -137,9 +137,9 @@ impl Clues<'_> {
     }
 }
 
-/// Whether no record is of a DynamoDB stream, and one is of another source.
-pub(super) fn is_foreign(records: &[&RawValue]) -> bool {
-    !matches!(shape_of_records(records), EventShape::DynamoDbStream | EventShape::UnknownRecords)
+/// Whether the records of an event of this shape are another source's.
+pub(super) fn is_foreign(shape: EventShape) -> bool {
+    !matches!(shape, EventShape::DynamoDbStream | EventShape::UnknownRecords)
 }
 
 fn shape_of_records(records: &[&RawValue]) -> EventShape {

@@ -4,13 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use super::attempt::guard;
 use super::clock::Clock;
-use super::lanes::LaneAssignment;
+use super::lanes;
 use crate::dead_letter::{DeadLetter, DeadLetterError};
-use crate::event::{StreamEvent, Window};
+use crate::event::StreamEvent;
 use crate::invocation::Invocation;
 use crate::outcome::{Answer, BatchReport, ErrorKind, Failure, Outcome, RecordReport, SkipReason};
+use crate::payload::Window;
 use crate::processor::Settings;
-use crate::record::{Facts, Malformed, MalformedRecord, Record};
+use crate::record::{Facts, Malformed, MalformedRecord, Record, SequenceNumber};
 use crate::replay::{Replay, ReplayKey};
 
 /// A batch's records and what is known of each so far.
@@ -58,17 +59,17 @@ impl Slot {
         }
     }
 
-    fn into_report(self, position: usize, open: Outcome) -> RecordReport {
+    fn report(&mut self, position: usize, open: Outcome) -> RecordReport {
         let facts = self.facts();
         RecordReport {
             position,
-            event_id: facts.event_id.clone(),
-            kind: facts.kind,
-            sequence_number: facts.sequence_number.clone(),
+            event_id: facts.event_id().map(str::to_owned),
+            kind: facts.kind(),
+            sequence_number: facts.sequence_number().copied(),
             outcome: self.outcome.unwrap_or(open),
             attempts: self.attempts,
-            failure: self.failure,
-            dead_letter_error: self.dead_letter_error,
+            failure: self.failure.take(),
+            dead_letter_error: self.dead_letter_error.take(),
             nameable: self.nameable,
         }
     }
@@ -76,8 +77,8 @@ impl Slot {
     /// What the memory of earlier invocations knows it by.
     fn replay_key(&self) -> Option<ReplayKey> {
         let facts = self.facts();
-        let number = facts.sequence_number.as_ref().filter(|_| self.nameable)?;
-        Some(ReplayKey::new(facts.stream_arn.as_deref(), number.as_str(), facts.event_id.as_deref()))
+        let number = facts.sequence_number().filter(|_| self.nameable)?;
+        Some(ReplayKey::new(facts.stream_arn(), number.as_str(), facts.event_id()))
     }
 }
 
@@ -95,17 +96,21 @@ impl Batch {
 
     /// Finds out which sequence numbers name one record; a repeated one makes the later record malformed.
     fn name(&mut self) {
-        let mut first: HashMap<String, usize> = HashMap::with_capacity(self.slots.len());
+        let numbers = self.slots.iter().filter_map(|slot| slot.facts().sequence_number());
+        // A stream's numbers ascend, and what ascends does not repeat.
+        let ascending = numbers.is_sorted_by(|one, other| one.is_below(other));
+        let mut first: HashMap<SequenceNumber, usize> = HashMap::new();
         for (position, slot) in self.slots.iter_mut().enumerate() {
-            let Some(number) = slot.facts().sequence_number.as_ref().map(|number| number.as_str().to_owned()) else {
-                continue;
-            };
-            if let Some(earlier) = first.get(&number) {
-                let error = MalformedRecord::repeated_sequence_number(*earlier);
-                slot.failure.get_or_insert_with(|| Failure::of(ErrorKind::Malformed, &error));
-            } else {
+            let Some(number) = slot.facts().sequence_number().copied() else { continue };
+            if ascending {
                 slot.nameable = true;
-                first.insert(number, position);
+                continue;
+            }
+            let earlier = *first.entry(number).or_insert(position);
+            slot.nameable = earlier == position;
+            if !slot.nameable {
+                let error = MalformedRecord::repeated_sequence_number(earlier);
+                slot.failure.get_or_insert_with(|| Failure::of(ErrorKind::Malformed, &error));
             }
         }
     }
@@ -131,16 +136,12 @@ impl Batch {
     }
 
     fn assign_lanes(&mut self, settings: &Settings) {
-        let mut lanes = LaneAssignment::new(&settings.lanes);
-        for position in 0..self.slots.len() {
-            let slot = &mut self.slots[position];
-            if slot.outcome.is_some() {
-                continue;
-            }
-            let (predecessor, keys) = lanes.push(position, slot.facts());
-            if let Err(error) = keys {
-                slot.failure.get_or_insert_with(|| Failure::of(ErrorKind::Decode, &error));
-            }
+        let waiting = self.slots.iter().enumerate().filter(|(_, slot)| slot.outcome.is_none());
+        let assignment = lanes::assign(&settings.lanes, waiting.map(|(position, slot)| (position, slot.facts())));
+        for (position, error) in assignment.faults {
+            self.slots[position].failure.get_or_insert_with(|| Failure::of(ErrorKind::Decode, &error));
+        }
+        for (position, predecessor) in assignment.records {
             match predecessor {
                 Some(predecessor) => self.slots[predecessor].next_in_lane = Some(position),
                 None => self.lane_heads.push(position),
@@ -196,7 +197,7 @@ impl Batch {
 
     /// How long ago the change was made.
     pub(super) fn age(&self, position: usize, clock: &Clock) -> Option<Duration> {
-        clock.now().duration_since(self.slots[position].facts().created_at?).ok()
+        clock.now().duration_since(self.slots[position].facts().created_at()?).ok()
     }
 
     pub(super) fn dead_letter(&self, position: usize, invocation: &Arc<Invocation>, clock: &Clock) -> DeadLetter {
@@ -214,46 +215,40 @@ impl Batch {
     }
 
     /// Ends the batch: what has no outcome yet is reported, and what is done behind the checkpoint remembered.
-    pub(super) fn into_report(self, settings: &Settings, deadline_stop: bool) -> BatchReport {
+    pub(super) fn into_report(mut self, settings: &Settings, deadline_stop: bool) -> BatchReport {
         let reported = self.slots.iter().position(|slot| slot.outcome == Some(Outcome::Reported));
-        let replay = settings.replay.as_ref().filter(|_| self.from_stream);
-        let mut keys = Vec::with_capacity(if replay.is_some() { self.slots.len() } else { 0 });
-        let mut records = Vec::with_capacity(self.slots.len());
-        for (position, slot) in self.slots.into_iter().enumerate() {
-            let behind = reported.is_some_and(|reported| reported < position);
-            let open = if behind { Outcome::HeldBack } else { Outcome::Unfinished };
-            if replay.is_some() {
-                keys.push(slot.replay_key());
-            }
-            records.push(slot.into_report(position, open));
-        }
+        let open = |position| match reported {
+            Some(reported) if reported < position => Outcome::HeldBack,
+            _ => Outcome::Unfinished,
+        };
+        let slots = self.slots.iter_mut().enumerate();
+        let records = slots.map(|(position, slot)| slot.report(position, open(position))).collect();
         let answer = Answer {
             report_batch_item_failures: settings.report_batch_item_failures,
-            state: self.window.map(|window| window.state),
+            state: self.window.take().map(|window| window.state),
             deadline_stop,
         };
         let report = BatchReport::new(records, answer);
-        if let Some(replay) = replay {
-            remember(replay, &report, keys);
+        if let Some(replay) = settings.replay.as_ref().filter(|_| self.from_stream) {
+            self.remember(replay, &report);
         }
         report
     }
-}
 
-/// What is done although it will be delivered again is remembered; what was skipped for that reason, and will not come
-/// again, forgotten.
-fn remember(replay: &Replay, report: &BatchReport, keys: Vec<Option<ReplayKey>>) {
-    let redelivered_from = report.redelivered_from();
-    let (mut done, mut gone_through) = (Vec::new(), Vec::new());
-    for (record, key) in report.records().iter().zip(keys) {
-        let Some(key) = key else { continue };
-        let redelivered = record.outcome == Outcome::Skipped(SkipReason::Redelivered);
-        let worth_it = redelivered || matches!(record.outcome, Outcome::Succeeded | Outcome::DeadLettered);
-        if record.position >= redelivered_from && worth_it {
-            done.push(key);
-        } else if redelivered {
-            gone_through.push(key);
+    /// What is done although it will be delivered again is remembered; what was skipped for that reason, and will not
+    /// come again, forgotten.
+    fn remember(&self, replay: &Replay, report: &BatchReport) {
+        let redelivered_from = report.redelivered_from();
+        let (mut done, mut gone_through) = (Vec::new(), Vec::new());
+        for (record, slot) in report.records().iter().zip(&self.slots) {
+            let redelivered = record.outcome == Outcome::Skipped(SkipReason::Redelivered);
+            let worth_it = redelivered || matches!(record.outcome, Outcome::Succeeded | Outcome::DeadLettered);
+            if record.position >= redelivered_from && worth_it {
+                done.extend(slot.replay_key());
+            } else if redelivered {
+                gone_through.extend(slot.replay_key());
+            }
         }
+        replay.settle(done, gone_through);
     }
-    replay.settle(done, gone_through);
 }

@@ -1,51 +1,95 @@
 use std::collections::HashMap;
+use std::ops::Range;
 
-use crate::decode::{self, CanonicalKeys, DecodeError};
+use crate::decode::{DecodeError, KeyTexts};
 use crate::policy::Lanes;
 use crate::record::Facts;
 
-/// What records of one lane have in common.
-#[derive(PartialEq, Eq, Hash)]
-enum LaneKey {
-    Batch,
-    Item { table: Option<String>, keys: CanonicalKeys },
-    KeyAttribute { table: Option<String>, value: Option<String> },
+/// Where records stand in their lanes.
+#[derive(Default)]
+pub(super) struct Assignment {
+    /// Each record, in stream order, with the one before it in its lane.
+    pub(super) records: Vec<(usize, Option<usize>)>,
+    /// The records whose keys cannot be read; they stand alone, but in a batch of strict order.
+    pub(super) faults: Vec<(usize, DecodeError)>,
 }
 
-/// Puts records into lanes as they come.
-pub(super) struct LaneAssignment<'a> {
-    lanes: &'a Lanes,
-    /// The last record of each lane so far.
-    last: HashMap<LaneKey, usize>,
-}
-
-impl<'a> LaneAssignment<'a> {
-    pub(super) fn new(lanes: &'a Lanes) -> Self {
-        Self { lanes, last: HashMap::new() }
+/// Puts records into lanes.
+pub(super) fn assign<'a>(lanes: &Lanes, records: impl Iterator<Item = (usize, &'a Facts)>) -> Assignment {
+    let mut assignment = Assignment::default();
+    let mut keys = Keys::default();
+    let mut places = Vec::new();
+    for (position, facts) in records {
+        let place = keys.place(lanes, facts).unwrap_or_else(|error| {
+            assignment.faults.push((position, error));
+            Place::without_keys(lanes)
+        });
+        places.push((position, place));
     }
-
-    /// Puts a record behind its predecessor, which is returned; a record without readable keys stands alone.
-    ///
-    /// # Errors
-    /// If the keys cannot be read; the record stands alone then, too, but in a batch of strict order.
-    pub(super) fn push(&mut self, position: usize, facts: &Facts) -> (Option<usize>, Result<(), DecodeError>) {
-        let keys = facts.keys_json().map(decode::canonical_keys).transpose();
-        let (keys, fault) = match keys {
-            Ok(keys) => (keys, Ok(())),
-            Err(error) => (None, Err(error.within("Keys"))),
+    let mut last = HashMap::with_capacity(places.len());
+    assignment.records.extend(places.into_iter().map(|(position, place)| {
+        let predecessor = match place {
+            Place::Alone => None,
+            Place::Lane { table, key } => last.insert((table, key.map(|key| keys.texts.get(key))), position),
         };
-        let lane = match (self.lanes, keys) {
-            (Lanes::WholeBatch, _) => Some(LaneKey::Batch),
-            (Lanes::Unordered, _) | (_, None) => None,
-            (Lanes::PerItem, Some(keys)) => Some(LaneKey::Item { table: table(facts), keys }),
-            (Lanes::PerKeyAttribute(name), Some(keys)) => {
-                Some(LaneKey::KeyAttribute { table: table(facts), value: keys.get(name).map(str::to_owned) })
+        (position, predecessor)
+    }));
+    assignment
+}
+
+/// Which lane a record belongs to.
+enum Place {
+    Alone,
+    /// Records of the same table, by number, and the same text of what the lane goes by.
+    Lane {
+        table: usize,
+        key: Option<Range<usize>>,
+    },
+}
+
+impl Place {
+    fn without_keys(lanes: &Lanes) -> Self {
+        match lanes {
+            Lanes::WholeBatch => Self::Lane { table: 0, key: None },
+            _ => Self::Alone,
+        }
+    }
+}
+
+/// The keys of a batch: each text once, so that a record costs no allocation of its own.
+#[derive(Default)]
+struct Keys<'a> {
+    texts: KeyTexts<'a>,
+    /// The distinct stream ARNs, and their tables. A batch comes from one stream, so that the last is always it.
+    streams: Vec<(Option<&'a str>, usize)>,
+    tables: Vec<Option<&'a str>>,
+}
+
+impl<'a> Keys<'a> {
+    fn place(&mut self, lanes: &Lanes, facts: &'a Facts) -> Result<Place, DecodeError> {
+        let Some(json) = facts.keys_json() else { return Ok(Place::without_keys(lanes)) };
+        let key = self.texts.push(json).map_err(|error| error.within("Keys"))?;
+        Ok(match lanes {
+            Lanes::WholeBatch | Lanes::Unordered => Place::without_keys(lanes),
+            Lanes::PerItem => Place::Lane { table: self.table(facts), key: Some(key) },
+            Lanes::PerKeyAttribute(name) => {
+                Place::Lane { table: self.table(facts), key: self.texts.attribute(key, name) }
             }
-        };
-        (lane.and_then(|lane| self.last.insert(lane, position)), fault)
+        })
     }
-}
 
-fn table(facts: &Facts) -> Option<String> {
-    facts.table_arn().or(facts.stream_arn.as_deref()).map(str::to_owned)
+    /// The number of the record's table.
+    fn table(&mut self, facts: &'a Facts) -> usize {
+        let stream = facts.stream_arn();
+        if let Some((_, table)) = self.streams.iter().rfind(|(known, _)| *known == stream) {
+            return *table;
+        }
+        let name = facts.table_arn().or(stream);
+        let table = self.tables.iter().position(|known| *known == name).unwrap_or(self.tables.len());
+        if table == self.tables.len() {
+            self.tables.push(name);
+        }
+        self.streams.push((stream, table));
+        table
+    }
 }

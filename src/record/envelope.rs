@@ -1,41 +1,118 @@
 //! A record's envelope: what it is, which item, where; the images stay text.
 
-use std::fmt;
-use std::ops::Range;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use crate::raw::{RawJson, range_within};
+use crate::json::{BadMember, Members, NotJson, Scanner};
+use crate::payload::{Span, Text};
 
-use super::{EventKind, Inner, Record, SequenceNumber, creation_time};
+use super::malformed::Fault;
+use super::{EventKind, SequenceNumber, creation_time};
 
 /// The only `eventSource` of a DynamoDB stream's records.
 const DYNAMODB: &str = "aws:dynamodb";
 
-/// What is known of a record, also of a malformed one.
+/// The members that mean something.
+const MEMBERS: [&str; 7] =
+    ["dynamodb", "eventID", "eventName", "eventSource", "eventSourceARN", "awsRegion", "userIdentity"];
+const CHANGE: usize = 0;
+const CHANGE_MEMBERS: [&str; 7] =
+    ["ApproximateCreationDateTime", "Keys", "NewImage", "OldImage", "SequenceNumber", "SizeBytes", "StreamViewType"];
+
+/// What could be read of a record, and where its parts lie in the payload.
 #[derive(Clone)]
-pub(crate) struct Facts {
-    pub(crate) raw: RawJson,
-    pub(crate) event_id: Option<String>,
-    pub(crate) kind: Option<EventKind>,
-    pub(crate) sequence_number: Option<SequenceNumber>,
-    pub(crate) stream_arn: Option<String>,
-    pub(crate) region: Option<String>,
-    pub(crate) created_at: Option<SystemTime>,
-    pub(crate) size_bytes: Option<u64>,
-    pub(crate) view_type: Option<String>,
-    /// Whether DynamoDB itself made the change.
-    pub(crate) by_dynamodb: bool,
-    pub(crate) keys: Option<Range<usize>>,
+pub(crate) struct Envelope {
+    pub(super) raw: Span,
+    pub(super) event_id: Option<Text>,
+    pub(super) kind: Option<EventKind>,
+    pub(super) sequence_number: Option<SequenceNumber>,
+    pub(super) stream_arn: Option<Text>,
+    pub(super) region: Option<Text>,
+    pub(super) created_at: Option<SystemTime>,
+    pub(super) size_bytes: Option<u64>,
+    pub(super) view_type: Option<Text>,
+    pub(super) by_dynamodb: bool,
+    pub(super) keys: Option<Span>,
+    /// What makes it a record, or why it is none.
+    pub(super) parts: Result<Parts, Fault>,
 }
 
-impl Facts {
-    fn unknown(raw: RawJson) -> Self {
+/// What a record must have to be one, beside a sequence number.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) kind: EventKind,
+    pub(super) keys: Span,
+    pub(super) new_image: Option<Span>,
+    pub(super) old_image: Option<Span>,
+}
+
+/// A record's members, unread.
+pub(crate) struct RawEnvelope<'a> {
+    /// The text that the payload's records are parts of.
+    whole: &'a str,
+    json: &'a str,
+    /// `None` if the record is no object.
+    members: Option<Members<'a, 7>>,
+    /// `None` if `dynamodb` is no object.
+    change: Option<Members<'a, 7>>,
+}
+
+impl<'a> RawEnvelope<'a> {
+    /// Moves over a record, or whatever stands in its place.
+    pub(crate) fn scan(whole: &'a str, scanner: &mut Scanner<'a>) -> Result<Self, NotJson> {
+        let (mut members, mut change) = (None, None);
+        let json = if scanner.peek_value() == Some(b'{') {
+            scanner.with_text(|scanner| {
+                let read = scanner.object(&MEMBERS, |scanner, member| {
+                    if member != CHANGE || scanner.peek_value() != Some(b'{') {
+                        return scanner.value();
+                    }
+                    scanner.with_text(|scanner| {
+                        change = Some(scanner.object(&CHANGE_MEMBERS, |scanner, _| scanner.value())?);
+                        Ok(())
+                    })
+                })?;
+                members = Some(read);
+                Ok(())
+            })?
+        } else {
+            scanner.value()?
+        };
+        Ok(Self { whole, json, members, change })
+    }
+
+    /// Whether it is a record of a stream, as far as one can tell without reading it.
+    pub(crate) fn is_of_stream(&self) -> bool {
+        let Some(Ok([change, _, _, source, ..])) = self.members else { return false };
+        change.is_some() || source == Some(r#""aws:dynamodb""#)
+    }
+}
+
+impl Envelope {
+    /// Reads as much as can be read before it says what is wrong: a malformed record with a sequence number can still
+    /// be the checkpoint, and one with keys still stands in its item's lane.
+    pub(crate) fn read(raw: &RawEnvelope<'_>) -> Self {
+        let mut envelope = Self::unknown(raw);
+        envelope.parts = envelope.read_members(raw);
+        envelope
+    }
+
+    /// Reads a text that is one record, with the space around it, or is not.
+    pub(super) fn of_text(text: &str) -> Self {
+        let mut scanner = Scanner::new(text);
+        match RawEnvelope::scan(text, &mut scanner) {
+            Ok(raw) if scanner.end().is_ok() => Self::read(&RawEnvelope { json: text, ..raw }),
+            _ => {
+                let raw = RawEnvelope { whole: text, json: text, members: None, change: None };
+                Self { parts: Err(Fault::NotAnObject("no JSON")), ..Self::unknown(&raw) }
+            }
+        }
+    }
+
+    fn unknown(raw: &RawEnvelope<'_>) -> Self {
         Self {
-            raw,
+            raw: Span::within(raw.whole, raw.json),
             event_id: None,
             kind: None,
             sequence_number: None,
@@ -46,241 +123,104 @@ impl Facts {
             view_type: None,
             by_dynamodb: false,
             keys: None,
+            parts: Err(Fault::NotAnObject(json_type(raw.json))),
         }
     }
 
-    pub(crate) fn table_name(&self) -> Option<&str> {
-        let (_, resource) = self.table_arn()?.rsplit_once(":table/")?;
-        Some(resource)
-    }
+    fn read_members(&mut self, raw: &RawEnvelope<'_>) -> Result<Parts, Fault> {
+        let members = raw.members.ok_or(Fault::NotAnObject(json_type(raw.json)))?;
+        let [dynamodb, event_id, event_name, source, stream_arn, region, identity] =
+            members.map_err(|bad| unreadable("the record", raw.whole, raw.json, bad))?;
+        let change = self.read_change(raw, dynamodb);
+        let text = |json: Option<&str>| Text::read(raw.whole, json?);
 
-    /// The stream's ARN up to the table: `arn:aws:dynamodb:REGION:ACCOUNT:table/NAME`.
-    pub(crate) fn table_arn(&self) -> Option<&str> {
-        let arn = self.stream_arn.as_deref()?;
-        let (table, _) = arn.split_once("/stream/").unwrap_or((arn, ""));
-        let named = table.starts_with("arn:") && table.split_once(":table/").is_some_and(|(_, name)| !name.is_empty());
-        named.then_some(table)
-    }
+        self.kind = event_name.and_then(|name| string(raw.whole, name, EventKind::from_wire)).flatten();
+        self.event_id = text(event_id);
+        self.stream_arn = text(stream_arn);
+        self.region = text(region);
+        self.by_dynamodb = identity.is_some_and(is_dynamodb);
 
-    /// The item's primary key as DynamoDB JSON, where the record has one.
-    pub(crate) fn keys_json(&self) -> Option<&str> {
-        self.raw.get().get(self.keys.clone()?)
-    }
-}
-
-/// A record whose envelope cannot be read, with what could be read of it.
-#[derive(Clone)]
-pub(crate) struct Malformed {
-    pub(crate) facts: Facts,
-    pub(crate) error: MalformedRecord,
-}
-
-/// Why a record is malformed: which member, and what is wrong with it; never its value.
-#[derive(Clone, PartialEq, Eq)]
-pub struct MalformedRecord(Fault);
-
-#[derive(Clone, PartialEq, Eq)]
-enum Fault {
-    NotAnObject(&'static str),
-    /// The JSON parser's own words on duplicates, escapes and depth; they name members, not values.
-    Unreadable {
-        part: &'static str,
-        line: usize,
-        column: usize,
-        duplicate: bool,
-    },
-    Missing(&'static str),
-    Wrong {
-        member: &'static str,
-        wanted: &'static str,
-    },
-    RepeatedSequenceNumber {
-        position: usize,
-    },
-}
-
-impl MalformedRecord {
-    pub(crate) fn repeated_sequence_number(position: usize) -> Self {
-        Self(Fault::RepeatedSequenceNumber { position })
-    }
-}
-
-impl fmt::Display for MalformedRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Fault::NotAnObject(found) => write!(f, "the record is {found}, not an object"),
-            Fault::Unreadable { part, line, column, duplicate } => {
-                let what = if *duplicate { "has a duplicate member" } else { "cannot be read" };
-                write!(f, "{part} {what}, at line {line}, column {column} of it")
-            }
-            Fault::Missing(member) => write!(f, "`{member}` is missing"),
-            Fault::Wrong { member, wanted } => write!(f, "`{member}` is not {wanted}"),
-            Fault::RepeatedSequenceNumber { position } => {
-                write!(f, "`dynamodb.SequenceNumber` is already that of the record at position {position} of the batch")
-            }
+        let source = source.ok_or(Fault::Missing("eventSource"))?;
+        if string(raw.whole, source, |source| source == DYNAMODB) != Some(true) {
+            return Err(Fault::Wrong { member: "eventSource", wanted: "`aws:dynamodb`" });
         }
+        optional_text(event_id, &self.event_id, "eventID")?;
+        optional_text(stream_arn, &self.stream_arn, "eventSourceARN")?;
+        event_name.ok_or(Fault::Missing("eventName"))?;
+        let kind = self.kind.ok_or(Fault::Wrong { member: "eventName", wanted: "`INSERT`, `MODIFY` or `REMOVE`" })?;
+        self.parts(raw.whole, kind, change?)
     }
-}
 
-impl fmt::Debug for MalformedRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MalformedRecord({self})")
-    }
-}
-
-impl std::error::Error for MalformedRecord {}
-
-/// The members that mean something, unread; a `null` member counts as absent.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawEnvelope<'a> {
-    #[serde(borrow, rename = "eventID")]
-    event_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    event_name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    event_source: Option<&'a RawValue>,
-    #[serde(borrow, rename = "eventSourceARN")]
-    event_source_arn: Option<&'a RawValue>,
-    #[serde(borrow)]
-    aws_region: Option<&'a RawValue>,
-    #[serde(borrow)]
-    user_identity: Option<&'a RawValue>,
-    #[serde(borrow)]
-    dynamodb: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawChange<'a> {
-    #[serde(borrow)]
-    approximate_creation_date_time: Option<&'a RawValue>,
-    #[serde(borrow)]
-    keys: Option<&'a RawValue>,
-    #[serde(borrow)]
-    new_image: Option<&'a RawValue>,
-    #[serde(borrow)]
-    old_image: Option<&'a RawValue>,
-    #[serde(borrow)]
-    sequence_number: Option<&'a RawValue>,
-    #[serde(borrow)]
-    size_bytes: Option<&'a RawValue>,
-    #[serde(borrow)]
-    stream_view_type: Option<&'a RawValue>,
-}
-
-/// Reads as much as can be read before it says what is wrong: a malformed record with a sequence number can still
-/// be the checkpoint, and one with keys still stands in its item's lane.
-pub(super) fn parse(raw: RawJson) -> Result<Record, Box<Malformed>> {
-    let mut facts = Facts::unknown(raw);
-    let raw = facts.raw.clone();
-    match read(raw.get(), &mut facts) {
-        Ok(Parts { kind, sequence_number, keys, new_image, old_image }) => {
-            Ok(Record { inner: Arc::new(Inner { facts, kind, sequence_number, keys, new_image, old_image }) })
+    fn parts(&self, whole: &str, kind: EventKind, change: [Option<&str>; 7]) -> Result<Parts, Fault> {
+        let [created_at, keys, new_image, old_image, number, size, _] = change;
+        if created_at.is_some() && self.created_at.is_none() {
+            return Err(Fault::Wrong { member: "dynamodb.ApproximateCreationDateTime", wanted: "a point in time" });
         }
-        Err(fault) => Err(Box::new(Malformed { facts, error: MalformedRecord(fault) })),
+        if self.size_bytes.is_none() && size.is_some_and(|size| size.parse().is_ok_and(f64::is_infinite)) {
+            return Err(Fault::Wrong { member: "dynamodb.SizeBytes", wanted: "a number in range" });
+        }
+        number.ok_or(Fault::Missing("dynamodb.SequenceNumber"))?;
+        if self.sequence_number.is_none() {
+            return Err(Fault::Wrong { member: "dynamodb.SequenceNumber", wanted: "a text of 1 to 40 digits" });
+        }
+        Ok(Parts {
+            kind,
+            keys: object(whole, keys, "dynamodb.Keys")?.ok_or(Fault::Missing("dynamodb.Keys"))?,
+            new_image: object(whole, new_image, "dynamodb.NewImage")?,
+            old_image: object(whole, old_image, "dynamodb.OldImage")?,
+        })
+    }
+
+    fn read_change<'a>(
+        &mut self,
+        raw: &RawEnvelope<'a>,
+        dynamodb: Option<&'a str>,
+    ) -> Result<[Option<&'a str>; 7], Fault> {
+        let dynamodb = dynamodb.ok_or(Fault::Missing("dynamodb"))?;
+        let change = raw.change.ok_or(Fault::Wrong { member: "dynamodb", wanted: "an object" })?;
+        let change = change.map_err(|bad| unreadable("`dynamodb`", raw.whole, dynamodb, bad))?;
+        let [created_at, keys, _, _, number, size, view_type] = change;
+        self.sequence_number = number.and_then(|number| string(raw.whole, number, SequenceNumber::new)).flatten();
+        self.keys = object(raw.whole, keys, "dynamodb.Keys").ok().flatten();
+        self.created_at = created_at.and_then(creation_time::parse);
+        self.size_bytes = size.and_then(|size| size.parse().ok());
+        self.view_type = view_type.and_then(|view_type| Text::read(raw.whole, view_type));
+        Ok(change)
     }
 }
 
-/// What a record must have to be one.
-struct Parts {
-    kind: EventKind,
-    sequence_number: SequenceNumber,
-    keys: Range<usize>,
-    new_image: Option<Range<usize>>,
-    old_image: Option<Range<usize>>,
+/// Says where in the part the member stands that spoils it.
+fn unreadable(part: &'static str, whole: &str, json: &str, bad: BadMember) -> Fault {
+    let start = Span::within(whole, json).start();
+    let before = &whole.as_bytes()[start..bad.at];
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let lines = before.iter().filter(|byte| **byte == b'\n').count();
+    Fault::Unreadable { part, line: lines + 1, column: before.len() - line_start + 1, duplicate: bad.repeated }
 }
 
-fn read(json: &str, facts: &mut Facts) -> Result<Parts, Fault> {
-    let envelope: RawEnvelope<'_> = object(json, "the record")?;
-    let change: Option<Result<RawChange<'_>, Fault>> = envelope.dynamodb.map(|part| object(part.get(), "`dynamodb`"));
-    let new_image = |change: &RawChange<'_>| range(json, change.new_image, "dynamodb.NewImage");
-    let old_image = |change: &RawChange<'_>| range(json, change.old_image, "dynamodb.OldImage");
-
-    if let Some(Ok(change)) = &change {
-        facts.sequence_number = change.sequence_number.and_then(text).as_deref().and_then(SequenceNumber::new);
-        facts.keys = range(json, change.keys, "dynamodb.Keys").ok().flatten();
-        facts.created_at = change.approximate_creation_date_time.and_then(|time| creation_time::parse(time.get()));
-        facts.size_bytes = change.size_bytes.and_then(|size| size.get().parse().ok());
-        facts.view_type = change.stream_view_type.and_then(text);
-    }
-    facts.kind = envelope.event_name.and_then(text).as_deref().and_then(EventKind::from_wire);
-    facts.event_id = envelope.event_id.and_then(text);
-    facts.stream_arn = envelope.event_source_arn.and_then(text);
-    facts.region = envelope.aws_region.and_then(text);
-    facts.by_dynamodb = envelope.user_identity.is_some_and(is_dynamodb);
-
-    let source = required(envelope.event_source, "eventSource")?;
-    if text(source).as_deref() != Some(DYNAMODB) {
-        return Err(Fault::Wrong { member: "eventSource", wanted: "`aws:dynamodb`" });
-    }
-    optional_text(envelope.event_id, facts.event_id.as_ref(), "eventID")?;
-    optional_text(envelope.event_source_arn, facts.stream_arn.as_ref(), "eventSourceARN")?;
-    required(envelope.event_name, "eventName")?;
-    let kind = facts.kind.ok_or(Fault::Wrong { member: "eventName", wanted: "`INSERT`, `MODIFY` or `REMOVE`" })?;
-    let change = change.ok_or(Fault::Missing("dynamodb"))??;
-    if change.approximate_creation_date_time.is_some() && facts.created_at.is_none() {
-        return Err(Fault::Wrong { member: "dynamodb.ApproximateCreationDateTime", wanted: "a point in time" });
-    }
-    if change.size_bytes.is_some_and(|size| size.get().parse().is_ok_and(f64::is_infinite)) {
-        return Err(Fault::Wrong { member: "dynamodb.SizeBytes", wanted: "a number in range" });
-    }
-    required(change.sequence_number, "dynamodb.SequenceNumber")?;
-    Ok(Parts {
-        kind,
-        sequence_number: facts
-            .sequence_number
-            .clone()
-            .ok_or(Fault::Wrong { member: "dynamodb.SequenceNumber", wanted: "a text of 1 to 40 digits" })?,
-        keys: range(json, change.keys, "dynamodb.Keys")?.ok_or(Fault::Missing("dynamodb.Keys"))?,
-        new_image: new_image(&change)?,
-        old_image: old_image(&change)?,
-    })
-}
-
-/// Reads an object's known members, each at most once.
-fn object<'a, T: Deserialize<'a>>(json: &'a str, part: &'static str) -> Result<T, Fault> {
-    // A derived struct would also be read from an array.
-    if !json.starts_with('{') {
-        return Err(match part {
-            "the record" => Fault::NotAnObject(json_type(json)),
-            _ => Fault::Wrong { member: "dynamodb", wanted: "an object" },
-        });
-    }
-    serde_json::from_str(json).map_err(|error| Fault::Unreadable {
-        part,
-        line: error.line(),
-        column: error.column(),
-        duplicate: error.to_string().starts_with("duplicate field"),
-    })
-}
-
-/// Where an object lies in the record's text; `None` where it is absent.
-fn range(json: &str, part: Option<&RawValue>, member: &'static str) -> Result<Option<Range<usize>>, Fault> {
-    let Some(part) = part.map(RawValue::get) else { return Ok(None) };
+/// Where an object lies in the payload; `None` where it is absent.
+fn object(whole: &str, part: Option<&str>, member: &'static str) -> Result<Option<Span>, Fault> {
+    let Some(part) = part else { return Ok(None) };
     if !part.starts_with('{') {
         return Err(Fault::Wrong { member, wanted: "an object" });
     }
-    Ok(Some(range_within(json, part)))
+    Ok(Some(Span::within(whole, part)))
 }
 
-fn required<'a>(part: Option<&'a RawValue>, member: &'static str) -> Result<&'a RawValue, Fault> {
-    part.ok_or(Fault::Missing(member))
-}
-
-fn optional_text(part: Option<&RawValue>, read: Option<&String>, member: &'static str) -> Result<(), Fault> {
+fn optional_text(part: Option<&str>, read: &Option<Text>, member: &'static str) -> Result<(), Fault> {
     if part.is_some() && read.is_none() {
         return Err(Fault::Wrong { member, wanted: "text" });
     }
     Ok(())
 }
 
-fn text(part: &RawValue) -> Option<String> {
-    serde_json::from_str(part.get()).ok()
+/// Makes something of a JSON string; `None` if it is none.
+fn string<T>(whole: &str, json: &str, make: impl FnOnce(&str) -> T) -> Option<T> {
+    Text::read(whole, json).map(|text| make(text.of(whole)))
 }
 
 /// Whether a `userIdentity` is DynamoDB itself, in Lambda's spelling or in that of the Streams API.
-fn is_dynamodb(identity: &RawValue) -> bool {
+fn is_dynamodb(identity: &str) -> bool {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct UserIdentity {
@@ -289,7 +229,7 @@ fn is_dynamodb(identity: &RawValue) -> bool {
         #[serde(alias = "PrincipalId")]
         principal_id: String,
     }
-    serde_json::from_str::<UserIdentity>(identity.get())
+    serde_json::from_str::<UserIdentity>(identity)
         .is_ok_and(|identity| identity.kind == "Service" && identity.principal_id == "dynamodb.amazonaws.com")
 }
 

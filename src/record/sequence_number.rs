@@ -16,30 +16,43 @@ const MAX_DIGITS: usize = 40;
 /// assert_eq!(number.as_str(), "4421584500000000017450439091");
 /// assert!(SequenceNumber::new("").is_none());
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct SequenceNumber(Box<str>);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SequenceNumber {
+    /// In place, because there is one for each record of a batch; zeros behind the end.
+    digits: [u8; MAX_DIGITS],
+    len: u8,
+}
 
 impl SequenceNumber {
     /// Takes 1 to 40 decimal digits; `None` for anything else, which Lambda could not find in its batch.
     pub fn new(text: &str) -> Option<Self> {
-        let usable = (1..=MAX_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        usable.then(|| Self(text.into()))
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let mut digits = [0; MAX_DIGITS];
+        digits.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self { digits, len: text.len() as u8 })
+    }
+
+    /// Whether it is shorter, or as long and of lower digits; numbers that go on like that do not repeat.
+    pub(crate) fn is_below(&self, other: &Self) -> bool {
+        (self.len, self.digits) < (other.len, other.digits)
     }
 
     /// The digits.
     pub fn as_str(&self) -> &str {
-        &self.0
+        str::from_utf8(&self.digits[..usize::from(self.len)]).expect("digits are ASCII")
     }
 }
 
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }

@@ -15,6 +15,7 @@ mod redelivery;
 mod redrive;
 mod response;
 mod routing;
+mod runtime;
 mod service;
 #[cfg(feature = "sqs")]
 mod sqs;

@@ -3,6 +3,7 @@
 pub(crate) mod letters;
 #[cfg(feature = "sqs")]
 pub(crate) mod ministack;
+pub(crate) mod runtime_api;
 #[cfg(feature = "sqs")]
 pub(crate) mod sqs_server;
 #[cfg(feature = "sqs")]

@@ -1,0 +1,65 @@
+//! The same function with this crate.
+
+use lambda_runtime::{Context, LambdaEvent};
+use lambda_streams::{HandlerError, Modify, ProcessorBuilder, Record, StreamEvent, StreamProcessor, StreamResponse};
+use serde::Deserialize;
+
+/// The item, all of it.
+#[derive(Debug, Deserialize)]
+pub struct Item {
+    pub id: String,
+    pub timestamp: u64,
+    pub status: String,
+    pub customer: String,
+    pub email: String,
+    pub total: f64,
+    pub currency: String,
+    pub quantity: u32,
+    pub paid: bool,
+    pub coupon: Option<String>,
+    pub tags: Vec<String>,
+    pub address: Address,
+    pub lines: Vec<Line>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Address {
+    pub street: String,
+    pub city: String,
+    pub zip: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Line {
+    pub sku: String,
+    pub price: f64,
+}
+
+async fn modified(change: Modify<Item>) -> Result<(), HandlerError> {
+    std::hint::black_box((change.old, change.new));
+    Ok(())
+}
+
+/// The processor with the documented defaults.
+pub fn processor(with: impl FnOnce(ProcessorBuilder) -> ProcessorBuilder) -> StreamProcessor {
+    with(StreamProcessor::builder().on_modify(modified)).build().expect("a processor")
+}
+
+/// A processor whose handler takes records as they are.
+pub fn counting() -> StreamProcessor {
+    StreamProcessor::builder()
+        .on_record(|record: Record| async move {
+            std::hint::black_box(&record);
+            Ok(())
+        })
+        .build()
+        .expect("a processor")
+}
+
+/// From the payload's bytes to the answer, deserialized as `lambda_runtime` does it for the tower service.
+pub async fn through_runtime(processor: &StreamProcessor, body: &[u8]) -> StreamResponse {
+    let deserializer = &mut serde_json::Deserializer::from_slice(body);
+    let event: StreamEvent = serde_path_to_error::deserialize(deserializer).expect("a stream event");
+    let LambdaEvent { payload, context, .. } = LambdaEvent::new(event, Context::default());
+    processor.process(payload, &context).await.response().expect("the batch is answered")
+}

@@ -1,0 +1,72 @@
+//! The text that all records of a batch share, and where in it they lie.
+
+use serde_json::value::RawValue;
+
+use crate::json;
+use crate::record::Envelope;
+
+/// An invocation's payload: its text, and its records' envelopes in stream order.
+pub(crate) struct Payload {
+    pub(crate) text: String,
+    pub(crate) envelopes: Vec<Envelope>,
+}
+
+/// A part of a payload's text.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    /// Where a part lies in the text that it was borrowed from.
+    pub(crate) fn within(whole: &str, part: &str) -> Self {
+        let start = part.as_ptr().addr() - whole.as_ptr().addr();
+        Self { start, end: start + part.len() }
+    }
+
+    pub(crate) fn start(self) -> usize {
+        self.start
+    }
+
+    pub(crate) fn of(self, whole: &str) -> &str {
+        whole.get(self.start..self.end).expect("the part was borrowed from this text")
+    }
+}
+
+/// A JSON string of a payload's text.
+#[derive(Clone)]
+pub(crate) enum Text {
+    /// As it stands between its quotes.
+    Plain(Span),
+    Unescaped(Box<str>),
+}
+
+impl Text {
+    /// Reads a JSON value that was borrowed from the text; `None` if it is no string, or half a surrogate pair is in it.
+    pub(crate) fn read(whole: &str, json: &str) -> Option<Self> {
+        Some(match plain(json) {
+            Some(text) => Self::Plain(Span::within(whole, text)),
+            None => Self::Unescaped(serde_json::from_str::<String>(json).ok()?.into()),
+        })
+    }
+
+    pub(crate) fn of<'a>(&'a self, whole: &'a str) -> &'a str {
+        match self {
+            Self::Plain(span) => span.of(whole),
+            Self::Unescaped(text) => text,
+        }
+    }
+}
+
+/// What stands between the quotes of a JSON string without escapes.
+fn plain(json: &str) -> Option<&str> {
+    json.strip_prefix('"')?.strip_suffix('"').filter(|text| !json::has_escape(text))
+}
+
+/// What a tumbling window adds to the payload.
+#[derive(Clone)]
+pub(crate) struct Window {
+    /// The state of the invocation before, to be answered.
+    pub(crate) state: Box<RawValue>,
+}

@@ -1,0 +1,91 @@
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::payload::{Payload, Span, Text};
+
+use super::{Envelope, EventKind, SequenceNumber};
+
+/// What is known of a record, also of a malformed one: its place in the payload that it shares with its batch.
+#[derive(Clone)]
+pub(crate) struct Facts {
+    payload: Arc<Payload>,
+    position: usize,
+}
+
+impl Facts {
+    pub(crate) fn new(payload: Arc<Payload>, position: usize) -> Self {
+        Self { payload, position }
+    }
+
+    pub(super) fn envelope(&self) -> &Envelope {
+        &self.payload.envelopes[self.position]
+    }
+
+    /// The record as it came, byte for byte.
+    pub(crate) fn raw_json(&self) -> &str {
+        self.part(self.envelope().raw)
+    }
+
+    pub(crate) fn event_id(&self) -> Option<&str> {
+        self.text(self.envelope().event_id.as_ref())
+    }
+
+    pub(crate) fn kind(&self) -> Option<EventKind> {
+        self.envelope().kind
+    }
+
+    pub(crate) fn sequence_number(&self) -> Option<&SequenceNumber> {
+        self.envelope().sequence_number.as_ref()
+    }
+
+    pub(crate) fn stream_arn(&self) -> Option<&str> {
+        self.text(self.envelope().stream_arn.as_ref())
+    }
+
+    pub(crate) fn region(&self) -> Option<&str> {
+        self.text(self.envelope().region.as_ref())
+    }
+
+    pub(crate) fn created_at(&self) -> Option<SystemTime> {
+        self.envelope().created_at
+    }
+
+    pub(crate) fn size_bytes(&self) -> Option<u64> {
+        self.envelope().size_bytes
+    }
+
+    pub(crate) fn view_type(&self) -> Option<&str> {
+        self.text(self.envelope().view_type.as_ref())
+    }
+
+    /// Whether DynamoDB itself made the change.
+    pub(crate) fn by_dynamodb(&self) -> bool {
+        self.envelope().by_dynamodb
+    }
+
+    /// The item's primary key as DynamoDB JSON, where the record has one.
+    pub(crate) fn keys_json(&self) -> Option<&str> {
+        self.envelope().keys.map(|keys| self.part(keys))
+    }
+
+    pub(crate) fn table_name(&self) -> Option<&str> {
+        let (_, resource) = self.table_arn()?.rsplit_once(":table/")?;
+        Some(resource)
+    }
+
+    /// The stream's ARN up to the table: `arn:aws:dynamodb:REGION:ACCOUNT:table/NAME`.
+    pub(crate) fn table_arn(&self) -> Option<&str> {
+        let arn = self.stream_arn()?;
+        let (table, _) = arn.split_once("/stream/").unwrap_or((arn, ""));
+        let named = table.starts_with("arn:") && table.split_once(":table/").is_some_and(|(_, name)| !name.is_empty());
+        named.then_some(table)
+    }
+
+    pub(super) fn part(&self, span: Span) -> &str {
+        span.of(&self.payload.text)
+    }
+
+    fn text<'a>(&'a self, text: Option<&'a Text>) -> Option<&'a str> {
+        text.map(|text| text.of(&self.payload.text))
+    }
+}
