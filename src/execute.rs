@@ -8,6 +8,7 @@ mod attempt;
 mod batch;
 mod clock;
 mod deadline;
+mod gate;
 mod lanes;
 mod outbox;
 
@@ -24,6 +25,7 @@ use self::batch::Batch;
 use self::clock::Clock;
 pub(crate) use self::clock::time_of_day;
 use self::deadline::Deadlines;
+use self::gate::Gate;
 use self::outbox::Outbox;
 use crate::dead_letter::DeadLetterError;
 use crate::event::StreamEvent;
@@ -37,7 +39,8 @@ pub(crate) async fn run(settings: &Settings, event: StreamEvent, invocation: Arc
     let clock = Clock::start();
     let deadlines = Deadlines::new(invocation.deadline, settings.deadline_margin);
     let mut batch = Batch::read(settings, event, &invocation);
-    let mut execution = Execution::new(settings, &mut batch, clock, deadlines, invocation);
+    let gate = Gate::open();
+    let mut execution = Execution::new(settings, &mut batch, &gate, clock, deadlines, invocation);
     execution.run().await;
     let stopped = execution.stopped;
     drop(execution);
@@ -56,8 +59,7 @@ struct Execution<'a> {
     /// Positions that wait between two attempts.
     backing_off: BTreeSet<usize>,
     outbox: Outbox<'a>,
-    /// The earliest reported position: nothing behind it is started any more.
-    checkpoint: usize,
+    gate: &'a Gate,
     /// Whether the deadline has stopped the batch.
     stopped: bool,
 }
@@ -68,6 +70,7 @@ impl<'a> Execution<'a> {
     fn new(
         settings: &'a Settings,
         batch: &'a mut Batch,
+        gate: &'a Gate,
         clock: Clock,
         deadlines: Deadlines,
         invocation: Arc<Invocation>,
@@ -83,7 +86,7 @@ impl<'a> Execution<'a> {
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
             outbox: Outbox::new(settings.queue.as_deref(), invocation),
-            checkpoint: usize::MAX,
+            gate,
             stopped: false,
         }
     }
@@ -132,12 +135,12 @@ impl<'a> Execution<'a> {
         self.attempts.is_empty()
             && self.outbox.is_empty()
             && self.next_ready().is_none()
-            && self.backing_off.first().is_none_or(|first| self.stopped || *first > self.checkpoint)
+            && self.backing_off.first().is_none_or(|first| self.stopped || !self.gate.lets_begin(*first))
     }
 
     fn next_ready(&self) -> Option<usize> {
         let Reverse(position) = *self.ready.peek()?;
-        (!self.stopped && position < self.checkpoint).then_some(position)
+        self.gate.lets_begin(position).then_some(position)
     }
 
     fn start_ready(&mut self) {
@@ -159,11 +162,15 @@ impl<'a> Execution<'a> {
         if let Some(record) = self.batch.begin_attempt(position, &self.clock)
             && let Some(handler) = self.settings.routes.of(record.kind())
         {
-            self.attempts.push(GuardedAttempt::new(position, handler.attempt(record), permit));
+            self.attempts.push(GuardedAttempt::new(position, handler.attempt(record), self.gate, permit));
         }
     }
 
-    fn attempted(&mut self, (position, result): Attempted) {
+    fn attempted(&mut self, attempted: Attempted) {
+        let (position, result) = match attempted {
+            Attempted::Ended(position, result) => (position, result),
+            Attempted::NotBegun(position) => return self.batch.take_back_attempt(position),
+        };
         let Err(failed) = result else {
             return self.finish(position, Outcome::Succeeded);
         };
@@ -171,7 +178,7 @@ impl<'a> Execution<'a> {
         if !failed.retryable {
             return self.give_up_or_report(position, false);
         }
-        if position > self.checkpoint {
+        if !self.stopped && !self.gate.lets_begin(position) {
             return self.batch.settle(position, Outcome::HeldBack);
         }
         let delay = failed.delay.unwrap_or_else(|| self.settings.retry.delay_after(attempts));
@@ -226,7 +233,7 @@ impl<'a> Execution<'a> {
             AfterDeadLetter::FollowLane => {
                 self.batch.settle(position, Outcome::DeadLettered);
                 let Some(next) = self.batch.next_in_lane(position) else { return };
-                if next < self.checkpoint && !self.stopped {
+                if self.gate.lets_begin(next) {
                     let why = "an earlier record of the same lane became a dead letter, and the rest follows it";
                     self.batch.fail(next, Failure::new(ErrorKind::Predecessor, why));
                     self.outbox.push(next);
@@ -245,13 +252,14 @@ impl<'a> Execution<'a> {
     fn report(&mut self, position: usize) {
         self.batch.settle(position, Outcome::Reported);
         if self.batch.is_from_stream() {
-            self.checkpoint = self.checkpoint.min(position);
+            self.gate.close_behind(position);
         }
     }
 
     /// The deadline nears: takes what is finished this very moment, and drops all else that runs.
     fn stop(&mut self) {
         self.stopped = true;
+        self.gate.close();
         while let Some(Some(attempted)) = self.attempts.next().now_or_never() {
             self.attempted(attempted);
         }

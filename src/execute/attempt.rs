@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::gate::Gate;
 use crate::handler::{Attempt, AttemptError};
 use crate::outcome::{ErrorKind, Failure};
 
@@ -18,18 +19,25 @@ pub(super) struct AttemptFailed {
     pub(super) delay: Option<Duration>,
 }
 
-pub(super) type Attempted = (usize, Result<(), AttemptFailed>);
+/// What an attempt came to.
+pub(super) enum Attempted {
+    Ended(usize, Result<(), AttemptFailed>),
+    /// The gate was closed before the handler was called.
+    NotBegun(usize),
+}
 
 /// One attempt at one record: holds its permit, and turns a panic into a failure.
 pub(super) struct GuardedAttempt<'a> {
     position: usize,
     attempt: Option<Attempt<'a>>,
+    begun: bool,
+    gate: &'a Gate,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<'a> GuardedAttempt<'a> {
-    pub(super) fn new(position: usize, attempt: Attempt<'a>, permit: OwnedSemaphorePermit) -> Self {
-        Self { position, attempt: Some(attempt), permit: Some(permit) }
+    pub(super) fn new(position: usize, attempt: Attempt<'a>, gate: &'a Gate, permit: OwnedSemaphorePermit) -> Self {
+        Self { position, attempt: Some(attempt), begun: false, gate, permit: Some(permit) }
     }
 
     /// Drops the handler's future, which may panic as well, and then gives its permit back.
@@ -45,6 +53,11 @@ impl Future for GuardedAttempt<'_> {
     type Output = Attempted;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Attempted> {
+        if !self.begun && !self.gate.lets_begin(self.position) {
+            let _ = self.end();
+            return Poll::Ready(Attempted::NotBegun(self.position));
+        }
+        self.begun = true;
         let Some(attempt) = self.attempt.as_mut() else { return Poll::Pending };
         let polled = match guard("handler", || attempt.as_mut().poll(context)) {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -53,7 +66,7 @@ impl Future for GuardedAttempt<'_> {
             Err(panic) => Err(AttemptFailed::permanent(panic)),
         };
         let ended = self.end().map_err(AttemptFailed::permanent);
-        Poll::Ready((self.position, polled.and(ended)))
+        Poll::Ready(Attempted::Ended(self.position, polled.and(ended)))
     }
 }
 

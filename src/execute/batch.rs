@@ -176,6 +176,12 @@ impl Batch {
         slot.record.as_ref().ok().cloned()
     }
 
+    /// Does not count an attempt that was not made after all.
+    pub(super) fn take_back_attempt(&mut self, position: usize) {
+        let slot = &mut self.slots[position];
+        slot.attempts = slot.attempts.saturating_sub(1);
+    }
+
     /// Notes why the last attempt failed; returns how many there were.
     pub(super) fn fail(&mut self, position: usize, failure: Failure) -> u32 {
         let slot = &mut self.slots[position];

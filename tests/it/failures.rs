@@ -151,13 +151,22 @@ async fn behind_a_reported_record_nothing_is_started_and_what_was_not_is_held_ba
 #[tokio::test(start_paused = true)]
 async fn behind_a_reported_record_what_runs_runs_to_its_end() {
     let script = Script::new([
-        ("item-0", Act::FailPermanently),
+        ("item-0", Act::FailPermanentlyAfter(Duration::from_secs(1))),
         ("item-1", Act::Take(Duration::from_secs(5))),
-        ("item-2", Act::FailTimes(1)),
+        ("item-2", Act::FailAfter(Duration::from_secs(2))),
     ]);
     let report = process(&with(&script).concurrency(3).build().unwrap(), &inserts(4)).await;
     assert_eq!(outcomes(&report), [Outcome::Reported, DONE, Outcome::HeldBack, Outcome::HeldBack]);
     assert_eq!(report.records()[2].attempts, 1, "a retry would be a new start");
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_record_that_fails_at_once_no_handler_is_called() {
+    let script = Script::new([("item-0", Act::FailPermanently)]);
+    let report = process(&with(&script).concurrency(4).build().unwrap(), &inserts(4)).await;
+    assert_eq!(script.started().len(), 1);
+    assert_eq!(outcomes(&report)[1..], [Outcome::HeldBack; 3]);
+    assert!(report.records()[1..].iter().all(|record| record.attempts == 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -127,7 +127,9 @@ pub(crate) enum Act {
     Fail,
     /// Fails this often, then succeeds.
     FailTimes(u32),
+    FailAfter(Duration),
     FailPermanently,
+    FailPermanentlyAfter(Duration),
     RetryAfter(Duration),
     Panic,
     PanicOnDrop,
@@ -207,6 +209,14 @@ impl Handler<Record> for Script {
             Act::Fail => return Err("the index is down".into()),
             Act::FailTimes(times) if call <= times => return Err("the index is down".into()),
             Act::FailTimes(_) => {}
+            Act::FailAfter(duration) => {
+                tokio::time::sleep(duration).await;
+                return Err("the index is down".into());
+            }
+            Act::FailPermanentlyAfter(duration) => {
+                tokio::time::sleep(duration).await;
+                return Err(HandlerError::permanent("no such customer"));
+            }
             Act::FailPermanently => return Err(HandlerError::permanent("no such customer")),
             Act::RetryAfter(delay) => return Err(HandlerError::retry_after("throttled", delay)),
             Act::Panic => panic!("a bug in the handler"),
