@@ -11,7 +11,7 @@ INFRA := $(wildcard infra-cdk/package.json)
 FEATURES = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | $(PYTHON) -c 'import json, sys; \
 	print(*next(p["features"] for p in json.load(sys.stdin)["packages"] if p["name"] == "lambda-streams"))')
 
-.PHONY: help test test-rust test-infra local lint fmt clippy features docs deny package
+.PHONY: help test test-rust test-infra soak local lint fmt clippy features docs deny package
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,6 +25,11 @@ test-infra: ## The tests of infra-cdk
 ifneq ($(INFRA),)
 	cd infra-cdk && $(NPM) ci --no-audit --no-fund && $(NPM) test
 endif
+
+SOAK_SECONDS ?= 600
+
+soak: ## The model tests for SOAK_SECONDS: random schedules against the promises
+	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked --features local --test model soak -- --nocapture
 
 local: ## The main job on an in-process DynamoDB; make local ARGS="--items FILE.ndjson"
 	$(CARGO) run --locked --example local -- $(ARGS)

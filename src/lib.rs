@@ -67,6 +67,7 @@
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `sqs` | yes | `SqsDeadLetterQueue`, with the AWS SDK's SQS client |
+//! | `local` | no | the module `local`: an event source mapping on a laptop, with AWS's own settings and semantics |
 //!
 //! # Why isn't there …?
 //!
@@ -88,6 +89,8 @@ mod execute;
 mod handler;
 mod invocation;
 mod json;
+#[cfg(feature = "local")]
+pub mod local;
 mod log;
 mod metrics;
 mod outcome;

@@ -3,11 +3,15 @@
 
 mod support;
 
+#[cfg(feature = "local")]
+mod any_input;
 mod concurrency;
 mod corpus;
 mod dead_letter;
 mod deadline;
 mod decode;
+#[cfg(feature = "local")]
+mod event_source_mapping;
 mod failures;
 mod order;
 mod reading;

@@ -1,0 +1,101 @@
+//! What must hold for any input: for the fuzzer in `fuzz/`, and for the bounded run in `tests/it/any_input.rs`.
+
+use std::collections::BTreeMap;
+
+use lambda_streams::local::{Answer, EventSourceMapping, MemorySource, Settings, Target, TargetError};
+use lambda_streams::{Change, DeadLetter, Deadline, HandlerError, Lanes, StreamEvent, StreamProcessor, from_image};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime can be made");
+    runtime.block_on(future)
+}
+
+/// An envelope is read or refused; what is read has every record, and every record is accounted for.
+pub(crate) fn envelope(payload: &[u8]) {
+    let Ok(event) = StreamEvent::from_slice(payload) else { return };
+    let text = std::str::from_utf8(payload).expect("what was read is text");
+    let deserialized: StreamEvent = serde_json::from_str(text).expect("the runtime reads it too");
+    assert_eq!(deserialized.len(), event.len());
+    assert_eq!(event.records().count(), event.len());
+    let readable = event.records().flatten().inspect(|record| assert!(text.contains(record.raw_json()))).count();
+    for lanes in [Lanes::PerItem, Lanes::WholeBatch] {
+        let handler = |_: Change<IgnoredAny>| async { Ok::<(), HandlerError>(()) };
+        let processor = StreamProcessor::builder().on_change(handler).lanes(lanes).build().expect("it has a handler");
+        let report = block_on(processor.process(event.clone(), Deadline::none()));
+        assert_eq!(report.records().len(), event.len());
+        let counts = report.counts();
+        assert!(counts.succeeded <= readable);
+        assert_eq!(counts.succeeded + counts.reported + counts.held_back, event.len());
+        match report.response() {
+            Ok(response) => assert_eq!(response.checkpoint().is_some(), report.checkpoint().is_some()),
+            Err(error) => assert!(error.is_unreportable(), "{error}"),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Item {
+    id: String,
+    #[serde(default)]
+    total: Option<i64>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, serde_json::Value>,
+}
+
+/// What is decoded is what `serde_dynamo` decodes; what it refuses is refused.
+pub(crate) fn decoder(image: &str) {
+    fn same<T: for<'de> Deserialize<'de> + PartialEq + std::fmt::Debug>(image: &str) {
+        let Ok(ours) = from_image::<T>(image) else { return };
+        let item: serde_dynamo::Item = serde_json::from_str(image).expect("what we decode is an item");
+        let theirs: T = serde_dynamo::from_item(item).expect("what we decode, `serde_dynamo` decodes");
+        assert_eq!(ours, theirs);
+    }
+    same::<Item>(image);
+    same::<BTreeMap<String, serde_json::Value>>(image);
+    same::<BTreeMap<String, Option<String>>>(image);
+}
+
+/// A dead letter is read or refused; what is read survives being written, record and all.
+pub(crate) fn dead_letter(json: &str) {
+    let Ok(letter) = DeadLetter::from_json(json) else { return };
+    let written = letter.to_json();
+    let again = DeadLetter::from_json(&written).expect("what was written is read");
+    assert_eq!(again.raw_json(), letter.raw_json());
+    assert_eq!(again.to_json(), written);
+    assert_eq!((again.error_kind(), again.attempts()), (letter.error_kind(), letter.attempts()));
+}
+
+struct Done;
+
+impl Target for Done {
+    async fn invoke(&self, _: String, _: std::time::Duration) -> Result<Answer, TargetError> {
+        Ok(Answer::Returned("null".to_owned()))
+    }
+
+    fn function_arn(&self) -> String {
+        "arn:aws:lambda:us-east-1:123456789012:function:done".to_owned()
+    }
+}
+
+/// A pattern is compiled or refused with its place; a compiled one decides about any record, the same way each time.
+pub(crate) fn filter(pattern: &str, record: &str) {
+    let settings =
+        |patterns: usize| Settings { filter_patterns: vec![pattern.to_owned(); patterns], ..Settings::default() };
+    if let Err(error) = settings(1).validate() {
+        assert_eq!(error.setting(), "FilterCriteria");
+        return;
+    }
+    let Ok(source) = MemorySource::new("arn").shard("shard", None, [record]) else { return };
+    let passes = |settings| {
+        let mapping = EventSourceMapping::new(settings, source.clone(), Done).expect("the pattern was compiled before");
+        let summary = block_on(mapping.run(std::future::pending())).expect("nothing can fail");
+        assert_eq!(summary.done + summary.filtered, 1);
+        summary.done == 1
+    };
+    assert_eq!(passes(settings(1)), passes(settings(2)), "a pattern ored with itself");
+    assert!(passes(settings(0)), "no pattern keeps every record");
+}

@@ -1,0 +1,176 @@
+//! How a schedule is drawn.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::plan::{
+    Behaviour, InvocationFault, InvocationPlan, LanesPlan, MappingPlan, Plan, PolicyPlan, ProcessorPlan, QueueFault,
+    RecordPlan, Shape,
+};
+
+pub(crate) fn plans() -> impl Strategy<Value = Plan> {
+    let stream = (vec(records(), 1..30), any::<bool>(), prop_oneof![Just(1_usize), 2..6_usize, Just(1_000)]);
+    let trouble = (vec(queue_faults(), 0..8), vec(invocations(), 0..12), prop::bool::weighted(0.3), any::<u64>());
+    (stream, mappings(), processors(), trouble).prop_map(
+        |((records, split_shards, page), mapping, processor, (queue, invocations, managed, seed))| {
+            Plan { records, split_shards, page, mapping, processor, queue, invocations, managed, seed }.finite()
+        },
+    )
+}
+
+fn records() -> impl Strategy<Value = RecordPlan> {
+    (prop_oneof![9 => Just(0_u8), 1 => Just(1)], 0..5_u8, shapes(), behaviours())
+        .prop_map(|(table, item, shape, behaviour)| RecordPlan { table, item, shape, behaviour })
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    use Shape::*;
+    let odd = prop::sample::select(vec![
+        NoHandler,
+        FilteredOut,
+        EventNameMissing,
+        EventNameUnknown,
+        DynamodbNull,
+        ImageMalformed,
+        KeysMissing,
+        KeysNotScalar,
+        SequenceMissing,
+        SequenceNull,
+        SequenceEmpty,
+        SequenceNotDigits,
+        SequenceRepeated,
+        Text,
+        List,
+        Number,
+    ]);
+    prop_oneof![9 => Just(Good), 2 => odd]
+}
+
+fn behaviours() -> impl Strategy<Value = Behaviour> {
+    use Behaviour::*;
+    let millis = || prop_oneof![Just(0_u16), 1..200_u16, 500..1_500_u16];
+    prop_oneof![
+        12 => millis().prop_map(|millis| Succeed { millis }),
+        3 => (1..5_u8, millis()).prop_map(|(times, millis)| FailTimes { times, millis }),
+        1 => (1..3_u8, 1..2_000_u16).prop_map(|(times, millis)| RetryAfter { times, millis }),
+        1 => Just(FailUntilHealed),
+        1 => (1..3_u8).prop_map(|times| HangTimes { times }),
+        1 => Just(HangUntilHealed),
+        1 => millis().prop_map(|millis| Permanent { millis }),
+        1 => Just(PanicAtOnce),
+        1 => millis().prop_map(|millis| PanicLater { millis }),
+        1 => (1..3_u8).prop_map(|times| PanicTimes { times }),
+        1 => Just(PanicInDrop),
+    ]
+}
+
+fn mappings() -> impl Strategy<Value = MappingPlan> {
+    let batching =
+        (prop_oneof![1..4_u32, 4..12_u32, Just(100)], prop_oneof![3 => Just(0_u32), 1 => 1..5_u32], 1..4_u32);
+    let limits = (prop_oneof![2 => Just(-1), 1 => 0..4], prop_oneof![3 => Just(-1), 1 => 60..400]);
+    let flags = (
+        any::<bool>(),
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.1),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+    );
+    (batching, limits, flags, prop_oneof![Just(3_u64), Just(10), Just(900)]).prop_map(
+        |(
+            (batch_size, window_seconds, parallelization),
+            (retries, record_age),
+            (bisect, report_batch_item_failures, filter, scramble, halves_inherit, discard_first_only),
+            timeout_seconds,
+        )| MappingPlan {
+            batch_size,
+            window_seconds,
+            parallelization,
+            retries,
+            record_age,
+            bisect,
+            report_batch_item_failures,
+            filter,
+            scramble,
+            halves_inherit,
+            discard_first_only,
+            timeout_seconds,
+        },
+    )
+}
+
+fn processors() -> impl Strategy<Value = ProcessorPlan> {
+    let lanes = prop_oneof![
+        6 => Just(LanesPlan::PerItem),
+        1 => Just(LanesPlan::PerPartition),
+        1 => Just(LanesPlan::WholeBatch),
+        1 => Just(LanesPlan::Unordered),
+    ];
+    let policy = prop_oneof![
+        4 => Just(PolicyPlan::Default),
+        1 => Just(PolicyPlan::DeadLetterAll),
+        1 => Just(PolicyPlan::ReportAll),
+    ];
+    let patience = (
+        1..4_u32,
+        prop_oneof![Just(0_u64), Just(30), Just(21_600)],
+        prop_oneof![3 => Just(None), 1 => (100..1_000_u64).prop_map(Some)],
+    );
+    (
+        1..5_usize,
+        lanes,
+        policy,
+        patience,
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.8),
+    )
+        .prop_map(
+            |(
+                concurrency,
+                lanes,
+                policy,
+                (max_attempts, give_up_after_seconds, margin_millis),
+                queue,
+                follow_lane,
+                remember,
+            )| {
+                ProcessorPlan {
+                    concurrency,
+                    lanes,
+                    max_attempts,
+                    queue,
+                    policy,
+                    give_up_after_seconds,
+                    follow_lane,
+                    margin_millis,
+                    remember,
+                }
+            },
+        )
+}
+
+fn queue_faults() -> impl Strategy<Value = QueueFault> {
+    use QueueFault::*;
+    prop_oneof![
+        4 => prop_oneof![Just(0_u16), 1..3_000_u16].prop_map(|millis| Accept { millis }),
+        2 => Just(Refuse),
+        2 => any::<u16>().prop_map(|mask| Partial { mask }),
+        1 => Just(Hang),
+        1 => Just(Panic),
+        1 => Just(ShortAnswer),
+        1 => Just(AcceptAndDeny),
+        1 => Just(AcceptAndHang),
+    ]
+}
+
+fn invocations() -> impl Strategy<Value = InvocationPlan> {
+    use InvocationFault::*;
+    let fault = prop_oneof![
+        6 => Just(None),
+        1 => Just(Throttled),
+        2 => (0..3_000_u16).prop_map(|millis| CrashAfter { millis }),
+        1 => any::<bool>().prop_map(|environment_lives| AnswerLost { environment_lives }),
+    ];
+    (fault, prop::bool::weighted(0.2)).prop_map(|(fault, fresh)| InvocationPlan { fault, fresh })
+}

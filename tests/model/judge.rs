@@ -1,0 +1,238 @@
+//! The judge: what the promises say of a schedule, by the ledger alone.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use lambda_streams::{Outcome, SkipReason};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::ledger::{InvocationLog, Ledger};
+use crate::plan::{LanesPlan, Plan, PolicyPlan};
+use crate::stream::{Known, Stream};
+
+/// The processor's memory holds for an hour.
+const MEMORY: Duration = Duration::from_secs(3_540);
+
+pub(crate) struct Judge<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) stream: &'a Stream,
+    /// Whether the subject promises to remember.
+    pub(crate) remembers: bool,
+}
+
+impl Judge<'_> {
+    fn known(&self, id: usize) -> &Known {
+        &self.stream.known[id]
+    }
+
+    /// P2, P3 and the memory: may this handler start now?
+    pub(crate) fn start(&self, ledger: &mut Ledger, environment: usize, invocation: usize, id: usize) {
+        let mut wrong = Vec::new();
+        let (log, room) = (&ledger.invocations[invocation], &ledger.environments[environment]);
+        if room.running >= self.plan.processor.concurrency {
+            wrong.push(format!("P3: {} handlers run at once", room.running + 1));
+        }
+        if ledger.records[id].running > 0 {
+            wrong.push(format!("P2: record {id} runs twice at once"));
+        }
+        if let Some(earlier) = self.predecessors(log, id).into_iter().find(|earlier| !self.is_over(ledger, *earlier)) {
+            wrong.push(format!("P2: record {id} starts before its predecessor {earlier} has ever been finished"));
+        }
+        let in_batch = |earlier: &usize| !self.is_over_in(ledger, log, *earlier);
+        if let Some(earlier) = self.predecessors_in(log, id).into_iter().find(in_batch) {
+            wrong.push(format!("P2: record {id} starts before its predecessor {earlier} in the batch is finished"));
+        }
+        if let Some(reported) = log.reported
+            && reported < log.position(id)
+        {
+            wrong.push(format!("checkpoint: record {id} starts behind position {reported}, which is reported"));
+        }
+        let remembered = room.remembered.get(&id).is_some_and(|since| since.elapsed() < MEMORY);
+        let nameable = self.nameable(&log.batch).contains(&id);
+        if self.remembers && self.plan.processor.remember && remembered && nameable {
+            wrong.push(format!("redelivery: record {id} was finished behind a checkpoint, and is repeated"));
+        }
+        ledger.violations.append(&mut wrong);
+    }
+
+    /// Whether a record that failed so, for that many times in its invocation, can only be reported.
+    pub(crate) fn is_reported(&self, retryable: bool, attempts: u32, now: Duration) -> bool {
+        let processor = &self.plan.processor;
+        if !processor.queue || processor.policy == PolicyPlan::ReportAll {
+            return !retryable || attempts >= processor.max_attempts;
+        }
+        let young = processor.give_up_after_seconds > now.as_secs() + 60;
+        retryable && attempts >= processor.max_attempts && processor.policy == PolicyPlan::Default && young
+    }
+
+    /// Earlier records of the same item, in the whole stream.
+    fn predecessors(&self, log: &InvocationLog, id: usize) -> Vec<usize> {
+        let Some(item) = self.known(id).item.filter(|_| self.plan.processor.lanes != LanesPlan::Unordered) else {
+            return Vec::new();
+        };
+        debug_assert!(log.batch.contains(&id));
+        (0..id).filter(|earlier| self.known(*earlier).item == Some(item)).collect()
+    }
+
+    /// Earlier records of the same lane, in the batch.
+    fn predecessors_in(&self, log: &InvocationLog, id: usize) -> Vec<usize> {
+        let partition = |id: usize| self.known(id).item.map(|(table, item)| (table, item % 2));
+        let same = |earlier: &usize| match self.plan.processor.lanes {
+            LanesPlan::PerItem => self.known(id).item.is_some() && self.known(id).item == self.known(*earlier).item,
+            LanesPlan::PerPartition => partition(id).is_some() && partition(id) == partition(*earlier),
+            LanesPlan::WholeBatch => true,
+            LanesPlan::Unordered => false,
+        };
+        log.batch.iter().take_while(|earlier| **earlier != id).filter(|earlier| same(earlier)).copied().collect()
+    }
+
+    /// Whether a record was ever finished, or is nothing that will be.
+    fn is_over(&self, ledger: &Ledger, id: usize) -> bool {
+        let history = &ledger.records[id];
+        let known = self.known(id);
+        let over = history.succeeded || history.accepted || history.discarded;
+        history.running == 0 && (over || known.is_skipped() || known.is_dropped(self.plan))
+    }
+
+    /// Whether a record is finished as far as this invocation goes.
+    fn is_over_in(&self, ledger: &Ledger, log: &InvocationLog, id: usize) -> bool {
+        let earlier = ledger.environments[log.environment].done.contains(&id) && !log.started.contains(&id);
+        ledger.records[id].running == 0 && (log.finished(id) || self.known(id).is_skipped() || earlier)
+    }
+
+    /// Which records of a batch a sequence number names: those that have a usable one, and had it first.
+    fn nameable(&self, batch: &[usize]) -> HashSet<usize> {
+        let mut seen = HashSet::new();
+        let named = |id: &&usize| self.known(**id).sequence_number.as_ref().is_some_and(|number| seen.insert(number));
+        batch.iter().filter(named).copied().collect()
+    }
+
+    /// P4 and P5: does the answer say what the ledger says? Gives back from where on Lambda delivers again.
+    pub(crate) fn answer(&self, ledger: &mut Ledger, invocation: usize, answer: Result<&str, &str>) -> usize {
+        let log = &ledger.invocations[invocation];
+        let answered = match answer {
+            Ok(json) => match self.read(log, json) {
+                Ok(position) => position,
+                Err(wrong) => {
+                    ledger.violation(wrong);
+                    return 0;
+                }
+            },
+            Err(_) => None,
+        };
+        let from = if answer.is_err() { 0 } else { answered.unwrap_or(log.batch.len()) };
+        let lost = log.batch[..from].iter().find(|id| !self.is_over(ledger, **id)).copied();
+        let (expected, also) = self.expected(ledger, log);
+        let wrong = match (answer, lost) {
+            (_, Some(lost)) => Some(format!("P1: the answer passes over record {lost}, which nobody has finished")),
+            (Ok(json), None) if expected != Ok(answered) && !also.contains(&Ok(answered)) => Some(format!(
+                "P5: the answer is {json}, position {answered:?}, where {expected:?} is the earliest unfinished"
+            )),
+            (Err(error), None) if expected.is_ok() && !also.contains(&Err(())) => {
+                Some(format!("P5: the invocation fails ({error}), where {expected:?} should be answered"))
+            }
+            _ => None,
+        };
+        ledger.violations.extend(wrong);
+        from
+    }
+
+    /// The position that an answer names.
+    fn read(&self, log: &InvocationLog, json: &str) -> Result<Option<usize>, String> {
+        let answer: Value =
+            serde_json::from_str(json).map_err(|error| format!("P5: the answer is no JSON: {error}"))?;
+        let Some(failures) = answer["batchItemFailures"].as_array() else {
+            return Err(format!("P5: the answer has no list of failures: {json}"));
+        };
+        let [failure] = failures.as_slice() else {
+            return if failures.is_empty() { Ok(None) } else { Err(format!("P5: the answer is ambiguous: {json}")) };
+        };
+        let named = failure["itemIdentifier"].as_str().unwrap_or_default();
+        let of = |id: &usize| self.known(*id).sequence_number.as_deref() == Some(named);
+        log.batch
+            .iter()
+            .position(of)
+            .map(Some)
+            .ok_or_else(|| format!("P5: the answer names no record of the batch: {json}"))
+    }
+
+    /// What must be answered, `Err` for a failed invocation; and what may be, where it depends on what an environment
+    /// has forgotten.
+    #[allow(clippy::type_complexity)]
+    fn expected(
+        &self,
+        ledger: &Ledger,
+        log: &InvocationLog,
+    ) -> (Result<Option<usize>, ()>, Vec<Result<Option<usize>, ()>>) {
+        let before = &ledger.environments[log.environment].done;
+        let open = |id: usize| !log.finished(id) && !self.known(id).is_skipped();
+        let unsure = |id: usize| open(id) && before.contains(&id) && !log.started.contains(&id);
+        let first = log.batch.iter().position(|id| open(*id) && !unsure(*id)).unwrap_or(log.batch.len());
+        let earlier = log.batch[..first].iter().enumerate().filter(|(_, id)| unsure(**id));
+        (self.named(log, first), earlier.map(|(position, _)| self.named(log, position)).collect())
+    }
+
+    /// What is to be answered if this is the first unfinished position.
+    fn named(&self, log: &InvocationLog, first: usize) -> Result<Option<usize>, ()> {
+        if first == log.batch.len() {
+            return Ok(None);
+        }
+        let nameable = self.nameable(&log.batch);
+        let named = log.batch[..=first].iter().rposition(|id| nameable.contains(id));
+        named.filter(|_| self.plan.mapping.report_batch_item_failures).map(Some).ok_or(())
+    }
+
+    /// Whether the report's outcomes are what the ledger says.
+    pub(crate) fn outcomes(&self, ledger: &mut Ledger, invocation: usize, outcomes: &[Outcome]) {
+        let log = &ledger.invocations[invocation];
+        let before = &ledger.environments[log.environment].done;
+        let mut wrong = Vec::new();
+        for (id, outcome) in log.batch.iter().zip(outcomes) {
+            let (succeeded, confirmed) = (log.succeeded.contains(id), log.confirmed.contains(id));
+            let right = match outcome {
+                Outcome::Succeeded => succeeded,
+                Outcome::DeadLettered => confirmed,
+                Outcome::Skipped(SkipReason::Redelivered) => before.contains(id) && !log.started.contains(id),
+                Outcome::Skipped(_) => self.known(*id).is_skipped(),
+                _ => !succeeded && !confirmed,
+            };
+            if !right {
+                wrong.push(format!(
+                    "P5: record {id} is said to be {outcome:?}: succeeded {succeeded}, accepted {confirmed}"
+                ));
+            }
+        }
+        if outcomes.len() != log.batch.len() {
+            wrong.push(format!("P5: {} records came, and {} are reported", log.batch.len(), outcomes.len()));
+        }
+        ledger.violations.append(&mut wrong);
+    }
+
+    /// Takes note of what the environment must skip from now on.
+    pub(crate) fn remember(&self, ledger: &mut Ledger, invocation: usize, redelivered_from: usize) {
+        let log = &ledger.invocations[invocation];
+        let environment = &mut ledger.environments[log.environment];
+        let nameable = self.nameable(&log.batch);
+        for (position, id) in log.batch.iter().enumerate().filter(|(_, id)| nameable.contains(id)) {
+            let again = environment.remembered.contains_key(id) && !log.started.contains(id);
+            if position >= redelivered_from && (log.finished(*id) || again) {
+                environment.remembered.insert(*id, Instant::now());
+            } else if position < redelivered_from && again {
+                environment.remembered.remove(id);
+            }
+        }
+    }
+
+    /// P1 at the end: everything came to something.
+    pub(crate) fn end(&self, ledger: &mut Ledger) {
+        let lost: Vec<usize> = (0..ledger.records.len()).filter(|id| !self.is_over(ledger, *id)).collect();
+        if !lost.is_empty() {
+            ledger.violation(format!("P1: the stream has ended, and these records came to nothing: {lost:?}"));
+        }
+        let limited = self.plan.mapping.retries >= 0 || self.plan.mapping.record_age >= 0;
+        if !limited && ledger.records.iter().any(|history| history.discarded) {
+            ledger.violation("P1: the mapping discarded records without a limit".to_owned());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Properties P1 to P6 of the processor, with the local event source mapping as the world and a plain model as the
+//! judge.
+//!
+//! A schedule is a stream, settings of mapping and processor, and what goes wrong: in handlers, in the dead-letter
+//! queue, in invocations, in execution environments. Everything runs on a paused clock, so a schedule is repeatable.
+//!
+//! - `MODEL_SCHEDULES` is how many are tried; 10,000 by default.
+//! - `MODEL_SEED` is where they begin; a failure prints the seed of its own.
+//! - `SOAK_SECONDS` is for how long to go on with ever new seeds.
+
+mod broken;
+mod draw;
+mod environment;
+mod handler;
+mod judge;
+mod ledger;
+mod plan;
+mod queue;
+mod stream;
+mod tally;
+mod world;
+
+use std::cell::Cell;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use self::environment::Subject;
+use self::plan::Plan;
+use self::tally::Tally;
+
+/// Schedules of one seed.
+const CHUNK: u64 = 100;
+
+fn number(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is `{text}`: it must be a number")),
+        Err(_) => default,
+    }
+}
+
+/// Handlers and queues panic on purpose, thousands of times: that need not be printed.
+fn hush_deliberate_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let deliberate = info.payload().downcast_ref::<&str>().is_some_and(|text| *text == world::ON_PURPOSE);
+            if !deliberate {
+                loud(info);
+            }
+        }));
+    });
+}
+
+/// Tries a chunk of schedules on a subject; a failure is shrunk, and says how to have it again.
+fn try_chunk(subject: Subject, seed: u64, schedules: u64, tally: &Tally, tries: &Cell<u64>) -> Result<(), String> {
+    let found = Cell::new(false);
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config {
+        cases: schedules as u32,
+        max_shrink_iters: 3_000,
+        max_shrink_time: 60_000,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let result = runner.run(&draw::plans(), |plan: Plan| {
+        // What comes behind the first failure only shrinks it.
+        tries.set(tries.get() + u64::from(!found.get()));
+        let played = world::run(subject, &plan, tally);
+        found.set(found.get() || played.is_err());
+        played.map_err(|violations| TestCaseError::fail(violations.join("\n")))
+    });
+    result.map_err(|error| match error {
+        TestError::Fail(why, plan) => {
+            format!("{why}\nof the schedule {plan:#?}\ntry it again with MODEL_SEED={seed} MODEL_SCHEDULES={CHUNK}")
+        }
+        TestError::Abort(why) => format!("no schedule could be made: {why}"),
+    })
+}
+
+/// Tries chunks on every core while `more` gives seeds.
+fn try_all(more: impl Fn() -> Option<u64> + Sync, tally: &Tally) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let work = || {
+            while let Some(seed) = more() {
+                try_chunk(Subject::Processor, seed, CHUNK, tally, &Cell::new(0))?;
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let ended = workers.into_iter().map(|worker| worker.join().expect("the worker catches failures"));
+        ended.filter_map(Result::<(), String>::err).collect()
+    });
+    println!("{tally}");
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn every_schedule_keeps_the_promises() {
+    hush_deliberate_panics();
+    let (first, chunks) = (number("MODEL_SEED", 1), number("MODEL_SCHEDULES", 10_000).div_ceil(CHUNK));
+    let (next, tally) = (AtomicU64::new(0), Tally::default());
+    try_all(
+        || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|chunk| *chunk < chunks).map(|chunk| first + chunk),
+        &tally,
+    );
+    tally.assert_everything_happened();
+}
+
+#[test]
+fn soak() {
+    let Some(seconds) = std::env::var_os("SOAK_SECONDS").map(|_| number("SOAK_SECONDS", 0)) else {
+        println!("set SOAK_SECONDS to soak for that long");
+        return;
+    };
+    hush_deliberate_panics();
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let first = number("MODEL_SEED", std::time::UNIX_EPOCH.elapsed().expect("after the epoch").as_secs() << 20);
+    println!("soaking from seed {first}");
+    let (next, tally) = (AtomicU64::new(first), Tally::default());
+    try_all(|| (Instant::now() < end).then(|| next.fetch_add(1, Ordering::Relaxed)), &tally);
+}
+
+/// A test that cannot fail proves nothing: each deliberately broken processor must be caught.
+#[test]
+fn every_broken_processor_is_caught() {
+    hush_deliberate_panics();
+    for subject in Subject::BROKEN {
+        let tries = Cell::new(0);
+        let caught = (1..=50).find_map(|seed| try_chunk(subject, seed, CHUNK, &Tally::default(), &tries).err());
+        let Some(why) = caught else { panic!("{subject:?} was not caught in 5,000 schedules") };
+        let first = why.lines().next().unwrap_or_default();
+        println!("{subject:?} was caught by schedule {}: {first}", tries.get());
+    }
+}

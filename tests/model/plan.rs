@@ -1,0 +1,201 @@
+//! What a schedule consists of.
+
+/// One schedule.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) records: Vec<RecordPlan>,
+    /// Whether each lineage of shards is split in the middle.
+    pub(crate) split_shards: bool,
+    pub(crate) page: usize,
+    pub(crate) mapping: MappingPlan,
+    pub(crate) processor: ProcessorPlan,
+    /// What the queue does with each call; afterwards it accepts.
+    pub(crate) queue: Vec<QueueFault>,
+    /// What goes wrong in each invocation; afterwards nothing does.
+    pub(crate) invocations: Vec<InvocationPlan>,
+    /// Whether one environment takes concurrent invocations, as Lambda Managed Instances do.
+    pub(crate) managed: bool,
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct RecordPlan {
+    pub(crate) table: u8,
+    pub(crate) item: u8,
+    pub(crate) shape: Shape,
+    pub(crate) behaviour: Behaviour,
+}
+
+/// What the record looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Good,
+    /// A removal, for which there is no handler.
+    NoHandler,
+    /// A modification that the processor's filter does not keep.
+    FilteredOut,
+    EventNameMissing,
+    EventNameUnknown,
+    DynamodbNull,
+    ImageMalformed,
+    KeysMissing,
+    KeysNotScalar,
+    SequenceMissing,
+    SequenceNull,
+    SequenceEmpty,
+    SequenceNotDigits,
+    /// The sequence number of the record before it in its shard.
+    SequenceRepeated,
+    Text,
+    List,
+    Number,
+}
+
+/// What its handler does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    Succeed {
+        millis: u16,
+    },
+    FailTimes {
+        times: u8,
+        millis: u16,
+    },
+    RetryAfter {
+        times: u8,
+        millis: u16,
+    },
+    FailUntilHealed,
+    HangTimes {
+        times: u8,
+    },
+    HangUntilHealed,
+    Permanent {
+        millis: u16,
+    },
+    PanicAtOnce,
+    PanicLater {
+        millis: u16,
+    },
+    PanicTimes {
+        times: u8,
+    },
+    /// Panics also when it is cancelled.
+    PanicInDrop,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct MappingPlan {
+    pub(crate) batch_size: u32,
+    pub(crate) window_seconds: u32,
+    pub(crate) parallelization: u32,
+    pub(crate) retries: i32,
+    pub(crate) record_age: i32,
+    pub(crate) bisect: bool,
+    pub(crate) report_batch_item_failures: bool,
+    pub(crate) filter: bool,
+    pub(crate) scramble: bool,
+    pub(crate) halves_inherit: bool,
+    pub(crate) discard_first_only: bool,
+    pub(crate) timeout_seconds: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ProcessorPlan {
+    pub(crate) concurrency: usize,
+    pub(crate) lanes: LanesPlan,
+    pub(crate) max_attempts: u32,
+    pub(crate) queue: bool,
+    pub(crate) policy: PolicyPlan,
+    pub(crate) give_up_after_seconds: u64,
+    pub(crate) follow_lane: bool,
+    pub(crate) margin_millis: Option<u64>,
+    pub(crate) remember: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LanesPlan {
+    PerItem,
+    PerPartition,
+    WholeBatch,
+    Unordered,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PolicyPlan {
+    Default,
+    DeadLetterAll,
+    ReportAll,
+}
+
+/// What the dead-letter queue does with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QueueFault {
+    Accept {
+        millis: u16,
+    },
+    Refuse,
+    /// Accepts those letters whose bit is set.
+    Partial {
+        mask: u16,
+    },
+    Hang,
+    Panic,
+    /// Accepts all, and answers for the first only.
+    ShortAnswer,
+    /// Accepts all, and says that it did not.
+    AcceptAndDeny,
+    /// Accepts all, and never answers.
+    AcceptAndHang,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InvocationPlan {
+    pub(crate) fault: InvocationFault,
+    /// Whether the environment before it is gone.
+    pub(crate) fresh: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InvocationFault {
+    None,
+    Throttled,
+    /// The environment dies in the middle of it.
+    CrashAfter {
+        millis: u16,
+    },
+    /// It goes through, and its answer is lost; the environment lives on or not.
+    AnswerLost {
+        environment_lives: bool,
+    },
+}
+
+impl RecordPlan {
+    /// Whether no number of attempts and no patience make it succeed.
+    fn is_hopeless(&self) -> bool {
+        let fine = matches!(self.shape, Shape::Good | Shape::NoHandler | Shape::FilteredOut);
+        let hopeless = matches!(
+            self.behaviour,
+            Behaviour::Permanent { .. } | Behaviour::PanicAtOnce | Behaviour::PanicLater { .. }
+        );
+        !fine || hopeless
+    }
+}
+
+impl Plan {
+    /// A record that fails for good, and that nobody takes out, must meet a limit, or its stream rightly never ends.
+    pub(crate) fn finite(mut self) -> Self {
+        let taken_out = self.processor.queue && self.processor.policy != PolicyPlan::ReportAll;
+        if !taken_out && self.mapping.retries < 0 && self.records.iter().any(RecordPlan::is_hopeless) {
+            self.mapping.retries = 2;
+        }
+        // Where every failure repeats the whole batch, the batch must fit into one invocation.
+        if !self.mapping.report_batch_item_failures && self.mapping.retries < 0 {
+            self.mapping.timeout_seconds = 900;
+        }
+        if !self.processor.queue {
+            self.processor.policy = PolicyPlan::Default;
+        }
+        self
+    }
+}

@@ -1,0 +1,148 @@
+//! The dead-letter queue of a plan: down, partial, slow, or lying.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lambda_streams::{DeadLetter, DeadLetterError, DeadLetterQueue, ErrorKind};
+
+use crate::plan::{Behaviour, QueueFault, Shape};
+use crate::world::{ON_PURPOSE, World};
+
+type Answers = Vec<Result<(), DeadLetterError>>;
+
+pub(crate) struct ModelQueue {
+    pub(crate) world: Arc<World>,
+    pub(crate) environment: usize,
+    /// Deliberately broken: says yes before the queue does.
+    pub(crate) acknowledges_at_once: bool,
+}
+
+fn refused() -> Result<(), DeadLetterError> {
+    Err(DeadLetterError::new("the queue is down"))
+}
+
+impl DeadLetterQueue for ModelQueue {
+    async fn send(&self, letters: &[DeadLetter]) -> Answers {
+        let answers = self.answer(letters);
+        if self.acknowledges_at_once {
+            // Whatever comes of it.
+            let _ = tokio::time::timeout(Duration::from_millis(1), answers).await;
+            return letters.iter().map(|_| Ok(())).collect();
+        }
+        let answers = answers.await;
+        self.deny(letters, &answers);
+        answers
+    }
+}
+
+impl ModelQueue {
+    async fn answer(&self, letters: &[DeadLetter]) -> Answers {
+        let fault = {
+            let mut ledger = self.world.ledger();
+            ledger.queue_calls += 1;
+            self.world.plan.queue.get(ledger.queue_calls - 1).copied().unwrap_or(QueueFault::Accept { millis: 0 })
+        };
+        let accept_all = || letters.iter().for_each(|letter| self.accept(letter));
+        match fault {
+            QueueFault::Accept { millis } => {
+                tokio::time::sleep(Duration::from_millis(millis.into())).await;
+                accept_all();
+                self.confirm(letters.iter())
+            }
+            QueueFault::Refuse => letters.iter().map(|_| refused()).collect(),
+            QueueFault::Partial { mask } => self.partial(letters, mask),
+            QueueFault::Hang => std::future::pending().await,
+            QueueFault::Panic => std::panic::panic_any(ON_PURPOSE),
+            QueueFault::ShortAnswer => {
+                accept_all();
+                self.confirm(letters.iter().take(1))
+            }
+            QueueFault::AcceptAndDeny => {
+                accept_all();
+                letters.iter().map(|_| refused()).collect()
+            }
+            QueueFault::AcceptAndHang => {
+                accept_all();
+                std::future::pending().await
+            }
+        }
+    }
+
+    fn partial(&self, letters: &[DeadLetter], mask: u16) -> Answers {
+        let one = |(bit, letter): (usize, &DeadLetter)| {
+            if mask >> bit & 1 == 0 {
+                return refused();
+            }
+            self.accept(letter);
+            self.confirm(std::iter::once(letter));
+            Ok(())
+        };
+        letters.iter().enumerate().map(one).collect()
+    }
+
+    /// P6: a dead letter is one record, byte for byte, and there is a cause in that very record.
+    fn accept(&self, letter: &DeadLetter) {
+        let mut ledger = self.world.ledger();
+        let Some(id) = self.world.stream.id(letter.raw_json()) else {
+            return ledger.violation(format!("P6: a dead letter is none of the records: {}", letter.raw_json()));
+        };
+        let known = &self.world.stream.known[id];
+        let follows = self.world.plan.processor.follow_lane;
+        let cause = match letter.error_kind() {
+            ErrorKind::Malformed => {
+                !matches!(known.plan.shape, Shape::Good | Shape::NoHandler | Shape::FilteredOut | Shape::ImageMalformed)
+            }
+            ErrorKind::Decode => matches!(known.plan.shape, Shape::ImageMalformed | Shape::KeysNotScalar),
+            ErrorKind::Panic => known.is_well_formed() && known.plan.behaviour.panics(),
+            ErrorKind::Handler => known.is_well_formed() && known.plan.behaviour.fails(),
+            ErrorKind::Predecessor => follows,
+            _ => false,
+        };
+        if !cause {
+            let (kind, plan) = (letter.error_kind(), &known.plan);
+            ledger.violation(format!(
+                "P6: record {id} became a dead letter ({kind}) without a cause of its own: {plan:?}"
+            ));
+        }
+        ledger.records[id].accepted = true;
+        ledger.environments[self.environment].done.insert(id);
+        self.world.tally.dead_letters.count();
+    }
+
+    /// What the processor is told was not accepted can only be reported.
+    fn deny(&self, letters: &[DeadLetter], answers: &[Result<(), DeadLetterError>]) {
+        let mut ledger = self.world.ledger();
+        for (position, letter) in letters.iter().enumerate() {
+            let denied = answers.get(position).is_none_or(Result::is_err);
+            let invocation: Option<usize> = letter.request_id().parse().ok();
+            if let (true, Some(id), Some(at)) = (denied, self.world.stream.id(letter.raw_json()), invocation) {
+                ledger.invocations[at].report(id);
+            }
+        }
+    }
+
+    fn confirm<'a>(&self, letters: impl Iterator<Item = &'a DeadLetter>) -> Answers {
+        let mut ledger = self.world.ledger();
+        let mut one = |letter: &DeadLetter| {
+            let id = self.world.stream.id(letter.raw_json());
+            let invocation: Option<usize> = letter.request_id().parse().ok();
+            if let (Some(id), Some(log)) = (id, invocation.and_then(|at| ledger.invocations.get_mut(at))) {
+                log.confirmed.insert(id);
+            }
+            Ok(())
+        };
+        letters.map(&mut one).collect()
+    }
+}
+
+impl Behaviour {
+    fn panics(self) -> bool {
+        use Behaviour::*;
+        matches!(self, PanicAtOnce | PanicLater { .. } | PanicTimes { .. })
+    }
+
+    fn fails(self) -> bool {
+        use Behaviour::*;
+        matches!(self, FailTimes { .. } | RetryAfter { .. } | FailUntilHealed | Permanent { .. })
+    }
+}

@@ -1,0 +1,99 @@
+//! What all schedules together held.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lambda_streams::local::Summary;
+
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn count(&self) {
+        self.add(1);
+    }
+
+    fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally(Arc<Counts>);
+
+impl std::ops::Deref for Tally {
+    type Target = Counts;
+
+    fn deref(&self) -> &Counts {
+        &self.0
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) schedules: Count,
+    pub(crate) attempts: Count,
+    pub(crate) panics: Count,
+    pub(crate) cancellations: Count,
+    pub(crate) dead_letters: Count,
+    pub(crate) environments: Count,
+    pub(crate) crashes: Count,
+    pub(crate) lost_answers: Count,
+    records: Count,
+    invocations: Count,
+    retries: Count,
+    bisects: Count,
+    partial_responses: Count,
+    throttles: Count,
+    discarded: Count,
+}
+
+impl Tally {
+    pub(crate) fn add(&self, summary: &Summary) {
+        self.records.add(summary.read);
+        self.invocations.add(summary.invocations);
+        self.retries.add(summary.retries);
+        self.bisects.add(summary.bisects);
+        self.partial_responses.add(summary.partial_responses);
+        self.throttles.add(summary.throttles);
+        self.discarded.add(summary.discarded);
+    }
+
+    fn all(&self) -> [(&'static str, u64); 15] {
+        [
+            ("schedules", self.schedules.get()),
+            ("records", self.records.get()),
+            ("invocations", self.invocations.get()),
+            ("attempts", self.attempts.get()),
+            ("retries", self.retries.get()),
+            ("bisects", self.bisects.get()),
+            ("partial responses", self.partial_responses.get()),
+            ("throttles", self.throttles.get()),
+            ("panics", self.panics.get()),
+            ("cancelled handlers", self.cancellations.get()),
+            ("crashes", self.crashes.get()),
+            ("lost answers", self.lost_answers.get()),
+            ("environments", self.environments.get()),
+            ("dead letters", self.dead_letters.get()),
+            ("discarded", self.discarded.get()),
+        ]
+    }
+
+    /// Proves that no kind of trouble was left out.
+    pub(crate) fn assert_everything_happened(&self) {
+        for (name, count) in self.all() {
+            assert!(count > 0, "no schedule had {name}");
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.all().iter().try_for_each(|(name, count)| writeln!(f, "{count:>12} {name}"))
+    }
+}
