@@ -1,7 +1,7 @@
 //! Puts a processor together, and refuses settings that contradict each other.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -231,6 +231,7 @@ impl ProcessorBuilder {
             routes: self.routes,
             filter: self.filter,
             limit: Arc::new(Semaphore::new(self.concurrency)),
+            concurrency: self.concurrency,
             lanes: self.lanes,
             retry: self.retry,
             failure_policy: self.failure_policy.unwrap_or(default_policy),
@@ -240,6 +241,7 @@ impl ProcessorBuilder {
             deadline_margin: self.deadline_margin,
             replay: self.remember_progress.then(Replay::default),
             report_batch_item_failures: self.report_batch_item_failures,
+            described: Once::new(),
         }))
     }
 

@@ -19,8 +19,9 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt, OptionFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
-use self::attempt::{Attempted, GuardedAttempt};
+use self::attempt::{Attempted, GuardedAttempt, Watch};
 use self::batch::Batch;
 use self::clock::Clock;
 pub(crate) use self::clock::time_of_day;
@@ -30,21 +31,27 @@ use self::outbox::Outbox;
 use crate::dead_letter::DeadLetterError;
 use crate::event::StreamEvent;
 use crate::invocation::Invocation;
+use crate::log::{self, Next};
+use crate::metrics::{Measurements, millis};
 use crate::outcome::{BatchReport, ErrorKind, Failure, Outcome};
 use crate::policy::{AfterDeadLetter, FailurePolicy};
 use crate::processor::Settings;
 
-/// Processes a batch until every record is finished or reported.
-pub(crate) async fn run(settings: &Settings, event: StreamEvent, invocation: Arc<Invocation>) -> BatchReport {
+/// Processes a batch until every record is finished or reported, and measures it.
+pub(crate) async fn run(
+    settings: &Settings,
+    event: StreamEvent,
+    invocation: Arc<Invocation>,
+) -> (BatchReport, Measurements) {
     let clock = Clock::start();
     let deadlines = Deadlines::new(invocation.deadline, settings.deadline_margin);
     let mut batch = Batch::read(settings, event, &invocation);
     let gate = Gate::open();
     let mut execution = Execution::new(settings, &mut batch, &gate, clock, deadlines, invocation);
     execution.run().await;
-    let stopped = execution.stopped;
+    let (stopped, measured) = (execution.stopped, std::mem::take(&mut execution.measured));
     drop(execution);
-    batch.into_report(settings, stopped)
+    (batch.into_report(settings, stopped), measured)
 }
 
 struct Execution<'a> {
@@ -62,6 +69,7 @@ struct Execution<'a> {
     gate: &'a Gate,
     /// Whether the deadline has stopped the batch.
     stopped: bool,
+    measured: Measurements,
 }
 
 type PermitWait = BoxFuture<'static, Option<OwnedSemaphorePermit>>;
@@ -76,6 +84,8 @@ impl<'a> Execution<'a> {
         invocation: Arc<Invocation>,
     ) -> Self {
         let ready = batch.lane_heads().map(Reverse).collect();
+        let measured = batch.measure(&clock);
+        log::note_table(measured.table.as_deref());
         Self {
             settings,
             batch,
@@ -88,6 +98,7 @@ impl<'a> Execution<'a> {
             outbox: Outbox::new(settings.queue.as_deref(), invocation),
             gate,
             stopped: false,
+            measured,
         }
     }
 
@@ -112,7 +123,10 @@ impl<'a> Execution<'a> {
             tokio::select! {
                 biased;
                 Some(attempted) = self.attempts.next() => self.attempted(attempted),
-                Some((positions, results)) = self.outbox.next() => self.sent(&positions, results),
+                Some((positions, duration, results)) = self.outbox.next() => {
+                    self.measured.dead_letters.push(millis(duration));
+                    self.sent(&positions, results);
+                }
                 Some(position) = self.backoffs.next() => self.backed_off(position),
                 () = self.deadlines.next(self.stopped) => {
                     if self.stopped {
@@ -159,19 +173,25 @@ impl<'a> Execution<'a> {
     fn start_next(&mut self, permit: OwnedSemaphorePermit) {
         let Some(position) = self.next_ready() else { return };
         self.ready.pop();
-        if let Some(record) = self.batch.begin_attempt(position, &self.clock)
+        let now = Instant::now();
+        if let Some(record) = self.batch.begin_attempt(position, now)
             && let Some(handler) = self.settings.routes.of(record.kind())
         {
-            self.attempts.push(GuardedAttempt::new(position, handler.attempt(record), self.gate, permit));
+            let watch = Watch { since: now, span: log::record_span(&record) };
+            let attempt = watch.span.in_scope(|| handler.attempt(record));
+            self.attempts.push(GuardedAttempt::new(position, attempt, self.gate, permit, watch));
+            self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
         }
     }
 
     fn attempted(&mut self, attempted: Attempted) {
-        let (position, result) = match attempted {
-            Attempted::Ended(position, result) => (position, result),
+        let (position, duration, result) = match attempted {
+            Attempted::Ended(position, duration, result) => (position, duration, result),
             Attempted::NotBegun(position) => return self.batch.take_back_attempt(position),
         };
+        self.measured.attempts.push(millis(duration));
         let Err(failed) = result else {
+            log::succeeded(&self.batch.about(position));
             return self.finish(position, Outcome::Succeeded);
         };
         let attempts = self.batch.fail(position, failed.failure);
@@ -179,12 +199,14 @@ impl<'a> Execution<'a> {
             return self.give_up_or_report(position, false);
         }
         if !self.stopped && !self.gate.lets_begin(position) {
+            log::failed(&self.batch.about(position), Next::HeldBack);
             return self.batch.settle(position, Outcome::HeldBack);
         }
         let delay = failed.delay.unwrap_or_else(|| self.settings.retry.delay_after(attempts));
         if attempts >= self.settings.retry.max_attempts || self.stopped || !self.deadlines.leaves_time_for(delay) {
             return self.give_up_or_report(position, true);
         }
+        log::failed(&self.batch.about(position), Next::Retried(delay));
         self.backing_off.insert(position);
         self.backoffs.push(Box::pin(tokio::time::sleep(delay).map(move |()| position)));
     }
@@ -228,6 +250,7 @@ impl<'a> Execution<'a> {
     }
 
     fn dead_lettered(&mut self, position: usize) {
+        log::failed(&self.batch.about(position), Next::DeadLettered);
         match self.settings.after_dead_letter {
             AfterDeadLetter::Continue => self.finish(position, Outcome::DeadLettered),
             AfterDeadLetter::FollowLane => {
@@ -250,6 +273,7 @@ impl<'a> Execution<'a> {
     }
 
     fn report(&mut self, position: usize) {
+        log::failed(&self.batch.about(position), Next::Reported);
         self.batch.settle(position, Outcome::Reported);
         if self.batch.is_from_stream() {
             self.gate.close_behind(position);
@@ -263,6 +287,8 @@ impl<'a> Execution<'a> {
         while let Some(Some(attempted)) = self.attempts.next().now_or_never() {
             self.attempted(attempted);
         }
+        // What is dropped is what takes longest: left out, the durations would look better than they are.
+        self.measured.attempts.extend(self.attempts.iter().filter_map(GuardedAttempt::duration).map(millis));
         self.attempts.clear();
         self.backoffs.clear();
         self.backing_off.clear();

@@ -83,6 +83,8 @@ mod builder;
 mod change;
 mod dead_letter;
 mod decode;
+#[cfg(feature = "emf")]
+mod emf;
 mod error;
 mod event;
 mod execute;
@@ -112,10 +114,14 @@ pub use crate::dead_letter::{
 #[cfg(feature = "sqs")]
 pub use crate::dead_letter::{QueueUrlError, SqsDeadLetterQueue};
 pub use crate::decode::{AttributeType, DecodeError, from_image, from_keys};
+#[cfg(feature = "emf")]
+pub use crate::emf::{Emf, EmfBuilder};
 pub use crate::error::Error;
 pub use crate::event::{EventShape, StreamEvent};
 pub use crate::handler::{Handler, HandlerError};
 pub use crate::invocation::{Deadline, Invocation};
+#[cfg(feature = "logs")]
+pub use crate::log::{LogFormat, Logs};
 pub use crate::outcome::{BatchReport, Counts, ErrorKind, Failure, Outcome, RecordReport, SkipReason};
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 pub use crate::processor::StreamProcessor;

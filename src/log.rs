@@ -1,50 +1,156 @@
-//! Log lines: one per failed record, one per batch; which record and why, never what it holds.
+//! What the processor logs: a span per batch, a line per failure, a line per batch; which record and why, never what it
+//! holds.
 
+#[cfg(feature = "logs")]
+mod layer;
+#[cfg(feature = "logs")]
+mod line;
+#[cfg(feature = "logs")]
+mod output;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::invocation::Invocation;
-use crate::outcome::{BatchReport, ErrorKind, Outcome, RecordReport};
+use serde::de::IgnoredAny;
+use tracing::field::Empty;
+use tracing::{Span, debug, debug_span, info, info_span, warn};
 
-pub(crate) fn batch(report: &BatchReport, invocation: &Invocation, duration: Duration) {
-    for record in report.records() {
-        match record.outcome {
-            Outcome::DeadLettered => failed(record, invocation, "dead-lettered"),
-            Outcome::Reported => failed(record, invocation, "reported"),
-            _ => {}
-        }
+use crate::dead_letter::DeadLetterError;
+use crate::event::StreamEvent;
+use crate::invocation::Invocation;
+use crate::metrics::millis;
+use crate::outcome::{BatchReport, Failure};
+use crate::record::{EventKind, Facts, Record, SequenceNumber};
+
+#[cfg(feature = "logs")]
+pub use self::output::{LogFormat, Logs};
+
+/// The span of a batch, named and filled by OpenTelemetry's conventions for functions and messaging.
+pub(crate) fn batch_span(event: &StreamEvent, invocation: &Invocation) -> Span {
+    info_span!(
+        "process batch",
+        otel.kind = "consumer",
+        faas.invocation_id = some(&invocation.request_id),
+        messaging.batch.message_count = event.len(),
+        aws.dynamodb.table_names = Empty,
+        aws.xray.trace_header = invocation.trace_header,
+    )
+}
+
+/// Completes the span of the batch, which is the current one.
+pub(crate) fn note_table(table: Option<&str>) {
+    if let Some(table) = table {
+        Span::current().record("aws.dynamodb.table_names", table);
     }
+}
+
+/// Around the handler of a record; only where the level asks for it.
+pub(crate) fn record_span(record: &Record) -> Span {
+    debug_span!(
+        "handle record",
+        event_id = record.event_id(),
+        sequence_number = record.sequence_number().as_str(),
+        kind = record.kind().as_str(),
+    )
+}
+
+/// The record that a line is about.
+pub(crate) struct About<'a> {
+    pub(crate) position: usize,
+    pub(crate) facts: &'a Facts,
+    pub(crate) failure: Option<&'a Failure>,
+    pub(crate) dead_letter_error: Option<&'a DeadLetterError>,
+    pub(crate) attempts: u32,
+}
+
+/// What comes next for a record that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// After this delay.
+    Retried(Duration),
+    DeadLettered,
+    Reported,
+    HeldBack,
+}
+
+pub(crate) fn succeeded(record: &About<'_>) {
+    let About { position, facts, attempts, .. } = record;
+    debug!(
+        event_id = facts.event_id(),
+        sequence_number = facts.sequence_number().map(SequenceNumber::as_str),
+        position,
+        kind = facts.kind().map(EventKind::as_str),
+        attempts,
+        "record succeeded"
+    );
+}
+
+pub(crate) fn failed(record: &About<'_>, next: Next) {
+    match next {
+        Next::Retried(delay) => line(record, "retried", Some(delay)),
+        Next::DeadLettered => line(record, "dead-lettered", None),
+        Next::Reported => line(record, "reported", None),
+        Next::HeldBack => line(record, "held back", None),
+    }
+}
+
+fn line(record: &About<'_>, next: &'static str, delay: Option<Duration>) {
+    let About { position, facts, failure, dead_letter_error, attempts } = record;
+    warn!(
+        event_id = facts.event_id(),
+        sequence_number = facts.sequence_number().map(SequenceNumber::as_str),
+        position,
+        kind = facts.kind().map(EventKind::as_str),
+        keys = facts.keys_json().and_then(key_names),
+        error.type = failure.map(|failure| failure.kind.as_str()),
+        error = failure.map(ToString::to_string),
+        dead_letter_error = dead_letter_error.map(ToString::to_string),
+        attempts,
+        next,
+        delay_ms = delay.map(millis),
+        "record failed"
+    );
+}
+
+/// The key attributes' names, without their values.
+fn key_names(keys: &str) -> Option<String> {
+    let keys: BTreeMap<Cow<'_, str>, IgnoredAny> = serde_json::from_str(keys).ok()?;
+    Some(keys.into_keys().collect::<Vec<_>>().join(","))
+}
+
+/// The line that ends a batch.
+pub(crate) fn batch(report: &BatchReport, duration: Duration) {
     let counts = report.counts();
-    tracing::info!(
-        faas.invocation_id = invocation.request_id,
-        messaging.batch.message_count = counts.received,
+    let of_kind = |kind| report.records().iter().filter(|record| record.kind == kind).count();
+    if report.stopped_at_deadline() {
+        warn!(
+            unfinished = counts.unfinished,
+            checkpoint = report.checkpoint().and_then(|record| record.event_id.as_deref()),
+            "the deadline neared before the batch was finished; Lambda delivers the rest again"
+        );
+    }
+    info!(
+        total = counts.received,
+        inserted = of_kind(Some(EventKind::Insert)),
+        modified = of_kind(Some(EventKind::Modify)),
+        removed = of_kind(Some(EventKind::Remove)),
+        unreadable = of_kind(None),
         succeeded = counts.succeeded,
         skipped = counts.skipped,
         redelivered = counts.redelivered,
+        failed = counts.dead_lettered + counts.reported,
         dead_lettered = counts.dead_lettered,
         reported = counts.reported,
         unfinished = counts.unfinished,
         held_back = counts.held_back,
         retries = counts.retries,
         stopped_at_deadline = report.stopped_at_deadline(),
-        duration_ms = duration.as_secs_f64() * 1e3,
+        duration_ms = millis(duration),
         "batch processed"
     );
 }
 
-fn failed(record: &RecordReport, invocation: &Invocation, next: &'static str) {
-    // What a panic says is the process's own word, and may quote the item; it stands in the dead letter.
-    let error = record.failure.as_ref().filter(|failure| failure.kind != ErrorKind::Panic).map(ToString::to_string);
-    tracing::warn!(
-        faas.invocation_id = invocation.request_id,
-        event_id = record.event_id,
-        sequence_number = record.sequence_number.as_ref().map(|number| number.as_str()),
-        position = record.position,
-        kind = record.kind.map(|kind| kind.as_str()),
-        error.kind = record.failure.as_ref().map(|failure| failure.kind.as_str()),
-        error,
-        dead_letter_error = record.dead_letter_error.as_ref().map(ToString::to_string),
-        attempts = record.attempts,
-        next,
-        "record failed"
-    );
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }

@@ -1,11 +1,12 @@
 //! The processor: its settings, and one batch from event to report.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::builder::ProcessorBuilder;
 use crate::dead_letter::ErasedDeadLetterQueue;
@@ -14,7 +15,7 @@ use crate::execute;
 use crate::handler::ErasedHandler;
 use crate::invocation::Invocation;
 use crate::log;
-use crate::metrics;
+use crate::metrics::{self, Observed};
 use crate::outcome::BatchReport;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::{EventKind, Record};
@@ -56,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) routes: Routes,
     pub(crate) filter: Option<Filter>,
     pub(crate) limit: Arc<Semaphore>,
+    /// How many permits the limit has in all.
+    pub(crate) concurrency: usize,
     pub(crate) lanes: Lanes,
     pub(crate) retry: RetryPolicy,
     pub(crate) failure_policy: FailurePolicy,
@@ -65,6 +68,15 @@ pub(crate) struct Settings {
     pub(crate) deadline_margin: Option<Duration>,
     pub(crate) replay: Option<Replay>,
     pub(crate) report_batch_item_failures: bool,
+    /// Whether the recorder knows units and meanings of the metrics.
+    pub(crate) described: Once,
+}
+
+impl Settings {
+    /// How many handlers run at this moment, over all invocations.
+    pub(crate) fn handlers_running(&self) -> usize {
+        self.concurrency.saturating_sub(self.limit.available_permits())
+    }
 }
 
 /// Which handler a kind of change goes to.
@@ -125,9 +137,14 @@ impl StreamProcessor {
     pub async fn process(&self, event: StreamEvent, invocation: impl Into<Invocation>) -> BatchReport {
         let begun = Instant::now();
         let invocation = Arc::new(invocation.into());
-        let report = execute::run(&self.settings, event, Arc::clone(&invocation)).await;
-        metrics::record(&report);
-        log::batch(&report, &invocation, begun.elapsed());
+        let observed = Observed::begin();
+        let span = log::batch_span(&event, &invocation);
+        let batch = execute::run(&self.settings, event, Arc::clone(&invocation));
+        let (report, measured) = batch.instrument(span.clone()).await;
+        let duration = begun.elapsed();
+        span.in_scope(|| log::batch(&report, duration));
+        self.settings.described.call_once(metrics::describe);
+        observed.end(&invocation.request_id, || metrics::record(&report, &measured, duration));
         report
     }
 }

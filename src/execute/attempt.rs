@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tracing::Span;
 
 use super::gate::Gate;
 use crate::handler::{Attempt, AttemptError};
@@ -21,9 +23,17 @@ pub(super) struct AttemptFailed {
 
 /// What an attempt came to.
 pub(super) enum Attempted {
-    Ended(usize, Result<(), AttemptFailed>),
+    /// After so long.
+    Ended(usize, Duration, Result<(), AttemptFailed>),
     /// The gate was closed before the handler was called.
     NotBegun(usize),
+}
+
+/// Since when an attempt runs, and the span around all that its handler does, which is disabled unless the log's level
+/// asks for it.
+pub(super) struct Watch {
+    pub(super) since: Instant,
+    pub(super) span: Span,
 }
 
 /// One attempt at one record: holds its permit, and turns a panic into a failure.
@@ -33,17 +43,29 @@ pub(super) struct GuardedAttempt<'a> {
     begun: bool,
     gate: &'a Gate,
     permit: Option<OwnedSemaphorePermit>,
+    watch: Watch,
 }
 
 impl<'a> GuardedAttempt<'a> {
-    pub(super) fn new(position: usize, attempt: Attempt<'a>, gate: &'a Gate, permit: OwnedSemaphorePermit) -> Self {
-        Self { position, attempt: Some(attempt), begun: false, gate, permit: Some(permit) }
+    pub(super) fn new(
+        position: usize,
+        attempt: Attempt<'a>,
+        gate: &'a Gate,
+        permit: OwnedSemaphorePermit,
+        watch: Watch,
+    ) -> Self {
+        Self { position, attempt: Some(attempt), begun: false, gate, permit: Some(permit), watch }
+    }
+
+    /// How long it has run; `None` if its handler was not called yet.
+    pub(super) fn duration(&self) -> Option<Duration> {
+        self.begun.then(|| self.watch.since.elapsed())
     }
 
     /// Drops the handler's future, which may panic as well, and then gives its permit back.
     fn end(&mut self) -> Result<(), Failure> {
         let attempt = self.attempt.take();
-        let dropped = guard("handler", || drop(attempt));
+        let dropped = self.watch.span.in_scope(|| guard("handler", || drop(attempt)));
         self.permit = None;
         dropped
     }
@@ -58,15 +80,16 @@ impl Future for GuardedAttempt<'_> {
             return Poll::Ready(Attempted::NotBegun(self.position));
         }
         self.begun = true;
-        let Some(attempt) = self.attempt.as_mut() else { return Poll::Pending };
-        let polled = match guard("handler", || attempt.as_mut().poll(context)) {
+        let this = &mut *self;
+        let Some(attempt) = this.attempt.as_mut() else { return Poll::Pending };
+        let polled = match this.watch.span.in_scope(|| guard("handler", || attempt.as_mut().poll(context))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(Ok(()))) => Ok(()),
             Ok(Poll::Ready(Err(error))) => Err(AttemptFailed::from(error)),
             Err(panic) => Err(AttemptFailed::permanent(panic)),
         };
-        let ended = self.end().map_err(AttemptFailed::permanent);
-        Poll::Ready(Attempted::Ended(self.position, polled.and(ended)))
+        let ended = this.end().map_err(AttemptFailed::permanent);
+        Poll::Ready(Attempted::Ended(this.position, this.watch.since.elapsed(), polled.and(ended)))
     }
 }
 

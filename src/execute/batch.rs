@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::attempt::guard;
 use super::clock::Clock;
@@ -8,6 +10,8 @@ use super::lanes;
 use crate::dead_letter::{DeadLetter, DeadLetterError};
 use crate::event::StreamEvent;
 use crate::invocation::Invocation;
+use crate::log;
+use crate::metrics::{Ages, Measurements};
 use crate::outcome::{Answer, BatchReport, ErrorKind, Failure, Outcome, RecordReport, SkipReason};
 use crate::payload::Window;
 use crate::processor::Settings;
@@ -28,7 +32,7 @@ struct Slot {
     attempts: u32,
     failure: Option<Failure>,
     dead_letter_error: Option<DeadLetterError>,
-    first_seen: Option<SystemTime>,
+    first_seen: Option<Instant>,
     next_in_lane: Option<usize>,
     /// Whether the sequence number is this record's alone.
     nameable: bool,
@@ -169,10 +173,10 @@ impl Batch {
     }
 
     /// Counts an attempt, and gives the record to make it with.
-    pub(super) fn begin_attempt(&mut self, position: usize, clock: &Clock) -> Option<Record> {
+    pub(super) fn begin_attempt(&mut self, position: usize, now: Instant) -> Option<Record> {
         let slot = &mut self.slots[position];
         slot.attempts += 1;
-        slot.first_seen.get_or_insert_with(|| clock.now());
+        slot.first_seen.get_or_insert(now);
         slot.record.as_ref().ok().cloned()
     }
 
@@ -201,6 +205,33 @@ impl Batch {
         slot.outcome = Some(outcome);
     }
 
+    /// What a log line says of a record.
+    pub(super) fn about(&self, position: usize) -> log::About<'_> {
+        let slot = &self.slots[position];
+        log::About {
+            position,
+            facts: slot.facts(),
+            failure: slot.failure.as_ref(),
+            dead_letter_error: slot.dead_letter_error.as_ref(),
+            attempts: slot.attempts,
+        }
+    }
+
+    /// What is known before the first record begins.
+    pub(super) fn measure(&self, clock: &Clock) -> Measurements {
+        Measurements {
+            table: self.slots.iter().find_map(|slot| slot.facts().table_name()).map(str::to_owned),
+            // A dead letter that is put back is old, and the function not behind for it.
+            ages: if self.from_stream { self.ages(clock) } else { None },
+            attempts: Vec::with_capacity(self.slots.len()),
+            ..Measurements::default()
+        }
+    }
+
+    fn ages(&self, clock: &Clock) -> Option<Ages> {
+        Ages::of(self.slots.iter().map(|slot| slot.facts().created_at()), clock.now())
+    }
+
     /// How long ago the change was made.
     pub(super) fn age(&self, position: usize, clock: &Clock) -> Option<Duration> {
         clock.now().duration_since(self.slots[position].facts().created_at()?).ok()
@@ -214,7 +245,7 @@ impl Batch {
             facts: slot.facts().clone(),
             failure: slot.failure.clone().unwrap_or_else(unknown),
             attempts: slot.attempts,
-            first_seen: slot.first_seen.unwrap_or(now),
+            first_seen: slot.first_seen.map_or(now, |instant| clock.at(instant)),
             dead_lettered: now,
             invocation: Arc::clone(invocation),
         }

@@ -25,6 +25,10 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> SystemTime {
-        self.time_of_day.checked_add(self.instant.elapsed()).unwrap_or(self.time_of_day)
+        self.at(Instant::now())
+    }
+
+    pub(crate) fn at(&self, instant: Instant) -> SystemTime {
+        self.time_of_day.checked_add(instant.duration_since(self.instant)).unwrap_or(self.time_of_day)
     }
 }

@@ -1,10 +1,12 @@
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::clock::Clock;
@@ -16,7 +18,8 @@ const MAX_BATCH: usize = 10;
 /// How many batches may be under way at once.
 const MAX_IN_FLIGHT: usize = 8;
 
-type Sent = (Vec<usize>, Vec<Result<(), DeadLetterError>>);
+/// Positions, duration and results of a call of the queue.
+type Sent = (Vec<usize>, Duration, Vec<Result<(), DeadLetterError>>);
 
 /// Dead letters on their way: what is ready goes out together, and a lone one at once.
 pub(super) struct Outbox<'a> {
@@ -56,9 +59,10 @@ impl<'a> Outbox<'a> {
 }
 
 async fn send(queue: &dyn ErasedDeadLetterQueue, positions: Vec<usize>, letters: Vec<DeadLetter>) -> Sent {
+    let begun = Instant::now();
     let results = AssertUnwindSafe(async { queue.send(&letters).await }).catch_unwind().await.unwrap_or_else(|_| {
         let panicked = || Err(DeadLetterError::new("the dead-letter queue panicked"));
         positions.iter().map(|_| panicked()).collect()
     });
-    (positions, results)
+    (positions, begun.elapsed(), results)
 }

@@ -40,7 +40,10 @@ impl fmt::Display for ErrorKind {
 }
 
 /// Why a record failed: the kind of error, its message, and the chain of its sources.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Display` and `Debug` leave out what a panic said, which may quote the item: it stands in [`message`](Self::message),
+/// and so in the dead letter.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
     /// What kind of error it was.
@@ -63,9 +66,29 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The message, of a panic up to the colon that its own words stand behind.
+    fn public_message(&self) -> &str {
+        match self.kind {
+            ErrorKind::Panic => self.message.split(": ").next().unwrap_or_default(),
+            _ => &self.message,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.message)?;
+        f.write_str(self.public_message())?;
         self.sources.iter().try_for_each(|source| write!(f, ": {source}"))
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure")
+            .field("kind", &self.kind)
+            .field("message", &self.public_message())
+            .field("sources", &self.sources)
+            .finish()
     }
 }

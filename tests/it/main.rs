@@ -12,7 +12,13 @@ mod deadline;
 mod decode;
 #[cfg(feature = "local")]
 mod event_source_mapping;
+#[cfg(feature = "emf")]
+mod emf;
 mod failures;
+#[cfg(feature = "logs")]
+mod logs;
+#[cfg(feature = "emf")]
+mod metrics;
 mod order;
 mod reading;
 mod redelivery;

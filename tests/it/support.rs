@@ -1,5 +1,7 @@
 //! Events, handlers and queues that the tests are made of.
 
+#[cfg(any(feature = "emf", feature = "logs"))]
+pub(crate) mod emf;
 pub(crate) mod letters;
 #[cfg(feature = "sqs")]
 pub(crate) mod ministack;

@@ -1,0 +1,160 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::{self, Write};
+
+use super::{Emf, INSTALLED, document};
+use crate::error::Error;
+
+const DEFAULT_NAMESPACE: &str = "LambdaStreams";
+/// What Powertools writes where nobody named the service.
+const UNKNOWN_SERVICE: &str = "service_undefined";
+/// Leaves room for a metric's labels in a set of 30.
+const MAX_SHARED_DIMENSIONS: usize = 20;
+const MAX_PROPERTY_BYTES: usize = 50_000;
+
+/// Sets up [`Emf`].
+#[must_use]
+pub struct EmfBuilder {
+    namespace: String,
+    dimensions: BTreeMap<String, String>,
+    properties: BTreeMap<String, String>,
+    property_labels: BTreeSet<String>,
+    writer: Box<dyn Write + Send>,
+}
+
+/// Where the numbers go in CloudWatch, and what stands beside them.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) namespace: String,
+    pub(super) dimensions: Vec<(String, String)>,
+    pub(super) properties: Vec<(String, String)>,
+    /// Labels that are no dimensions.
+    property_labels: BTreeSet<String>,
+}
+
+impl Target {
+    pub(super) fn is_dimension(&self, label: &str) -> bool {
+        !self.property_labels.contains(label)
+    }
+}
+
+impl EmfBuilder {
+    pub(super) fn new() -> Self {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let service = set("POWERTOOLS_SERVICE_NAME").or_else(|| set("AWS_LAMBDA_FUNCTION_NAME"));
+        let builder = Self {
+            namespace: set("POWERTOOLS_METRICS_NAMESPACE").unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+            dimensions: BTreeMap::new(),
+            properties: BTreeMap::new(),
+            property_labels: BTreeSet::from(["table".to_owned()]),
+            writer: Box::new(io::stdout()),
+        };
+        builder.service(service.unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()))
+    }
+
+    /// The CloudWatch namespace. Default `POWERTOOLS_METRICS_NAMESPACE`, or `LambdaStreams`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// The value of the dimension `service`. Default `POWERTOOLS_SERVICE_NAME`, or the function's name.
+    pub fn service(self, service: impl Into<String>) -> Self {
+        self.dimension("service", service)
+    }
+
+    /// A dimension of every metric, at most 20 of them.
+    ///
+    /// Alarms name all dimensions of what they watch: with one more, those of `infra-cdk` no longer find their metrics.
+    pub fn dimension(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.dimensions.insert(name.into(), value.into());
+        self
+    }
+
+    /// A member of every document that is no dimension, such as a version: to be searched for in the log.
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.insert(name.into(), value.into());
+        self
+    }
+
+    /// Makes a label a property instead of a dimension: CloudWatch charges for every combination of dimensions' values.
+    pub fn label_as_property(mut self, name: impl Into<String>) -> Self {
+        self.property_labels.insert(name.into());
+        self
+    }
+
+    /// Makes a label a dimension, which every label is but `table`.
+    pub fn label_as_dimension(mut self, name: &str) -> Self {
+        self.property_labels.remove(name);
+        self
+    }
+
+    /// Where the lines go, each in one call of `write_all`. Default standard output.
+    pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
+        self.writer = Box::new(writer);
+        self
+    }
+
+    /// Makes it the recorder of this process, which processors flush after each batch.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and if the process has a recorder already ([`Error::is_configuration`]).
+    pub fn install(self) -> Result<Emf, Error> {
+        let emf = self.build()?;
+        let taken = || Error::configuration("the process has a metrics recorder already: install one, once");
+        metrics::set_global_recorder(emf.clone()).map_err(|_| taken())?;
+        INSTALLED.set(emf.clone()).map_err(|_| taken())?;
+        Ok(emf)
+    }
+
+    /// Builds it without installing it, for a test or to stand beside another recorder; call [`Emf::flush`] then.
+    ///
+    /// # Errors
+    /// If CloudWatch cannot take the namespace or a dimension, or if they or the properties are too many
+    /// ([`Error::is_configuration`]).
+    pub fn build(self) -> Result<Emf, Error> {
+        self.validate()?;
+        let target = Target {
+            namespace: self.namespace,
+            dimensions: self.dimensions.into_iter().collect(),
+            properties: self.properties.into_iter().collect(),
+            property_labels: self.property_labels,
+        };
+        Ok(Emf::new(target, self.writer))
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        let namespace = &self.namespace;
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-_/#: ".contains(c);
+        let fault = if !(1..=255).contains(&namespace.trim().len()) || !namespace.chars().all(is_allowed) {
+            format!("the metrics' namespace {namespace:?} is not 1 to 255 letters, digits and `.-_/#:`")
+        } else if namespace.starts_with(':') || namespace.starts_with("AWS/") {
+            format!("the metrics' namespace {namespace:?} starts with `:` or `AWS/`, which are CloudWatch's own")
+        } else if let Some((name, value)) =
+            self.dimensions.iter().find(|(name, value)| !document::is_dimension(name, value) || *name == "_aws")
+        {
+            format!("CloudWatch takes no dimension {name:?} with the value {value:?}")
+        } else if self.dimensions.len() > MAX_SHARED_DIMENSIONS {
+            format!(
+                "every metric would have {} dimensions: {MAX_SHARED_DIMENSIONS} may be shared",
+                self.dimensions.len()
+            )
+        } else if self.properties.contains_key("_aws") {
+            "a property cannot be named `_aws`, which is the format's own".to_owned()
+        } else if serde_json::to_string(&self.properties).map_or(usize::MAX, |json| json.len()) > MAX_PROPERTY_BYTES {
+            format!("the metrics' properties are longer than {MAX_PROPERTY_BYTES} bytes")
+        } else {
+            return Ok(());
+        };
+        Err(Error::configuration(fault))
+    }
+}
+
+impl fmt::Debug for EmfBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmfBuilder")
+            .field("namespace", &self.namespace)
+            .field("dimensions", &self.dimensions)
+            .finish_non_exhaustive()
+    }
+}

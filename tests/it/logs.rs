@@ -1,0 +1,252 @@
+//! What the log says: every failure, and never what an item holds.
+
+use std::time::Duration;
+
+use lambda_streams::{Deadline, HandlerError, Invocation, LogFormat, Logs, ProcessorBuilder, StreamProcessor};
+use serde_json::{Value, json};
+use tracing::{Level, subscriber::DefaultGuard};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::support::emf::Written;
+use crate::support::{Act, Change, Script, TestQueue, change, event, inserts, sequence_number};
+
+fn logs(written: &Written) -> Logs {
+    Logs::from_env().format(LogFormat::Json).function_name("orders").writer(written.clone())
+}
+
+fn listen(logs: Logs) -> DefaultGuard {
+    tracing::subscriber::set_default(tracing_subscriber::registry().with(logs.into_layer()))
+}
+
+fn parse(written: &Written) -> Vec<Value> {
+    written.lines().iter().map(|line| serde_json::from_str(line).expect("one JSON value a line")).collect()
+}
+
+fn invocation() -> Invocation {
+    let mut invocation = Invocation::from(Deadline::none());
+    invocation.request_id = "request-1".to_owned();
+    invocation.trace_header =
+        Some("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1".to_owned());
+    invocation
+}
+
+/// The log of one batch.
+async fn log(level: Level, builder: ProcessorBuilder, batch: &[Change]) -> Vec<Value> {
+    let written = Written::default();
+    let _guard = listen(logs(&written).level(level));
+    builder.build().unwrap().process(event(batch), invocation()).await;
+    parse(&written)
+}
+
+fn with(script: &Script) -> ProcessorBuilder {
+    StreamProcessor::builder().on_record(script.clone())
+}
+
+/// The line has these members; `null` stands for one that it has not.
+fn assert_has(line: &Value, expected: Value) {
+    for (name, value) in expected.as_object().expect("an object") {
+        assert_eq!(&line[name], value, "{name} of {line}");
+    }
+}
+
+fn failures(lines: &[Value]) -> Vec<&Value> {
+    lines.iter().filter(|line| line["message"] == "record failed").collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_line_says_when_how_bad_which_invocation_which_function_and_what() {
+    let script = Script::new([("item-0", Act::FailTimes(1)), ("item-1", Act::FailPermanently)]);
+    let lines = log(Level::TRACE, with(&script), &inserts(3)).await;
+    assert!(lines.len() >= 4);
+    for line in &lines {
+        let time = line["timestamp"].as_str().unwrap();
+        assert_eq!(time.len(), "2026-01-01T00:00:00.000Z".len());
+        humantime::parse_rfc3339(time).expect("RFC 3339");
+        assert!(["INFO", "WARN", "DEBUG"].contains(&line["level"].as_str().unwrap()), "{line}");
+        let trace = "1-5759e988-bd862e3fe1be46a994272793";
+        assert_has(line, json!({"requestId": "request-1", "functionName": "orders", "xrayTraceId": trace}));
+        assert_has(line, json!({"aws.dynamodb.table_names": "orders", "messaging.batch.message_count": 3}));
+        assert!(!line["message"].as_str().unwrap().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_says_which_record_what_kind_and_what_next() {
+    let script = Script::new([("item-0", Act::FailPermanently), ("item-1", Act::FailTimes(1)), ("item-2", Act::Fail)]);
+    let lines = log(Level::INFO, with(&script).dead_letter_queue(TestQueue::default()), &inserts(3)).await;
+    let failures = failures(&lines);
+    let of = |number: usize| -> Vec<&&Value> {
+        failures.iter().filter(|line| line["event_id"] == format!("event-{number}")).collect()
+    };
+    let next = |number| of(number).iter().map(|line| line["next"].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(next(0), ["dead-lettered"]);
+    assert_eq!(next(1), ["retried"]);
+    assert_eq!(next(2), ["retried", "retried", "reported"]);
+    assert_has(
+        of(0)[0],
+        json!({
+            "level": "WARN", "sequence_number": sequence_number(0), "position": 0, "kind": "INSERT", "keys": "id",
+            "error.type": "handler", "error": "no such customer", "attempts": 1, "delay_ms": null, "dead_letter_error": null,
+        }),
+    );
+    assert_has(of(2)[2], json!({"error": "the index is down", "attempts": 3}));
+    assert!(of(1)[0]["delay_ms"].as_f64().is_some_and(|delay| (0.0..=100.0).contains(&delay)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_fails_behind_the_checkpoint_is_held_back() {
+    let builder = StreamProcessor::builder().on_record(|record: lambda_streams::Record| async move {
+        let first = record.event_id() == Some("event-0");
+        tokio::time::sleep(Duration::from_secs(if first { 1 } else { 2 })).await;
+        Err(if first { HandlerError::permanent("no such customer") } else { "the index is down".into() })
+    });
+    let lines = log(Level::INFO, builder, &inserts(2)).await;
+    let nexts: Vec<_> = failures(&lines).iter().map(|line| line["next"].clone()).collect();
+    assert_eq!(nexts, ["reported", "held back"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_is_not_accepted_says_why() {
+    let script = Script::new([("item-0", Act::FailPermanently)]);
+    let lines = log(Level::INFO, with(&script).dead_letter_queue(TestQueue::refusing()), &inserts(1)).await;
+    assert_has(failures(&lines)[0], json!({"next": "reported", "dead_letter_error": "the queue is down"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_record_says_what_is_known_of_it() {
+    let batch = [change(0, "a", 0).without("/eventName"), Change(Value::Null)];
+    let lines = log(Level::INFO, with(&Script::default()).dead_letter_queue(TestQueue::default()), &batch).await;
+    let failures = failures(&lines);
+    assert_has(failures[0], json!({"event_id": "event-0", "keys": "id", "error.type": "malformed", "attempts": 0}));
+    assert_has(failures[0], json!({"error": "`eventName` is missing"}));
+    assert_has(failures[1], json!({"event_id": null, "keys": null, "position": 1}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_named_without_what_it_said() {
+    let script = Script::new([("item-0", Act::Panic)]);
+    let lines = log(Level::TRACE, with(&script).dead_letter_queue(TestQueue::default()), &inserts(1)).await;
+    assert_has(
+        failures(&lines)[0],
+        json!({"error.type": "panic", "error": "the handler panicked", "next": "dead-lettered"}),
+    );
+    assert!(lines.iter().all(|line| !line.to_string().contains("a bug in the handler")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_ends_with_one_line_that_counts() {
+    let script = Script::new([("item-1", Act::FailPermanently), ("item-2", Act::FailTimes(1))]);
+    let mut batch = inserts(4);
+    batch.push(change(4, "item-0", 1));
+    batch.push(Change(Value::Null));
+    let lines = log(Level::INFO, with(&script).dead_letter_queue(TestQueue::default()), &batch).await;
+    let ends: Vec<_> = lines.iter().filter(|line| line["message"] == "batch processed").collect();
+    assert_eq!(ends.len(), 1);
+    assert_has(
+        ends[0],
+        json!({
+            "level": "INFO", "total": 6, "inserted": 4, "modified": 1, "removed": 0, "unreadable": 1, "succeeded": 4,
+            "skipped": 0, "redelivered": 0, "failed": 2, "dead_lettered": 2, "reported": 0, "unfinished": 0,
+            "held_back": 0, "retries": 1, "stopped_at_deadline": false,
+        }),
+    );
+    assert!(ends[0]["duration_ms"].as_f64().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_at_the_deadline_is_a_warning_that_names_the_checkpoint() {
+    let written = Written::default();
+    let _guard = listen(logs(&written).level(Level::WARN));
+    let processor = with(&Script::new([("item-1", Act::Hang)])).build().unwrap();
+    processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(10))).await;
+    let lines = parse(&written);
+    assert_eq!(lines.len(), 1, "and the level holds back the line of the batch");
+    assert_has(&lines[0], json!({"level": "WARN", "unfinished": 1, "checkpoint": "event-1"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_handlers_log_says_which_invocation_and_below_info_which_record() {
+    for (level, event_id) in [(Level::INFO, Value::Null), (Level::DEBUG, json!("event-0"))] {
+        let builder = StreamProcessor::builder().on_record(|_| async {
+            tracing::info!(step = 1, "handling");
+            Ok(())
+        });
+        let lines = log(level, builder, &inserts(1)).await;
+        let line = lines.iter().find(|line| line["message"] == "handling").unwrap();
+        assert_has(line, json!({"requestId": "request-1", "step": 1, "event_id": event_id}));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn concurrent_invocations_do_not_mix_their_request_ids() {
+    let written = Written::default();
+    let _guard = listen(logs(&written));
+    let script = Script::new([("slow", Act::Take(Duration::from_secs(1)))]);
+    let processor = with(&script).build().unwrap();
+    let batch = |id: usize| {
+        let (processor, mut invocation) = (processor.clone(), invocation());
+        invocation.request_id = format!("request-{id}");
+        let records: Vec<Change> =
+            (0..=id).map(|number| change(100 * id + number, "slow", 0).without("/eventID")).collect();
+        async move { processor.process(event(&records), invocation).await }
+    };
+    tokio::join!(batch(0), batch(1), batch(2), batch(3));
+    let lines = parse(&written);
+    for id in 0..4 {
+        let own = lines.iter().filter(|line| line["requestId"] == format!("request-{id}"));
+        let own: Vec<_> = own.filter(|line| line["message"] == "batch processed").collect();
+        assert_eq!(own.len(), 1);
+        assert_has(own[0], json!({"total": id + 1, "messaging.batch.message_count": id + 1}));
+    }
+}
+
+#[test]
+fn lines_of_the_wire_stay_at_info_unless_they_are_named() {
+    let emit = || {
+        tracing::trace!(target: "hyper_util::client", "wire");
+        tracing::debug!(target: "aws_sdk_sqs::operation", "wire");
+        tracing::trace!(target: "lambda_runtime::requests", "wire");
+        tracing::info!(target: "hyper_util::client", "news");
+        tracing::trace!(target: "orders::handlers", "own");
+    };
+    let count = |logs: Logs, written: &Written| {
+        let guard = listen(logs);
+        emit();
+        drop(guard);
+        let lines = parse(written);
+        ["wire", "news", "own"].map(|message| lines.iter().filter(|line| line["message"] == message).count())
+    };
+    let written = Written::default();
+    assert_eq!(count(logs(&written).level(Level::TRACE), &written), [0, 1, 1]);
+    assert_eq!(count(logs(&written).level(Level::INFO), &written), [0, 1, 0]);
+    assert_eq!(count(logs(&written).level(Level::ERROR), &written), [0, 0, 0]);
+    let named = logs(&written).level(Level::WARN).target("aws_sdk_sqs", Level::DEBUG).target("orders", Level::TRACE);
+    assert_eq!(count(named, &written), [1, 0, 1]);
+}
+
+#[test]
+fn fields_that_are_lambdas_own_are_not_written_twice() {
+    let written = Written::default();
+    let guard = listen(logs(&written));
+    let outer =
+        tracing::info_span!("runtime", requestId = "outer", xrayTraceId = "Root=1-a-b;Sampled=0", color = "red");
+    outer.in_scope(|| tracing::info!(color = "blue", timestamp = 1, ratio = 0.5, deep = ?Some(1), "said"));
+    drop(guard);
+    let line = &written.lines()[0];
+    assert_eq!(line.matches("timestamp").count(), 1);
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_has(
+        &line,
+        json!({"requestId": "outer", "xrayTraceId": "1-a-b", "color": "blue", "ratio": 0.5, "deep": "Some(1)"}),
+    );
+}
+
+#[test]
+fn text_is_one_line_for_people() {
+    let written = Written::default();
+    let guard = listen(logs(&written).format(LogFormat::Text));
+    tracing::warn!(count = 2, name = "a\nb", "two lines\nof text");
+    drop(guard);
+    let line = written.lines().remove(0);
+    assert!(line.ends_with(" WARN two lines of text count=2 name=a b\n"), "{line}");
+}
