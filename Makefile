@@ -19,7 +19,8 @@ help: ## Lists the commands
 test: test-rust test-infra ## All tests, all features; those of infra-cdk too
 
 test-rust: $(VENV)/installed ## The Rust tests: unit, integration, doc tests, the example function, the local run
-	MINISTACK=$(VENV)/bin/ministack LAMBDA_STREAMS_REQUIRE_MINISTACK=1 $(CARGO) test --locked --workspace --all-features
+	MINISTACK=$(VENV)/bin/ministack LAMBDA_STREAMS_REQUIRE_MINISTACK=1 LAMBDA_STREAMS_REQUIRE_BOOTSTRAP=1 \
+		$(CARGO) test --locked --workspace --all-features
 
 test-infra: ## The tests of infra-cdk
 ifneq ($(INFRA),)

@@ -67,7 +67,8 @@
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `sqs` | yes | `SqsDeadLetterQueue`, with the AWS SDK's SQS client |
-//! | `local` | no | the module `local`: an event source mapping on a laptop, with AWS's own settings and semantics |
+//! | `local` | no | the module `local`, an event source mapping on a laptop with AWS's own settings and semantics, and the program `lambda-streams` |
+//! | `local-module` | no | the module alone, without deployed functions and what only the program needs |
 //!
 //! # Why isn't there …?
 //!
@@ -91,7 +92,7 @@ mod execute;
 mod handler;
 mod invocation;
 mod json;
-#[cfg(feature = "local")]
+#[cfg(feature = "local-module")]
 pub mod local;
 mod log;
 mod metrics;

@@ -5,7 +5,11 @@
 //! data without a word, it warns.
 
 mod answer;
+mod bootstrap;
 mod delivery;
+#[cfg(feature = "local")]
+mod deployed;
+mod files;
 mod filter;
 mod lane;
 mod lineage;
@@ -15,13 +19,20 @@ mod on_failure;
 mod processor;
 mod progress;
 mod run;
+mod runtime_api;
 mod settings;
 mod shard;
 mod source;
+mod streams;
 mod target;
+mod verdict;
 mod window;
 
 pub use self::answer::Verdict;
+pub use self::bootstrap::{Bootstrap, BootstrapBuilder, FunctionOutput};
+#[cfg(feature = "local")]
+pub use self::deployed::{DeployedFunction, DeployedMapping, from_deployed};
+pub use self::files::RecordFiles;
 pub use self::mapping::{EventSourceMapping, RunError};
 pub use self::memory::MemorySource;
 pub use self::on_failure::{
@@ -31,4 +42,5 @@ pub use self::processor::ProcessorTarget;
 pub use self::progress::{Progress, Summary, Warning, WarningKind};
 pub use self::settings::{Choices, Discard, RecordAge, Settings, SettingsError, StartingPosition, SubBatches};
 pub use self::source::{Page, Position, Shard, ShardIterator, Source, SourceError, SourceRecord};
+pub use self::streams::DynamoDbStreams;
 pub use self::target::{Answer, Target, TargetError};

@@ -7,10 +7,10 @@
 mod changes;
 mod database;
 mod items;
+mod mapping;
 mod options;
 mod order;
 mod report;
-mod stream;
 
 #[allow(dead_code, reason = "the watch does not look at what the function's log shows")]
 #[path = "../stream-processor/src/handlers.rs"]
@@ -23,25 +23,18 @@ mod processor;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use lambda_streams::{DeadLetter, Deadline, FileDeadLetterQueue, StreamEvent, StreamProcessor};
-use serde_json::Value;
+use lambda_streams::local::DynamoDbStreams;
+use lambda_streams::{DeadLetter, FileDeadLetterQueue, StreamProcessor};
 
 use crate::database::Database;
 use crate::handlers::Handlers;
+use crate::mapping::Processed;
 use crate::options::Options;
 use crate::order::Watch;
 use crate::processor::Settings;
-use crate::report::{Summary, Tally};
-use crate::stream::StreamReader;
-
-/// The event source mapping's default.
-const BATCH: usize = 100;
-
-/// The function's time-out in the documented system.
-const TIMEOUT: Duration = Duration::from_secs(25);
+use crate::report::Summary;
 
 /// The same run every time.
 const SEED: u64 = 20_260_101;
@@ -108,11 +101,9 @@ async fn run(options: &Options) -> Result<Summary, Failure> {
 
     let database = Database::open(options.endpoint_url.as_deref()).await?;
     println!("DynamoDB {}, table {}", database.place(), database.table);
-    let records = write_and_read(&database, items, &mut random).await;
-    let (records, closed) = (records, database.close().await);
-    let (records, ()) = (records?, closed?);
-
-    let (tally, batches, duration) = process(&processor, &records).await?;
+    let processed = change_and_process(&database, items, &mut random, &processor).await;
+    let (processed, closed) = (processed, database.close().await);
+    let (Processed { records, tally, batches, duration }, ()) = (processed?, closed?);
     let verdict = watch.check(&records);
     let dead_letters = format!("{} in {}", tally.total().dead_lettered(), options.dead_letters.display());
     let first_error = first_error(&options.dead_letters)?;
@@ -126,12 +117,13 @@ fn open_dead_letters(path: &Path) -> Result<FileDeadLetterQueue, Failure> {
     opened.map_err(|error| Failure::setup(format!("cannot write {}: {error}", path.display())))
 }
 
-/// Changes the items, and reads the changes back, as Lambda would deliver them.
-async fn write_and_read(
+/// Changes the items, and lets an event source mapping bring the changes to the processor.
+async fn change_and_process(
     database: &Database,
     items: Vec<items::Item>,
     random: &mut fastrand::Rng,
-) -> Result<Vec<Value>, Failure> {
+    processor: &StreamProcessor,
+) -> Result<Processed, Failure> {
     let plans: Vec<_> = items.into_iter().map(|item| (item, changes::plan(random))).collect();
     let expected = plans.iter().map(|(_, changes)| changes.len()).sum();
 
@@ -140,45 +132,14 @@ async fn write_and_read(
     bar.finish_and_clear();
     println!("{expected} changes made");
 
-    let bar = progress("reading the stream", expected);
-    let mut reader = StreamReader::new(&database.streams, &database.stream_arn);
-    let records = reader.read(expected, |read| bar.inc(read)).await?;
+    let source = DynamoDbStreams::connect(database.streams.clone(), &database.stream_arn).await;
+    let source = source.map_err(|error| Failure::broken(error.to_string()))?;
+    let bar = progress("processing", expected);
+    let ticking = bar.clone();
+    let processed = mapping::process(processor, source, expected, move |done| ticking.inc(done)).await?;
     bar.finish_and_clear();
-    println!("{} records read from the stream", records.len());
-    Ok(records)
-}
-
-/// Feeds the records in batches; what is reported comes again, first in the next batch.
-async fn process(processor: &StreamProcessor, records: &[Value]) -> Result<(Tally, usize, Duration), Failure> {
-    let broken = |error: lambda_streams::Error| Failure::broken(error.to_string());
-    let payloads: Vec<_> = records.iter().map(Value::to_string).collect();
-    let bar = progress("processing", records.len());
-    let (mut tally, mut batches, mut next) = (Tally::default(), 0, 0);
-    let started = Instant::now();
-    while next < payloads.len() {
-        let batch = &payloads[next..payloads.len().min(next + BATCH)];
-        let payload = format!(r#"{{"Records":[{}]}}"#, batch.join(","));
-        let event = StreamEvent::from_slice(payload.as_bytes()).map_err(broken)?;
-        let report = processor.process(event, Deadline::after(TIMEOUT)).await;
-        tally.add(&report);
-        batches += 1;
-        let done = match report.response().map_err(broken)?.checkpoint() {
-            None => batch.len(),
-            Some(number) => report.records().iter().take_while(|record| !is(record, number)).count(),
-        };
-        if done == 0 {
-            let failure = report.records()[0].failure.as_ref().map(ToString::to_string).unwrap_or_default();
-            return Err(Failure::broken(format!("the stream does not get past a record: {failure}")));
-        }
-        next += done;
-        bar.inc(done as u64);
-    }
-    bar.finish_and_clear();
-    Ok((tally, batches, started.elapsed()))
-}
-
-fn is(record: &lambda_streams::RecordReport, number: &str) -> bool {
-    record.sequence_number.as_ref().is_some_and(|known| known.as_str() == number)
+    println!("{} records came from the stream", processed.records.len());
+    Ok(processed)
 }
 
 /// What the first dead letter says, read back from the file.

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use lambda_streams::local::MemorySource;
 use lambda_streams::{Lanes, MemoryDeadLetterQueue};
+use serde_json::Value;
 
 use super::*;
 
@@ -98,7 +100,10 @@ async fn verdict(lanes: Lanes) -> order::Verdict {
     let builder = processor::builder(&Settings::default(), &Handlers::new(watch.clone()));
     let processor = builder.dead_letter_queue(MemoryDeadLetterQueue::new()).lanes(lanes).build().expect("it is whole");
     let records = changes_of_one_item();
-    process(&processor, &records).await.expect("nothing is reported");
+    let source = MemorySource::new("arn:aws:dynamodb:eu-central-1:123456789012:table/t/stream/2026-01-01T00:00:00.000");
+    let source = source.shard("shardId-1", None, records.iter().map(Value::to_string)).expect("they are JSON");
+    let processed = mapping::process(&processor, source, records.len(), |_| ()).await.expect("nothing is reported");
+    assert_eq!(processed.records, records);
     watch.check(&records)
 }
 

@@ -1,0 +1,26 @@
+//! Files and the standard input.
+
+use std::io::Read;
+use std::path::Path;
+
+use crate::failure::Failure;
+
+/// How a file is called in messages.
+pub(crate) fn name(path: &Path) -> String {
+    if is_stdin(path) { "the standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// Reads a file, or the standard input for `-`, as text.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let read = match is_stdin(path) {
+        true => std::io::stdin().lock().read_to_end(&mut bytes).map(drop),
+        false => std::fs::read(path).map(|file| bytes = file),
+    };
+    read.map_err(|error| Failure::not_begun(format!("{} cannot be read: {error}", name(path))))?;
+    String::from_utf8(bytes).map_err(|_| Failure::not_begun(format!("{} is not UTF-8", name(path))))
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}

@@ -1,0 +1,46 @@
+//! Runs Lambda functions that consume DynamoDB streams on a laptop: `run`, `invoke` and `explain`.
+
+mod args;
+mod aws;
+mod explain;
+mod failure;
+mod function;
+mod input;
+mod invoke;
+mod outcomes;
+mod run;
+mod signals;
+mod source;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the async runtime cannot be started: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(*args).await,
+            Command::Invoke(args) => invoke::invoke(*args).await,
+            Command::Explain(args) => explain::explain(&args),
+        }
+    });
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}
