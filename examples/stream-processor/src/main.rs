@@ -16,7 +16,7 @@ mod summary;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lambda_streams::SqsDeadLetterQueue;
+use lambda_streams::{Emf, SqsDeadLetterQueue};
 
 use crate::config::Config;
 use crate::function::Function;
@@ -35,6 +35,7 @@ async fn main() -> ExitCode {
 }
 
 fn start(config: Config) -> Result<Function, lambda_runtime::Error> {
+    Emf::builder().install()?;
     let queue = SqsDeadLetterQueue::from_url(&config.dlq_url).map_err(|error| format!("DLQ_URL: {error}"))?;
     Ok(Function::new(config, queue)?)
 }

@@ -29,6 +29,18 @@ fn every_line_says_when_how_bad_which_invocation_which_function_and_what() {
 }
 
 #[test]
+fn the_processors_metrics_have_the_dimension_that_the_alarms_ask_for() {
+    let environment = [("POWERTOOLS_SERVICE_NAME", "orders"), ("POWERTOOLS_METRICS_NAMESPACE", "Shop")];
+    let function = Function::start_with(&environment);
+    function.invoke(&event(&[insert(1, "a"), poison(2, "b")])).expect("one is a dead letter");
+    let document = function.program.metric("DeadLetters");
+    assert_eq!((&document["DeadLetters"], &document["service"]), (&json!(1), &json!("orders")));
+    let directive = &document["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(directive["Namespace"], "Shop");
+    assert_eq!(directive["Dimensions"][0], json!(["service"]));
+}
+
+#[test]
 fn the_summary_counts_the_batch_by_kind_and_by_outcome() {
     let function = Function::start();
     let malformed = json!({"eventSource": "aws:dynamodb"});

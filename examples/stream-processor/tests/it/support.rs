@@ -60,12 +60,23 @@ impl Program {
         }
     }
 
-    /// The next log lines up to the one with this message.
+    /// The next document of metrics that has this one.
+    pub(crate) fn metric(&self, name: &str) -> Value {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no document has {name:?}"));
+            if line.get("_aws").is_some() && line.get(name).is_some() {
+                return line;
+            }
+        }
+    }
+
+    /// The next log lines up to the one with this message, without the metrics between them.
     pub(crate) fn logged_up_to(&self, message: &str) -> Vec<Value> {
         let mut lines = Vec::new();
         while lines.last().is_none_or(|line: &Value| line["message"] != message) {
             lines.push(self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line says {message:?}")));
         }
+        lines.retain(|line| line.get("_aws").is_none());
         lines
     }
 
