@@ -53,6 +53,8 @@
 //! - The mapping's `MaximumRecordAgeInSeconds` must be above [`give_up_after`](ProcessorBuilder::give_up_after), and its
 //!   `MaximumRetryAttempts` best left at −1: where they end, Lambda discards the failing record and everything behind it.
 //!
+//! The redrive's mapping, which puts dead letters back ([`StreamProcessor::redrive`]), needs `ReportBatchItemFailures` as well.
+//!
 //! `panic = "abort"` in your release profile would turn a panic in one handler into the end of the process: leave it at
 //! `unwind`.
 //!
@@ -67,6 +69,8 @@
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `sqs` | yes | `SqsDeadLetterQueue`, with the AWS SDK's SQS client |
+//! | `emf` | yes | `Emf`: metrics as log lines in CloudWatch's embedded metric format |
+//! | `logs` | yes | `Logs`: log lines as Lambda's JSON, or for a terminal |
 //! | `local` | no | the module `local`, an event source mapping on a laptop with AWS's own settings and semantics, and the program `lambda-streams` |
 //! | `local-module` | no | the module alone, without deployed functions and what only the program needs |
 //!
