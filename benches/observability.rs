@@ -26,10 +26,7 @@ fn main() {
     }
     let counts: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     println!("nanoseconds per record, the fastest of interleaved rounds, and what is more than with neither\n");
-    println!(
-        "{:>8} {:>12} {:>18} {:>18} {:>18} {:>18}",
-        "records", "neither", "metrics", "log", "both", "log at debug"
-    );
+    println!("{:>8} {:>12} {:>18} {:>18} {:>18}", "records", "neither", "metrics", "log", "both");
     for count in if counts.is_empty() { vec![1, 10, 100, 1_000, 10_000] } else { counts } {
         row(count);
     }

@@ -69,10 +69,15 @@
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `sqs` | yes | `SqsDeadLetterQueue`, with the AWS SDK's SQS client |
-//! | `emf` | yes | `Emf`: metrics as log lines in CloudWatch's embedded metric format |
-//! | `logs` | yes | `Logs`: log lines as Lambda's JSON, or for a terminal |
+//! | `emf` | yes | `Emf`: metrics in CloudWatch's embedded metric format; no further dependency |
+//! | `logs` | yes | `Logs`: Lambda's JSON log lines, with `tracing-subscriber`'s registry |
+//! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
 //! | `local` | no | the module `local`, an event source mapping on a laptop with AWS's own settings and semantics, and the program `lambda-streams` |
 //! | `local-module` | no | the module alone, without deployed functions and what only the program needs |
+#![cfg_attr(
+    all(feature = "emf", feature = "logs"),
+    doc = "\n[`operating`] says what metrics, logs and traces there are, and which to watch for which trouble."
+)]
 //!
 //! # Why isn't there …?
 //!
@@ -100,6 +105,8 @@ mod json;
 pub mod local;
 mod log;
 mod metrics;
+#[cfg(feature = "otel")]
+mod otel;
 mod outcome;
 mod payload;
 mod policy;
@@ -110,6 +117,11 @@ mod replay;
 mod response;
 mod runtime;
 mod service;
+
+#[cfg(all(feature = "emf", feature = "logs"))]
+pub mod operating {
+    #![doc = include_str!("docs/operating.md")]
+}
 
 pub use crate::builder::ProcessorBuilder;
 pub use crate::change::{Change, ChangedAttributes, Insert, Modify, Remove};

@@ -28,14 +28,17 @@ pub use self::output::{LogFormat, Logs};
 
 /// The span of a batch, named and filled by OpenTelemetry's conventions for functions and messaging.
 pub(crate) fn batch_span(event: &StreamEvent, invocation: &Invocation) -> Span {
-    info_span!(
+    let span = info_span!(
         "process batch",
         otel.kind = "consumer",
         faas.invocation_id = some(&invocation.request_id),
         messaging.batch.message_count = event.len(),
         aws.dynamodb.table_names = Empty,
         aws.xray.trace_header = invocation.trace_header,
-    )
+    );
+    #[cfg(feature = "otel")]
+    crate::otel::follow(&span, invocation);
+    span
 }
 
 /// Completes the span of the batch, which is the current one.

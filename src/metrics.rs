@@ -1,10 +1,11 @@
 //! The processor's numbers, through the `metrics` facade: a few additions per batch, none per record but the durations.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use ::metrics::{SharedString, Unit, counter, describe_counter, describe_histogram, histogram};
 
 use crate::outcome::{BatchReport, Outcome};
 use crate::record::EventKind;
@@ -113,7 +114,7 @@ pub(crate) fn describe() {
 
 /// Records one batch.
 pub(crate) fn record(report: &BatchReport, measured: &Measurements, duration: Duration) {
-    let table = measured.table.clone().unwrap_or_else(|| "unknown".to_owned());
+    let table = SharedString::from(Arc::<str>::from(measured.table.as_deref().unwrap_or("unknown")));
     record_counts(report, &table);
     record_kinds(report, &table);
     for (name, values) in [
@@ -131,7 +132,7 @@ pub(crate) fn record(report: &BatchReport, measured: &Measurements, duration: Du
     }
 }
 
-fn record_counts(report: &BatchReport, table: &str) {
+fn record_counts(report: &BatchReport, table: &SharedString) {
     let counts = report.counts();
     let refused = report.records().iter().filter(|record| record.dead_letter_error.is_some()).count();
     for (name, count) in [
@@ -144,14 +145,14 @@ fn record_counts(report: &BatchReport, table: &str) {
         ("DeadlineStops", usize::from(report.stopped_at_deadline())),
     ] {
         // A zero, too, is worth recording: a graph of zeros says that somebody looked.
-        counter!(name, "table" => table.to_owned()).increment(count as u64);
+        counter!(name, "table" => table.clone()).increment(count as u64);
     }
     if is_cold_start() {
-        counter!("ColdStart", "table" => table.to_owned()).increment(1);
+        counter!("ColdStart", "table" => table.clone()).increment(1);
     }
 }
 
-fn record_kinds(report: &BatchReport, table: &str) {
+fn record_kinds(report: &BatchReport, table: &SharedString) {
     const NAMES: [&str; 3] = ["RecordsReceived", "RecordsSucceeded", "RecordsSkipped"];
     let mut by_kind: BTreeMap<&'static str, [u64; 3]> = BTreeMap::new();
     let mut failed: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -171,7 +172,7 @@ fn record_kinds(report: &BatchReport, table: &str) {
         }
     }
     let add = |name: &'static str, label: &'static str, value: &'static str, count: u64| {
-        counter!(name, "table" => table.to_owned(), label => value).increment(count);
+        counter!(name, "table" => table.clone(), label => value).increment(count);
     };
     for (kind, counts) in by_kind {
         NAMES.into_iter().zip(counts).for_each(|(name, count)| add(name, "kind", kind, count));
@@ -179,11 +180,11 @@ fn record_kinds(report: &BatchReport, table: &str) {
     failed.into_iter().for_each(|(kind, count)| add("RecordsFailed", "error_kind", kind, count));
 }
 
-fn record_values(name: &'static str, table: &str, values: &[f64]) {
+fn record_values(name: &'static str, table: &SharedString, values: &[f64]) {
     if values.is_empty() {
         return;
     }
-    let histogram = histogram!(name, "table" => table.to_owned());
+    let histogram = histogram!(name, "table" => table.clone());
     values.iter().for_each(|value| histogram.record(*value));
 }
 

@@ -82,28 +82,37 @@ impl Registry {
     /// grow the registry; but a gauge, whose next increment needs its value.
     pub(super) fn drain(&self, units: &Units) -> Vec<Sample> {
         let mut samples = Vec::new();
-        let mut take = |key: &Key, numbers| {
-            samples.push(Sample { key: key.clone(), unit: units.of(key.name()), numbers });
+        let mut take = |key: Key, numbers| {
+            samples.push(Sample { unit: units.of(key.name()), key, numbers });
         };
-        lock(&self.counters).retain(|key, entry| {
+        let mut counters = lock(&self.counters);
+        for (key, mut entry) in std::mem::take(&mut *counters) {
             let held = is_held(&mut entry.value);
             let count = entry.value.pending.swap(0, Ordering::AcqRel);
-            if std::mem::take(&mut entry.fresh) || count > 0 {
+            let told = std::mem::take(&mut entry.fresh) || count > 0;
+            if held || entry.value.absolute.load(Ordering::Acquire) > 0 {
+                counters.insert(key.clone(), entry);
+            }
+            if told {
                 take(key, Numbers::Count(count));
             }
-            held || entry.value.absolute.load(Ordering::Acquire) > 0
-        });
-        for (key, gauge) in lock(&self.gauges).iter() {
-            take(key, Numbers::Values(vec![f64::from_bits(gauge.load(Ordering::Acquire))]));
         }
-        lock(&self.histograms).retain(|key, observations| {
-            let held = is_held(observations);
+        drop(counters);
+        for (key, gauge) in lock(&self.gauges).iter() {
+            take(key.clone(), Numbers::Values(vec![f64::from_bits(gauge.load(Ordering::Acquire))]));
+        }
+        let mut histograms = lock(&self.histograms);
+        for (key, mut observations) in std::mem::take(&mut *histograms) {
+            let held = is_held(&mut observations);
             let values = std::mem::take(&mut *lock(&observations.0));
+            if held {
+                histograms.insert(key.clone(), observations);
+            }
             if !values.is_empty() {
                 take(key, Numbers::Values(values));
             }
-            held
-        });
+        }
+        drop(histograms);
         samples
     }
 }

@@ -51,3 +51,6 @@ mod item;
 #[cfg(all(feature = "local", feature = "sqs"))]
 #[path = "../../examples/stream-processor/src/processor.rs"]
 mod processor;
+
+#[cfg(all(feature = "otel", feature = "logs"))]
+mod traces;
