@@ -15,6 +15,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 pub use self::builder::EmfBuilder;
 
 use self::builder::Target;
+use self::document::Moment;
 use self::registry::Registry;
 use self::units::Units;
 
@@ -47,7 +48,7 @@ static INSTALLED: OnceLock<Emf> = OnceLock::new();
 ///   a set, 256 KB. Nothing is dropped but what JSON has no number for (NaN, infinity).
 /// - A label that CloudWatch cannot take as a dimension, being empty, longer than 1,024 characters or not ASCII, is a
 ///   property.
-/// - Each document is one line, written in one piece.
+/// - Each document is one line. Those of a flush are written in one piece.
 ///
 /// # Concurrent invocations
 /// A number is written once. The processor's own numbers stand with their `requestId`. Those of handlers do, too, while one
@@ -62,6 +63,8 @@ pub struct Emf {
 struct Inner {
     target: Target,
     registry: Registry,
+    /// For the processor's own numbers of an invocation that overlaps others, one after the other.
+    own: Registry,
     units: Units,
     writer: Mutex<Box<dyn Write + Send>>,
     invocations: Mutex<Invocations>,
@@ -85,6 +88,7 @@ impl Emf {
         let inner = Inner {
             target,
             registry: Registry::default(),
+            own: Registry::default(),
             units: Units::default(),
             writer: Mutex::new(writer),
             invocations: Mutex::default(),
@@ -104,16 +108,13 @@ impl Emf {
 
     /// A line that cannot be written is lost: an invocation must not fail for its metrics.
     fn write(&self, registry: &Registry, request_id: Option<&str>) {
-        let samples = registry.drain(&self.inner.units);
-        if samples.is_empty() {
-            return;
+        let Inner { target, units, writer, .. } = &*self.inner;
+        let mut lines = Vec::new();
+        registry.write(units, target, &Moment::new(SystemTime::now(), request_id), &mut lines);
+        if !lines.is_empty() {
+            let mut writer = lock(writer);
+            let _ = writer.write_all(&lines).and_then(|()| writer.flush());
         }
-        let lines = document::lines(samples, &self.inner.target, request_id, SystemTime::now());
-        let mut writer = lock(&self.inner.writer);
-        for line in lines {
-            let _ = writer.write_all(&line);
-        }
-        let _ = writer.flush();
     }
 
     fn begin(&self) {
@@ -127,9 +128,8 @@ impl Emf {
         // Held until all is written, so that no invocation begins in between and has its numbers taken for this one's.
         let mut invocations = lock(&self.inner.invocations);
         if invocations.overlapped {
-            let own = Registry::default();
-            metrics::with_local_recorder(&own, record);
-            self.write(&own, request_id);
+            metrics::with_local_recorder(&self.inner.own, record);
+            self.write(&self.inner.own, request_id);
             self.write(&self.inner.registry, None);
         } else {
             metrics::with_local_recorder(&self.inner.registry, record);

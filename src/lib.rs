@@ -113,6 +113,8 @@ mod policy;
 mod processor;
 mod record;
 mod redrive;
+#[cfg(any(feature = "emf", feature = "logs"))]
+mod render;
 mod replay;
 mod response;
 mod runtime;

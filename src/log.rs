@@ -2,6 +2,8 @@
 //! holds.
 
 #[cfg(feature = "logs")]
+mod fields;
+#[cfg(feature = "logs")]
 mod layer;
 #[cfg(feature = "logs")]
 mod line;
@@ -20,7 +22,7 @@ use crate::dead_letter::DeadLetterError;
 use crate::event::StreamEvent;
 use crate::invocation::Invocation;
 use crate::metrics::millis;
-use crate::outcome::{BatchReport, Failure};
+use crate::outcome::{BatchReport, Failure, Totals};
 use crate::record::{EventKind, Facts, Record, SequenceNumber};
 
 #[cfg(feature = "logs")]
@@ -123,9 +125,8 @@ fn key_names(keys: &str) -> Option<String> {
 }
 
 /// The line that ends a batch.
-pub(crate) fn batch(report: &BatchReport, duration: Duration) {
-    let counts = report.counts();
-    let of_kind = |kind| report.records().iter().filter(|record| record.kind == kind).count();
+pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
+    let counts = &totals.counts;
     if report.stopped_at_deadline() {
         warn!(
             unfinished = counts.unfinished,
@@ -135,10 +136,10 @@ pub(crate) fn batch(report: &BatchReport, duration: Duration) {
     }
     info!(
         total = counts.received,
-        inserted = of_kind(Some(EventKind::Insert)),
-        modified = of_kind(Some(EventKind::Modify)),
-        removed = of_kind(Some(EventKind::Remove)),
-        unreadable = of_kind(None),
+        inserted = totals.received(Some(EventKind::Insert)),
+        modified = totals.received(Some(EventKind::Modify)),
+        removed = totals.received(Some(EventKind::Remove)),
+        unreadable = totals.received(None),
         succeeded = counts.succeeded,
         skipped = counts.skipped,
         redelivered = counts.redelivered,
