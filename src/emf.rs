@@ -19,6 +19,9 @@ use self::document::Moment;
 use self::registry::Registry;
 use self::units::Units;
 
+/// How much room for lines is kept from one flush to the next.
+const MAX_KEPT_BYTES: usize = 64 * 1_024;
+
 static INSTALLED: OnceLock<Emf> = OnceLock::new();
 
 /// Writes metrics as log lines in CloudWatch's [embedded metric format][spec], from which CloudWatch makes metrics without
@@ -66,8 +69,14 @@ struct Inner {
     /// For the processor's own numbers of an invocation that overlaps others, one after the other.
     own: Registry,
     units: Units,
-    writer: Mutex<Box<dyn Write + Send>>,
+    output: Mutex<Output>,
     invocations: Mutex<Invocations>,
+}
+
+struct Output {
+    writer: Box<dyn Write + Send>,
+    /// Those of the last flush: what counts is their room.
+    lines: Vec<u8>,
 }
 
 /// Which invocations the numbers since the last flush may be of.
@@ -90,7 +99,7 @@ impl Emf {
             registry: Registry::default(),
             own: Registry::default(),
             units: Units::default(),
-            writer: Mutex::new(writer),
+            output: Mutex::new(Output { writer, lines: Vec::new() }),
             invocations: Mutex::default(),
         };
         let emf = Self { inner: Arc::new(inner) };
@@ -108,12 +117,14 @@ impl Emf {
 
     /// A line that cannot be written is lost: an invocation must not fail for its metrics.
     fn write(&self, registry: &Registry, request_id: Option<&str>) {
-        let Inner { target, units, writer, .. } = &*self.inner;
-        let mut lines = Vec::new();
-        registry.write(units, target, &Moment::new(SystemTime::now(), request_id), &mut lines);
+        let Inner { target, units, output, .. } = &*self.inner;
+        let Output { writer, lines } = &mut *lock(output);
+        lines.clear();
+        registry.write(units, target, &Moment::new(SystemTime::now(), request_id), lines);
         if !lines.is_empty() {
-            let mut writer = lock(writer);
-            let _ = writer.write_all(&lines).and_then(|()| writer.flush());
+            let _ = writer.write_all(lines).and_then(|()| writer.flush());
+            lines.truncate(MAX_KEPT_BYTES);
+            lines.shrink_to(MAX_KEPT_BYTES);
         }
     }
 

@@ -178,6 +178,12 @@ impl Document {
         self.names.push(text.namesake);
     }
 
+    fn clear(&mut self) {
+        self.names.clear();
+        self.definitions.clear();
+        self.members.clear();
+    }
+
     fn write(&self, head: &Head, moment: &Moment, lines: &mut Vec<u8>) {
         lines.reserve(head.len(moment) + self.definitions.len() + self.members.len());
         lines.extend_from_slice(br#"{"_aws":{"Timestamp":"#);
@@ -198,39 +204,48 @@ impl Document {
     }
 }
 
-/// Appends the documents of a group's metrics, each with its place among their texts: each goes into the first document
-/// that has room, the parts of a long one into one after the other.
-pub(super) fn pack(
-    metrics: &mut [(usize, Numbers)],
-    texts: &[Text],
-    head: &Head,
-    moment: &Moment,
-    lines: &mut Vec<u8>,
-) {
-    if metrics.iter().any(|(_, numbers)| numbers.len() > MAX_VALUES) {
-        // The longest first: it needs the most documents, and the others fit beside it.
-        metrics.sort_by_key(|(_, numbers)| Reverse(numbers.len()));
-    }
-    let room = MAX_BYTES.saturating_sub(head.len(moment));
-    let mut documents: Vec<Document> = Vec::new();
-    let mut values = Vec::new();
-    for (index, numbers) in metrics {
-        let text = &texts[*index];
-        let (mut next, mut from) = (0, 0);
-        while let Some(end) = part(numbers, from, text.factor, &mut values) {
-            from = end;
-            let bytes = text.definition.len() + text.member.len() + values.len() + 2;
-            while documents.get(next).is_some_and(|document| !document.has_room(text, bytes, room)) {
+/// Where documents are put together, kept from one flush to the next.
+#[derive(Default)]
+pub(super) struct Desk {
+    /// Metrics with something to tell, each with its place in the group.
+    pub(super) told: Vec<(usize, Numbers)>,
+    documents: Vec<Document>,
+    /// A metric's numbers as JSON.
+    values: Vec<u8>,
+}
+
+impl Desk {
+    /// Appends the documents of what there is to tell of a group: each metric goes into the first document that has room,
+    /// the parts of a long one into one after the other.
+    pub(super) fn write(&mut self, texts: &[Text], head: &Head, moment: &Moment, lines: &mut Vec<u8>) {
+        if self.told.iter().any(|(_, numbers)| numbers.len() > MAX_VALUES) {
+            // The longest first: it needs the most documents, and the others fit beside it.
+            self.told.sort_by_key(|(_, numbers)| Reverse(numbers.len()));
+        }
+        let room = MAX_BYTES.saturating_sub(head.len(moment));
+        for (index, numbers) in &self.told {
+            let text = &texts[*index];
+            let (mut next, mut from) = (0, 0);
+            while let Some(end) = part(numbers, from, text.factor, &mut self.values) {
+                from = end;
+                let bytes = text.definition.len() + text.member.len() + self.values.len() + 2;
+                while self.documents.get(next).is_some_and(|document| !document.has_room(text, bytes, room)) {
+                    next += 1;
+                }
+                if next == self.documents.len() {
+                    self.documents.push(Document::default());
+                }
+                self.documents[next].push(text, &self.values);
                 next += 1;
             }
-            if next == documents.len() {
-                documents.push(Document::default());
-            }
-            documents[next].push(text, &values);
-            next += 1;
         }
+        for document in self.documents.iter_mut().filter(|document| !document.names.is_empty()) {
+            document.write(head, moment, lines);
+            document.clear();
+        }
+        // As many as there are as a rule; what a rare large flush needed is given back.
+        self.documents.truncate(1);
     }
-    documents.iter().for_each(|document| document.write(head, moment, lines));
 }
 
 /// Writes the next of a metric's numbers, from this one on, as JSON: one number, or an array of as many as a document may

@@ -8,7 +8,7 @@ use metrics::{
 };
 
 use super::builder::Target;
-use super::document::{Head, Moment, Text, pack};
+use super::document::{Desk, Head, Moment, Text};
 use super::lock;
 use super::units::Units;
 
@@ -28,6 +28,7 @@ struct Groups {
     by_labels: Map<usize>,
     /// How often the units had changed when the metrics' texts were made.
     units: usize,
+    desk: Desk,
 }
 
 type Map<T> = HashMap<Key, T, BuildHasherDefault<OwnHash>>;
@@ -170,23 +171,20 @@ impl Group {
     }
 
     /// Appends the documents of what there is to tell, and says whether a metric is to be forgotten.
-    fn write(&mut self, units: &Units, target: &Target, moment: &Moment, lines: &mut Vec<u8>) -> bool {
+    fn write(&mut self, units: &Units, target: &Target, moment: &Moment, desk: &mut Desk, lines: &mut Vec<u8>) -> bool {
         let head = self.head.get_or_insert_with(|| Head::new(target, &self.labels));
         if self.texts.is_empty() {
             self.texts = Text::all(self.metrics.iter().map(|metric| metric.key.name()), head, units);
         }
         let mut forgotten = false;
-        let mut told = Vec::with_capacity(self.metrics.len());
         for (index, metric) in self.metrics.iter_mut().enumerate() {
-            if let Some(numbers) = metric.take() {
-                told.push((index, numbers));
-            }
+            desk.told.extend(metric.take().map(|numbers| (index, numbers)));
             forgotten |= metric.forgotten;
         }
-        if !told.is_empty() {
-            pack(&mut told, &self.texts, head, moment, lines);
+        if !desk.told.is_empty() {
+            desk.write(&self.texts, head, moment, lines);
         }
-        for (index, numbers) in told {
+        for (index, numbers) in desk.told.drain(..) {
             self.metrics[index].give_back(numbers);
         }
         forgotten
@@ -224,7 +222,8 @@ impl Groups {
 
     /// Keeps these metrics alone, so that labels of many values do not grow the registry.
     fn keep(&mut self, metrics: Vec<Metric>) {
-        *self = Self { units: self.units, ..Self::default() };
+        self.places.iter_mut().for_each(Map::clear);
+        self.by_labels.clear();
         for metric in metrics {
             self.insert(metric);
         }
@@ -241,8 +240,9 @@ impl Registry {
             groups.list.iter_mut().for_each(|group| group.texts.clear());
         }
         let mut forgotten = false;
-        for group in &mut groups.list {
-            forgotten |= group.write(units, target, moment, lines);
+        let Groups { list, desk, .. } = &mut *groups;
+        for group in list {
+            forgotten |= group.write(units, target, moment, desk, lines);
         }
         if forgotten {
             let metrics = std::mem::take(&mut groups.list).into_iter().flat_map(|group| group.metrics);

@@ -13,6 +13,11 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// With room for those of a usual event.
+    pub(super) fn of_event() -> Self {
+        Self { json: Vec::with_capacity(256), parts: Vec::with_capacity(20) }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         self.parts.iter().map(|(name, range)| (*name, &self.json[range.clone()]))
     }

@@ -46,7 +46,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut own = Fields::default();
+        let mut own = Fields::of_event();
         event.record(&mut own);
         let mut line = Line::new(self.format, event.metadata(), &own);
         for span in context.event_scope(event).into_iter().flatten() {

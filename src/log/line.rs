@@ -44,20 +44,27 @@ impl Ids {
 impl<'a> Line<'a> {
     pub(super) fn new(format: LogFormat, metadata: &'static Metadata<'static>, own: &'a Fields) -> Self {
         let message = own.iter().find_map(|(name, json)| (name == "message").then_some(json));
-        let mut line =
-            Self { format, metadata, message, ids: Ids::default(), names: Vec::new(), fields: Vec::with_capacity(512) };
-        line.add(own);
+        let (names, fields) = (Vec::with_capacity(24), Vec::with_capacity(1_024));
+        let mut line = Self { format, metadata, message, ids: Ids::default(), names, fields };
+        own.iter().for_each(|(name, json)| line.push(name, json));
         line
     }
 
+    /// Adds the fields of a span.
     pub(super) fn add(&mut self, fields: &Fields) {
         for (name, json) in fields.iter() {
-            if let Some(slot) = self.ids.slot(name) {
-                slot.get_or_insert_with(|| json.to_vec());
-            } else if !is_a_lines_own(name) && !self.names.contains(&name) {
-                self.names.push(name);
-                field(&mut self.fields, self.format, name, json);
+            if !self.names.contains(&name) {
+                self.push(name, json);
             }
+        }
+    }
+
+    fn push(&mut self, name: &'static str, json: &[u8]) {
+        if let Some(slot) = self.ids.slot(name) {
+            slot.get_or_insert_with(|| json.to_vec());
+        } else if !is_a_lines_own(name) {
+            self.names.push(name);
+            field(&mut self.fields, self.format, name, json);
         }
     }
 
