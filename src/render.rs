@@ -2,20 +2,18 @@
 
 use std::time::SystemTime;
 
-/// Digits behind the point of what [`number`] writes by itself.
-const DECIMALS: usize = 6;
-const SCALE: u64 = 1_000_000;
 /// Below it, every whole number is a float.
 const EXACT: f64 = 9e15;
+const MILLION: u64 = 1_000_000;
 
 /// Appends a finite number, such that it reads back the same.
 pub(crate) fn number(line: &mut Vec<u8>, value: f64) {
     // Counts, and milliseconds of whole nanoseconds, are whole millionths: a division tells, and the digits are quickly had.
-    let millionths = value * SCALE as f64;
+    let millionths = value * MILLION as f64;
     if (0.0..EXACT).contains(&millionths) {
         let whole = (millionths + 0.5) as u64;
-        if whole as f64 / SCALE as f64 == value {
-            return digits(line, whole, DECIMALS);
+        if whole as f64 / MILLION as f64 == value {
+            return decimal(line, whole / MILLION, (whole % MILLION) as u32);
         }
     }
     json(line, &value);
@@ -23,36 +21,36 @@ pub(crate) fn number(line: &mut Vec<u8>, value: f64) {
 
 /// Appends a whole number.
 pub(crate) fn whole(line: &mut Vec<u8>, value: u64) {
-    digits(line, value, 0);
+    decimal(line, value, 0);
 }
 
-/// Appends a number of which so many digits stand behind the point.
-fn digits(line: &mut Vec<u8>, mut rest: u64, mut decimals: usize) {
-    // Most counts are.
-    if rest == 0 {
-        return line.push(b'0');
-    }
-    while decimals > 0 && rest.is_multiple_of(10) {
-        rest /= 10;
-        decimals -= 1;
-    }
-    let mut buffer = [0; 24];
-    let mut start = buffer.len();
-    let mut written = 0;
-    loop {
-        if written == decimals && written > 0 {
-            start -= 1;
-            buffer[start] = b'.';
+/// Appends a number of so many wholes and so many millionths.
+fn decimal(line: &mut Vec<u8>, mut wholes: u64, mut millionths: u32) {
+    const POINT: usize = 20;
+    const END: usize = POINT + 7;
+    let mut buffer = [b'0'; END];
+    let mut end = POINT;
+    if millionths > 0 {
+        buffer[POINT] = b'.';
+        for digit in buffer[POINT + 1..].iter_mut().rev() {
+            *digit += (millionths % 10) as u8;
+            millionths /= 10;
         }
+        end = END;
+        while buffer[end - 1] == b'0' {
+            end -= 1;
+        }
+    }
+    let mut start = POINT;
+    loop {
         start -= 1;
-        buffer[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        written += 1;
-        if rest == 0 && written > decimals {
+        buffer[start] = b'0' + (wholes % 10) as u8;
+        wholes /= 10;
+        if wholes == 0 {
             break;
         }
     }
-    line.extend_from_slice(&buffer[start..]);
+    line.extend_from_slice(&buffer[start..end]);
 }
 
 /// Appends a text in quotes.
