@@ -34,7 +34,8 @@ pub(crate) fn batch_span(event: &StreamEvent, invocation: &Invocation) -> Span {
         "process batch",
         otel.kind = "consumer",
         faas.invocation_id = some(&invocation.request_id),
-        messaging.batch.message_count = event.len(),
+        // OpenTelemetry's integers are signed; others it exports as text.
+        messaging.batch.message_count = event.len() as i64,
         aws.dynamodb.table_names = Empty,
         aws.xray.trace_header = invocation.trace_header,
     );
