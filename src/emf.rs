@@ -8,7 +8,6 @@ mod units;
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
@@ -18,6 +17,7 @@ use self::builder::Target;
 use self::document::Moment;
 use self::registry::Registry;
 use self::units::Units;
+use crate::execute::time_of_day;
 
 /// How much room for lines is kept from one flush to the next.
 const MAX_KEPT_BYTES: usize = 64 * 1_024;
@@ -120,7 +120,7 @@ impl Emf {
         let Inner { target, units, output, .. } = &*self.inner;
         let Output { writer, lines } = &mut *lock(output);
         lines.clear();
-        registry.write(units, target, &Moment::new(SystemTime::now(), request_id), lines);
+        registry.write(units, target, &Moment::new(time_of_day(), request_id), lines);
         if !lines.is_empty() {
             let _ = writer.write_all(lines).and_then(|()| writer.flush());
             lines.truncate(MAX_KEPT_BYTES);

@@ -1,6 +1,5 @@
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -10,6 +9,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::fields::Fields;
 use super::line::Line;
 use super::output::LogFormat;
+use crate::execute::time_of_day;
 use crate::render;
 
 /// The layer that turns events into lines.
@@ -54,7 +54,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
                 line.add(fields);
             }
         }
-        let line = line.finish(SystemTime::now(), &self.function_name);
+        let line = line.finish(time_of_day(), &self.function_name);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that cannot be written must not fail the invocation.
         let _ = writer.write_all(&line).and_then(|()| writer.flush());
