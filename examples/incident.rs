@@ -17,7 +17,7 @@ use lambda_streams::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 const STREAM: &str = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000";
 const HOUR: Duration = minutes(60);
@@ -173,14 +173,14 @@ async fn operate(
         if minute == PUT_BACK {
             put_back(processor, queue).await?;
         }
-        // Within the minute, to which the numbers belong.
-        sleep(minutes(1) - Duration::from_millis(1)).await;
         let end = minute + minutes(1);
+        // Within the minute, to which the numbers belong.
+        sleep_until(begun.instant + end - Duration::from_millis(1)).await;
         begun.tell("ConsumedWriteCapacityUnits", std::iter::from_fn(|| writes.next_if(|at| *at < end)).count());
         begun.tell("WriteThrottleEvents", 0);
         let waiting = if minute < PUT_BACK { queue.letters().len() } else { 0 };
         begun.tell("ApproximateNumberOfMessagesVisible", waiting);
-        sleep(Duration::from_millis(1)).await;
+        sleep_until(begun.instant + end).await;
     }
     Ok(())
 }
