@@ -131,7 +131,7 @@ pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
     if report.stopped_at_deadline() {
         warn!(
             unfinished = counts.unfinished,
-            checkpoint = report.checkpoint().and_then(|record| record.event_id.as_deref()),
+            checkpoint = report.checkpoint().and_then(|record| record.event_id()),
             "the deadline neared before the batch was finished; Lambda delivers the rest again"
         );
     }

@@ -14,8 +14,8 @@ use super::names::Names;
 pub(super) struct Members<'a, 'de> {
     cursor: &'a mut Cursor<'de>,
     names: Names<'de>,
-    /// The attribute whose name has been read and whose value has not.
-    name: Option<Cow<'de, str>>,
+    /// Where the name stands of the attribute whose value has not been read yet.
+    name: Option<usize>,
     /// Whether it is the item itself, which is no level of nesting.
     bare: bool,
     done: bool,
@@ -24,7 +24,6 @@ pub(super) struct Members<'a, 'de> {
 impl<'a, 'de> Members<'a, 'de> {
     #[inline]
     pub(super) fn open<'b>(cursor: &'b mut Cursor<'de>, bare: bool) -> Result<Members<'b, 'de>, Fault> {
-        cursor.space();
         cursor.open_members()?;
         cursor.depth += usize::from(!bare);
         Ok(Members { cursor, names: Names::new(), name: None, bare, done: false })
@@ -32,34 +31,30 @@ impl<'a, 'de> Members<'a, 'de> {
 
     /// Moves to the next name, over a value that nobody wanted.
     #[inline]
-    fn next_name(&mut self) -> Result<Option<&Cow<'de, str>>, Fault> {
-        self.skip_pending()?;
+    fn next_name(&mut self) -> Result<Option<Cow<'de, str>>, Fault> {
         // A type may go on behind an error: it finds nothing more, and the error stays.
         if self.done || self.cursor.broken.is_some() {
             return Ok(None);
         }
-        let Some(name) = self.cursor.next_member(self.names.is_empty())? else {
-            self.done = true;
-            return Ok(None);
-        };
-        self.cursor.distinct(&mut self.names, name.clone()).map_err(|fault| fault.at_name(&name))?;
-        Ok(Some(self.name.insert(name)))
-    }
-
-    #[inline]
-    fn skip_pending(&mut self) -> Result<(), Fault> {
-        match self.name.take() {
-            Some(name) if self.cursor.broken.is_none() => {
-                self.cursor.skip_value().map_err(|fault| fault.at_name(&name))
+        if let Some(at) = self.name.take() {
+            self.cursor.skip_value().map_err(|fault| self.cursor.blame(at, fault))?;
+        }
+        match self.cursor.next_member(&mut self.names)? {
+            Some(name) => {
+                self.name = Some(name.at);
+                Ok(Some(name.text))
             }
-            _ => Ok(()),
+            None => {
+                self.done = true;
+                Ok(None)
+            }
         }
     }
 
     #[inline]
     fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
         match self.name.take() {
-            Some(name) => self.cursor.value(seed).map_err(|fault| fault.at_name(&name)),
+            Some(at) => self.cursor.value(seed).map_err(|fault| self.cursor.blame(at, fault)),
             None => Err(serde::de::Error::custom("a value was asked for without its name")),
         }
     }
@@ -89,7 +84,10 @@ impl<'de> MapAccess<'de> for &mut Members<'_, 'de> {
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         match self.next_name()? {
-            Some(name) => seed.deserialize(Key(name.clone())).map(Some).map_err(|fault| fault.at_name(name)),
+            Some(name) => seed.deserialize(Key(name)).map(Some).map_err(|fault| match self.name {
+                Some(at) => self.cursor.blame(at, fault),
+                None => fault,
+            }),
             None => Ok(None),
         }
     }
@@ -110,7 +108,7 @@ impl<'de> EnumAccess<'de> for Variant<'_, '_, 'de> {
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
         let variant = match self.0.next_name()? {
             Some(Cow::Borrowed(name)) => seed.deserialize(BorrowedStrDeserializer::new(name))?,
-            Some(Cow::Owned(name)) => seed.deserialize(name.clone().into_deserializer())?,
+            Some(Cow::Owned(name)) => seed.deserialize(name.into_deserializer())?,
             None => return Err(Fault::wrong_value(&SINGLE, AttributeType::M)),
         };
         Ok((variant, self))
