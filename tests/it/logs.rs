@@ -18,8 +18,14 @@ fn listen(logs: Logs) -> DefaultGuard {
     tracing::subscriber::set_default(tracing_subscriber::registry().with(logs.into_layer()))
 }
 
+/// What was written, a line each, which must have come in one piece.
+fn lines(written: &Written) -> Vec<String> {
+    let lines = written.take().into_iter();
+    lines.inspect(|line| assert_eq!(line.find('\n'), Some(line.len() - 1), "one line, whole: {line}")).collect()
+}
+
 fn parse(written: &Written) -> Vec<Value> {
-    written.lines().iter().map(|line| serde_json::from_str(line).expect("one JSON value a line")).collect()
+    lines(written).iter().map(|line| serde_json::from_str(line).expect("one JSON value a line")).collect()
 }
 
 fn invocation() -> Invocation {
@@ -232,7 +238,7 @@ fn fields_that_are_lambdas_own_are_not_written_twice() {
         tracing::info_span!("runtime", requestId = "outer", xrayTraceId = "Root=1-a-b;Sampled=0", color = "red");
     outer.in_scope(|| tracing::info!(color = "blue", timestamp = 1, ratio = 0.5, deep = ?Some(1), "said"));
     drop(guard);
-    let line = &written.lines()[0];
+    let line = &lines(&written)[0];
     assert_eq!(line.matches("timestamp").count(), 1);
     let line: Value = serde_json::from_str(line).unwrap();
     assert_has(
@@ -247,6 +253,6 @@ fn text_is_one_line_for_people() {
     let guard = listen(logs(&written).format(LogFormat::Text));
     tracing::warn!(count = 2, name = "a\nb", "two lines\nof text");
     drop(guard);
-    let line = written.lines().remove(0);
+    let line = lines(&written).remove(0);
     assert!(line.ends_with(" WARN two lines of text count=2 name=a b\n"), "{line}");
 }

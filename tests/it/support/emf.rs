@@ -25,17 +25,15 @@ impl Write for Written {
 }
 
 impl Written {
-    /// What was written, a line each, which must have come in one piece.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let lines = std::mem::take(&mut *self.0.lock().expect("no panic holds it"));
-        let lines = lines.into_iter().map(|line| String::from_utf8(line).expect("UTF-8"));
-        lines.inspect(|line| assert_eq!(line.find('\n'), Some(line.len() - 1), "one line, whole: {line}")).collect()
+    /// Takes what was written since the last time, each piece by itself.
+    pub(crate) fn take(&self) -> Vec<String> {
+        let pieces = std::mem::take(&mut *self.0.lock().expect("no panic holds it"));
+        pieces.into_iter().map(|piece| String::from_utf8(piece).expect("UTF-8")).collect()
     }
 
     /// What was written as documents, those of a flush in one piece.
     pub(crate) fn documents(&self) -> Vec<Document> {
-        let flushes = std::mem::take(&mut *self.0.lock().expect("no panic holds it"));
-        let flushes = flushes.into_iter().map(|flush| String::from_utf8(flush).expect("UTF-8"));
+        let flushes = self.take().into_iter();
         flushes
             .inspect(|flush| assert!(flush.ends_with('\n'), "whole lines: {flush}"))
             .flat_map(|flush| flush.split_inclusive('\n').map(Document::read).collect::<Vec<_>>())
