@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lambda_streams::local::{
-    DeployedMapping, DeployedOnFailure, EventSourceMapping, FileOnFailure, OnFailureDestination, OnFailureDocument,
-    OnFailureError, RecordAge, Settings, Source, SourceError, StartingPosition, SubBatches, Summary, Target,
-    from_deployed,
+    DeployedMapping, EventSourceMapping, RecordAge, Settings, Source, SourceError, StartingPosition, SubBatches,
+    Summary, Target, from_deployed,
 };
 
 use crate::args::{self, MappingArgs, RunArgs};
 use crate::aws::Aws;
 use crate::failure::{FAILED, Failure, GOOD};
 use crate::function::AnyFunction;
+use crate::on_failure::OnFailure;
 use crate::signals::Signals;
 use crate::source::AnySource;
 use crate::ui::Ui;
@@ -43,9 +43,11 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         _ => None,
     };
     let timeout = args.function.timeout.or(deployed_timeout).unwrap_or_else(|| function.default_timeout());
-    let on_failure = on_failure(&args.mapping, &aws, deployed.as_ref()).await?;
+    let on_failure = OnFailure::choose(&args.mapping, &aws, deployed.as_ref()).await?;
     announce(&ui, &source, &function, &settings, timeout, deployed.as_ref());
-    announce_on_failure(&ui, &settings, &on_failure);
+    if let Some(destination) = on_failure.describe() {
+        ui.line(&format!("failures  {destination}"));
+    }
 
     let source = Arc::new(source);
     let observer = Arc::clone(&ui);
@@ -53,49 +55,15 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         .map_err(Failure::not_begun)?
         .on_progress(move |progress| observer.progress(progress))
         .function_timeout(timeout);
-    mapping = match on_failure {
-        OnFailure::File(file) => mapping.on_failure(file),
-        OnFailure::Deployed(destination) => mapping.on_failure(destination),
-        OnFailure::NotSent => mapping.on_failure(NotSent),
-        OnFailure::None => mapping,
-    };
+    if !matches!(on_failure, OnFailure::None) {
+        mapping = mapping.on_failure(on_failure);
+    }
     if let Some(idle) = args.until_idle {
         mapping = mapping.stop_when_idle(idle);
     }
     let ended = drive(&mapping, &ui, &signals).await;
     function.shutdown().await;
     conclude(ended, &mapping.summary(), &ui, &source)
-}
-
-/// Where on-failure documents go.
-enum OnFailure {
-    File(FileOnFailure),
-    Deployed(DeployedOnFailure),
-    /// The deployed mapping has a destination, and nobody asked for it to be used.
-    NotSent,
-    None,
-}
-
-/// Takes no document, so that the run says of each that nobody was told.
-struct NotSent;
-
-impl OnFailureDestination for NotSent {
-    async fn send(&self, _: &OnFailureDocument) -> Result<(), OnFailureError> {
-        Err(OnFailureError::new("nothing is sent to what is deployed without --on-failure-deployed"))
-    }
-}
-
-async fn on_failure(
-    args: &MappingArgs,
-    aws: &Aws<'_>,
-    deployed: Option<&DeployedMapping>,
-) -> Result<OnFailure, Failure> {
-    match (&args.on_failure, deployed) {
-        (Some(path), _) => Ok(OnFailure::File(FileOnFailure::new(path))),
-        (None, Some(deployed)) if args.on_failure_deployed => aws.on_failure(deployed).await.map(OnFailure::Deployed),
-        (None, Some(deployed)) if deployed.settings.on_failure.is_some() => Ok(OnFailure::NotSent),
-        _ => Ok(OnFailure::None),
-    }
 }
 
 /// How a run ended.
@@ -246,17 +214,6 @@ fn announce(
             "note: the deployed mapping {uuid} is enabled: the deployed function gets these records as well"
         ));
     }
-}
-
-/// What becomes of the documents of discarded records, where something might.
-fn announce_on_failure(ui: &Ui, settings: &Settings, on_failure: &OnFailure) {
-    let whereto = match (on_failure, &settings.on_failure) {
-        (OnFailure::File(file), _) => file.path().display().to_string(),
-        (OnFailure::Deployed(destination), _) => destination.arn().to_owned(),
-        (OnFailure::NotSent, Some(arn)) => format!("{arn}, NOT used without --on-failure-deployed"),
-        _ => return,
-    };
-    ui.line(&format!("on failure {whereto}"));
 }
 
 fn unlimited(value: i32, unit: &str) -> String {
