@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import function, paths
+from harness import function, local_mapping, paths
 from harness.cdk import Cdk
 from harness.deployment import Deployment
 from harness.emulator import Emulator
@@ -74,6 +74,15 @@ def deployment(emulator: Emulator, asset: Path, run_folder: Path, steps: Steps) 
         if deployment.is_deployed:
             with steps.step("cdk destroy"):
                 deployment.destroy()
+
+
+@pytest.fixture(scope="session")
+def lambda_streams(run_folder: Path, steps: Steps) -> Path:
+    """The crate's own program, whose event source mapping can do what the emulator's cannot."""
+    if "E2E_LAMBDA_STREAMS" in os.environ:
+        return Path(os.environ["E2E_LAMBDA_STREAMS"]).absolute()
+    with steps.step("build the local event source mapping"):
+        return local_mapping.build(run_folder / "cargo-build-local.log")
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     }
     let ended = drive(&mapping, &ui, &signals).await;
     function.shutdown().await;
-    conclude(ended, &mapping.summary(), &ui, &source)
+    conclude(ended, &mapping.summary(), &ui, &source, &function)
 }
 
 /// How a run ended.
@@ -105,9 +105,18 @@ async fn refresh<S: Source, T: Target>(mapping: &EventSourceMapping<S, T>, ui: &
 }
 
 /// Prints the summary, and says in the exit code whether anything failed or was lost.
-fn conclude(ended: Ended, summary: &Summary, ui: &Ui, source: &AnySource) -> Result<ExitCode, Failure> {
+fn conclude(
+    ended: Ended,
+    summary: &Summary,
+    ui: &Ui,
+    source: &AnySource,
+    function: &AnyFunction,
+) -> Result<ExitCode, Failure> {
     println!("{summary}");
-    println!("dead letters  {} that the function told of", ui.dead_letters());
+    // What a deployed function writes goes to its own log.
+    if matches!(function, AnyFunction::Bootstrap(_)) {
+        println!("dead letters  {} that the function told of", ui.dead_letters());
+    }
     let gaps = source.gaps();
     if gaps > 0 {
         println!("gaps          {gaps}: the stream had trimmed records before they were read");

@@ -1,0 +1,76 @@
+"""`cargo lambda`, as a user of the example types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness import paths, processes, wait
+
+EXAMPLE = paths.ROOT / "examples" / "stream-processor"
+ADDRESS = "127.0.0.1"
+
+
+def environment() -> dict[str, str]:
+    """With `cargo-lambda` and its zig, which pip has put beside this Python."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | {"PATH": path, "CARGO_TARGET_DIR": str(paths.TARGET)}
+
+
+def build(log: Path) -> Path:
+    """`cargo lambda build`: the program that it puts where `cdk deploy` takes it from."""
+    command = ["cargo", "lambda", "build", "--locked"]
+    processes.run(command, log, cwd=EXAMPLE, env=environment(), seconds=3600)
+    return paths.TARGET / "lambda" / "stream-processor" / "bootstrap"
+
+
+class Watch:
+    """`cargo lambda watch`: the function on this machine, built anew when its code changes."""
+
+    def __init__(self, log: Path, variables: dict[str, str]) -> None:
+        self.log = log
+        self._port = str(processes.free_port())
+        command = ["cargo", "lambda", "watch", "--locked", "--invoke-address", ADDRESS, "--invoke-port", self._port]
+        with log.open("wb") as output:
+            self._program = subprocess.Popen(
+                command,
+                cwd=EXAMPLE,
+                env=environment() | variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        """Waits until the function runs; the first time it is built before."""
+
+        def runs() -> bool:
+            assert self._program.poll() is None, f"`cargo lambda watch` ended:\n{processes.tail(self.log)}"
+            return "Running `" in self.log.read_text()
+
+        try:
+            wait.until(f"the function runs; see {self.log}", runs, 1800)
+        except BaseException:
+            processes.end_group(self._program)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        processes.end_group(self._program)
+
+    def invoke(self, event: Path) -> tuple[int, str, str]:
+        """`cargo lambda invoke`: its exit code, the answer, and what it says of an error."""
+        command = ["cargo", "lambda", "invoke", "--invoke-address", ADDRESS, "--invoke-port", self._port]
+        command += ["--data-file", str(event), "stream-processor"]
+        ran = subprocess.run(
+            command, cwd=EXAMPLE, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+        )
+        return ran.returncode, ran.stdout, ran.stderr
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What the function wrote."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
