@@ -17,14 +17,13 @@ ADDRESS = "127.0.0.1"
 def environment() -> dict[str, str]:
     """With `cargo-lambda` and its zig, which pip has put beside this Python."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return os.environ | {"PATH": path, "CARGO_TARGET_DIR": str(paths.TARGET)}
+    return dict(os.environ) | {"PATH": path, "CARGO_TARGET_DIR": str(paths.TARGET)}
 
 
-def build(log: Path) -> Path:
-    """`cargo lambda build`: the program that it puts where `cdk deploy` takes it from."""
-    command = ["cargo", "lambda", "build", "--locked"]
+def build(folder: Path, log: Path) -> None:
+    """`cargo lambda build --release`, with the program put into `folder`."""
+    command = ["cargo", "lambda", "build", "--release", "--locked", "--lambda-dir", str(folder), "--flatten", "stream-processor"]
     processes.run(command, log, cwd=EXAMPLE, env=environment(), seconds=3600)
-    return paths.TARGET / "lambda" / "stream-processor" / "bootstrap"
 
 
 class Watch:
@@ -38,7 +37,7 @@ class Watch:
             self._program = subprocess.Popen(
                 command,
                 cwd=EXAMPLE,
-                env=environment() | variables,
+                env=variables | environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

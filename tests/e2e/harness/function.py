@@ -21,12 +21,8 @@ def architecture() -> str:
 
 def build(folder: Path, log: Path) -> Path:
     """Builds the function, checks it, and puts it as `bootstrap` into `folder`: what `cdk deploy` takes as an asset."""
-    target = f"{platform.machine()}-unknown-linux-gnu"
-    command = [os.environ.get("CARGO", "cargo"), "build", "--release", "--locked", "-p", "stream-processor", "--target", target]
-    processes.run(command, log, cwd=paths.ROOT, env=os.environ, seconds=3600)
-    folder.mkdir()
-    program = shutil.copy2(paths.TARGET / target / "release" / "stream-processor", folder / "bootstrap")
-    check_glibc(Path(program))
+    cargo_lambda.build(folder, log)
+    check_glibc(folder / "bootstrap")
     return folder
 
 
