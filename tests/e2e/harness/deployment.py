@@ -26,6 +26,7 @@ class Deployment:
         self.emulator = emulator
         self.cdk = cdk
         self.is_deployed = False
+        self._settled = 0
 
     def deploy(self, **changes: str) -> None:
         """Deploys the stack for the first time or again."""
@@ -112,6 +113,7 @@ class Deployment:
     @contextmanager
     def mapping_paused(self) -> Iterator[None]:
         """Lets the emulator's own event source mapping rest; what is written meanwhile comes afterwards, in full batches."""
+        self.settle()
         mappings = self.client("lambda")
         self._enable_mapping(mappings, False)
         try:
@@ -123,6 +125,14 @@ class Deployment:
         state = "Enabled" if enabled else "Disabled"
         mappings.update_event_source_mapping(UUID=self.mapping_id, Enabled=enabled)
         wait.until(f"the mapping is {state}", lambda: mappings.get_event_source_mapping(UUID=self.mapping_id)["State"] == state)
+
+    def settle(self) -> None:
+        """Returns when the function has seen all that is written so far: the stream has one order."""
+        self._settled += 1
+        name = f"settled-{self._settled}"
+        logs = self.logs()
+        self.put(name, status="open")
+        wait.until("the function has seen everything", lambda: logs.said("item created", id=name))
 
     # The function
 
