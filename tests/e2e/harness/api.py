@@ -9,7 +9,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Keys
 
 from harness.deployment import Deployment
-from harness.emulator import ADDRESS, REGION, ROOT_KEYS, Credentials
+from harness.emulator import ADDRESS, REGION, Credentials
 
 JSON = "application/json"
 
@@ -24,7 +24,8 @@ class Answer:
 class Api:
     """The API behind the endpoint of the outputs, whose host name only AWS resolves."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, caller: Credentials) -> None:
+        self.caller = caller
         self._emulator = deployment.emulator
         _, _, path = deployment.outputs["ApiEndpoint"].partition("amazonaws.com/")
         stage, _, self._path = path.partition("/")
@@ -35,10 +36,10 @@ class Api:
     def get(self, **options: Any) -> Answer:
         return self.call("GET", **options)
 
-    def post(self, body: Any = None, *, signed_by: Credentials | None = ROOT_KEYS, **options: Any) -> Answer:
-        """Posts something as JSON, or bytes as they are."""
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        return self.call("POST", data, signed_by=signed_by, **options)
+    def post(self, body: Any = None, **options: Any) -> Answer:
+        """Posts something as JSON, signed by the caller unless something else is said."""
+        data = None if body is None else json.dumps(body).encode()
+        return self.call("POST", data, **({"signed_by": self.caller} | options))
 
     def call(
         self,

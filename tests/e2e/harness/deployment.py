@@ -50,14 +50,15 @@ class Deployment:
         self.is_deployed = False
 
     def destroy_toolkit(self) -> None:
-        """Takes down what `cdk bootstrap` made."""
+        """Takes down what `cdk bootstrap` made, and its bucket, which that stack leaves on purpose."""
         formation = self.client("cloudformation")
         resources = formation.describe_stack_resources(StackName=BOOTSTRAP_STACK)["StackResources"]
-        for resource in resources:
-            if resource["ResourceType"] == "AWS::S3::Bucket":
-                self.empty_bucket(resource["PhysicalResourceId"])
+        buckets = [it["PhysicalResourceId"] for it in resources if it["ResourceType"] == "AWS::S3::Bucket"]
         formation.delete_stack(StackName=BOOTSTRAP_STACK)
         formation.get_waiter("stack_delete_complete").wait(StackName=BOOTSTRAP_STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        for bucket in buckets:
+            self.empty_bucket(bucket)
+            self.client("s3").delete_bucket(Bucket=bucket)
 
     def empty_bucket(self, bucket: str) -> None:
         storage = self.client("s3")

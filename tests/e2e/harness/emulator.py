@@ -33,6 +33,7 @@ class Emulator:
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "ministack.log"
+        self._clients: dict[tuple[str, str], Any] = {}
         self._temporary = folder / "ministack"
         self._temporary.mkdir()
         # Policies here refuse what comes without TLS; MiniStack makes the certificate itself.
@@ -109,8 +110,15 @@ class Emulator:
 
     def client(self, service: str, credentials: Credentials | None = None) -> Any:
         """A client of one AWS service: the account's root, or somebody else."""
+        keys = credentials or ROOT_KEYS
+        known = (service, keys["aws_access_key_id"])
+        if known not in self._clients:
+            self._clients[known] = self._new_client(service, keys)
+        return self._clients[known]
+
+    def _new_client(self, service: str, keys: Credentials) -> Any:
         settings = Config(connect_timeout=5, read_timeout=120, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-        return boto3.session.Session(region_name=REGION, **(credentials or ROOT_KEYS)).client(
+        return boto3.session.Session(region_name=REGION, **keys).client(
             service, endpoint_url=self.endpoint, verify=str(self.certificate), config=settings
         )
 

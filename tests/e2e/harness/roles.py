@@ -75,9 +75,10 @@ def caller(deployment: Deployment, name: str, allowed: list[dict]) -> Iterator[C
         iam.delete_role(RoleName=name)
 
 
-def assume(deployment: Deployment, role: str) -> Credentials:
+def assume(deployment: Deployment, role: str, caller: Credentials | None = None) -> Credentials:
+    """Credentials of a role, as its trust policy gives them to a caller: the account's root, or somebody else."""
     arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
-    keys = deployment.client("sts").assume_role(RoleArn=arn, RoleSessionName="e2e")["Credentials"]
+    keys = deployment.client("sts", caller).assume_role(RoleArn=arn, RoleSessionName="e2e")["Credentials"]
     return {
         "aws_access_key_id": keys["AccessKeyId"],
         "aws_secret_access_key": keys["SecretAccessKey"],
