@@ -1,10 +1,12 @@
 """The on-demand endpoint: what it does for those who may call it, and how it refuses the rest."""
 
 import copy
+import json
+import re
 from collections.abc import Iterator
 
 import pytest
-from harness import gaps, roles, wait
+from harness import gaps, paths, roles, wait
 from harness.api import Api
 from harness.deployment import Deployment
 from harness.emulator import ACCOUNT, OTHER_ADDRESS, REGION
@@ -67,6 +69,16 @@ def test_records_are_processed(api: Api, deployment: Deployment, records: list[R
     assert [line["message"] for line in said] == ["item created", "item changed", "item removed"]
     assert {line["source"] for line in said} == {"api"}
     assert api.get().body["counters"]["api"]["succeeded"] == before + 3
+
+
+def test_the_documented_call(api: Api, deployment: Deployment) -> None:
+    """The body that the README of infra-cdk posts is processed."""
+    readme = (paths.INFRA / "README.md").read_text()
+    [body] = re.findall(r"^ +-d '(\{.*\})' \\$", readme, re.MULTILINE)
+    # What the shell puts there.
+    body = re.sub(r"""'"\$\(output (\w+)\)"'""", lambda found: deployment.outputs[found[1]], body)
+    answer = api.post(json.loads(body))
+    assert (answer.status, answer.body.get("succeeded")) == (200, 1), answer
 
 
 def test_an_empty_body(api: Api, deployment: Deployment) -> None:
