@@ -101,6 +101,9 @@ class Emulator:
         # It has nothing to save, and takes its time to end by itself.
         processes.end_group(self._program, grace=2)
         self._program.stdin.close()
+        # It runs the functions as processes, out of its own folder.
+        left = processes.running_from(self._temporary)
+        assert left == [], f"functions that run on after the emulator: {left}"
 
     def http(self, source: str = ADDRESS) -> urllib3.PoolManager:
         """A client that trusts the emulator and calls from the given address of this machine."""
