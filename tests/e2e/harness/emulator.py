@@ -22,8 +22,8 @@ ACCOUNT = "000000000000"
 # The account's root, as the emulator knows it.
 ROOT_KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
-# Becomes the program, whose group a child ends when standard input closes: with this process, however that ends.
-GUARD = 'exec 3<&0; (read -r _ <&3; kill -TERM -- -$$) & exec "$0" 3<&-'
+# Becomes the program, whose group a child kills when standard input closes: with this process, however that ends.
+GUARD = 'exec 3<&0; (read -r _ <&3; kill -s KILL -- -$$) & exec "$0" 3<&-'
 
 Credentials = dict[str, str]
 
