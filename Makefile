@@ -12,9 +12,6 @@ INFRA := $(wildcard infra-cdk/package.json)
 FEATURES = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | $(PYTHON) -c 'import json, sys; \
 	print(*next(p["features"] for p in json.load(sys.stdin)["packages"] if p["name"] == "lambda-streams"))')
 
-# `short` leaves out the scenarios marked slow.
-E2E ?= full
-
 .PHONY: help test test-rust test-infra e2e soak local lint fmt clippy features docs deny package
 
 help: ## Lists the commands
@@ -31,8 +28,8 @@ ifneq ($(INFRA),)
 	cd infra-cdk && $(NPM) ci --no-audit --no-fund && $(NPM) test
 endif
 
-e2e: $(E2E_VENV)/installed infra-cdk/node_modules/.package-lock.json ## The demo, deployed into a local AWS emulator and driven; make e2e E2E=short
-	CARGO=$(CARGO) PYTHONDONTWRITEBYTECODE=1 $(E2E_VENV)/bin/python -m pytest tests/e2e $(if $(filter short,$(E2E)),-m "not slow") $(ARGS)
+e2e: $(E2E_VENV)/installed infra-cdk/node_modules/.package-lock.json ## The demo, deployed into a local AWS emulator and driven; ARGS="-k word" picks scenarios
+	CARGO=$(CARGO) PYTHONDONTWRITEBYTECODE=1 $(E2E_VENV)/bin/python -m pytest tests/e2e $(ARGS)
 
 infra-cdk/node_modules/.package-lock.json: infra-cdk/package-lock.json
 	cd infra-cdk && $(NPM) ci --no-audit --no-fund

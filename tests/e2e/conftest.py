@@ -95,13 +95,13 @@ def dead_letters(deployment: Deployment) -> Iterator[Queue]:
     assert left == [], "the scenario took no notice of these dead letters"
 
 
-# What is shown while it runs: a line when a scenario begins and one with its seconds; the table at the end.
+# What is shown while it runs: a line for each scenario; the table at the end.
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item):
     steps = item.config.stash[STEPS]
-    with steps.step(title(item)):
+    with steps.step(title(item), is_long=False):
         return (yield)
 
 

@@ -26,6 +26,7 @@ class Deployment:
         self.emulator = emulator
         self.cdk = cdk
         self.is_deployed = False
+        self._settled = 0
 
     def deploy(self, **changes: str) -> None:
         """Deploys the stack for the first time or again."""
@@ -49,14 +50,15 @@ class Deployment:
         self.is_deployed = False
 
     def destroy_toolkit(self) -> None:
-        """Takes down what `cdk bootstrap` made."""
+        """Takes down what `cdk bootstrap` made, and its bucket, which that stack leaves on purpose."""
         formation = self.client("cloudformation")
         resources = formation.describe_stack_resources(StackName=BOOTSTRAP_STACK)["StackResources"]
-        for resource in resources:
-            if resource["ResourceType"] == "AWS::S3::Bucket":
-                self.empty_bucket(resource["PhysicalResourceId"])
+        buckets = [it["PhysicalResourceId"] for it in resources if it["ResourceType"] == "AWS::S3::Bucket"]
         formation.delete_stack(StackName=BOOTSTRAP_STACK)
         formation.get_waiter("stack_delete_complete").wait(StackName=BOOTSTRAP_STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        for bucket in buckets:
+            self.empty_bucket(bucket)
+            self.client("s3").delete_bucket(Bucket=bucket)
 
     def empty_bucket(self, bucket: str) -> None:
         storage = self.client("s3")
@@ -112,6 +114,7 @@ class Deployment:
     @contextmanager
     def mapping_paused(self) -> Iterator[None]:
         """Lets the emulator's own event source mapping rest; what is written meanwhile comes afterwards, in full batches."""
+        self.settle()
         mappings = self.client("lambda")
         self._enable_mapping(mappings, False)
         try:
@@ -123,6 +126,14 @@ class Deployment:
         state = "Enabled" if enabled else "Disabled"
         mappings.update_event_source_mapping(UUID=self.mapping_id, Enabled=enabled)
         wait.until(f"the mapping is {state}", lambda: mappings.get_event_source_mapping(UUID=self.mapping_id)["State"] == state)
+
+    def settle(self) -> None:
+        """Returns when the function has seen all that is written so far: the stream has one order."""
+        self._settled += 1
+        name = f"settled-{self._settled}"
+        logs = self.logs()
+        self.put(name, status="open")
+        wait.until("the function has seen everything", lambda: logs.said("item created", id=name))
 
     # The function
 

@@ -22,8 +22,8 @@ ACCOUNT = "000000000000"
 # The account's root, as the emulator knows it.
 ROOT_KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
-# Becomes the program, whose group a child ends when standard input closes: with this process, however that ends.
-GUARD = 'exec 3<&0; (read -r _ <&3; kill -TERM -- -$$) & exec "$0" 3<&-'
+# Becomes the program, whose group a child kills when standard input closes: with this process, however that ends.
+GUARD = 'exec 3<&0; (read -r _ <&3; kill -s KILL -- -$$) & exec "$0" 3<&-'
 
 Credentials = dict[str, str]
 
@@ -33,6 +33,7 @@ class Emulator:
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "ministack.log"
+        self._clients: dict[tuple[str, str], Any] = {}
         self._temporary = folder / "ministack"
         self._temporary.mkdir()
         # Policies here refuse what comes without TLS; MiniStack makes the certificate itself.
@@ -100,6 +101,9 @@ class Emulator:
         # It has nothing to save, and takes its time to end by itself.
         processes.end_group(self._program, grace=2)
         self._program.stdin.close()
+        # It runs the functions as processes, out of its own folder.
+        left = processes.running_from(self._temporary)
+        assert left == [], f"functions that run on after the emulator: {left}"
 
     def http(self, source: str = ADDRESS) -> urllib3.PoolManager:
         """A client that trusts the emulator and calls from the given address of this machine."""
@@ -109,8 +113,15 @@ class Emulator:
 
     def client(self, service: str, credentials: Credentials | None = None) -> Any:
         """A client of one AWS service: the account's root, or somebody else."""
+        keys = credentials or ROOT_KEYS
+        known = (service, keys["aws_access_key_id"])
+        if known not in self._clients:
+            self._clients[known] = self._new_client(service, keys)
+        return self._clients[known]
+
+    def _new_client(self, service: str, keys: Credentials) -> Any:
         settings = Config(connect_timeout=5, read_timeout=120, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-        return boto3.session.Session(region_name=REGION, **(credentials or ROOT_KEYS)).client(
+        return boto3.session.Session(region_name=REGION, **keys).client(
             service, endpoint_url=self.endpoint, verify=str(self.certificate), config=settings
         )
 

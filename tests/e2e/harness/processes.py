@@ -46,6 +46,19 @@ def end_group(program: subprocess.Popen[bytes], grace: float = 10) -> None:
     program.wait(grace)
 
 
+def running_from(folder: Path) -> list[int]:
+    """The processes whose program lies in a folder."""
+    running = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            program = (process / "exe").readlink()
+        except OSError:
+            continue
+        if program.is_relative_to(folder):
+            running.append(int(process.name))
+    return running
+
+
 def tail(log: Path, lines: int = LAST_LINES) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 

@@ -14,15 +14,17 @@ class Step:
 
 
 class Steps:
-    """Prints each step when it begins and when it is over."""
+    """Prints a line for each step."""
 
     def __init__(self) -> None:
         self.done: list[Step] = []
         self.print_line = print
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        self.print_line(f"=== {name} ...")
+    def step(self, name: str, *, is_long: bool = True) -> Iterator[None]:
+        """Says what a step took; of a long one also that it begins."""
+        if is_long:
+            self.print_line(f"=== {name} ...")
         started = time.monotonic()
         try:
             yield
