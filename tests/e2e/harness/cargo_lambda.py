@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,11 +34,13 @@ class Watch:
         self.log = log
         self._port = str(processes.free_port())
         command = ["cargo", "lambda", "watch", "--locked", "--invoke-address", ADDRESS, "--invoke-port", self._port]
+        # The function's alone: Cargo may need its own certificates.
+        command += [word for name, value in variables.items() for word in ("--env-var", f"{name}={value}")]
         with log.open("wb") as output:
             self._program = subprocess.Popen(
                 command,
                 cwd=EXAMPLE,
-                env=variables | environment(),
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -45,14 +48,15 @@ class Watch:
             )
 
     def __enter__(self) -> Self:
-        """Waits until the function runs; the first time it is built before."""
+        """Waits until it listens. The function itself is built and started when it is invoked for the first time."""
 
-        def runs() -> bool:
+        def listens() -> bool:
             assert self._program.poll() is None, f"`cargo lambda watch` ended:\n{processes.tail(self.log)}"
-            return "Running `" in self.log.read_text()
+            with socket.socket() as client:
+                return client.connect_ex((ADDRESS, int(self._port))) == 0
 
         try:
-            wait.until(f"the function runs; see {self.log}", runs, 1800)
+            wait.until(f"it listens; see {self.log}", listens)
         except BaseException:
             processes.end_group(self._program)
             raise
@@ -66,7 +70,7 @@ class Watch:
         command = ["cargo", "lambda", "invoke", "--invoke-address", ADDRESS, "--invoke-port", self._port]
         command += ["--data-file", str(event), "stream-processor"]
         ran = subprocess.run(
-            command, cwd=EXAMPLE, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+            command, cwd=EXAMPLE, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800
         )
         return ran.returncode, ran.stdout, ran.stderr
 

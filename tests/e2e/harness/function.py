@@ -1,13 +1,12 @@
 """The function's program: built for this machine's processor, as Lambda's `provided.al2023` can run it."""
 
-import os
 import platform
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-from harness import paths, processes
+from harness import cargo_lambda
 
 # What Amazon Linux 2023 has.
 GLIBC = (2, 34)
