@@ -12,7 +12,7 @@ INFRA := $(wildcard infra-cdk/package.json)
 FEATURES = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | $(PYTHON) -c 'import json, sys; \
 	print(*next(p["features"] for p in json.load(sys.stdin)["packages"] if p["name"] == "lambda-streams"))')
 
-.PHONY: help test test-rust test-infra e2e soak local lint fmt clippy features docs deny package
+.PHONY: help test test-rust test-infra e2e e2e-mutants soak local lint fmt clippy features docs deny package
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +30,9 @@ endif
 
 e2e: $(E2E_VENV)/installed infra-cdk/node_modules/.package-lock.json ## The demo, deployed into a local AWS emulator and driven; ARGS="-k word" picks scenarios
 	CARGO=$(CARGO) PYTHONDONTWRITEBYTECODE=1 $(E2E_VENV)/bin/python -m pytest tests/e2e $(ARGS)
+
+e2e-mutants: $(E2E_VENV)/installed infra-cdk/node_modules/.package-lock.json ## Breaks the demo on purpose, and shows which scenario of e2e notices
+	CARGO=$(CARGO) PYTHONDONTWRITEBYTECODE=1 $(E2E_VENV)/bin/python tests/e2e/mutants.py $(ARGS)
 
 infra-cdk/node_modules/.package-lock.json: infra-cdk/package-lock.json
 	cd infra-cdk && $(NPM) ci --no-audit --no-fund

@@ -1,7 +1,6 @@
 """The CDK's own command line, unmodified, against the emulator."""
 
 import json
-import os
 from pathlib import Path
 
 from harness import function, paths, processes
@@ -47,9 +46,7 @@ class Cdk:
         return json.loads((self._folder / "cdk.out" / f"{STACK}.template.json").read_text())
 
     def _run(self, verb: str, *arguments: str, **changes: str) -> None:
-        # What tries out a mutation of the stack hands over an app of its own: see tests/e2e/README.md.
-        app = ["--app", os.environ["E2E_CDK_APP"]] if "E2E_CDK_APP" in os.environ else []
-        command = [self._program, verb, *arguments, "--output", str(self._folder / "cdk.out"), *app]
+        command = [self._program, verb, *arguments, "--output", str(self._folder / "cdk.out")]
         processes.run(
             command, self._folder / f"cdk-{verb}.log", cwd=paths.INFRA, env=self._environment | changes, seconds=600
         )
