@@ -9,14 +9,15 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::Deserialize;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 #[derive(Deserialize)]
 struct Order {
     lines: Vec<String>,
 }
 
-#[tracing::instrument(skip_all, fields(event_id = change.record.event_id(), order.lines = change.new.lines.len()))]
+#[tracing::instrument(skip_all, fields(event_id = change.record.event_id(), order.lines = change.new.lines.len() as i64))]
 async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
     tracing::info!("an order came in");
     Ok(())
@@ -26,7 +27,8 @@ fn main() -> Result<(), lambda_runtime::Error> {
     // Its HTTP client is built outside of the runtime, and works on a thread of its own.
     let exporter = SpanExporter::builder().with_http().build()?;
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).build();
-    let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("orders"));
+    // Below this level, the runtime traces whole payloads, and so item data.
+    let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("orders")).with_filter(LevelFilter::INFO);
     let log = Logs::from_env().into_layer();
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(traces).with(log))?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(provider))
@@ -48,3 +50,7 @@ async fn run(provider: SdkTracerProvider) -> Result<(), lambda_runtime::Error> {
     });
     lambda_runtime::run(service).await
 }
+
+#[cfg(test)]
+#[path = "../tests/otel/exported.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Puts a processor together, and refuses settings that contradict each other.
 
 use std::fmt;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use crate::change::{Change, Insert, Modify, Remove};
 use crate::dead_letter::{self, DeadLetterQueue};
 use crate::error::Error;
 use crate::handler::{self, ErasedHandler, Handler};
+use crate::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::processor::{Filter, Routes, Settings, StreamProcessor};
 use crate::record::Record;
@@ -241,7 +242,7 @@ impl ProcessorBuilder {
             deadline_margin: self.deadline_margin,
             replay: self.remember_progress.then(Replay::default),
             report_batch_item_failures: self.report_batch_item_failures,
-            described: Once::new(),
+            meter: Meter::default(),
         }))
     }
 

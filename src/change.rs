@@ -119,42 +119,42 @@ pub struct Change<T> {
 /// A record that is malformed in an image fails, also where its handler does not look at that image; its keys were
 /// checked when it was put into its lane.
 pub(crate) trait FromRecord: Sized + Send + 'static {
-    fn from_record(record: &Record) -> Result<Self, DecodeError>;
+    fn from_record(record: Record) -> Result<Self, DecodeError>;
 }
 
 impl<T: serde::de::DeserializeOwned + Send + 'static> FromRecord for Insert<T> {
-    fn from_record(record: &Record) -> Result<Self, DecodeError> {
+    fn from_record(record: Record) -> Result<Self, DecodeError> {
         record.check_old_image()?;
-        Ok(Self { new: record.new_image()?, record: record.clone() })
+        Ok(Self { new: record.new_image()?, record })
     }
 }
 
 impl<T: serde::de::DeserializeOwned + Send + 'static> FromRecord for Modify<T> {
-    fn from_record(record: &Record) -> Result<Self, DecodeError> {
-        Ok(Self { old: record.old_image()?, new: record.new_image()?, record: record.clone() })
+    fn from_record(record: Record) -> Result<Self, DecodeError> {
+        Ok(Self { old: record.old_image()?, new: record.new_image()?, record })
     }
 }
 
 impl<T: serde::de::DeserializeOwned + Send + 'static> FromRecord for Remove<T> {
-    fn from_record(record: &Record) -> Result<Self, DecodeError> {
+    fn from_record(record: Record) -> Result<Self, DecodeError> {
         record.check_new_image()?;
-        Ok(Self { old: record.old_image()?, record: record.clone() })
+        Ok(Self { old: record.old_image()?, record })
     }
 }
 
 impl<T: serde::de::DeserializeOwned + Send + 'static> FromRecord for Change<T> {
-    fn from_record(record: &Record) -> Result<Self, DecodeError> {
+    fn from_record(record: Record) -> Result<Self, DecodeError> {
         let old = record.old_image_json().map(|_| record.old_image()).transpose()?;
         let new = record.new_image_json().map(|_| record.new_image()).transpose()?;
-        Ok(Self { old, new, record: record.clone() })
+        Ok(Self { old, new, record })
     }
 }
 
 impl FromRecord for Record {
-    fn from_record(record: &Record) -> Result<Self, DecodeError> {
+    fn from_record(record: Record) -> Result<Self, DecodeError> {
         record.check_new_image()?;
         record.check_old_image()?;
-        Ok(record.clone())
+        Ok(record)
     }
 }
 

@@ -8,15 +8,19 @@ mod units;
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 pub use self::builder::EmfBuilder;
 
 use self::builder::Target;
+use self::document::Moment;
 use self::registry::Registry;
 use self::units::Units;
+use crate::execute::time_of_day;
+
+/// How much room for lines is kept from one flush to the next.
+const MAX_KEPT_BYTES: usize = 64 * 1_024;
 
 static INSTALLED: OnceLock<Emf> = OnceLock::new();
 
@@ -47,7 +51,7 @@ static INSTALLED: OnceLock<Emf> = OnceLock::new();
 ///   a set, 256 KB. Nothing is dropped but what JSON has no number for (NaN, infinity).
 /// - A label that CloudWatch cannot take as a dimension, being empty, longer than 1,024 characters or not ASCII, is a
 ///   property.
-/// - Each document is one line, written in one piece.
+/// - Each document is one line. Those of a flush are written in one piece.
 ///
 /// # Concurrent invocations
 /// A number is written once. The processor's own numbers stand with their `requestId`. Those of handlers do, too, while one
@@ -62,9 +66,17 @@ pub struct Emf {
 struct Inner {
     target: Target,
     registry: Registry,
+    /// For the processor's own numbers of an invocation that overlaps others, one after the other.
+    own: Registry,
     units: Units,
-    writer: Mutex<Box<dyn Write + Send>>,
+    output: Mutex<Output>,
     invocations: Mutex<Invocations>,
+}
+
+struct Output {
+    writer: Box<dyn Write + Send>,
+    /// Those of the last flush: what counts is their room.
+    lines: Vec<u8>,
 }
 
 /// Which invocations the numbers since the last flush may be of.
@@ -85,8 +97,9 @@ impl Emf {
         let inner = Inner {
             target,
             registry: Registry::default(),
+            own: Registry::default(),
             units: Units::default(),
-            writer: Mutex::new(writer),
+            output: Mutex::new(Output { writer, lines: Vec::new() }),
             invocations: Mutex::default(),
         };
         let emf = Self { inner: Arc::new(inner) };
@@ -104,16 +117,15 @@ impl Emf {
 
     /// A line that cannot be written is lost: an invocation must not fail for its metrics.
     fn write(&self, registry: &Registry, request_id: Option<&str>) {
-        let samples = registry.drain(&self.inner.units);
-        if samples.is_empty() {
-            return;
+        let Inner { target, units, output, .. } = &*self.inner;
+        let Output { writer, lines } = &mut *lock(output);
+        lines.clear();
+        registry.write(units, target, &Moment::new(time_of_day(), request_id), lines);
+        if !lines.is_empty() {
+            let _ = writer.write_all(lines).and_then(|()| writer.flush());
+            lines.truncate(MAX_KEPT_BYTES);
+            lines.shrink_to(MAX_KEPT_BYTES);
         }
-        let lines = document::lines(samples, &self.inner.target, request_id, SystemTime::now());
-        let mut writer = lock(&self.inner.writer);
-        for line in lines {
-            let _ = writer.write_all(&line);
-        }
-        let _ = writer.flush();
     }
 
     fn begin(&self) {
@@ -127,9 +139,8 @@ impl Emf {
         // Held until all is written, so that no invocation begins in between and has its numbers taken for this one's.
         let mut invocations = lock(&self.inner.invocations);
         if invocations.overlapped {
-            let own = Registry::default();
-            metrics::with_local_recorder(&own, record);
-            self.write(&own, request_id);
+            metrics::with_local_recorder(&self.inner.own, record);
+            self.write(&self.inner.own, request_id);
             self.write(&self.inner.registry, None);
         } else {
             metrics::with_local_recorder(&self.inner.registry, record);

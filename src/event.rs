@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::json::{Members, NotJson, Scanner};
 use crate::payload::{Payload, Window};
-use crate::record::{Envelope, Malformed, MalformedRecord, RawEnvelope, Record};
+use crate::record::{Envelope, Facts, MalformedRecord, RawEnvelope, Record};
 
 pub use self::shape::EventShape;
 
@@ -67,7 +67,7 @@ impl StreamEvent {
         })?;
         let refuse = || Error::not_a_stream_event(EventShape::of_json(&text));
         let event = read.ok_or_else(refuse)?;
-        let [_, members @ ..] = event.members.map_err(|bad| match bad.repeated {
+        let [_, members @ ..] = *event.members.texts().map_err(|bad| match bad.repeated {
             true => Error::broken_envelope("a member stands in it twice"),
             false => refuse(),
         })?;
@@ -98,11 +98,12 @@ impl StreamEvent {
 
     /// Reads the records' envelopes, in stream order; a malformed one is an error by itself.
     pub fn records(&self) -> impl Iterator<Item = Result<Record, MalformedRecord>> {
-        self.parse().map(|record| record.map_err(|malformed| malformed.error))
+        self.facts().map(Record::new)
     }
 
-    pub(crate) fn parse(&self) -> impl Iterator<Item = Result<Record, Box<Malformed>>> {
-        (0..self.len()).map(|position| Record::at(&self.payload, position))
+    /// What is known of each record, in stream order.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = Facts> {
+        (0..self.len()).map(|position| Facts::new(Arc::clone(&self.payload), position))
     }
 
     pub(crate) fn into_window(self) -> Option<Window> {
@@ -124,8 +125,11 @@ impl fmt::Debug for StreamEvent {
     }
 }
 
-/// The members that mean something.
-const MEMBERS: [&str; 5] = ["Records", "window", "state", "shardId", "isFinalInvokeForWindow"];
+/// The members that mean something, by their numbers.
+fn member(name: &str) -> Option<usize> {
+    ["Records", "window", "state", "shardId", "isFinalInvokeForWindow"].iter().position(|known| *known == name)
+}
+const RECORDS: usize = 0;
 
 /// The event's envelope, read in one pass with those of its records.
 struct RawEvent<'a> {
@@ -138,27 +142,32 @@ struct RawEvent<'a> {
 impl<'a> RawEvent<'a> {
     /// `None` if the text is no object.
     fn read(text: &'a str) -> Result<Option<Self>, NotJson> {
-        let (mut envelopes, mut any_of_stream) = (None, false);
+        let mut event = Self { members: Members::NONE, envelopes: None, any_of_stream: false };
         let mut scanner = Scanner::new(text);
         if scanner.peek_value() != Some(b'{') {
             scanner.value()?;
             return scanner.end().map(|()| None);
         }
-        let members = scanner.object(&MEMBERS, |scanner, member| {
-            if MEMBERS[member] != "Records" || scanner.peek_value() != Some(b'[') {
+        let Self { members, envelopes, any_of_stream } = &mut event;
+        scanner.object(members, member, |scanner, number| {
+            if number != RECORDS || scanner.peek_value() != Some(b'[') {
                 return scanner.value();
             }
             let mut read = Vec::new();
             let json = scanner.array(|scanner| {
                 let record = RawEnvelope::scan(text, scanner)?;
-                any_of_stream |= record.is_of_stream();
+                if read.is_empty() {
+                    // Records are about as long as the first, so that the list grows once, and rarely twice.
+                    read.reserve(text.len() / (record.len() + 1) + 1);
+                }
+                *any_of_stream |= record.is_of_stream();
                 read.push(Envelope::read(&record));
                 Ok(())
             })?;
-            envelopes = Some(read);
+            *envelopes = Some(read);
             Ok(json)
         })?;
         scanner.end()?;
-        Ok(Some(Self { members, envelopes, any_of_stream }))
+        Ok(Some(event))
     }
 }

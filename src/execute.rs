@@ -2,32 +2,37 @@
 //!
 //! Everything happens inside one future, which owns the handlers' futures, the backoffs and the dead letters under way:
 //! nothing is spawned, and dropping it cancels all. Whenever a permit is free, the ready record with the lowest position
-//! starts, so that the checkpoint moves forward; a record becomes ready when its predecessor in its lane is finished.
+//! starts, so that the checkpoint moves forward; a record becomes ready when its predecessor in its lane is finished. A
+//! handler is polled in the moment in which it starts: one that need not wait is never kept.
 
 mod attempt;
 mod batch;
 mod clock;
 mod deadline;
-mod gate;
 mod lanes;
 mod outbox;
+mod ready;
+mod running;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures::future::{BoxFuture, FutureExt, OptionFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use self::attempt::{Attempted, GuardedAttempt, Watch};
+use self::attempt::{AttemptFailed, Attempted, GuardedAttempt};
 use self::batch::Batch;
 use self::clock::Clock;
 pub(crate) use self::clock::time_of_day;
-use self::deadline::Deadlines;
-use self::gate::Gate;
+use self::deadline::{Deadlines, wait_until};
 use self::outbox::Outbox;
+use self::ready::Ready;
+use self::running::Running;
 use crate::dead_letter::DeadLetterError;
 use crate::event::StreamEvent;
 use crate::invocation::Invocation;
@@ -46,13 +51,15 @@ pub(crate) async fn run(
     let clock = Clock::start();
     let deadlines = Deadlines::new(invocation.deadline, settings.deadline_margin);
     let mut batch = Batch::read(settings, event, &invocation);
-    let gate = Gate::open();
-    let mut execution = Execution::new(settings, &mut batch, &gate, clock, deadlines, invocation);
+    let mut execution = Execution::new(settings, &mut batch, clock, deadlines, invocation);
     execution.run().await;
     let (stopped, measured) = (execution.stopped, std::mem::take(&mut execution.measured));
     drop(execution);
     (batch.into_report(settings, stopped), measured)
 }
+
+/// How many records may begin before others have their turn: other invocations, and what waits in this one.
+const AT_A_STRETCH: usize = 64;
 
 struct Execution<'a> {
     settings: &'a Settings,
@@ -60,13 +67,15 @@ struct Execution<'a> {
     clock: Clock,
     deadlines: Deadlines,
     /// Positions whose lane has come to them.
-    ready: BinaryHeap<Reverse<usize>>,
-    attempts: FuturesUnordered<GuardedAttempt<'a>>,
+    ready: Ready,
+    attempts: Running<GuardedAttempt<'a>>,
     backoffs: FuturesUnordered<BoxFuture<'static, usize>>,
     /// Positions that wait between two attempts.
     backing_off: BTreeSet<usize>,
     outbox: Outbox<'a>,
-    gate: &'a Gate,
+    /// Only positions before this one begin: the earliest that was reported, or none once the deadline has stopped the
+    /// batch.
+    begin_before: usize,
     /// Whether the deadline has stopped the batch.
     stopped: bool,
     measured: Measurements,
@@ -78,25 +87,23 @@ impl<'a> Execution<'a> {
     fn new(
         settings: &'a Settings,
         batch: &'a mut Batch,
-        gate: &'a Gate,
         clock: Clock,
         deadlines: Deadlines,
         invocation: Arc<Invocation>,
     ) -> Self {
-        let ready = batch.lane_heads().map(Reverse).collect();
         let measured = batch.measure(&clock);
         log::note_table(measured.table.as_deref());
         Self {
             settings,
+            ready: Ready::new(batch.take_lane_heads()),
             batch,
             clock,
             deadlines,
-            ready,
-            attempts: FuturesUnordered::new(),
+            attempts: Running::new(),
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
             outbox: Outbox::new(settings.queue.as_deref(), invocation),
-            gate,
+            begin_before: usize::MAX,
             stopped: false,
             measured,
         }
@@ -104,31 +111,34 @@ impl<'a> Execution<'a> {
 
     async fn run(&mut self) {
         let mut permit: Option<PermitWait> = None;
+        let mut moment = self.deadlines.next(self.stopped);
+        let mut deadline = pin!(wait_until(moment));
         loop {
-            if !self.stopped && self.deadlines.is_stop_reached() {
-                self.stop();
-            }
-            self.start_ready();
+            let is_out_of_turn = self.start_ready(None);
             self.outbox.flush(self.batch, &self.clock);
             if self.is_settled() {
                 return;
             }
             // A place in the semaphore's queue is kept while something waits for it, and no longer.
-            if self.next_ready().is_none() {
+            if is_out_of_turn || self.next_ready().is_none() {
                 permit = None;
             } else if permit.is_none() {
                 let limit = Arc::clone(&self.settings.limit);
                 permit = Some(Box::pin(async move { limit.acquire_owned().await.ok() }));
             }
+            if moment != self.deadlines.next(self.stopped) {
+                moment = self.deadlines.next(self.stopped);
+                deadline.set(wait_until(moment));
+            }
             tokio::select! {
                 biased;
-                Some(attempted) = self.attempts.next() => self.attempted(attempted),
+                Some(attempted) = self.attempts.next() => drop(self.attempted(attempted, Instant::now())),
                 Some((positions, duration, results)) = self.outbox.next() => {
                     self.measured.dead_letters.push(millis(duration));
                     self.sent(&positions, results);
                 }
                 Some(position) = self.backoffs.next() => self.backed_off(position),
-                () = self.deadlines.next(self.stopped) => {
+                () = deadline.as_mut() => {
                     if self.stopped {
                         return;
                     }
@@ -136,10 +146,9 @@ impl<'a> Execution<'a> {
                 }
                 Some(granted) = OptionFuture::from(permit.as_mut()) => {
                     permit = None;
-                    if let Some(granted) = granted {
-                        self.start_next(granted);
-                    }
+                    self.start_ready(granted);
                 }
+                () = turn(), if is_out_of_turn => {}
             }
         }
     }
@@ -149,56 +158,76 @@ impl<'a> Execution<'a> {
         self.attempts.is_empty()
             && self.outbox.is_empty()
             && self.next_ready().is_none()
-            && self.backing_off.first().is_none_or(|first| self.stopped || !self.gate.lets_begin(*first))
+            && self.backing_off.first().is_none_or(|first| self.stopped || !self.lets_begin(*first))
+    }
+
+    fn lets_begin(&self, position: usize) -> bool {
+        position < self.begin_before
     }
 
     fn next_ready(&self) -> Option<usize> {
-        let Reverse(position) = *self.ready.peek()?;
-        self.gate.lets_begin(position).then_some(position)
+        self.ready.first().filter(|position| self.lets_begin(*position))
     }
 
-    fn start_ready(&mut self) {
-        while let Some(position) = self.next_ready() {
+    /// Begins what is ready, as far as permits go; whether others must have their turn before it goes on.
+    fn start_ready(&mut self, mut permit: Option<OwnedSemaphorePermit>) -> bool {
+        let mut now = Instant::now();
+        for _ in 0..AT_A_STRETCH {
+            if !self.stopped && self.deadlines.is_stop_reached(now) {
+                self.stop();
+            }
+            let Some(position) = self.next_ready() else { return false };
             if self.batch.failed_in_reading(position) {
                 self.ready.pop();
                 self.give_up_or_report(position, false);
-            } else if let Ok(permit) = Arc::clone(&self.settings.limit).try_acquire_owned() {
-                self.start_next(permit);
-            } else {
-                return;
+                continue;
             }
+            // The permit of the record before, where that has ended already.
+            let free = permit.take().or_else(|| Arc::clone(&self.settings.limit).try_acquire_owned().ok());
+            let Some(free) = free else { return false };
+            self.ready.pop();
+            permit = self.start(position, free, &mut now);
         }
+        true
     }
 
-    fn start_next(&mut self, permit: OwnedSemaphorePermit) {
-        let Some(position) = self.next_ready() else { return };
-        self.ready.pop();
-        let now = Instant::now();
-        if let Some(record) = self.batch.begin_attempt(position, now)
-            && let Some(handler) = self.settings.routes.of(record.kind())
-        {
-            let watch = Watch { since: now, span: log::record_span(&record) };
-            let attempt = watch.span.in_scope(|| handler.attempt(record));
-            self.attempts.push(GuardedAttempt::new(position, attempt, self.gate, permit, watch));
-            self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
-        }
+    /// Begins an attempt; gives its permit back if it has ended already, `now`.
+    fn start(
+        &mut self,
+        position: usize,
+        permit: OwnedSemaphorePermit,
+        now: &mut Instant,
+    ) -> Option<OwnedSemaphorePermit> {
+        let Some(record) = self.batch.begin_attempt(position, *now) else { return Some(permit) };
+        let Some(handler) = self.settings.routes.of(record.kind()) else { return Some(permit) };
+        self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
+        let span = log::record_span(&record);
+        let attempt = GuardedAttempt::new(position, *now, handler.attempt(record), permit, span);
+        let attempted = self.attempts.start(attempt)?;
+        *now = Instant::now();
+        Some(self.attempted(attempted, *now))
     }
 
-    fn attempted(&mut self, attempted: Attempted) {
-        let (position, duration, result) = match attempted {
-            Attempted::Ended(position, duration, result) => (position, duration, result),
-            Attempted::NotBegun(position) => return self.batch.take_back_attempt(position),
-        };
-        self.measured.attempts.push(millis(duration));
-        let Err(failed) = result else {
-            log::succeeded(&self.batch.about(position));
-            return self.finish(position, Outcome::Succeeded);
-        };
+    /// Takes note of what an attempt came to; gives its permit back.
+    fn attempted(&mut self, attempted: Attempted, now: Instant) -> OwnedSemaphorePermit {
+        let Attempted { position, begun, result, permit } = attempted;
+        self.measured.attempts.push(millis(now.duration_since(begun)));
+        match result {
+            Ok(()) => {
+                log::succeeded(&self.batch.about(position));
+                self.finish(position, Outcome::Succeeded);
+            }
+            Err(failed) => self.failed(position, failed),
+        }
+        permit
+    }
+
+    fn failed(&mut self, position: usize, failed: AttemptFailed) {
         let attempts = self.batch.fail(position, failed.failure);
         if !failed.retryable {
             return self.give_up_or_report(position, false);
         }
-        if !self.stopped && !self.gate.lets_begin(position) {
+        if !self.stopped && !self.lets_begin(position) {
             log::failed(&self.batch.about(position), Next::HeldBack);
             return self.batch.settle(position, Outcome::HeldBack);
         }
@@ -213,7 +242,7 @@ impl<'a> Execution<'a> {
 
     fn backed_off(&mut self, position: usize) {
         if self.backing_off.remove(&position) {
-            self.ready.push(Reverse(position));
+            self.ready.push(position);
         }
     }
 
@@ -256,7 +285,7 @@ impl<'a> Execution<'a> {
             AfterDeadLetter::FollowLane => {
                 self.batch.settle(position, Outcome::DeadLettered);
                 let Some(next) = self.batch.next_in_lane(position) else { return };
-                if self.gate.lets_begin(next) {
+                if self.lets_begin(next) {
                     let why = "an earlier record of the same lane became a dead letter, and the rest follows it";
                     self.batch.fail(next, Failure::new(ErrorKind::Predecessor, why));
                     self.outbox.push(next);
@@ -268,7 +297,7 @@ impl<'a> Execution<'a> {
     fn finish(&mut self, position: usize, outcome: Outcome) {
         self.batch.settle(position, outcome);
         if let Some(next) = self.batch.next_in_lane(position) {
-            self.ready.push(Reverse(next));
+            self.ready.push(next);
         }
     }
 
@@ -276,21 +305,34 @@ impl<'a> Execution<'a> {
         log::failed(&self.batch.about(position), Next::Reported);
         self.batch.settle(position, Outcome::Reported);
         if self.batch.is_from_stream() {
-            self.gate.close_behind(position);
+            self.begin_before = self.begin_before.min(position);
         }
     }
 
     /// The deadline nears: takes what is finished this very moment, and drops all else that runs.
     fn stop(&mut self) {
         self.stopped = true;
-        self.gate.close();
+        self.begin_before = 0;
         while let Some(Some(attempted)) = self.attempts.next().now_or_never() {
-            self.attempted(attempted);
+            drop(self.attempted(attempted, Instant::now()));
         }
         // What is dropped is what takes longest: left out, the durations would look better than they are.
-        self.measured.attempts.extend(self.attempts.iter().filter_map(GuardedAttempt::duration).map(millis));
+        self.measured.attempts.extend(self.attempts.iter().map(|attempt| millis(attempt.duration())));
         self.attempts.clear();
         self.backoffs.clear();
         self.backing_off.clear();
     }
+}
+
+/// Lets whatever else the runtime has to do have its turn.
+async fn turn() {
+    let mut is_over = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut is_over, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

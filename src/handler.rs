@@ -85,8 +85,7 @@ pub(crate) fn erase<C: FromRecord, H: Handler<C>>(handler: H) -> Box<dyn ErasedH
 impl<C: FromRecord, H: Handler<C>> ErasedHandler for Erased<H, C> {
     fn attempt(&self, record: Record) -> Attempt<'_> {
         Box::pin(async move {
-            let change = C::from_record(&record).map_err(AttemptError::Decode)?;
-            drop(record);
+            let change = C::from_record(record).map_err(AttemptError::Decode)?;
             self.handler.handle(change).await.map_err(AttemptError::Handler)
         })
     }

@@ -2,7 +2,9 @@
 
 mod grammar;
 
-use self::grammar::{after_space, after_string, after_value};
+use self::grammar::{after_name, after_space, after_string, after_value};
+
+pub(crate) use self::grammar::end_of_plain_text;
 
 /// The text is no JSON. Whoever tells it asks `serde_json` for the words.
 #[derive(Debug)]
@@ -17,20 +19,31 @@ pub(crate) struct BadMember {
     pub(crate) repeated: bool,
 }
 
-/// An object's known members, unread, in the order of the names asked for; `null` counts as absent.
-pub(crate) type Members<'a, const N: usize> = Result<[Option<&'a str>; N], BadMember>;
+/// An object's known members, unread; `null` counts as absent.
+#[derive(Clone, Copy)]
+pub(crate) struct Members<'a, const N: usize> {
+    texts: [Option<&'a str>; N],
+    bad: Option<BadMember>,
+}
+
+impl<'a, const N: usize> Members<'a, N> {
+    pub(crate) const NONE: Self = Self { texts: [None; N], bad: None };
+
+    /// In the order of their names' numbers.
+    pub(crate) fn texts(&self) -> Result<&[Option<&'a str>; N], BadMember> {
+        self.bad.map_or(Ok(&self.texts), Err)
+    }
+}
 
 /// A position in a text; what lies before it is JSON.
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
-    /// Room for the ends of what is open while a value is moved over.
-    ends: Vec<u8>,
 }
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, ends: Vec::new() }
+        Self { text, at: 0 }
     }
 
     /// What the next value begins with; nothing at the end of the text.
@@ -49,7 +62,7 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub(crate) fn value(&mut self) -> Result<&'a str, NotJson> {
         let start = after_space(self.text.as_bytes(), self.at);
-        self.at = after_value(self.text.as_bytes(), start, &mut self.ends).ok_or(NotJson)?;
+        self.at = after_value(self.text.as_bytes(), start).ok_or(NotJson)?;
         Ok(&self.text[start..self.at])
     }
 
@@ -70,6 +83,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Gives the text of the value that `read` moves over.
+    #[inline]
     pub(crate) fn with_text(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<(), NotJson>,
@@ -80,36 +94,44 @@ impl<'a> Scanner<'a> {
         Ok(&self.text[start..self.at])
     }
 
-    /// Moves over an object, and has the values of its known members read by `value`, which is told the name's index.
+    /// Moves over an object. `number` knows the names that mean something, each by a number below `N`; `value` moves over
+    /// such a member's value, and is told the number.
+    #[inline]
     pub(crate) fn object<const N: usize>(
         &mut self,
-        names: &[&str; N],
+        members: &mut Members<'a, N>,
+        number: impl Fn(&str) -> Option<usize>,
         mut value: impl FnMut(&mut Self, usize) -> Result<&'a str, NotJson>,
-    ) -> Result<Members<'a, N>, NotJson> {
-        let mut members: Members<'a, N> = Ok([None; N]);
+    ) -> Result<(), NotJson> {
         let (mut seen, mut first) = ([false; N], true);
         self.expect(b'{')?;
         while self.next_in(first, b'}')? {
             first = false;
             self.space();
             let at = self.at;
-            let index = index_of(self.name()?, names);
-            let text = match index {
-                Ok(Some(index)) => value(self, index)?,
-                _ => self.value()?,
-            };
-            match index {
-                Ok(Some(index)) if !std::mem::replace(&mut seen[index], true) => {
-                    if let Ok(members) = &mut members {
-                        members[index] = Some(text).filter(|text| *text != "null");
+            let number = match self.name()? {
+                Some(name) => number(name),
+                None => match self.unescaped(at) {
+                    Some(name) => number(&name),
+                    None => {
+                        self.value()?;
+                        members.bad = members.bad.or(Some(BadMember { at, repeated: false }));
+                        continue;
                     }
-                }
-                Ok(None) => {}
-                Ok(Some(_)) => members = members.and(Err(BadMember { at, repeated: true })),
-                Err(NotJson) => members = members.and(Err(BadMember { at, repeated: false })),
+                },
+            };
+            let Some(number) = number else {
+                self.value()?;
+                continue;
+            };
+            let text = value(self, number)?;
+            if std::mem::replace(&mut seen[number], true) {
+                members.bad = members.bad.or(Some(BadMember { at, repeated: true }));
+            } else if text != "null" {
+                members.texts[number] = Some(text);
             }
         }
-        Ok(members)
+        Ok(())
     }
 
     #[inline]
@@ -123,15 +145,21 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    /// Moves over a member's name and its colon; gives what stands between the quotes.
+    /// Moves over a member's name, its colon and the space around; gives the name, unless it is spelt with escapes.
     #[inline]
-    fn name(&mut self) -> Result<&'a str, NotJson> {
-        self.space();
-        let start = self.at;
-        let end = after_string(self.text.as_bytes(), start).ok_or(NotJson)?;
-        self.at = end;
-        self.expect(b':')?;
-        Ok(&self.text[start + 1..end - 1])
+    fn name(&mut self) -> Result<Option<&'a str>, NotJson> {
+        let bytes = self.text.as_bytes();
+        let start = self.at + 1;
+        let end = end_of_plain_text(bytes, start);
+        self.at = after_name(bytes, self.at).ok_or(NotJson)?;
+        Ok(if bytes.get(end) == Some(&b'"') { self.text.get(start..end) } else { None })
+    }
+
+    /// A name that is spelt with escapes; `None` if it cannot be read.
+    #[cold]
+    fn unescaped(&self, at: usize) -> Option<String> {
+        let end = after_string(self.text.as_bytes(), at)?;
+        serde_json::from_str(&self.text[at..end]).ok()
     }
 
     #[inline]
@@ -142,27 +170,19 @@ impl<'a> Scanner<'a> {
     /// Moves over one byte of punctuation, where it stands next.
     #[inline]
     fn eat(&mut self, byte: u8) -> bool {
-        self.space();
-        let found = self.text.as_bytes().get(self.at) == Some(&byte);
-        self.at += usize::from(found);
-        found
+        if self.text.as_bytes().get(self.at) != Some(&byte) {
+            self.space();
+            if self.text.as_bytes().get(self.at) != Some(&byte) {
+                return false;
+            }
+        }
+        self.at += 1;
+        true
     }
 
     #[inline]
     fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
         if self.eat(byte) { Ok(()) } else { Err(NotJson) }
-    }
-}
-
-/// Which of the names it is, also where it is spelt with escapes.
-#[inline]
-fn index_of(name: &str, names: &[&str]) -> Result<Option<usize>, NotJson> {
-    match names.iter().position(|known| *known == name) {
-        None if has_escape(name) => {
-            let name: String = serde_json::from_str(&format!("\"{name}\"")).map_err(|_| NotJson)?;
-            Ok(names.iter().position(|known| *known == name))
-        }
-        index => Ok(index),
     }
 }
 
@@ -221,8 +241,10 @@ mod tests {
     #[test]
     fn members_are_found_by_their_names_and_the_second_of_a_pair_is_told() {
         let read = |text: &'static str| {
-            let mut scanner = Scanner::new(text);
-            scanner.object(&["a", "b"], |scanner, _| scanner.value()).expect(text)
+            let mut members = Members::<2>::NONE;
+            let number = |name: &str| ["a", "b"].iter().position(|known| *known == name);
+            Scanner::new(text).object(&mut members, number, |scanner, _| scanner.value()).expect(text);
+            members.texts().copied()
         };
         assert_eq!(
             read(r#"{"x": 1, "b" : [2, {"a": 3}] , "\u0061": "4"}"#).expect("good"),

@@ -113,6 +113,8 @@ mod policy;
 mod processor;
 mod record;
 mod redrive;
+#[cfg(any(feature = "emf", feature = "logs"))]
+mod render;
 mod replay;
 mod response;
 mod runtime;
@@ -120,6 +122,9 @@ mod service;
 
 #[cfg(all(feature = "emf", feature = "logs"))]
 pub mod operating {
+    // The page's picture as a link that shows on any host: the first definition of a link is the one that holds.
+    #![doc = include_str!("docs/dashboard.link")]
+    #![doc = "\n"]
     #![doc = include_str!("docs/operating.md")]
 }
 

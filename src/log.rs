@@ -2,6 +2,8 @@
 //! holds.
 
 #[cfg(feature = "logs")]
+mod fields;
+#[cfg(feature = "logs")]
 mod layer;
 #[cfg(feature = "logs")]
 mod line;
@@ -20,7 +22,7 @@ use crate::dead_letter::DeadLetterError;
 use crate::event::StreamEvent;
 use crate::invocation::Invocation;
 use crate::metrics::millis;
-use crate::outcome::{BatchReport, Failure};
+use crate::outcome::{BatchReport, Failure, Totals};
 use crate::record::{EventKind, Facts, Record, SequenceNumber};
 
 #[cfg(feature = "logs")]
@@ -32,7 +34,8 @@ pub(crate) fn batch_span(event: &StreamEvent, invocation: &Invocation) -> Span {
         "process batch",
         otel.kind = "consumer",
         faas.invocation_id = some(&invocation.request_id),
-        messaging.batch.message_count = event.len(),
+        // OpenTelemetry's integers are signed; others it exports as text.
+        messaging.batch.message_count = event.len() as i64,
         aws.dynamodb.table_names = Empty,
         aws.xray.trace_header = invocation.trace_header,
     );
@@ -123,22 +126,21 @@ fn key_names(keys: &str) -> Option<String> {
 }
 
 /// The line that ends a batch.
-pub(crate) fn batch(report: &BatchReport, duration: Duration) {
-    let counts = report.counts();
-    let of_kind = |kind| report.records().iter().filter(|record| record.kind == kind).count();
+pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
+    let counts = &totals.counts;
     if report.stopped_at_deadline() {
         warn!(
             unfinished = counts.unfinished,
-            checkpoint = report.checkpoint().and_then(|record| record.event_id.as_deref()),
+            checkpoint = report.checkpoint().and_then(|record| record.event_id()),
             "the deadline neared before the batch was finished; Lambda delivers the rest again"
         );
     }
     info!(
         total = counts.received,
-        inserted = of_kind(Some(EventKind::Insert)),
-        modified = of_kind(Some(EventKind::Modify)),
-        removed = of_kind(Some(EventKind::Remove)),
-        unreadable = of_kind(None),
+        inserted = totals.received(Some(EventKind::Insert)),
+        modified = totals.received(Some(EventKind::Modify)),
+        removed = totals.received(Some(EventKind::Remove)),
+        unreadable = totals.received(None),
         succeeded = counts.succeeded,
         skipped = counts.skipped,
         redelivered = counts.redelivered,

@@ -1,14 +1,12 @@
-//! The processor's numbers, through the `metrics` facade: a few additions per batch, none per record but the durations.
+//! The processor's numbers, through the `metrics` facade: added up per batch; per record there is its duration alone.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ::metrics::{SharedString, Unit, counter, describe_counter, describe_histogram, histogram};
+use ::metrics::{Key, Label, Level, Metadata, Recorder, Unit, describe_counter, describe_histogram};
 
-use crate::outcome::{BatchReport, Outcome};
-use crate::record::EventKind;
+use crate::outcome::{BatchReport, ERROR_KINDS, KINDS, KindTotals, Totals};
 
 /// What is measured while a batch runs, beside what became of its records.
 #[derive(Debug, Default)]
@@ -99,6 +97,136 @@ const DURATIONS: [(&str, &str); 5] = [
     ("DeadLetterDuration", "duration of a call of the dead-letter queue"),
 ];
 
+const BY_KIND: [&str; 3] = ["RecordsReceived", "RecordsSucceeded", "RecordsSkipped"];
+
+/// Where the metrics of a batch are recorded: their units and meanings told, and their keys kept.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    described: OnceLock<()>,
+    /// Those of the last tables; a processor's batches are of one, as a rule.
+    tables: Mutex<Vec<Arc<Table>>>,
+}
+
+/// The keys of a table's metrics.
+#[derive(Debug)]
+struct Table {
+    name: Arc<str>,
+    counters: [Key; 8],
+    histograms: [Key; 7],
+    by_kind: [[Key; BY_KIND.len()]; KINDS.len()],
+    failed: [Key; ERROR_KINDS.len()],
+}
+
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+const MAX_TABLES: usize = 8;
+
+impl Meter {
+    /// Records one batch.
+    pub(crate) fn record(&self, report: &BatchReport, totals: &Totals, measured: &Measurements, duration: Duration) {
+        self.described.get_or_init(describe);
+        let table = self.table(measured.table.as_deref().unwrap_or("unknown"));
+        ::metrics::with_recorder(|recorder| {
+            table.count(recorder, report, totals);
+            table.measure(recorder, totals, measured, duration);
+        });
+    }
+
+    fn table(&self, name: &str) -> Arc<Table> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = tables.iter().find(|table| &*table.name == name) {
+            return Arc::clone(table);
+        }
+        if tables.len() == MAX_TABLES {
+            tables.remove(0);
+        }
+        let table = Arc::new(Table::new(name));
+        tables.push(Arc::clone(&table));
+        table
+    }
+}
+
+impl Table {
+    fn new(name: &str) -> Self {
+        let name: Arc<str> = name.into();
+        let table = Label::new("table", Arc::clone(&name));
+        let key = |metric: &'static str| Key::from_parts(metric, vec![table.clone()]).to_retained();
+        let labelled = |metric: &'static str, label, value| {
+            Key::from_parts(metric, vec![table.clone(), Label::from_static_parts(label, value)]).to_retained()
+        };
+        Self {
+            counters: [
+                "RecordsReplayed",
+                "DeadLetters",
+                "RecordsReported",
+                "RecordsHeldBack",
+                "Retries",
+                "DeadLetterSendFailures",
+                "DeadlineStops",
+                "ColdStart",
+            ]
+            .map(key),
+            histograms: [
+                "BatchSize",
+                "BatchDuration",
+                "ConcurrencyInUse",
+                "HandlerDuration",
+                "DeadLetterDuration",
+                "RecordAge",
+                "IteratorAge",
+            ]
+            .map(key),
+            by_kind: KINDS.map(|kind| BY_KIND.map(|metric| labelled(metric, "kind", kind))),
+            failed: ERROR_KINDS.map(|kind| labelled("RecordsFailed", "error_kind", kind)),
+            name,
+        }
+    }
+
+    fn count(&self, recorder: &dyn Recorder, report: &BatchReport, totals: &Totals) {
+        let add = |key, count: u64| recorder.register_counter(key, &METADATA).increment(count);
+        let counts = &totals.counts;
+        let values = [
+            counts.redelivered as u64,
+            counts.dead_lettered as u64,
+            (counts.reported + counts.unfinished) as u64,
+            counts.held_back as u64,
+            counts.retries as u64,
+            totals.refused,
+            u64::from(report.stopped_at_deadline()),
+        ];
+        // A zero, too, is worth recording: a graph of zeros says that somebody looked.
+        self.counters.iter().zip(values).for_each(|(key, count)| add(key, count));
+        if is_cold_start() {
+            add(&self.counters[values.len()], 1);
+        }
+        for (keys, kind) in self.by_kind.iter().zip(&totals.by_kind).filter(|(_, kind)| kind.received > 0) {
+            let KindTotals { received, succeeded, skipped } = *kind;
+            keys.iter().zip([received, succeeded, skipped]).for_each(|(key, count)| add(key, count));
+        }
+        for (key, count) in self.failed.iter().zip(totals.failed).filter(|(_, count)| *count > 0) {
+            add(key, count);
+        }
+    }
+
+    fn measure(&self, recorder: &dyn Recorder, totals: &Totals, measured: &Measurements, duration: Duration) {
+        let record = |key, values: &[f64]| {
+            if !values.is_empty() {
+                let histogram = recorder.register_histogram(key, &METADATA);
+                values.iter().for_each(|value| histogram.record(*value));
+            }
+        };
+        let [size, batch, concurrency, handlers, dead_letters, ages, iterator_age] = &self.histograms;
+        record(size, &[totals.counts.received as f64]);
+        record(batch, &[millis(duration)]);
+        record(concurrency, &[measured.concurrency as f64]);
+        record(handlers, &measured.attempts);
+        record(dead_letters, &measured.dead_letters);
+        if let Some(Ages { newest, oldest, last }) = measured.ages {
+            record(ages, &[millis(newest), millis(oldest)]);
+            record(iterator_age, &[millis(last)]);
+        }
+    }
+}
+
 /// Tells the recorder units and meanings.
 pub(crate) fn describe() {
     for (name, meaning) in COUNTERS {
@@ -112,84 +240,11 @@ pub(crate) fn describe() {
     }
 }
 
-/// Records one batch.
-pub(crate) fn record(report: &BatchReport, measured: &Measurements, duration: Duration) {
-    let table = SharedString::from(Arc::<str>::from(measured.table.as_deref().unwrap_or("unknown")));
-    record_counts(report, &table);
-    record_kinds(report, &table);
-    for (name, values) in [
-        ("BatchSize", &[report.records().len() as f64][..]),
-        ("BatchDuration", &[millis(duration)]),
-        ("ConcurrencyInUse", &[measured.concurrency as f64]),
-        ("HandlerDuration", &measured.attempts),
-        ("DeadLetterDuration", &measured.dead_letters),
-    ] {
-        record_values(name, &table, values);
-    }
-    if let Some(Ages { newest, oldest, last }) = measured.ages {
-        record_values("RecordAge", &table, &[millis(newest), millis(oldest)]);
-        record_values("IteratorAge", &table, &[millis(last)]);
-    }
-}
-
-fn record_counts(report: &BatchReport, table: &SharedString) {
-    let counts = report.counts();
-    let refused = report.records().iter().filter(|record| record.dead_letter_error.is_some()).count();
-    for (name, count) in [
-        ("RecordsReplayed", counts.redelivered),
-        ("DeadLetters", counts.dead_lettered),
-        ("RecordsReported", counts.reported + counts.unfinished),
-        ("RecordsHeldBack", counts.held_back),
-        ("Retries", counts.retries),
-        ("DeadLetterSendFailures", refused),
-        ("DeadlineStops", usize::from(report.stopped_at_deadline())),
-    ] {
-        // A zero, too, is worth recording: a graph of zeros says that somebody looked.
-        counter!(name, "table" => table.clone()).increment(count as u64);
-    }
-    if is_cold_start() {
-        counter!("ColdStart", "table" => table.clone()).increment(1);
-    }
-}
-
-fn record_kinds(report: &BatchReport, table: &SharedString) {
-    const NAMES: [&str; 3] = ["RecordsReceived", "RecordsSucceeded", "RecordsSkipped"];
-    let mut by_kind: BTreeMap<&'static str, [u64; 3]> = BTreeMap::new();
-    let mut failed: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for record in report.records() {
-        let [received, succeeded, skipped] =
-            by_kind.entry(record.kind.map_or("unknown", EventKind::as_str)).or_default();
-        *received += 1;
-        match record.outcome {
-            Outcome::Succeeded => *succeeded += 1,
-            Outcome::Skipped(_) => *skipped += 1,
-            Outcome::DeadLettered | Outcome::Reported => {
-                *failed
-                    .entry(record.failure.as_ref().map_or("unknown", |failure| failure.kind.as_str()))
-                    .or_default() += 1;
-            }
-            _ => {}
-        }
-    }
-    let add = |name: &'static str, label: &'static str, value: &'static str, count: u64| {
-        counter!(name, "table" => table.clone(), label => value).increment(count);
-    };
-    for (kind, counts) in by_kind {
-        NAMES.into_iter().zip(counts).for_each(|(name, count)| add(name, "kind", kind, count));
-    }
-    failed.into_iter().for_each(|(kind, count)| add("RecordsFailed", "error_kind", kind, count));
-}
-
-fn record_values(name: &'static str, table: &SharedString, values: &[f64]) {
-    if values.is_empty() {
-        return;
-    }
-    let histogram = histogram!(name, "table" => table.clone());
-    values.iter().for_each(|value| histogram.record(*value));
-}
-
+/// Milliseconds, to the nanosecond.
 pub(crate) fn millis(duration: Duration) -> f64 {
-    duration.as_nanos() as f64 / 1e6
+    // Longer than 584 years is not to be told from more.
+    let nanoseconds = duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into());
+    nanoseconds as f64 / 1e6
 }
 
 /// Whether this is the first batch of this process.

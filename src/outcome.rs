@@ -2,11 +2,13 @@
 
 mod failure;
 mod report;
+mod totals;
 
 pub use self::failure::{ErrorKind, Failure};
 pub use self::report::{BatchReport, Counts, RecordReport};
 
 pub(crate) use self::report::Answer;
+pub(crate) use self::totals::{ERROR_KINDS, KINDS, KindTotals, Totals};
 
 /// What became of a record in one invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

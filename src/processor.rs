@@ -1,7 +1,7 @@
 //! The processor: its settings, and one batch from event to report.
 
 use std::fmt;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -15,8 +15,8 @@ use crate::execute;
 use crate::handler::ErasedHandler;
 use crate::invocation::Invocation;
 use crate::log;
-use crate::metrics::{self, Observed};
-use crate::outcome::BatchReport;
+use crate::metrics::{Meter, Observed};
+use crate::outcome::{BatchReport, Totals};
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::{EventKind, Record};
 use crate::redrive::{DeadLetterEvent, RedriveReport};
@@ -68,8 +68,7 @@ pub(crate) struct Settings {
     pub(crate) deadline_margin: Option<Duration>,
     pub(crate) replay: Option<Replay>,
     pub(crate) report_batch_item_failures: bool,
-    /// Whether the recorder knows units and meanings of the metrics.
-    pub(crate) described: Once,
+    pub(crate) meter: Meter,
 }
 
 impl Settings {
@@ -142,9 +141,9 @@ impl StreamProcessor {
         let batch = execute::run(&self.settings, event, Arc::clone(&invocation));
         let (report, measured) = batch.instrument(span.clone()).await;
         let duration = begun.elapsed();
-        span.in_scope(|| log::batch(&report, duration));
-        self.settings.described.call_once(metrics::describe);
-        observed.end(&invocation.request_id, || metrics::record(&report, &measured, duration));
+        let totals = Totals::of(&report);
+        span.in_scope(|| log::batch(&report, &totals, duration));
+        observed.end(&invocation.request_id, || self.settings.meter.record(&report, &totals, &measured, duration));
         report
     }
 }

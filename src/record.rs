@@ -7,7 +7,6 @@ mod malformed;
 mod sequence_number;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
@@ -18,11 +17,9 @@ pub use self::malformed::MalformedRecord;
 
 pub(crate) use self::envelope::{Envelope, RawEnvelope};
 pub(crate) use self::facts::Facts;
-pub(crate) use self::malformed::Malformed;
 
 use crate::change::ChangedAttributes;
 use crate::decode::{self, DecodeError};
-use crate::payload::Payload;
 
 use self::envelope::Parts;
 
@@ -91,18 +88,11 @@ pub struct Record {
 }
 
 impl Record {
-    /// Reads one record from its JSON text: everything but the content of its images and keys.
-    pub(crate) fn parse(json: String) -> Result<Self, Box<Malformed>> {
-        let envelope = Envelope::of_text(&json);
-        Self::at(&Arc::new(Payload { text: json, envelopes: vec![envelope] }), 0)
-    }
-
-    /// The record at this position of a payload.
-    pub(crate) fn at(payload: &Arc<Payload>, position: usize) -> Result<Self, Box<Malformed>> {
-        let facts = Facts::new(Arc::clone(payload), position);
-        match &payload.envelopes[position].parts {
+    /// The record of which this is known, unless it is malformed.
+    pub(crate) fn new(facts: Facts) -> Result<Self, MalformedRecord> {
+        match &facts.envelope().parts {
             Ok(_) => Ok(Self { facts }),
-            Err(fault) => Err(Box::new(Malformed { error: MalformedRecord(fault.clone()), facts })),
+            Err(fault) => Err(MalformedRecord(fault.clone())),
         }
     }
 
@@ -224,10 +214,6 @@ impl Record {
     /// Checks an image that no handler decodes: that it is a well-formed item in every attribute.
     pub(crate) fn check_old_image(&self) -> Result<(), DecodeError> {
         self.old_image_json().map_or(Ok(()), |json| decode::check(json).map_err(|error| error.within("OldImage")))
-    }
-
-    pub(crate) fn facts(&self) -> &Facts {
-        &self.facts
     }
 
     fn missing(&self, image: &'static str) -> DecodeError {

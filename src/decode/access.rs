@@ -14,8 +14,8 @@ use super::names::Names;
 pub(super) struct Members<'a, 'de> {
     cursor: &'a mut Cursor<'de>,
     names: Names<'de>,
-    /// The attribute whose name has been read and whose value has not.
-    name: Option<Cow<'de, str>>,
+    /// Where the name stands of the attribute whose value has not been read yet.
+    name: Option<usize>,
     /// Whether it is the item itself, which is no level of nesting.
     bare: bool,
     done: bool,
@@ -24,44 +24,54 @@ pub(super) struct Members<'a, 'de> {
 impl<'a, 'de> Members<'a, 'de> {
     #[inline]
     pub(super) fn open<'b>(cursor: &'b mut Cursor<'de>, bare: bool) -> Result<Members<'b, 'de>, Fault> {
-        cursor.space();
         cursor.open_members()?;
         cursor.depth += usize::from(!bare);
         Ok(Members { cursor, names: Names::new(), name: None, bare, done: false })
     }
 
+    /// Moves to the next name, where it is a new one that follows at once; else does not move.
+    #[inline(always)]
+    fn next_plain_name(&mut self) -> Option<&'de str> {
+        if self.done || self.name.is_some() || self.cursor.broken.is_some() {
+            return None;
+        }
+        let at = self.cursor.mark().at + usize::from(!self.names.is_empty());
+        let name = self.cursor.next_plain_member(&mut self.names)?;
+        self.name = Some(at);
+        Some(name)
+    }
+
     /// Moves to the next name, over a value that nobody wanted.
-    #[inline]
-    fn next_name(&mut self) -> Result<Option<&Cow<'de, str>>, Fault> {
-        self.skip_pending()?;
+    fn next_name(&mut self) -> Result<Option<Cow<'de, str>>, Fault> {
         // A type may go on behind an error: it finds nothing more, and the error stays.
         if self.done || self.cursor.broken.is_some() {
             return Ok(None);
         }
-        let Some(name) = self.cursor.next_member(self.names.is_empty())? else {
-            self.done = true;
-            return Ok(None);
-        };
-        self.cursor.distinct(&mut self.names, name.clone()).map_err(|fault| fault.at_name(&name))?;
-        Ok(Some(self.name.insert(name)))
-    }
-
-    #[inline]
-    fn skip_pending(&mut self) -> Result<(), Fault> {
-        match self.name.take() {
-            Some(name) if self.cursor.broken.is_none() => {
-                self.cursor.skip_value().map_err(|fault| fault.at_name(&name))
+        if let Some(at) = self.name.take() {
+            self.cursor.skip_value().map_err(|fault| self.cursor.blame(at, fault))?;
+        }
+        match self.cursor.next_member(&mut self.names)? {
+            Some(name) => {
+                self.name = Some(name.at);
+                Ok(Some(name.text))
             }
-            _ => Ok(()),
+            None => {
+                self.done = true;
+                Ok(None)
+            }
         }
     }
 
     #[inline]
     fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        match self.name.take() {
-            Some(name) => self.cursor.value(seed).map_err(|fault| fault.at_name(&name)),
-            None => Err(serde::de::Error::custom("a value was asked for without its name")),
+        let Some(at) = self.name.take() else {
+            return Err(serde::de::Error::custom("a value was asked for without its name"));
+        };
+        let mut result = self.cursor.value(seed);
+        if let Err(fault) = &result {
+            result = Err(self.cursor.blame(at, fault.clone()));
         }
+        result
     }
 
     /// Checks what the type has left.
@@ -88,10 +98,17 @@ impl<'de> MapAccess<'de> for &mut Members<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
-        match self.next_name()? {
-            Some(name) => seed.deserialize(Key(name.clone())).map(Some).map_err(|fault| fault.at_name(name)),
-            None => Ok(None),
-        }
+        let name = match self.next_plain_name() {
+            Some(name) => Cow::Borrowed(name),
+            None => match self.next_name()? {
+                Some(name) => name,
+                None => return Ok(None),
+            },
+        };
+        seed.deserialize(Key(name)).map(Some).map_err(|fault| match self.name {
+            Some(at) => self.cursor.blame(at, fault),
+            None => fault,
+        })
     }
 
     #[inline]
@@ -110,7 +127,7 @@ impl<'de> EnumAccess<'de> for Variant<'_, '_, 'de> {
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
         let variant = match self.0.next_name()? {
             Some(Cow::Borrowed(name)) => seed.deserialize(BorrowedStrDeserializer::new(name))?,
-            Some(Cow::Owned(name)) => seed.deserialize(name.clone().into_deserializer())?,
+            Some(Cow::Owned(name)) => seed.deserialize(name.into_deserializer())?,
             None => return Err(Fault::wrong_value(&SINGLE, AttributeType::M)),
         };
         Ok((variant, self))

@@ -128,13 +128,11 @@ impl<'de> Cursor<'de> {
         self.open_members()?;
         let mut names = Names::new();
         let mut attributes = Vec::new();
-        while let Some(name) = self.next_member(names.is_empty())? {
+        while let Some(name) = self.next_member(&mut names)? {
             self.space();
             let start = self.mark();
-            self.distinct(&mut names, name.clone())
-                .and_then(|()| self.skip_value())
-                .map_err(|fault| fault.at_name(&name))?;
-            attributes.push((name, self.since(start)));
+            self.skip_value().map_err(|fault| fault.at_name(&name.text))?;
+            attributes.push((name.text, self.since(start)));
         }
         attributes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         Ok(attributes)

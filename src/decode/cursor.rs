@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::error::Fault;
+use super::names::Names;
+use crate::json::end_of_plain_text;
 
 const UNFINISHED: &str = "the JSON ends in its middle";
 
@@ -16,6 +18,13 @@ pub(super) struct Cursor<'de> {
     pub(super) finished: usize,
     /// What is malformed. It stays, so that a type that swallows errors cannot make a malformed item pass.
     pub(super) broken: Option<&'static str>,
+}
+
+/// A member's name.
+pub(super) struct Name<'de> {
+    /// Where its quote stands.
+    pub(super) at: usize,
+    pub(super) text: Cow<'de, str>,
 }
 
 /// A position to come back to.
@@ -96,42 +105,73 @@ impl<'de> Cursor<'de> {
         if self.at == self.text.len() { Ok(()) } else { self.malformed("text follows the end of the item") }
     }
 
-    /// Moves to the next member of an object behind its `{`; `None` behind its `}`.
+    /// Moves to the value of the next member of an object, behind its `{`; `None` behind its `}`. A name that was there
+    /// before is malformed.
     #[inline]
-    pub(super) fn next_member(&mut self, first: bool) -> Result<Option<Cow<'de, str>>, Fault> {
-        match self.next_plain_member(first) {
-            Some(name) => Ok(Some(Cow::Borrowed(name))),
-            None => self.next_any_member(first),
+    pub(super) fn next_member(&mut self, names: &mut Names<'de>) -> Result<Option<Name<'de>>, Fault> {
+        let start = self.at + usize::from(!names.is_empty());
+        match self.next_plain_member(names) {
+            Some(text) => Ok(Some(Name { at: start, text: Cow::Borrowed(text) })),
+            None => self.next_any_member(names),
         }
     }
 
-    /// The same where the name follows without space and escapes; else does not move.
-    #[inline]
-    fn next_plain_member(&mut self, first: bool) -> Option<&'de str> {
+    /// The same for a new name that follows without space and escapes, as DynamoDB writes it; else does not move. (A text
+    /// stays in registers, where a result with a `Cow` in it goes through memory.)
+    #[inline(always)]
+    pub(super) fn next_plain_member(&mut self, names: &mut Names<'de>) -> Option<&'de str> {
         let bytes = self.text.as_bytes();
-        let quote = match first {
-            true => self.at,
-            false if *bytes.get(self.at)? == b',' => self.at + 1,
-            false => return None,
-        };
+        let mut quote = self.at;
+        if !names.is_empty() {
+            if *bytes.get(quote)? != b',' {
+                return None;
+            }
+            quote += 1;
+        }
         if *bytes.get(quote)? != b'"' {
             return None;
         }
-        let end = plain_end(bytes, quote + 1);
+        let (start, end) = (quote + 1, end_of_plain_text(bytes, quote + 1));
         if *bytes.get(end)? != b'"' || *bytes.get(end + 1)? != b':' {
             return None;
         }
+        let text = self.text.get(start..end)?;
+        if !names.insert_plain(self.text, start, end) {
+            return None;
+        }
         self.at = end + 2;
-        self.text.get(quote + 1..end)
+        Some(text)
     }
 
-    fn next_any_member(&mut self, first: bool) -> Result<Option<Cow<'de, str>>, Fault> {
+    #[cold]
+    fn next_any_member(&mut self, names: &mut Names<'de>) -> Result<Option<Name<'de>>, Fault> {
+        let Some(name) = self.next_name(names.is_empty())? else { return Ok(None) };
+        if names.insert_hashed(self.text, name.text.clone()) {
+            return Ok(Some(name));
+        }
+        self.malformed("the attribute occurs twice").map_err(|fault: Fault| fault.at_name(&name.text))
+    }
+
+    /// Moves to the value of the next member, whatever its name.
+    pub(super) fn next_name(&mut self, first: bool) -> Result<Option<Name<'de>>, Fault> {
         if !self.next_in(first, b'}')? {
             return Ok(None);
         }
-        let name = self.string("an object has something else than a name")?;
+        self.space();
+        let at = self.at;
+        let text = self.string("an object has something else than a name")?;
         self.expect(b':', "an object has a name without a value")?;
-        Ok(Some(name))
+        Ok(Some(Name { at, text }))
+    }
+
+    /// Says which attribute a fault lies in: the one whose name stands there.
+    #[cold]
+    pub(super) fn blame(&self, at: usize, fault: Fault) -> Fault {
+        let mut cursor = Cursor { at, ..Cursor::new(self.text) };
+        match cursor.string("") {
+            Ok(name) => fault.at_name(&name),
+            Err(_) => fault,
+        }
     }
 
     /// Moves to the next element of an array or object; `false` behind its end.
@@ -171,14 +211,14 @@ impl<'de> Cursor<'de> {
     }
 
     /// Reads a string that follows without space and has no escapes; else does not move.
-    #[inline]
+    #[inline(always)]
     pub(super) fn plain_string(&mut self) -> Option<&'de str> {
         let bytes = self.text.as_bytes();
         if *bytes.get(self.at)? != b'"' {
             return None;
         }
         let start = self.at + 1;
-        let end = plain_end(bytes, start);
+        let end = end_of_plain_text(bytes, start);
         if *bytes.get(end)? != b'"' {
             return None;
         }
@@ -187,7 +227,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// Reads a string if it is an integer without escapes, as most numbers are; else does not move.
-    #[inline]
+    #[inline(always)]
     pub(super) fn integer(&mut self) -> Option<&'de str> {
         let text = self.rest().strip_prefix(b"\"")?;
         let sign = usize::from(text.first() == Some(&b'-'));
@@ -208,7 +248,7 @@ impl<'de> Cursor<'de> {
         self.expect(b'"', otherwise)?;
         let mut text = String::new();
         loop {
-            let end = plain_end(self.text.as_bytes(), self.at);
+            let end = end_of_plain_text(self.text.as_bytes(), self.at);
             text.push_str(&self.text[self.at..end]);
             self.at = end;
             match self.peek() {
@@ -278,28 +318,4 @@ impl<'de> Cursor<'de> {
             None => self.malformed("a string has a \\u escape without four hexadecimal digits"),
         }
     }
-}
-
-/// Where a string's next byte stands that means something: a quote, a backslash or a control character.
-#[inline]
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
-    // Eight bytes at once; a borrow reaches only bytes behind the first hit, which is the one that counts.
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*chunk);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let (quote, backslash) = (word ^ (ONES * u64::from(b'"')), word ^ (ONES * u64::from(b'\\')));
-        let quote = quote.wrapping_sub(ONES) & !quote;
-        let backslash = backslash.wrapping_sub(ONES) & !backslash;
-        let hits = (control | quote | backslash) & HIGH;
-        if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\') {
-        at += 1;
-    }
-    at
 }

@@ -116,10 +116,9 @@ fn read<'de>(json: &'de str, mut keep: impl FnMut(KeyAttribute<'de>)) -> Result<
     let mut cursor = Cursor::new(json);
     let mut names = super::names::Names::new();
     cursor.open_members()?;
-    while let Some(name) = cursor.next_member(names.is_empty())? {
-        let read = cursor.distinct(&mut names, name.clone()).and_then(|()| cursor.key_value());
-        let (tag, value) = read.map_err(|fault| fault.at_name(&name))?;
-        keep(KeyAttribute { name, tag, value });
+    while let Some(name) = cursor.next_member(&mut names)? {
+        let (tag, value) = cursor.key_value().map_err(|fault| fault.at_name(&name.text))?;
+        keep(KeyAttribute { name: name.text, tag, value });
     }
     cursor.end()?;
     if names.is_empty() { Ok(cursor.malformed("a primary key has at least one attribute")?) } else { Ok(()) }

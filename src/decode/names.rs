@@ -3,81 +3,132 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Below this number of names comparing each with each is quicker than hashing, and needs no allocation.
-const FEW: usize = 24;
+use crate::json::end_of_plain_text;
 
+/// Up to this many names are kept in place; more are hashed elsewhere, which needs an allocation.
+const FEW: usize = 24;
+const PLACES: usize = 32;
+
+/// The names of an object of a text, each by where it stands there: a small table of open addressing.
 pub(super) struct Names<'de> {
-    /// A bit for the look of each name: a name whose bit is not set has not been seen.
-    looks: u64,
-    few: [&'de str; FEW],
     len: usize,
+    /// Where each name stands in the text, from 1; 0 for a free place.
+    places: [u32; PLACES],
     many: Option<HashSet<Cow<'de, str>>>,
 }
 
 impl<'de> Names<'de> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new() -> Self {
-        Self { looks: 0, few: [""; FEW], len: 0, many: None }
+        Self { len: 0, places: [0; PLACES], many: None }
     }
 
+    #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
-        self.len == 0 && self.many.is_none()
+        self.len == 0
     }
 
-    /// Takes a name; `false` if it was there before.
-    #[inline]
-    pub(super) fn insert(&mut self, name: Cow<'de, str>) -> bool {
-        match name {
-            Cow::Borrowed(name) if self.many.is_none() && self.len < FEW => {
-                let look = look(name);
-                if self.looks & look != 0 && self.few[..self.len].contains(&name) {
+    #[inline(always)]
+    fn is_in_place(&self) -> bool {
+        self.len < FEW && self.many.is_none()
+    }
+
+    /// Takes a name that stands in the text without escapes, between its quotes from `start` to `end`; `false` if it was
+    /// there before.
+    #[inline(always)]
+    pub(super) fn insert_plain(&mut self, text: &'de str, start: usize, end: usize) -> bool {
+        if self.is_in_place() && start < u32::MAX as usize {
+            let mut place = place(text.as_bytes(), start, end);
+            while let Some(taken) = self.places.get_mut(place) {
+                if *taken == 0 {
+                    *taken = start as u32 + 1;
+                    self.len += 1;
+                    return true;
+                }
+                if is_same(text.as_bytes(), *taken as usize - 1, start, end) {
                     return false;
                 }
-                self.looks |= look;
-                self.few[self.len] = name;
-                self.len += 1;
-                true
+                place = (place + 1) % PLACES;
             }
-            _ => self.insert_hashed(name),
         }
+        self.insert_hashed(text, Cow::Borrowed(&text[start..end]))
     }
 
+    /// Takes any name; `false` if it was there before.
     #[cold]
-    fn insert_hashed(&mut self, name: Cow<'de, str>) -> bool {
-        let few = &self.few[..self.len];
-        let many = self.many.get_or_insert_with(|| few.iter().copied().map(Cow::Borrowed).collect());
-        many.insert(name)
+    pub(super) fn insert_hashed(&mut self, text: &'de str, name: Cow<'de, str>) -> bool {
+        let few = self.places.iter().filter(|place| **place > 0).map(|place| {
+            let start = *place as usize - 1;
+            Cow::Borrowed(&text[start..end_of_plain_text(text.as_bytes(), start)])
+        });
+        self.len += 1;
+        self.many.get_or_insert_with(|| few.collect()).insert(name)
     }
 }
 
-/// One of 64 bits, by a name's length and its first and last byte.
-#[inline]
-fn look(name: &str) -> u64 {
-    let bytes = name.as_bytes();
-    let ends = |byte: Option<&u8>| byte.copied().unwrap_or_default();
-    let mixed = bytes.len() ^ usize::from(ends(bytes.first())) << 2 ^ usize::from(ends(bytes.last()).wrapping_mul(7));
-    1 << (mixed % 64)
+/// One of the places, by the name's length, its first eight bytes and its last.
+#[inline(always)]
+fn place(text: &[u8], start: usize, end: usize) -> usize {
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let length = end - start;
+    let word = text.get(start..).and_then(<[u8]>::first_chunk).map_or(0, |chunk| u64::from_le_bytes(*chunk));
+    // What stands behind a short name is not its own.
+    let own = if length < 8 { word & !(u64::MAX << (8 * length)) } else { word };
+    let last = text.get(end.wrapping_sub(1)).map_or(0, |byte| u64::from(*byte));
+    let mixed = (own ^ last << 40 ^ (length as u64) << 56).wrapping_mul(SPREAD);
+    (mixed >> (u64::BITS - PLACES.trailing_zeros())) as usize
+}
+
+/// Whether the name at `other`, up to its quote, is the one from `start` to `end`.
+#[inline(always)]
+fn is_same(text: &[u8], other: usize, start: usize, end: usize) -> bool {
+    let other_end = other + (end - start);
+    text.get(other_end) == Some(&b'"') && text.get(other..other_end) == text.get(start..end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Inserts each of the names that a text has, quoted, one behind the other.
+    fn insert_all<'de>(names: &mut Names<'de>, text: &'de str, escaped: bool) -> Vec<bool> {
+        let mut at = 0;
+        let mut insert = |name: &str| {
+            let (start, end) = (at + 1, at + 1 + name.len());
+            at = end + 1;
+            if escaped {
+                names.insert_hashed(text, Cow::Owned(name.to_owned()))
+            } else {
+                names.insert_plain(text, start, end)
+            }
+        };
+        text.split('"').skip(1).step_by(2).map(&mut insert).collect()
+    }
+
     #[test]
-    fn a_second_name_is_found_among_few_and_many_borrowed_and_owned() {
+    fn a_second_name_is_found_among_few_and_many_plain_and_escaped() {
         for count in [1, FEW - 1, FEW, FEW + 1, 500] {
-            for escaped in [false, true] {
-                let texts: Vec<String> = (0..count).map(|number| format!("n{number}")).collect();
-                let name = |text: &'static str| if escaped { Cow::Owned(text.to_owned()) } else { Cow::Borrowed(text) };
-                let mut names = Names::new();
-                assert!(names.is_empty());
-                assert!(names.insert(name("first")));
-                assert!(texts.iter().all(|text| names.insert(Cow::Borrowed(text))));
-                assert!(!names.insert(name("first")));
-                assert!(!names.insert(Cow::Borrowed("first")));
-                assert!(!texts.iter().any(|text| names.insert(Cow::Borrowed(text))));
-                assert!(!names.is_empty());
+            for prefix in ["n", "a_long_name_with_the_same_first_letters_"] {
+                for escaped in [false, true] {
+                    let text: String = (0..count).map(|number| format!("\"{prefix}{number}\"")).collect();
+                    let mut names = Names::new();
+                    assert!(names.is_empty());
+                    assert!(insert_all(&mut names, &text, false).into_iter().all(|is_new| is_new), "{count} {prefix}");
+                    assert!(!names.is_empty());
+                    assert!(
+                        !insert_all(&mut names, &text, escaped).into_iter().any(|is_new| is_new),
+                        "{count} {prefix}"
+                    );
+                }
             }
         }
+    }
+
+    #[test]
+    fn one_name_that_begins_like_another_is_another() {
+        let text = r#""""a""ab""abc""abcdefgh""abcdefghi""abcdefgi""b""é""#;
+        let mut names = Names::new();
+        assert!(insert_all(&mut names, text, false).into_iter().all(|is_new| is_new));
+        assert!(!insert_all(&mut names, text, true).into_iter().any(|is_new| is_new));
     }
 }

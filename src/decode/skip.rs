@@ -21,16 +21,25 @@ impl<'de> Cursor<'de> {
         if self.depth >= MAX_LEVELS {
             return self.malformed("values are nested deeper than the 32 levels that DynamoDB allows");
         }
-        let (tag, length) = match self.rest() {
-            [b'{', b'"', tag, b'"', b':', ..] => match tag {
+        // Without space and escapes, as DynamoDB writes it.
+        const FRAME: u64 = u64::from_le_bytes(*b"{\"\0\":\0\0\0");
+        const MASK: u64 = u64::from_le_bytes(*b"\xff\xff\0\xff\xff\0\0\0");
+        let Some(start) = self.rest().first_chunk() else { return self.open_any() };
+        let word = u64::from_le_bytes(*start);
+        let (tag, length) = if word & MASK == FRAME {
+            match start[2] {
                 b'S' => (AttributeType::S, 5),
                 b'N' => (AttributeType::N, 5),
                 b'M' => (AttributeType::M, 5),
                 b'L' => (AttributeType::L, 5),
                 _ => return self.open_any(),
-            },
-            [b'{', b'"', b'B', b'O', b'O', b'L', b'"', b':', ..] => (AttributeType::Bool, 8),
-            _ => return self.open_any(),
+            }
+        } else {
+            match start {
+                b"{\"BOOL\":" => (AttributeType::Bool, 8),
+                b"{\"NULL\":" => (AttributeType::Null, 8),
+                _ => return self.open_any(),
+            }
         };
         self.advance(length);
         Ok(tag)
@@ -39,9 +48,9 @@ impl<'de> Cursor<'de> {
     /// The same for every type and every spelling.
     fn open_any(&mut self) -> Result<AttributeType, Fault> {
         self.expect(b'{', "a value is no object with a type such as `S`")?;
-        match self.next_member(true)? {
+        match self.next_name(true)? {
             None => self.malformed("a value has no type"),
-            Some(tag) => match AttributeType::from_wire(tag.as_bytes()) {
+            Some(tag) => match AttributeType::from_wire(tag.text.as_bytes()) {
                 Some(tag) => Ok(tag),
                 None => self.malformed("a value has a type that DynamoDB does not know"),
             },
@@ -50,9 +59,11 @@ impl<'de> Cursor<'de> {
 
     #[inline]
     pub(super) fn close_value(&mut self) -> Result<(), Fault> {
-        if self.eat(b'}') {
-            return Ok(());
-        }
+        if self.eat(b'}') { Ok(()) } else { self.unclosed() }
+    }
+
+    #[cold]
+    fn unclosed(&mut self) -> Result<(), Fault> {
         let second = self.eat(b',');
         self.malformed(if second {
             "a value has more than one type"
@@ -109,17 +120,10 @@ impl<'de> Cursor<'de> {
     pub(super) fn skip_item(&mut self) -> Result<(), Fault> {
         self.open_members()?;
         let mut names = Names::new();
-        while let Some(name) = self.next_member(names.is_empty())? {
-            self.distinct(&mut names, name.clone())
-                .and_then(|()| self.skip_value())
-                .map_err(|fault| fault.at_name(&name))?;
+        while let Some(name) = self.next_member(&mut names)? {
+            self.skip_value().map_err(|fault| fault.at_name(&name.text))?;
         }
         Ok(())
-    }
-
-    #[inline]
-    pub(super) fn distinct(&mut self, names: &mut Names<'de>, name: Cow<'de, str>) -> Result<(), Fault> {
-        if names.insert(name) { Ok(()) } else { self.malformed("the attribute occurs twice") }
     }
 
     /// Moves over a value.

@@ -89,7 +89,7 @@ impl EmfBuilder {
         self
     }
 
-    /// Where the lines go, each in one call of `write_all`. Default standard output.
+    /// Where the lines go, those of a flush in one call of `write_all`. Default standard output.
     pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
         self.writer = Box::new(writer);
         self

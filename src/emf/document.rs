@@ -1,12 +1,16 @@
 //! The documents: which numbers share one, and their JSON.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
 use metrics::Key;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::builder::Target;
-use super::registry::{Numbers, Sample};
+use super::registry::Numbers;
+use super::units::Units;
+use crate::render;
 
 // The specification's limits.
 const MAX_METRICS: usize = 100;
@@ -18,45 +22,45 @@ const MAX_DIMENSION_VALUE: usize = 1_024;
 const MAX_BYTES: usize = 250_000;
 /// How much of a document labels may fill: enough for 30 dimensions of the greatest length.
 const MAX_LABEL_BYTES: usize = 60_000;
+/// No less than what stands around the parts of a document.
+const FRAME_BYTES: usize = 80;
+const REQUEST_ID: &str = "requestId";
 
-/// The lines of a flush, each a document.
-pub(super) fn lines(
-    mut samples: Vec<Sample>,
-    target: &Target,
-    request_id: Option<&str>,
-    now: SystemTime,
-) -> Vec<Vec<u8>> {
-    let timestamp = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    // Those of the same labels together. The longest first: it needs the most documents, and the others fit beside it.
-    samples.sort_by(|a, b| {
-        let by_labels = a.key.labels().cmp(b.key.labels());
-        by_labels.then_with(|| b.numbers.len().cmp(&a.numbers.len())).then_with(|| a.key.name().cmp(b.key.name()))
-    });
-    let of_labels = samples.chunk_by(|a, b| a.key.labels().eq(b.key.labels()));
-    of_labels
-        .flat_map(|samples| {
-            let head = Head::new(target, &samples[0].key, request_id, timestamp);
-            pack(samples, &head).into_iter().map(move |document| document.line(&head))
-        })
-        .collect()
+/// What all documents of a flush have in common.
+pub(super) struct Moment {
+    timestamp: u64,
+    /// As JSON.
+    request_id: Option<Vec<u8>>,
+}
+
+impl Moment {
+    pub(super) fn new(now: SystemTime, request_id: Option<&str>) -> Self {
+        let request_id = request_id.map(|id| {
+            let mut json = Vec::with_capacity(id.len() + 2);
+            render::text(&mut json, id);
+            json
+        });
+        Self { timestamp: render::unix_millis(now), request_id }
+    }
 }
 
 /// What all documents of the same labels have in common.
-struct Head {
-    /// Dimensions and properties by name.
-    members: Map<String, Value>,
-    /// The text up to the metrics' definitions.
+pub(super) struct Head {
+    /// The names of dimensions and properties.
+    members: BTreeSet<String>,
+    /// The text between the timestamp and the metrics' definitions.
     start: String,
-    /// The text from there on to their values.
+    /// Dimensions and properties.
     end: String,
+    has_request_id: bool,
 }
 
 impl Head {
-    fn new(target: &Target, key: &Key, request_id: Option<&str>, timestamp: u64) -> Self {
+    pub(super) fn new(target: &Target, labels: &Key) -> Self {
         let mut members = Map::new();
         let mut own = Vec::new();
         let mut bytes = 0;
-        for label in key.labels() {
+        for label in labels.labels() {
             let (name, value) = (label.key(), label.value());
             bytes += quoted_len(name) + quoted_len(value);
             if name == "_aws" || bytes > MAX_LABEL_BYTES || members.contains_key(name) {
@@ -75,27 +79,60 @@ impl Head {
                 members.insert(name.clone(), value.as_str().into());
             }
         }
-        let properties = target.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in properties.chain(request_id.map(|id| ("requestId", id))) {
-            members.entry(name).or_insert_with(|| value.into());
+        for (name, value) in &target.properties {
+            members.entry(name).or_insert_with(|| value.as_str().into());
         }
         let (namespace, dimensions, texts) = (json(&target.namespace), json(&sets(&shared, &own)), json(&members));
-        let start = format!(
-            "{{\"_aws\":{{\"Timestamp\":{timestamp},\"CloudWatchMetrics\":[{{\"Namespace\":{namespace},\
-             \"Dimensions\":{dimensions},\"Metrics\":["
-        );
-        let texts = &texts[1..texts.len() - 1];
-        let end = format!("]}}]}},{texts}{}", if texts.is_empty() { "" } else { "," });
-        Self { members, start, end }
+        let has_request_id = members.contains_key(REQUEST_ID);
+        let start = format!(r#","CloudWatchMetrics":[{{"Namespace":{namespace},"Dimensions":{dimensions},"Metrics":["#);
+        let names = members.into_iter().map(|(name, _)| name).chain([REQUEST_ID.to_owned(), "_aws".to_owned()]);
+        Self { members: names.collect(), start, end: texts[1..texts.len() - 1].to_owned(), has_request_id }
     }
 
     /// A metric's name as a member of the document: one that CloudWatch takes, and that is no other member's.
     fn member_name(&self, name: &str) -> String {
         let mut name: String = name.chars().map(|c| if c.is_control() { '_' } else { c }).take(MAX_NAME).collect();
-        while name.is_empty() || name == "_aws" || self.members.contains_key(&name) {
+        while name.is_empty() || self.members.contains(&name) {
             name = format!("_{name}").chars().take(MAX_NAME).collect();
         }
         name
+    }
+
+    fn len(&self, moment: &Moment) -> usize {
+        self.start.len() + self.end.len() + moment.request_id.as_ref().map_or(0, Vec::len) + FRAME_BYTES
+    }
+}
+
+/// What documents say of a metric beside its numbers.
+pub(super) struct Text {
+    /// `{"Name":"x","Unit":"Count"}`
+    definition: Vec<u8>,
+    /// `"x":`
+    member: Vec<u8>,
+    factor: f64,
+    /// The first of the group's metrics with this name: one document cannot have both.
+    namesake: usize,
+}
+
+impl Text {
+    /// Those of all metrics of a group.
+    pub(super) fn all<'a>(names: impl Iterator<Item = &'a str>, head: &Head, units: &Units) -> Vec<Self> {
+        let mut first = HashMap::new();
+        let texts = names.enumerate().map(|(index, name)| {
+            let unit = units.of(name);
+            let name = head.member_name(name);
+            let mut member = Vec::new();
+            render::text(&mut member, &name);
+            let mut definition = [br#"{"Name":"#, &member[..]].concat();
+            if let Some(unit) = unit {
+                definition.extend_from_slice(format!(r#","Unit":"{}""#, unit.name).as_bytes());
+            }
+            definition.push(b'}');
+            member.push(b':');
+            let namesake = *first.entry(name).or_insert(index);
+            Self { definition, member, factor: unit.map_or(1.0, |unit| unit.factor), namesake }
+        });
+        texts.collect()
     }
 }
 
@@ -117,72 +154,138 @@ pub(super) fn is_dimension(name: &str, value: &str) -> bool {
 /// One document's metrics, as JSON.
 #[derive(Default)]
 struct Document {
-    names: Vec<String>,
-    definitions: String,
-    members: String,
+    /// Which names it has, by their first metrics.
+    names: Vec<usize>,
+    definitions: Vec<u8>,
+    members: Vec<u8>,
 }
 
 impl Document {
-    fn has_room(&self, name: &str, bytes: usize, head: &Head) -> bool {
-        let filled = head.start.len() + head.end.len() + self.definitions.len() + self.members.len() + 8;
+    fn has_room(&self, text: &Text, bytes: usize, room: usize) -> bool {
+        let filled = self.definitions.len() + self.members.len();
         self.names.is_empty()
-            || (self.names.len() < MAX_METRICS
-                && filled + bytes <= MAX_BYTES
-                && !self.names.iter().any(|known| known == name))
+            || (self.names.len() < MAX_METRICS && filled + bytes <= room && !self.names.contains(&text.namesake))
     }
 
-    fn push(&mut self, name: &str, definition: &str, values: &str) {
-        for list in [&mut self.definitions, &mut self.members] {
-            if !list.is_empty() {
-                list.push(',');
-            }
+    fn push(&mut self, text: &Text, values: &[u8]) {
+        if !self.names.is_empty() {
+            self.definitions.push(b',');
         }
-        self.definitions.push_str(definition);
-        self.members.push_str(&json(name));
-        self.members.push(':');
-        self.members.push_str(values);
-        self.names.push(name.to_owned());
+        self.definitions.extend_from_slice(&text.definition);
+        self.members.push(b',');
+        self.members.extend_from_slice(&text.member);
+        self.members.extend_from_slice(values);
+        self.names.push(text.namesake);
     }
 
-    fn line(&self, head: &Head) -> Vec<u8> {
-        [&head.start, &self.definitions, &head.end, &self.members, "}\n"].concat().into_bytes()
+    fn clear(&mut self) {
+        self.names.clear();
+        self.definitions.clear();
+        self.members.clear();
+    }
+
+    fn write(&self, head: &Head, moment: &Moment, lines: &mut Vec<u8>) {
+        lines.reserve(head.len(moment) + self.definitions.len() + self.members.len());
+        lines.extend_from_slice(br#"{"_aws":{"Timestamp":"#);
+        render::whole(lines, moment.timestamp);
+        lines.extend_from_slice(head.start.as_bytes());
+        lines.extend_from_slice(&self.definitions);
+        lines.extend_from_slice(b"]}]}");
+        if let Some(id) = moment.request_id.as_ref().filter(|_| !head.has_request_id) {
+            lines.extend_from_slice(br#","requestId":"#);
+            lines.extend_from_slice(id);
+        }
+        if !head.end.is_empty() {
+            lines.push(b',');
+            lines.extend_from_slice(head.end.as_bytes());
+        }
+        lines.extend_from_slice(&self.members);
+        lines.extend_from_slice(b"}\n");
     }
 }
 
-/// Distributes metrics to documents: each into the first that has room, the parts of a long one into one after the other.
-fn pack(samples: &[Sample], head: &Head) -> Vec<Document> {
-    let mut documents: Vec<Document> = Vec::new();
-    for sample in samples {
-        let name = head.member_name(sample.key.name());
-        let unit = sample.unit.map_or_else(String::new, |unit| format!(",\"Unit\":\"{}\"", unit.name));
-        let definition = format!("{{\"Name\":{}{unit}}}", json(&name));
-        let mut next = 0;
-        for values in parts(sample) {
-            let bytes = 2 * definition.len() + values.len();
-            while documents.get(next).is_some_and(|document| !document.has_room(&name, bytes, head)) {
+/// Where documents are put together, kept from one flush to the next.
+#[derive(Default)]
+pub(super) struct Desk {
+    /// Metrics with something to tell, each with its place in the group.
+    pub(super) told: Vec<(usize, Numbers)>,
+    documents: Vec<Document>,
+    /// A metric's numbers as JSON.
+    values: Vec<u8>,
+}
+
+impl Desk {
+    /// Appends the documents of what there is to tell of a group: each metric goes into the first document that has room,
+    /// the parts of a long one into one after the other.
+    pub(super) fn write(&mut self, texts: &[Text], head: &Head, moment: &Moment, lines: &mut Vec<u8>) {
+        if self.told.iter().any(|(_, numbers)| numbers.len() > MAX_VALUES) {
+            // The longest first: it needs the most documents, and the others fit beside it.
+            self.told.sort_by_key(|(_, numbers)| Reverse(numbers.len()));
+        }
+        let room = MAX_BYTES.saturating_sub(head.len(moment));
+        for (index, numbers) in &self.told {
+            let text = &texts[*index];
+            let (mut next, mut from) = (0, 0);
+            while let Some(end) = part(numbers, from, text.factor, &mut self.values) {
+                from = end;
+                let bytes = text.definition.len() + text.member.len() + self.values.len() + 2;
+                while self.documents.get(next).is_some_and(|document| !document.has_room(text, bytes, room)) {
+                    next += 1;
+                }
+                if next == self.documents.len() {
+                    self.documents.push(Document::default());
+                }
+                self.documents[next].push(text, &self.values);
                 next += 1;
             }
-            if next == documents.len() {
-                documents.push(Document::default());
-            }
-            documents[next].push(&name, &definition, &values);
-            next += 1;
         }
+        for document in self.documents.iter_mut().filter(|document| !document.names.is_empty()) {
+            document.write(head, moment, lines);
+            document.clear();
+        }
+        // As many as there are as a rule; what a rare large flush needed is given back.
+        self.documents.truncate(1);
     }
-    documents
 }
 
-/// A metric's numbers as JSON: one number, or arrays of as many as a document may hold.
-fn parts(sample: &Sample) -> Vec<String> {
-    let factor = sample.unit.map_or(1.0, |unit| unit.factor);
-    let values = match &sample.numbers {
-        Numbers::Count(count) if factor == 1.0 => return vec![count.to_string()],
-        Numbers::Count(count) => vec![*count as f64 * factor],
-        Numbers::Values(values) => {
-            values.iter().map(|value| value * factor).filter(|value| value.is_finite()).collect()
+/// Writes the next of a metric's numbers, from this one on, as JSON: one number, or an array of as many as a document may
+/// hold. Gives the place of the first one behind them, and nothing if there is none that is finite.
+fn part(numbers: &Numbers, from: usize, factor: f64, json: &mut Vec<u8>) -> Option<usize> {
+    let values = match numbers {
+        _ if from >= numbers.len() => return None,
+        Numbers::Count(count) if factor == 1.0 => {
+            json.clear();
+            render::whole(json, *count);
+            return Some(1);
         }
+        Numbers::Count(count) => &[*count as f64][..],
+        Numbers::Level(level) => &[*level],
+        Numbers::Values(values) => values,
     };
-    values.chunks(MAX_VALUES).map(|part| if let [one] = part { json(one) } else { json(part) }).collect()
+    json.clear();
+    json.push(b'[');
+    let (mut end, mut written) = (from, 0);
+    for value in &values[from..] {
+        end += 1;
+        let value = value * factor;
+        if !value.is_finite() {
+            continue;
+        }
+        if written > 0 {
+            json.push(b',');
+        }
+        render::number(json, value);
+        written += 1;
+        if written == MAX_VALUES {
+            break;
+        }
+    }
+    match written {
+        0 => return None,
+        1 => drop(json.remove(0)),
+        _ => json.push(b']'),
+    }
+    Some(end)
 }
 
 /// An upper bound of a text's length as JSON.

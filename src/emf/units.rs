@@ -1,6 +1,6 @@
 use std::collections::HashMap;
-use std::sync::PoisonError;
-use std::sync::RwLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use metrics::{KeyName, Unit};
 
@@ -15,6 +15,7 @@ pub(super) struct CloudWatchUnit {
 #[derive(Debug, Default)]
 pub(super) struct Units {
     by_name: RwLock<HashMap<KeyName, CloudWatchUnit>>,
+    changes: AtomicUsize,
 }
 
 impl Units {
@@ -22,7 +23,13 @@ impl Units {
         if let Some(unit) = unit {
             let mut units = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
             units.insert(name.to_retained(), CloudWatchUnit::of(unit));
+            self.changes.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// How often they have changed: a metric may be described after it was recorded.
+    pub(super) fn changes(&self) -> usize {
+        self.changes.load(Ordering::Acquire)
     }
 
     pub(super) fn of(&self, name: &str) -> Option<CloudWatchUnit> {

@@ -9,7 +9,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::gate::Gate;
 use crate::handler::{Attempt, AttemptError};
 use crate::outcome::{ErrorKind, Failure};
 
@@ -22,52 +21,38 @@ pub(super) struct AttemptFailed {
 }
 
 /// What an attempt came to.
-pub(super) enum Attempted {
-    /// After so long.
-    Ended(usize, Duration, Result<(), AttemptFailed>),
-    /// The gate was closed before the handler was called.
-    NotBegun(usize),
-}
-
-/// Since when an attempt runs, and the span around all that its handler does, which is disabled unless the log's level
-/// asks for it.
-pub(super) struct Watch {
-    pub(super) since: Instant,
-    pub(super) span: Span,
+pub(super) struct Attempted {
+    pub(super) position: usize,
+    pub(super) begun: Instant,
+    pub(super) result: Result<(), AttemptFailed>,
+    /// The attempt's permit, for whoever comes next.
+    pub(super) permit: OwnedSemaphorePermit,
 }
 
 /// One attempt at one record: holds its permit, and turns a panic into a failure.
 pub(super) struct GuardedAttempt<'a> {
     position: usize,
-    attempt: Option<Attempt<'a>>,
-    begun: bool,
-    gate: &'a Gate,
-    permit: Option<OwnedSemaphorePermit>,
-    watch: Watch,
+    begun: Instant,
+    /// `None` once it has ended.
+    running: Option<(Attempt<'a>, OwnedSemaphorePermit)>,
+    /// Around all that its handler does; disabled unless the log's level asks for it.
+    span: Span,
 }
 
 impl<'a> GuardedAttempt<'a> {
     pub(super) fn new(
         position: usize,
+        begun: Instant,
         attempt: Attempt<'a>,
-        gate: &'a Gate,
         permit: OwnedSemaphorePermit,
-        watch: Watch,
+        span: Span,
     ) -> Self {
-        Self { position, attempt: Some(attempt), begun: false, gate, permit: Some(permit), watch }
+        Self { position, begun, running: Some((attempt, permit)), span }
     }
 
-    /// How long it has run; `None` if its handler was not called yet.
-    pub(super) fn duration(&self) -> Option<Duration> {
-        self.begun.then(|| self.watch.since.elapsed())
-    }
-
-    /// Drops the handler's future, which may panic as well, and then gives its permit back.
-    fn end(&mut self) -> Result<(), Failure> {
-        let attempt = self.attempt.take();
-        let dropped = self.watch.span.in_scope(|| guard("handler", || drop(attempt)));
-        self.permit = None;
-        dropped
+    /// How long it has run.
+    pub(super) fn duration(&self) -> Duration {
+        self.begun.elapsed()
     }
 }
 
@@ -75,29 +60,32 @@ impl Future for GuardedAttempt<'_> {
     type Output = Attempted;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Attempted> {
-        if !self.begun && !self.gate.lets_begin(self.position) {
-            let _ = self.end();
-            return Poll::Ready(Attempted::NotBegun(self.position));
-        }
-        self.begun = true;
-        let this = &mut *self;
-        let Some(attempt) = this.attempt.as_mut() else { return Poll::Pending };
-        let polled = match this.watch.span.in_scope(|| guard("handler", || attempt.as_mut().poll(context))) {
+        let Self { position, begun, running, span } = &mut *self;
+        let Some((attempt, _)) = running else { return Poll::Pending };
+        let polled = match span.in_scope(|| guard("handler", || attempt.as_mut().poll(context))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(Ok(()))) => Ok(()),
             Ok(Poll::Ready(Err(error))) => Err(AttemptFailed::from(error)),
             Err(panic) => Err(AttemptFailed::permanent(panic)),
         };
-        let ended = this.end().map_err(AttemptFailed::permanent);
-        Poll::Ready(Attempted::Ended(this.position, this.watch.since.elapsed(), polled.and(ended)))
+        let Some((attempt, permit)) = running.take() else { return Poll::Pending };
+        let ended = drop_guarded(attempt, span).map_err(AttemptFailed::permanent);
+        Poll::Ready(Attempted { position: *position, begun: *begun, result: polled.and(ended), permit })
     }
 }
 
 impl Drop for GuardedAttempt<'_> {
     fn drop(&mut self) {
-        // A panic while a handler is cancelled changes nothing: its record is reported.
-        let _ = self.end();
+        if let Some((attempt, _permit)) = self.running.take() {
+            // A panic while a handler is cancelled changes nothing: its record is reported.
+            let _ = drop_guarded(attempt, &self.span);
+        }
     }
+}
+
+/// Drops the handler's future, which may panic as well.
+fn drop_guarded(attempt: Attempt<'_>, span: &Span) -> Result<(), Failure> {
+    span.in_scope(|| guard("handler", || drop(attempt)))
 }
 
 impl AttemptFailed {

@@ -15,7 +15,7 @@ use crate::metrics::{Ages, Measurements};
 use crate::outcome::{Answer, BatchReport, ErrorKind, Failure, Outcome, RecordReport, SkipReason};
 use crate::payload::Window;
 use crate::processor::Settings;
-use crate::record::{Facts, Malformed, MalformedRecord, Record, SequenceNumber};
+use crate::record::{Facts, MalformedRecord, Record, SequenceNumber};
 use crate::replay::{Replay, ReplayKey};
 
 /// A batch's records and what is known of each so far.
@@ -27,69 +27,40 @@ pub(super) struct Batch {
 }
 
 struct Slot {
-    record: Result<Record, Box<Malformed>>,
-    outcome: Option<Outcome>,
-    attempts: u32,
-    failure: Option<Failure>,
-    dead_letter_error: Option<DeadLetterError>,
+    report: RecordReport,
+    /// Whether the report's outcome is one, and not only what it comes to if nothing else happens.
+    settled: bool,
     first_seen: Option<Instant>,
     next_in_lane: Option<usize>,
-    /// Whether the sequence number is this record's alone.
-    nameable: bool,
 }
 
 impl Slot {
-    fn new(record: Result<Record, Box<Malformed>>) -> Self {
-        let failure = match &record {
-            Ok(_) => None,
-            Err(malformed) => Some(Failure::of(ErrorKind::Malformed, &malformed.error)),
-        };
-        Self {
-            record,
-            outcome: None,
-            attempts: 0,
-            failure,
-            dead_letter_error: None,
-            first_seen: None,
-            next_in_lane: None,
-            nameable: false,
-        }
+    fn new(position: usize, facts: Facts) -> Self {
+        let mut report = RecordReport::open(position, facts);
+        report.failure = report.facts.malformed().map(|error| Failure::of(ErrorKind::Malformed, &error));
+        Self { report, settled: false, first_seen: None, next_in_lane: None }
     }
 
     fn facts(&self) -> &Facts {
-        match &self.record {
-            Ok(record) => record.facts(),
-            Err(malformed) => &malformed.facts,
-        }
+        &self.report.facts
     }
 
-    fn report(&mut self, position: usize, open: Outcome) -> RecordReport {
-        let facts = self.facts();
-        RecordReport {
-            position,
-            event_id: facts.event_id().map(str::to_owned),
-            kind: facts.kind(),
-            sequence_number: facts.sequence_number().copied(),
-            outcome: self.outcome.unwrap_or(open),
-            attempts: self.attempts,
-            failure: self.failure.take(),
-            dead_letter_error: self.dead_letter_error.take(),
-            nameable: self.nameable,
-        }
+    fn settle(&mut self, outcome: Outcome) {
+        self.settled = true;
+        self.report.outcome = outcome;
     }
+}
 
-    /// What the memory of earlier invocations knows it by.
-    fn replay_key(&self) -> Option<ReplayKey> {
-        let facts = self.facts();
-        let number = facts.sequence_number().filter(|_| self.nameable)?;
-        Some(ReplayKey::new(facts.stream_arn(), number.as_str(), facts.event_id()))
-    }
+/// What the memory of earlier invocations knows a record by.
+fn replay_key(record: &RecordReport) -> Option<ReplayKey> {
+    let number = record.sequence_number().filter(|_| record.nameable)?;
+    Some(ReplayKey::new(record.facts.stream_arn(), number.as_str(), record.event_id()))
 }
 
 impl Batch {
     /// Reads the envelopes, skips what needs no handler, and puts the rest into lanes.
     pub(super) fn read(settings: &Settings, event: StreamEvent, invocation: &Invocation) -> Self {
-        let slots = event.parse().map(Slot::new).collect();
+        let slots = event.facts().enumerate().map(|(position, facts)| Slot::new(position, facts)).collect();
         let window = event.into_window();
         let mut batch = Self { slots, lane_heads: Vec::new(), window, from_stream: invocation.from_stream };
         batch.name();
@@ -107,14 +78,14 @@ impl Batch {
         for (position, slot) in self.slots.iter_mut().enumerate() {
             let Some(number) = slot.facts().sequence_number().copied() else { continue };
             if ascending {
-                slot.nameable = true;
+                slot.report.nameable = true;
                 continue;
             }
             let earlier = *first.entry(number).or_insert(position);
-            slot.nameable = earlier == position;
-            if !slot.nameable {
+            slot.report.nameable = earlier == position;
+            if !slot.report.nameable {
                 let error = MalformedRecord::repeated_sequence_number(earlier);
-                slot.failure.get_or_insert_with(|| Failure::of(ErrorKind::Malformed, &error));
+                slot.report.failure.get_or_insert_with(|| Failure::of(ErrorKind::Malformed, &error));
             }
         }
     }
@@ -122,28 +93,28 @@ impl Batch {
     fn skip(&mut self, settings: &Settings) {
         let replay = settings.replay.as_ref().filter(|replay| self.from_stream && !replay.is_empty());
         for slot in &mut self.slots {
-            if replay.is_some_and(|replay| slot.replay_key().is_some_and(|key| replay.contains(&key))) {
-                slot.outcome = Some(Outcome::Skipped(SkipReason::Redelivered));
+            if replay.is_some_and(|replay| replay_key(&slot.report).is_some_and(|key| replay.contains(&key))) {
+                slot.settle(Outcome::Skipped(SkipReason::Redelivered));
                 continue;
             }
-            let (None, Ok(record)) = (&slot.failure, &slot.record) else { continue };
-            if settings.routes.of(record.kind()).is_none() {
-                slot.outcome = Some(Outcome::Skipped(SkipReason::NoHandler));
-            } else if let Some(filter) = &settings.filter {
-                match guard("filter", || filter(record)) {
+            let (None, Some(kind)) = (&slot.report.failure, slot.report.kind) else { continue };
+            if settings.routes.of(kind).is_none() {
+                slot.settle(Outcome::Skipped(SkipReason::NoHandler));
+            } else if let (Some(filter), Some(record)) = (&settings.filter, slot.facts().record()) {
+                match guard("filter", || filter(&record)) {
                     Ok(true) => {}
-                    Ok(false) => slot.outcome = Some(Outcome::Skipped(SkipReason::Filtered)),
-                    Err(panic) => slot.failure = Some(panic),
+                    Ok(false) => slot.settle(Outcome::Skipped(SkipReason::Filtered)),
+                    Err(panic) => slot.report.failure = Some(panic),
                 }
             }
         }
     }
 
     fn assign_lanes(&mut self, settings: &Settings) {
-        let waiting = self.slots.iter().enumerate().filter(|(_, slot)| slot.outcome.is_none());
+        let waiting = self.slots.iter().enumerate().filter(|(_, slot)| !slot.settled);
         let assignment = lanes::assign(&settings.lanes, waiting.map(|(position, slot)| (position, slot.facts())));
         for (position, error) in assignment.faults {
-            self.slots[position].failure.get_or_insert_with(|| Failure::of(ErrorKind::Decode, &error));
+            self.slots[position].report.failure.get_or_insert_with(|| Failure::of(ErrorKind::Decode, &error));
         }
         for (position, predecessor) in assignment.records {
             match predecessor {
@@ -158,8 +129,9 @@ impl Batch {
         self.from_stream
     }
 
-    pub(super) fn lane_heads(&self) -> impl Iterator<Item = usize> {
-        self.lane_heads.iter().copied()
+    /// The first record of each lane, ascending.
+    pub(super) fn take_lane_heads(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.lane_heads)
     }
 
     pub(super) fn next_in_lane(&self, position: usize) -> Option<usize> {
@@ -168,52 +140,46 @@ impl Batch {
 
     /// Whether the record failed before any attempt.
     pub(super) fn failed_in_reading(&self, position: usize) -> bool {
-        let slot = &self.slots[position];
-        slot.attempts == 0 && slot.failure.is_some()
+        let report = &self.slots[position].report;
+        report.attempts == 0 && report.failure.is_some()
     }
 
     /// Counts an attempt, and gives the record to make it with.
     pub(super) fn begin_attempt(&mut self, position: usize, now: Instant) -> Option<Record> {
         let slot = &mut self.slots[position];
-        slot.attempts += 1;
+        slot.report.attempts += 1;
         slot.first_seen.get_or_insert(now);
-        slot.record.as_ref().ok().cloned()
-    }
-
-    /// Does not count an attempt that was not made after all.
-    pub(super) fn take_back_attempt(&mut self, position: usize) {
-        let slot = &mut self.slots[position];
-        slot.attempts = slot.attempts.saturating_sub(1);
+        slot.facts().record()
     }
 
     /// Notes why the last attempt failed; returns how many there were.
     pub(super) fn fail(&mut self, position: usize, failure: Failure) -> u32 {
-        let slot = &mut self.slots[position];
-        slot.failure = Some(failure);
-        slot.attempts
+        let report = &mut self.slots[position].report;
+        report.failure = Some(failure);
+        report.attempts
     }
 
     pub(super) fn refuse(&mut self, position: usize, error: DeadLetterError) {
-        self.slots[position].dead_letter_error = Some(error);
+        self.slots[position].report.dead_letter_error = Some(error);
     }
 
     pub(super) fn settle(&mut self, position: usize, outcome: Outcome) {
         let slot = &mut self.slots[position];
         if outcome == Outcome::Succeeded {
-            slot.failure = None;
+            slot.report.failure = None;
         }
-        slot.outcome = Some(outcome);
+        slot.settle(outcome);
     }
 
     /// What a log line says of a record.
     pub(super) fn about(&self, position: usize) -> log::About<'_> {
-        let slot = &self.slots[position];
+        let report = &self.slots[position].report;
         log::About {
             position,
-            facts: slot.facts(),
-            failure: slot.failure.as_ref(),
-            dead_letter_error: slot.dead_letter_error.as_ref(),
-            attempts: slot.attempts,
+            facts: &report.facts,
+            failure: report.failure.as_ref(),
+            dead_letter_error: report.dead_letter_error.as_ref(),
+            attempts: report.attempts,
         }
     }
 
@@ -243,8 +209,8 @@ impl Batch {
         let unknown = || Failure::new(ErrorKind::Malformed, "the record failed for an unknown reason");
         DeadLetter {
             facts: slot.facts().clone(),
-            failure: slot.failure.clone().unwrap_or_else(unknown),
-            attempts: slot.attempts,
+            failure: slot.report.failure.clone().unwrap_or_else(unknown),
+            attempts: slot.report.attempts,
             first_seen: slot.first_seen.map_or(now, |instant| clock.at(instant)),
             dead_lettered: now,
             invocation: Arc::clone(invocation),
@@ -253,39 +219,36 @@ impl Batch {
 
     /// Ends the batch: what has no outcome yet is reported, and what is done behind the checkpoint remembered.
     pub(super) fn into_report(mut self, settings: &Settings, deadline_stop: bool) -> BatchReport {
-        let reported = self.slots.iter().position(|slot| slot.outcome == Some(Outcome::Reported));
-        let open = |position| match reported {
-            Some(reported) if reported < position => Outcome::HeldBack,
-            _ => Outcome::Unfinished,
-        };
-        let slots = self.slots.iter_mut().enumerate();
-        let records = slots.map(|(position, slot)| slot.report(position, open(position))).collect();
+        let reported = self.slots.iter().position(|slot| slot.report.outcome == Outcome::Reported);
+        for slot in self.slots.iter_mut().skip(reported.unwrap_or(usize::MAX)).filter(|slot| !slot.settled) {
+            slot.report.outcome = Outcome::HeldBack;
+        }
         let answer = Answer {
             report_batch_item_failures: settings.report_batch_item_failures,
             state: self.window.take().map(|window| window.state),
             deadline_stop,
         };
-        let report = BatchReport::new(records, answer);
+        let report = BatchReport::new(self.slots.into_iter().map(|slot| slot.report).collect(), answer);
         if let Some(replay) = settings.replay.as_ref().filter(|_| self.from_stream) {
-            self.remember(replay, &report);
+            remember(replay, &report);
         }
         report
     }
+}
 
-    /// What is done although it will be delivered again is remembered; what was skipped for that reason, and will not
-    /// come again, forgotten.
-    fn remember(&self, replay: &Replay, report: &BatchReport) {
-        let redelivered_from = report.redelivered_from();
-        let (mut done, mut gone_through) = (Vec::new(), Vec::new());
-        for (record, slot) in report.records().iter().zip(&self.slots) {
-            let redelivered = record.outcome == Outcome::Skipped(SkipReason::Redelivered);
-            let worth_it = redelivered || matches!(record.outcome, Outcome::Succeeded | Outcome::DeadLettered);
-            if record.position >= redelivered_from && worth_it {
-                done.extend(slot.replay_key());
-            } else if redelivered {
-                gone_through.extend(slot.replay_key());
-            }
+/// What is done although it will be delivered again is remembered; what was skipped for that reason, and will not come
+/// again, forgotten.
+fn remember(replay: &Replay, report: &BatchReport) {
+    let redelivered_from = report.redelivered_from();
+    let (mut done, mut gone_through) = (Vec::new(), Vec::new());
+    for record in report.records() {
+        let redelivered = record.outcome == Outcome::Skipped(SkipReason::Redelivered);
+        let worth_it = redelivered || matches!(record.outcome, Outcome::Succeeded | Outcome::DeadLettered);
+        if record.position >= redelivered_from && worth_it {
+            done.extend(replay_key(record));
+        } else if redelivered {
+            gone_through.extend(replay_key(record));
         }
-        replay.settle(done, gone_through);
     }
+    replay.settle(done, gone_through);
 }

@@ -32,8 +32,8 @@ impl Deadlines {
         Self { moments }
     }
 
-    pub(super) fn is_stop_reached(&self) -> bool {
-        self.moments.is_some_and(|moments| Instant::now() >= moments.stop)
+    pub(super) fn is_stop_reached(&self, now: Instant) -> bool {
+        self.moments.is_some_and(|moments| now >= moments.stop)
     }
 
     /// Whether an attempt after that delay would still begin before the stop.
@@ -42,11 +42,16 @@ impl Deadlines {
         Instant::now().checked_add(delay).is_some_and(|then| then < moments.stop)
     }
 
-    /// Waits for the stop, and after it for the end of sending; for ever where there is no deadline.
-    pub(super) async fn next(&self, stopped: bool) {
-        match self.moments {
-            Some(Moments { stop, last_send }) => sleep_until(if stopped { last_send } else { stop }).await,
-            None => std::future::pending().await,
-        }
+    /// The stop, and after it the end of sending; `None` where there is no deadline.
+    pub(super) fn next(&self, stopped: bool) -> Option<Instant> {
+        self.moments.map(|moments| if stopped { moments.last_send } else { moments.stop })
+    }
+}
+
+/// Waits until then; for ever where there is no such moment.
+pub(super) async fn wait_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

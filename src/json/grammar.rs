@@ -9,22 +9,42 @@ pub(super) fn after_space(json: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Behind a value; `ends` has room for what is open, so that no depth overflows the stack.
-pub(super) fn after_value(json: &[u8], mut at: usize, ends: &mut Vec<u8>) -> Option<usize> {
-    ends.clear();
+/// Behind a value.
+#[inline]
+pub(super) fn after_value(json: &[u8], at: usize) -> Option<usize> {
+    match json.get(at)? {
+        b'{' | b'[' => after_nested(json, at),
+        _ => after_plain(json, at),
+    }
+}
+
+/// Behind a string, a number or a word.
+#[inline(always)]
+fn after_plain(json: &[u8], at: usize) -> Option<usize> {
+    match json.get(at)? {
+        b'"' => after_string(json, at),
+        b't' => after_word(json, at, b"true"),
+        b'f' => after_word(json, at, b"false"),
+        b'n' => after_word(json, at, b"null"),
+        _ => after_number(json, at),
+    }
+}
+
+/// Behind an object or an array. It keeps what is open itself, so that no depth overflows the stack.
+fn after_nested(json: &[u8], mut at: usize) -> Option<usize> {
+    let mut open = Open::default();
     loop {
-        at = after_space(json, at);
+        // Here a value begins.
         at = match json.get(at)? {
-            // Most objects are values of DynamoDB, and begin with their type.
-            b'{' if matches!(json.get(at + 1..at + 5), Some([b'"', b'A'..=b'Z', b'"', b':'])) => {
-                ends.push(b'}');
-                at += 5;
+            b'{' if is_typed(json, at) => {
+                open.push(true);
+                at = after_space(json, at + TYPED);
                 continue;
             }
             b'{' => match after_space(json, at + 1) {
                 end if json.get(end) == Some(&b'}') => end + 1,
                 name => {
-                    ends.push(b'}');
+                    open.push(true);
                     at = after_name(json, name)?;
                     continue;
                 }
@@ -32,45 +52,90 @@ pub(super) fn after_value(json: &[u8], mut at: usize, ends: &mut Vec<u8>) -> Opt
             b'[' => match after_space(json, at + 1) {
                 end if json.get(end) == Some(&b']') => end + 1,
                 element => {
-                    ends.push(b']');
+                    open.push(false);
                     at = element;
                     continue;
                 }
             },
-            b'"' => after_string(json, at)?,
-            b't' => after_word(json, at, b"true")?,
-            b'f' => after_word(json, at, b"false")?,
-            b'n' => after_word(json, at, b"null")?,
-            _ => after_number(json, at)?,
+            _ => after_plain(json, at)?,
         };
-        at = match after_ends(json, at, ends)? {
-            end if ends.is_empty() => return Some(end),
-            next => next,
+        // And here one has ended: what was open around it ends too, or goes on behind a comma.
+        at = loop {
+            if open.depth == 0 {
+                return Some(at);
+            }
+            match json.get(at)? {
+                b'}' if open.is_object() => open.pop(),
+                b']' if !open.is_object() => open.pop(),
+                b',' if open.is_object() => break after_name(json, after_space(json, at + 1))?,
+                b',' => break after_space(json, at + 1),
+                b' ' | b'\n' | b'\r' | b'\t' => {}
+                _ => return None,
+            }
+            at += 1;
         };
     }
 }
 
-/// Behind all that ends here, and behind the comma, and the name, before the value that follows.
-#[inline]
-fn after_ends(json: &[u8], mut at: usize, ends: &mut Vec<u8>) -> Option<usize> {
-    while let Some(end) = ends.last() {
-        at = after_space(json, at);
-        match json.get(at)? {
-            b',' if *end == b'}' => return after_name(json, after_space(json, at + 1)),
-            b',' => return Some(at + 1),
-            byte if byte == end => ends.pop(),
-            _ => return None,
-        };
-        at += 1;
+/// The length of `{"S":`.
+const TYPED: usize = 5;
+
+/// Whether a value of DynamoDB with a type of one letter begins here, as most objects do.
+#[inline(always)]
+fn is_typed(json: &[u8], at: usize) -> bool {
+    const FRAME: u64 = u64::from_le_bytes([b'{', b'"', 0, b'"', b':', 0, 0, 0]);
+    const MASK: u64 = u64::from_le_bytes([255, 255, 0, 255, 255, 0, 0, 0]);
+    match json.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(chunk) => u64::from_le_bytes(*chunk) & MASK == FRAME && chunk[2].is_ascii_uppercase(),
+        None => false,
     }
-    Some(at)
 }
 
-/// Behind a member's name and its colon.
-#[inline]
-fn after_name(json: &[u8], at: usize) -> Option<usize> {
-    let colon = after_space(json, after_string(json, at)?);
-    (json.get(colon) == Some(&b':')).then_some(colon + 1)
+/// Which objects and arrays are open: a bit for each, the innermost last.
+#[derive(Default)]
+struct Open {
+    depth: usize,
+    bits: u64,
+    /// Each 64 bits that the innermost ones have pushed out.
+    outer: Vec<u64>,
+}
+
+impl Open {
+    #[inline(always)]
+    fn push(&mut self, object: bool) {
+        if self.depth.is_multiple_of(64) && self.depth > 0 {
+            self.outer.push(self.bits);
+        }
+        self.bits = self.bits << 1 | u64::from(object);
+        self.depth += 1;
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) {
+        self.depth -= 1;
+        self.bits >>= 1;
+        if self.depth.is_multiple_of(64) {
+            self.bits = self.outer.pop().unwrap_or(0);
+        }
+    }
+
+    #[inline(always)]
+    fn is_object(&self) -> bool {
+        self.bits & 1 == 1
+    }
+}
+
+/// Behind a member's name, its colon and the space before its value.
+#[inline(always)]
+pub(super) fn after_name(json: &[u8], at: usize) -> Option<usize> {
+    let mut colon = after_string(json, at)?;
+    if json.get(colon) != Some(&b':') {
+        colon = after_space(json, colon);
+        if json.get(colon) != Some(&b':') {
+            return None;
+        }
+    }
+    Some(after_space(json, colon + 1))
 }
 
 #[inline(always)]
@@ -78,7 +143,13 @@ pub(super) fn after_string(json: &[u8], at: usize) -> Option<usize> {
     if json.get(at) != Some(&b'"') {
         return None;
     }
-    let mut at = end_of_plain_text(json, at + 1);
+    let end = end_of_plain_text(json, at + 1);
+    if json.get(end) == Some(&b'"') { Some(end + 1) } else { after_escapes(json, end) }
+}
+
+/// Behind a string, from its first escape on.
+#[cold]
+fn after_escapes(json: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match json.get(at)? {
             b'"' => return Some(at + 1),
@@ -125,22 +196,56 @@ fn after_word(json: &[u8], at: usize, word: &[u8]) -> Option<usize> {
 
 /// The next byte of a string that means something: a quote, a backslash or a control character.
 #[inline(always)]
-fn end_of_plain_text(json: &[u8], mut at: usize) -> usize {
+pub(crate) fn end_of_plain_text(json: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
     // Eight bytes at once; a borrow reaches only bytes behind the first hit, which is the one that counts.
-    while let Some(chunk) = json[at..].first_chunk() {
+    while let Some(chunk) = json.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*chunk);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let (quote, backslash) = (word ^ (ONES * u64::from(b'"')), word ^ (ONES * u64::from(b'\\')));
-        let quote = quote.wrapping_sub(ONES) & !quote;
-        let backslash = backslash.wrapping_sub(ONES) & !backslash;
-        let hits = (control | quote | backslash) & HIGH;
+        // With its second bit turned, a quote is the first code behind the control characters.
+        let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        let hits = (quote_or_control | backslash) & !word & (ONES << 7);
         if hits != 0 {
             return at + hits.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    let rest = json[at..].iter().take_while(|byte| **byte >= 0x20 && !matches!(byte, b'"' | b'\\'));
-    at + rest.count()
+    while json.get(at).is_some_and(|byte| *byte >= 0x20 && !matches!(byte, b'"' | b'\\')) {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_ends_at_each_byte_that_means_something_and_at_no_other() {
+        for byte in 0..=255 {
+            for place in 0..20 {
+                let mut text = *b"plain text of 20 by\xC3";
+                text[place] = byte;
+                let means_something = byte < 0x20 || byte == b'"' || byte == b'\\';
+                let end = if means_something { place } else { text.len() };
+                assert_eq!(end_of_plain_text(&text, 0), end, "{byte:#x} at {place}");
+            }
+        }
+        assert_eq!(end_of_plain_text(b"\\\"\x01\x7f\xff", 3), 5);
+        assert_eq!(end_of_plain_text(b"", 7), 7);
+    }
+
+    #[test]
+    fn what_is_open_is_known_at_any_depth() {
+        for depth in [1, 63, 64, 65, 128, 129, 1_000] {
+            let kinds: Vec<bool> = (0..depth).map(|level| level % 3 == 0).collect();
+            let mut open = Open::default();
+            kinds.iter().for_each(|object| open.push(*object));
+            for object in kinds.iter().rev() {
+                assert_eq!(open.is_object(), *object);
+                open.pop();
+            }
+            assert_eq!((open.depth, open.outer.len()), (0, 0));
+        }
+    }
 }

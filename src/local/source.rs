@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde_json::value::RawValue;
 
 use crate::decode;
-use crate::record::{Facts, Record, SequenceNumber};
+use crate::record::{Facts, SequenceNumber};
 
 /// Where records come from: a stream's shards.
 ///
@@ -145,10 +145,7 @@ impl SourceRecord {
         serde_json::from_str::<&RawValue>(&json)
             .map_err(|error| SourceError::new(format!("the record is no JSON: {error}")))?;
         let json = json.trim();
-        let facts = match Record::parse(json.into()) {
-            Ok(record) => record.facts().clone(),
-            Err(malformed) => malformed.facts,
-        };
+        let facts = Facts::of_text(json.into());
         Ok(Self {
             json: json.into(),
             item: item(&facts),

@@ -1,116 +1,149 @@
-use std::fmt::Write;
+use std::io::Write;
 use std::time::SystemTime;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::Value;
 use tracing::Metadata;
 
-use super::layer::Fields;
+use super::fields::Fields;
+use super::output::LogFormat;
+use crate::render;
 
-/// One line of the log.
+/// One line of the log while it is put together: the event's own fields come first, then those of the spans around it, from
+/// the inside out; each name once.
 pub(super) struct Line<'a> {
-    level: &'static str,
-    request_id: Option<Value>,
-    trace_id: Option<Value>,
-    function_name: &'a str,
-    message: Value,
-    /// The event's own, then those around it from the inside out; each name once.
-    fields: Vec<(&'static str, Value)>,
+    format: LogFormat,
+    metadata: &'static Metadata<'static>,
+    /// As JSON.
+    message: Option<&'a [u8]>,
+    ids: Ids,
+    names: Vec<&'static str>,
+    fields: Vec<u8>,
+}
+
+/// Which invocation the line belongs to, as JSON. The span of the runtime has Lambda's names, that of a batch
+/// OpenTelemetry's.
+#[derive(Default)]
+struct Ids {
+    request_id: Option<Vec<u8>>,
+    invocation_id: Option<Vec<u8>>,
+    trace_id: Option<Vec<u8>>,
+    trace_header: Option<Vec<u8>>,
+}
+
+impl Ids {
+    fn slot(&mut self, name: &str) -> Option<&mut Option<Vec<u8>>> {
+        match name {
+            "requestId" => Some(&mut self.request_id),
+            "faas.invocation_id" => Some(&mut self.invocation_id),
+            "xrayTraceId" => Some(&mut self.trace_id),
+            "aws.xray.trace_header" => Some(&mut self.trace_header),
+            _ => None,
+        }
+    }
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(
-        metadata: &Metadata<'static>,
-        mut own: Fields,
-        around: Vec<Fields>,
-        function_name: &'a str,
-    ) -> Self {
-        let message = own.take("message").unwrap_or_else(|| metadata.name().into());
-        let mut all = own.0;
-        for (name, value) in around.into_iter().rev().flat_map(|fields| fields.0) {
-            if all.iter().all(|(known, _)| *known != name) {
-                all.push((name, value));
+    pub(super) fn new(format: LogFormat, metadata: &'static Metadata<'static>, own: &'a Fields) -> Self {
+        let message = own.iter().find_map(|(name, json)| (name == "message").then_some(json));
+        let (names, fields) = (Vec::with_capacity(24), Vec::with_capacity(1_024));
+        let mut line = Self { format, metadata, message, ids: Ids::default(), names, fields };
+        own.iter().for_each(|(name, json)| line.push(name, json));
+        line
+    }
+
+    /// Adds the fields of a span.
+    pub(super) fn add(&mut self, fields: &Fields) {
+        for (name, json) in fields.iter() {
+            if !self.names.contains(&name) {
+                self.push(name, json);
             }
         }
-        let mut fields = Fields(all);
-        // The span of the runtime has Lambda's names, that of a batch OpenTelemetry's.
-        let request_id = [fields.take("requestId"), fields.take("faas.invocation_id")].into_iter().flatten().next();
-        let header = [fields.take("xrayTraceId"), fields.take("aws.xray.trace_header")].into_iter().flatten().next();
-        fields.take("otel.kind");
-        Self {
-            level: metadata.level().as_str(),
-            request_id,
-            trace_id: header.map(root),
-            function_name,
-            message,
-            fields: fields.0,
+    }
+
+    fn push(&mut self, name: &'static str, json: &[u8]) {
+        if let Some(slot) = self.ids.slot(name) {
+            slot.get_or_insert_with(|| json.to_vec());
+        } else if !is_a_lines_own(name) {
+            self.names.push(name);
+            field(&mut self.fields, self.format, name, json);
         }
     }
 
-    pub(super) fn to_json(&self, now: SystemTime) -> String {
-        let line = Json { line: self, timestamp: timestamp(now) };
-        let mut json = serde_json::to_string(&line).expect("a map from text to JSON values has a JSON form");
-        json.push('\n');
-        json
-    }
-
-    pub(super) fn to_text(&self, now: SystemTime) -> String {
-        let mut text = format!("{} {:>5} ", timestamp(now), self.level);
-        push(&mut text, &self.message);
-        let request_id = self.request_id.iter().map(|id| ("requestId", id));
-        for (name, value) in self.fields.iter().map(|(name, value)| (*name, value)).chain(request_id) {
-            let _ = write!(text, " {name}=");
-            push(&mut text, value);
+    /// The whole line, with its end.
+    pub(super) fn finish(self, now: SystemTime, function_name: &[u8]) -> Vec<u8> {
+        let Self { format, metadata, message, ids, fields, .. } = self;
+        let level = metadata.level().as_str();
+        let request_id = ids.request_id.or(ids.invocation_id);
+        let trace_id = ids.trace_id.or(ids.trace_header).map(root);
+        let mut name = Vec::new();
+        let message = message.unwrap_or_else(|| {
+            render::text(&mut name, metadata.name());
+            &name
+        });
+        let mut line = Vec::with_capacity(256 + fields.len());
+        let timestamp = humantime::format_rfc3339_millis(now);
+        match format {
+            LogFormat::Json => {
+                let _ = write!(line, r#"{{"timestamp":"{timestamp}","level":"{level}""#);
+                for (name, json) in [("requestId", request_id.as_deref()), ("xrayTraceId", trace_id.as_deref())] {
+                    if let Some(json) = json {
+                        field(&mut line, format, name, json);
+                    }
+                }
+                field(&mut line, format, "functionName", function_name);
+                field(&mut line, format, "message", message);
+                line.extend_from_slice(&fields);
+                line.push(b'}');
+            }
+            LogFormat::Text => {
+                let _ = write!(line, "{timestamp} {level:>5} ");
+                plain(&mut line, message);
+                line.extend_from_slice(&fields);
+                if let Some(id) = request_id {
+                    field(&mut line, format, "requestId", &id);
+                }
+            }
         }
-        text.push('\n');
-        text
+        line.push(b'\n');
+        line
+    }
+}
+
+/// Names that stand at a line's start, or mean nothing in it.
+fn is_a_lines_own(name: &str) -> bool {
+    matches!(name, "message" | "timestamp" | "level" | "functionName" | "otel.kind")
+}
+
+fn field(line: &mut Vec<u8>, format: LogFormat, name: &str, json: &[u8]) {
+    match format {
+        LogFormat::Json => {
+            line.push(b',');
+            render::text(line, name);
+            line.push(b':');
+            line.extend_from_slice(json);
+        }
+        LogFormat::Text => {
+            line.push(b' ');
+            line.extend_from_slice(name.as_bytes());
+            line.push(b'=');
+            plain(line, json);
+        }
     }
 }
 
 /// Texts without quotes, on one line.
-fn push(text: &mut String, value: &Value) {
-    match value {
-        Value::String(value) => text.extend(value.chars().map(|c| if c.is_control() { ' ' } else { c })),
-        value => {
-            let _ = write!(text, "{value}");
+fn plain(line: &mut Vec<u8>, json: &[u8]) {
+    match serde_json::from_slice::<String>(json) {
+        Ok(text) => {
+            let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            line.extend_from_slice(text.as_bytes());
         }
+        Err(_) => line.extend_from_slice(json),
     }
 }
 
-/// The trace's id alone, of a header `Root=…;Parent=…;Sampled=…`.
-fn root(header: Value) -> Value {
-    let root = header.as_str().and_then(|header| header.split(';').find_map(|part| part.trim().strip_prefix("Root=")));
-    root.map(Value::from).unwrap_or(header)
-}
-
-fn timestamp(now: SystemTime) -> String {
-    humantime::format_rfc3339_millis(now).to_string()
-}
-
-struct Json<'a> {
-    line: &'a Line<'a>,
-    timestamp: String,
-}
-
-impl Serialize for Json<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Line { level, request_id, trace_id, function_name, message, fields } = self.line;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("timestamp", &self.timestamp)?;
-        map.serialize_entry("level", level)?;
-        if let Some(id) = request_id {
-            map.serialize_entry("requestId", id)?;
-        }
-        if let Some(id) = trace_id {
-            map.serialize_entry("xrayTraceId", id)?;
-        }
-        map.serialize_entry("functionName", function_name)?;
-        map.serialize_entry("message", message)?;
-        for (name, value) in fields {
-            if !["timestamp", "level", "functionName"].contains(name) {
-                map.serialize_entry(name, value)?;
-            }
-        }
-        map.end()
-    }
+/// The trace's id alone, of a header `Root=…;Parent=…;Sampled=…`. What is escaped in it stays so.
+fn root(header: Vec<u8>) -> Vec<u8> {
+    let text = std::str::from_utf8(&header).ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
+    let root = text.and_then(|text| text.split(';').find_map(|part| part.trim().strip_prefix("Root=")));
+    root.map(|root| ["\"", root, "\""].concat().into_bytes()).unwrap_or(header)
 }

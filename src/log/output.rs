@@ -144,7 +144,7 @@ impl Logs {
         let most = targets.iter().map(|(_, level)| *level).fold(level, Level::max);
         let filter = FilterFn::new(move |metadata| is_enabled(metadata, level, &targets))
             .with_max_level_hint(LevelFilter::from_level(most.max(Level::INFO)));
-        Lines::new(format, function_name, writer).with_filter(filter)
+        Lines::new(format, &function_name, writer).with_filter(filter)
     }
 }
 

@@ -1,23 +1,20 @@
+use std::fmt;
+
 use serde_json::value::RawValue;
 
 use super::{Failure, Outcome, SkipReason};
 use crate::dead_letter::DeadLetterError;
 use crate::error::Error;
-use crate::record::{EventKind, SequenceNumber};
+use crate::record::{EventKind, Facts, SequenceNumber};
 use crate::response::StreamResponse;
 
 /// What became of one record.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct RecordReport {
     /// The record's place in the batch, from 0.
     pub position: usize,
-    /// Its `eventID`, where it could be read.
-    pub event_id: Option<String>,
     /// Its kind of change, where it could be read.
     pub kind: Option<EventKind>,
-    /// Its sequence number, where it could be read.
-    pub sequence_number: Option<SequenceNumber>,
     /// What became of it.
     pub outcome: Outcome,
     /// How often its handler was started in this invocation.
@@ -26,8 +23,51 @@ pub struct RecordReport {
     pub failure: Option<Failure>,
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
+    pub(crate) facts: Facts,
     /// Whether the sequence number names this record and no other of the batch.
     pub(crate) nameable: bool,
+}
+
+impl RecordReport {
+    /// A record of which nothing is known yet.
+    pub(crate) fn open(position: usize, facts: Facts) -> Self {
+        Self {
+            position,
+            kind: facts.kind(),
+            outcome: Outcome::Unfinished,
+            attempts: 0,
+            failure: None,
+            dead_letter_error: None,
+            facts,
+            nameable: false,
+        }
+    }
+
+    /// The record's `eventID`, where it could be read.
+    pub fn event_id(&self) -> Option<&str> {
+        self.facts.event_id()
+    }
+
+    /// The record's sequence number, where it could be read.
+    pub fn sequence_number(&self) -> Option<&SequenceNumber> {
+        self.facts.sequence_number()
+    }
+}
+
+/// Shows which record it is, and nothing of the item.
+impl fmt::Debug for RecordReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordReport")
+            .field("position", &self.position)
+            .field("event_id", &self.event_id())
+            .field("kind", &self.kind)
+            .field("sequence_number", &self.sequence_number())
+            .field("outcome", &self.outcome)
+            .field("attempts", &self.attempts)
+            .field("failure", &self.failure)
+            .field("dead_letter_error", &self.dead_letter_error)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What became of a batch, record by record.
@@ -149,13 +189,15 @@ impl BatchReport {
     /// If a record must be delivered again and no sequence number can name it ([`Error::is_unreportable`]), or if the
     /// mapping is said to ignore the answer ([`Error::is_batch_failed`]). Lambda then delivers the whole batch again.
     pub fn response(&self) -> Result<StreamResponse, Error> {
-        match self.redelivery() {
-            Redelivery::Nothing => Ok(StreamResponse::success().with_state(self.answer.state.clone())),
-            Redelivery::From(RecordReport { sequence_number: Some(number), .. }) => {
-                Ok(StreamResponse::from_checkpoint(number).with_state(self.answer.state.clone()))
-            }
-            Redelivery::From(first) | Redelivery::Everything(first) => Err(self.batch_error(first)),
-        }
+        let response = match self.redelivery() {
+            Redelivery::Nothing => StreamResponse::success(),
+            Redelivery::From(named) => match named.sequence_number() {
+                Some(number) => StreamResponse::from_checkpoint(number),
+                None => return Err(self.batch_error(named)),
+            },
+            Redelivery::Everything(first) => return Err(self.batch_error(first)),
+        };
+        Ok(response.with_state(self.answer.state.clone()))
     }
 
     pub(crate) fn redelivery(&self) -> Redelivery<'_> {
@@ -184,7 +226,7 @@ impl BatchReport {
             "{open} of {} records must be delivered again, from position {} on (event id {})",
             self.records.len(),
             first.position,
-            first.event_id.as_deref().unwrap_or("unknown"),
+            first.event_id().unwrap_or("unknown"),
         );
         if self.answer.report_batch_item_failures {
             Error::unreportable(format!(

@@ -13,12 +13,36 @@ use super::{EventKind, SequenceNumber, creation_time};
 /// The only `eventSource` of a DynamoDB stream's records.
 const DYNAMODB: &str = "aws:dynamodb";
 
-/// The members that mean something.
-const MEMBERS: [&str; 7] =
-    ["dynamodb", "eventID", "eventName", "eventSource", "eventSourceARN", "awsRegion", "userIdentity"];
+/// The members that mean something, by their numbers.
+#[inline]
+fn member(name: &str) -> Option<usize> {
+    Some(match name {
+        "dynamodb" => CHANGE,
+        "eventID" => 1,
+        "eventName" => 2,
+        "eventSource" => 3,
+        "eventSourceARN" => 4,
+        "awsRegion" => 5,
+        "userIdentity" => 6,
+        _ => return None,
+    })
+}
 const CHANGE: usize = 0;
-const CHANGE_MEMBERS: [&str; 7] =
-    ["ApproximateCreationDateTime", "Keys", "NewImage", "OldImage", "SequenceNumber", "SizeBytes", "StreamViewType"];
+
+/// Those of `dynamodb`.
+#[inline]
+fn change_member(name: &str) -> Option<usize> {
+    Some(match name {
+        "ApproximateCreationDateTime" => 0,
+        "Keys" => 1,
+        "NewImage" => 2,
+        "OldImage" => 3,
+        "SequenceNumber" => 4,
+        "SizeBytes" => 5,
+        "StreamViewType" => 6,
+        _ => return None,
+    })
+}
 
 /// What could be read of a record, and where its parts lie in the payload.
 #[derive(Clone)]
@@ -60,32 +84,35 @@ pub(crate) struct RawEnvelope<'a> {
 
 impl<'a> RawEnvelope<'a> {
     /// Moves over a record, or whatever stands in its place.
+    #[inline]
     pub(crate) fn scan(whole: &'a str, scanner: &mut Scanner<'a>) -> Result<Self, NotJson> {
-        let (mut members, mut change) = (None, None);
-        let json = if scanner.peek_value() == Some(b'{') {
-            scanner.with_text(|scanner| {
-                let read = scanner.object(&MEMBERS, |scanner, member| {
-                    if member != CHANGE || scanner.peek_value() != Some(b'{') {
-                        return scanner.value();
-                    }
-                    scanner.with_text(|scanner| {
-                        change = Some(scanner.object(&CHANGE_MEMBERS, |scanner, _| scanner.value())?);
-                        Ok(())
-                    })
-                })?;
-                members = Some(read);
-                Ok(())
-            })?
-        } else {
-            scanner.value()?
-        };
-        Ok(Self { whole, json, members, change })
+        let mut raw = Self { whole, json: "", members: None, change: None };
+        if scanner.peek_value() != Some(b'{') {
+            raw.json = scanner.value()?;
+            return Ok(raw);
+        }
+        let (members, changes) = (raw.members.insert(Members::NONE), &mut raw.change);
+        raw.json = scanner.with_text(|scanner| {
+            scanner.object(members, member, |scanner, number| {
+                if number != CHANGE || scanner.peek_value() != Some(b'{') {
+                    return scanner.value();
+                }
+                let change = changes.insert(Members::NONE);
+                scanner.with_text(|scanner| scanner.object(change, change_member, |scanner, _| scanner.value()))
+            })
+        })?;
+        Ok(raw)
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.json.len()
     }
 
     /// Whether it is a record of a stream, as far as one can tell without reading it.
     pub(crate) fn is_of_stream(&self) -> bool {
-        let Some(Ok([change, _, _, source, ..])) = self.members else { return false };
-        change.is_some() || source == Some(r#""aws:dynamodb""#)
+        let Some(Ok([change, _, _, source, ..])) = self.members.as_ref().map(Members::texts) else { return false };
+        change.is_some() || *source == Some(r#""aws:dynamodb""#)
     }
 }
 
@@ -128,9 +155,9 @@ impl Envelope {
     }
 
     fn read_members(&mut self, raw: &RawEnvelope<'_>) -> Result<Parts, Fault> {
-        let members = raw.members.ok_or(Fault::NotAnObject(json_type(raw.json)))?;
+        let members = raw.members.as_ref().ok_or(Fault::NotAnObject(json_type(raw.json)))?;
         let [dynamodb, event_id, event_name, source, stream_arn, region, identity] =
-            members.map_err(|bad| unreadable("the record", raw.whole, raw.json, bad))?;
+            *members.texts().map_err(|bad| unreadable("the record", raw.whole, raw.json, bad))?;
         let change = self.read_change(raw, dynamodb);
         let text = |json: Option<&str>| Text::read(raw.whole, json?);
 
@@ -177,8 +204,8 @@ impl Envelope {
         dynamodb: Option<&'a str>,
     ) -> Result<[Option<&'a str>; 7], Fault> {
         let dynamodb = dynamodb.ok_or(Fault::Missing("dynamodb"))?;
-        let change = raw.change.ok_or(Fault::Wrong { member: "dynamodb", wanted: "an object" })?;
-        let change = change.map_err(|bad| unreadable("`dynamodb`", raw.whole, dynamodb, bad))?;
+        let change = raw.change.as_ref().ok_or(Fault::Wrong { member: "dynamodb", wanted: "an object" })?;
+        let change = *change.texts().map_err(|bad| unreadable("`dynamodb`", raw.whole, dynamodb, bad))?;
         let [created_at, keys, _, _, number, size, view_type] = change;
         self.sequence_number = number.and_then(|number| string(raw.whole, number, SequenceNumber::new)).flatten();
         self.keys = object(raw.whole, keys, "dynamodb.Keys").ok().flatten();

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use crate::payload::{Payload, Span, Text};
 
-use super::{Envelope, EventKind, SequenceNumber};
+use super::{Envelope, EventKind, MalformedRecord, Record, SequenceNumber};
 
 /// What is known of a record, also of a malformed one: its place in the payload that it shares with its batch.
 #[derive(Clone)]
@@ -19,6 +19,22 @@ impl Facts {
 
     pub(super) fn envelope(&self) -> &Envelope {
         &self.payload.envelopes[self.position]
+    }
+
+    /// Of one record's JSON text, or of whatever stands in its place.
+    pub(crate) fn of_text(json: String) -> Self {
+        let envelopes = vec![Envelope::of_text(&json)];
+        Self::new(Arc::new(Payload { text: json, envelopes }), 0)
+    }
+
+    /// The record, unless it is malformed.
+    pub(crate) fn record(&self) -> Option<Record> {
+        self.envelope().parts.is_ok().then(|| Record { facts: self.clone() })
+    }
+
+    /// Why it is malformed, if it is.
+    pub(crate) fn malformed(&self) -> Option<MalformedRecord> {
+        self.envelope().parts.as_ref().err().map(|fault| MalformedRecord(fault.clone()))
     }
 
     /// The record as it came, byte for byte.

@@ -2,15 +2,6 @@
 
 use std::fmt;
 
-use super::Facts;
-
-/// A record whose envelope cannot be read, with what could be read of it.
-#[derive(Clone)]
-pub(crate) struct Malformed {
-    pub(crate) facts: Facts,
-    pub(crate) error: MalformedRecord,
-}
-
 /// Why a record is malformed: which member, and what is wrong with it; never its value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MalformedRecord(pub(super) Fault);

@@ -213,10 +213,10 @@ async fn the_function_s_output_can_go_to_a_file() {
     let (events, log) = (event_file("logged", &["111"]), free_path("log"));
     let ran = run_python(&["run", "--events", &events, "--function-log", log.to_str().expect("UTF-8")], "letter").await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(!ran.stderr.contains("deadLettered"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("dead_lettered"), "{}", ran.stderr);
     assert!(ran.stdout.contains("dead letters  1 "), "{}", ran.stdout);
     let log = std::fs::read_to_string(log).expect("it was written");
-    assert_eq!(log, "[1] {\"level\": \"INFO\", \"records\": 1, \"deadLettered\": 1}\n");
+    assert_eq!(log, "[1] {\"level\": \"INFO\", \"records\": 1, \"dead_lettered\": 1}\n");
 }
 
 #[tokio::test]

@@ -28,7 +28,6 @@ pub(crate) struct Config {
     pub(crate) dlq_url: String,
     pub(crate) table_name: String,
     pub(crate) log_level: Level,
-    pub(crate) function_name: String,
     pub(crate) processing: Settings,
 }
 
@@ -56,7 +55,6 @@ impl Config {
             dlq_url: variables.required("DLQ_URL", "the URL of the dead-letter queue", is_url),
             table_name: variables.required("TABLE_NAME", "the name of the table", is_table_name),
             log_level: variables.optional("LOG_LEVEL", "trace, debug, info, warn or error", Level::INFO, level),
-            function_name: variables.text("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
             processing: variables.settings(),
         };
         if config.processing.retry_base > config.processing.retry_max {

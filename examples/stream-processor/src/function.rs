@@ -1,6 +1,6 @@
 //! One invocation: what came, who deals with it, and what is answered.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use aws_lambda_events::http::StatusCode;
@@ -12,7 +12,7 @@ use lambda_streams::{
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tracing::{error, info};
+use tracing::{Instrument, error, info, info_span};
 
 use crate::api::{self, Call, Refused};
 use crate::config::Config;
@@ -21,7 +21,6 @@ use crate::handlers::Handlers;
 use crate::journal::LogJournal;
 use crate::on_demand::{self, MAX_RECORDS, OnDemand};
 use crate::processor;
-use crate::summary;
 
 /// What lives as long as the execution environment.
 #[derive(Debug)]
@@ -66,21 +65,17 @@ impl Function {
     }
 
     async fn call_stream(&self, payload: &RawValue, context: &Context) -> Result<Answer, Diagnostic> {
-        let started = Instant::now();
         let event = StreamEvent::from_slice(payload.get().as_bytes())?;
-        let report = self.stream.process(event, context).await;
+        let report = self.stream.process(event, context).instrument(info_span!("stream", source = "stream")).await;
         self.counters.stream.add(&report.counts());
-        summary::log_batch("stream", &report, started.elapsed());
         Ok(Answer::Stream(report.response()?))
     }
 
     /// Dead letters that someone put back.
     async fn call_redrive(&self, payload: &RawValue, context: &Context) -> Result<Answer, Diagnostic> {
-        let started = Instant::now();
         let event = DeadLetterEvent::from_slice(payload.get().as_bytes())?;
-        let report = self.stream.redrive(event, context).await;
+        let report = self.stream.redrive(event, context).instrument(info_span!("redrive", source = "redrive")).await;
         self.counters.redrive.add(&report.batch().counts());
-        summary::log_batch("redrive", report.batch(), started.elapsed());
         Ok(Answer::Redrive(report.response()))
     }
 
@@ -103,14 +98,13 @@ impl Function {
             method = request.http_method.as_str(),
             status = response.status_code,
             caller = request.request_context.identity.user_arn,
-            durationMs = summary::millis(started.elapsed()),
+            duration_ms = millis(started.elapsed()),
             "request answered"
         );
         Ok(Answer::Api(Box::new(response)))
     }
 
     async fn process(&self, body: &[u8], context: &Context) -> Result<ApiGatewayProxyResponse, Refused> {
-        let started = Instant::now();
         let event = StreamEvent::from_slice(body)
             .map_err(|error| Refused::new(StatusCode::BAD_REQUEST, format!("in the body, {error}")))?;
         if event.len() > MAX_RECORDS {
@@ -126,7 +120,6 @@ impl Function {
         let report = self.on_demand.process(event, context).await;
         let counts = report.counts();
         self.counters.api.add(&counts);
-        summary::log_batch("api", &report, started.elapsed());
         let all_done = counts.succeeded + counts.skipped == counts.received;
         let status = if all_done { StatusCode::OK } else { StatusCode::MULTI_STATUS };
         let body = json!({
@@ -157,8 +150,8 @@ impl Function {
                 "logLevel": self.config.log_level.as_str(),
                 "concurrency": settings.concurrency,
                 "maxAttempts": settings.max_attempts,
-                "retryBaseMs": summary::millis(settings.retry_base),
-                "retryMaxMs": summary::millis(settings.retry_max),
+                "retryBaseMs": millis(settings.retry_base),
+                "retryMaxMs": millis(settings.retry_max),
                 "giveUpAfterSeconds": settings.give_up_after.as_secs(),
                 "reportBatchItemFailures": settings.report_batch_item_failures,
             },
@@ -176,6 +169,11 @@ fn ping(context: &Context) -> ApiGatewayProxyResponse {
         "functionVersion": context.env_config.version,
     });
     api::answer(StatusCode::OK, &body)
+}
+
+/// Milliseconds, to a thousandth.
+fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
 }
 
 fn refused(message: &str) -> Diagnostic {

@@ -8,15 +8,14 @@ mod function;
 mod handlers;
 mod item;
 mod journal;
-mod logging;
 mod on_demand;
 mod processor;
-mod summary;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lambda_streams::{Emf, SqsDeadLetterQueue};
+use lambda_streams::{Emf, Logs, SqsDeadLetterQueue};
+use tracing::Level;
 
 use crate::config::Config;
 use crate::function::Function;
@@ -27,7 +26,7 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return refuse_to_start(&error),
     };
-    logging::init(config.log_level, &config.function_name);
+    log(config.log_level);
     match start(config) {
         Ok(function) => run(Arc::new(function)).await,
         Err(error) => refuse_to_start(&*error),
@@ -55,8 +54,13 @@ async fn run(function: Arc<Function>) -> ExitCode {
 }
 
 fn refuse_to_start(error: &dyn std::error::Error) -> ExitCode {
-    // The configuration is what says how to log: until it is read, the defaults have to do.
-    logging::init(tracing::Level::INFO, &std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default());
+    // The configuration is what says how to log: where it cannot be read, the default has to do.
+    log(Level::INFO);
     tracing::error!("the function does not start: {error}");
     ExitCode::FAILURE
+}
+
+/// Writes the log of this process from now on; only the first call has an effect.
+fn log(level: Level) {
+    let _ = Logs::from_env().level(level).install();
 }

@@ -124,9 +124,9 @@ fn outcome(record: &RecordReport) -> Value {
         record.failure.as_ref().map(|failure| json!({"kind": failure.kind.as_str(), "message": failure.to_string()}));
     json!({
         "position": record.position,
-        "eventId": record.event_id,
+        "eventId": record.event_id(),
         "kind": record.kind.map(EventKind::as_str),
-        "sequenceNumber": record.sequence_number.as_ref().map(|number| number.as_str()),
+        "sequenceNumber": record.sequence_number().map(|number| number.as_str()),
         "outcome": outcome,
         "attempts": record.attempts,
         "error": error,

@@ -5,35 +5,32 @@ use serde_json::Value;
 /// Dead letters that the function has told of.
 ///
 /// The mapping cannot know them: for it they are done. A processor of this crate tells of them in its log line of each
-/// batch and in its CloudWatch metrics (embedded metric format), and the example function in a log line of its own. What
-/// comes in several of these forms are the same letters.
+/// batch and in its CloudWatch metrics (embedded metric format). What comes in both forms are the same letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Outcomes {
     metrics: u64,
-    processor_log: u64,
-    function_log: u64,
+    log: u64,
 }
 
 impl Outcomes {
     /// Reads one line of the function's output.
     pub(crate) fn read(&mut self, line: &str) {
-        if !["DeadLetters", "deadLettered", "dead_lettered"].iter().any(|name| line.contains(name)) {
+        if !["DeadLetters", "dead_lettered"].iter().any(|name| line.contains(name)) {
             return;
         }
         let Ok(line) = serde_json::from_str::<Value>(line) else {
-            self.processor_log += in_text(line).unwrap_or_default();
+            self.log += in_text(line).unwrap_or_default();
             return;
         };
         let member = |name: &str| line.get(name).or_else(|| line.get("fields")?.get(name)).map_or(0, sum);
         if line.get("_aws").is_some() {
             self.metrics += member("DeadLetters");
         }
-        self.processor_log += member("dead_lettered");
-        self.function_log += member("deadLettered");
+        self.log += member("dead_lettered");
     }
 
     pub(crate) fn dead_letters(&self) -> u64 {
-        self.metrics.max(self.processor_log).max(self.function_log)
+        self.metrics.max(self.log)
     }
 }
 
@@ -68,16 +65,15 @@ mod tests {
             r#"{"_aws": {}, "DeadLetters": 2}"#,
             r#"{"_aws": {}, "DeadLetters": [1, 1]}"#,
             r#"{"_aws": {}, "DeadLetters": {"Values": [0, 2], "Counts": [5, 3]}}"#,
-            r#"{"level": "INFO", "fields": {"deadLettered": 3}}"#,
-            r#"{"level": "INFO", "deadLettered": 1}"#,
-            r#"{"deadLettered": "no number"}"#,
+            r#"{"level": "INFO", "dead_lettered": 1}"#,
+            r#"{"dead_lettered": "no number"}"#,
             r#"{"level": "INFO", "fields": {"dead_lettered": 3}}"#,
             "INFO batch processed succeeded=1 dead_lettered=2 reported=9",
             "DeadLetters: 7",
         ] {
             outcomes.read(line);
         }
-        assert_eq!(outcomes, Outcomes { metrics: 10, processor_log: 5, function_log: 4 });
+        assert_eq!(outcomes, Outcomes { metrics: 10, log: 6 });
         assert_eq!(outcomes.dead_letters(), 10);
     }
 }

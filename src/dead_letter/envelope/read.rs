@@ -17,7 +17,7 @@ use super::super::DeadLetter;
 use super::VERSION;
 use crate::invocation::Invocation;
 use crate::outcome::{ErrorKind, Failure};
-use crate::record::{Facts, Record};
+use crate::record::Facts;
 
 /// More than any invocation's payload: it bounds what a forged letter can make of this process's memory.
 const MAX_RECORD: u64 = 16 * 1024 * 1024;
@@ -125,7 +125,7 @@ pub(super) fn read(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
     }
     let envelope: Envelope<'_> = object(json)?;
     Ok(DeadLetter {
-        facts: facts(&raw(envelope.record, envelope.record_text, envelope.record_gzip)?),
+        facts: Facts::of_text(raw(envelope.record, envelope.record_text, envelope.record_gzip)?.into()),
         failure: Failure {
             kind: envelope.error_kind,
             message: envelope.error_message,
@@ -184,13 +184,6 @@ fn gunzip(base64: &str) -> Result<String, Fault> {
         return Err(Fault::TooLarge);
     }
     String::from_utf8(text).map_err(|_| Fault::Gzip)
-}
-
-fn facts(raw: &str) -> Facts {
-    match Record::parse(raw.into()) {
-        Ok(record) => record.facts().clone(),
-        Err(malformed) => malformed.facts,
-    }
 }
 
 fn time(text: &str, member: &'static str) -> Result<SystemTime, Fault> {

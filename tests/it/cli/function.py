@@ -23,5 +23,5 @@ while True:
     elif MODE == "waits":
         while not os.path.exists(os.environ["GO"]):
             time.sleep(0.01)
-    print(json.dumps({"level": "INFO", "records": len(numbers), "deadLettered": int(MODE == "letter")}), flush=True)
+    print(json.dumps({"level": "INFO", "records": len(numbers), "dead_lettered": int(MODE == "letter")}), flush=True)
     urllib.request.urlopen(urllib.request.Request(API + path, json.dumps(answer).encode(), method="POST"))

@@ -32,8 +32,14 @@ impl Written {
         lines.inspect(|line| assert_eq!(line.find('\n'), Some(line.len() - 1), "one line, whole: {line}")).collect()
     }
 
+    /// What was written as documents, those of a flush in one piece.
     pub(crate) fn documents(&self) -> Vec<Document> {
-        self.lines().iter().map(|line| Document::read(line)).collect()
+        let flushes = std::mem::take(&mut *self.0.lock().expect("no panic holds it"));
+        let flushes = flushes.into_iter().map(|flush| String::from_utf8(flush).expect("UTF-8"));
+        flushes
+            .inspect(|flush| assert!(flush.ends_with('\n'), "whole lines: {flush}"))
+            .flat_map(|flush| flush.split_inclusive('\n').map(Document::read).collect::<Vec<_>>())
+            .collect()
     }
 }
 

@@ -69,12 +69,15 @@ impl RuntimeApi<'_> {
 
     fn next(&mut self) -> Vec<u8> {
         let (number, payload) = self.payloads.next().expect("the function asks for no more than it answers");
+        let (trace, parent) = trace_of(number);
         let mut answer = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
              Lambda-Runtime-Aws-Request-Id: request-{number}\r\nLambda-Runtime-Deadline-Ms: 4102444800000\r\n\
-             Lambda-Runtime-Trace-Id: Root=1-2-3\r\n\
+             Lambda-Runtime-Trace-Id: Root=1-{}-{};Parent={parent};Sampled=1\r\n\
              Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-central-1:123456789012:function:orders\r\n\r\n",
-            payload.len()
+            payload.len(),
+            &trace[..8],
+            &trace[8..],
         )
         .into_bytes();
         answer.extend_from_slice(payload);
@@ -82,8 +85,13 @@ impl RuntimeApi<'_> {
     }
 }
 
+/// The trace of an invocation, and the span that invoked it.
+pub(crate) fn trace_of(number: usize) -> (String, String) {
+    (format!("{:032x}", (1_u128 << 96) + number as u128), format!("{:016x}", number + 1))
+}
+
 /// Reads a request: its path and its body; `None` when the connection is closed.
-fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
+pub(crate) fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
     let mut first = String::new();
     if reader.read_line(&mut first).ok()? == 0 {
         return None;

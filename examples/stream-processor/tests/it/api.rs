@@ -35,7 +35,7 @@ fn posted_records_are_processed_and_each_outcome_is_answered() {
     assert_eq!(second["sequenceNumber"], sequence_number(2));
     let created = function.program.logged("item created");
     assert_eq!((&created["id"], &created["source"]), (&json!("a"), &json!("api")));
-    assert_eq!(function.program.logged("invocation finished")["source"], "api");
+    assert_eq!(function.program.logged("batch processed")["source"], "api");
 }
 
 #[test]
@@ -196,8 +196,8 @@ fn a_posted_record_that_fails_is_answered_and_never_becomes_a_dead_letter() {
     assert_eq!(outcomes(&body), ["failed", "succeeded"]);
     assert_eq!(body["records"][0]["error"]["kind"], "decode");
     assert!(function.sqs.messages().is_empty());
-    let summary = function.program.logged("invocation finished");
-    assert_eq!((&summary["failed"], &summary["deadLettered"]), (&json!(1), &json!(0)));
+    let summary = function.program.logged("batch processed");
+    assert_eq!((&summary["failed"], &summary["dead_lettered"]), (&json!(1), &json!(0)));
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_posted_record_leaves_no_trace_in_the_memory_of_the_stream() {
     function.sqs.refuse_everything();
     function.invoke(&event(&[poison(1, "b"), insert(2, "a")])).expect("the checkpoint is answered");
     let summary = loop {
-        let summary = function.program.logged("invocation finished");
+        let summary = function.program.logged("batch processed");
         if summary["source"] == "stream" {
             break summary;
         }

@@ -20,7 +20,7 @@ fn each_kind_of_change_is_handled_and_logged_with_its_id_alone() {
     let records = [insert(1, "a"), modify(2, "a"), remove(3, "a"), expire(4, "b")];
     assert_eq!(function.invoke(&event(&records)), Ok(succeeded()));
 
-    let lines = function.program.logged_up_to("invocation finished");
+    let lines = function.program.logged_up_to("batch processed");
     let said = |message: &str| lines.iter().filter(|line| line["message"] == message).collect::<Vec<_>>();
     assert_eq!(said("item created")[0]["id"], "a");
     assert_eq!(said("item changed")[0]["id"], "a");

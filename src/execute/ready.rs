@@ -1,0 +1,57 @@
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// The positions whose lane has come to them, the lowest first.
+pub(super) struct Ready {
+    /// The first records of the lanes, ascending, from `next_head` on.
+    heads: Vec<usize>,
+    next_head: usize,
+    /// The others, which become ready while the batch runs.
+    others: BinaryHeap<Reverse<usize>>,
+}
+
+impl Ready {
+    /// `heads` ascend.
+    pub(super) fn new(heads: Vec<usize>) -> Self {
+        Self { heads, next_head: 0, others: BinaryHeap::new() }
+    }
+
+    pub(super) fn push(&mut self, position: usize) {
+        self.others.push(Reverse(position));
+    }
+
+    pub(super) fn first(&self) -> Option<usize> {
+        let head = self.heads.get(self.next_head).copied();
+        match self.others.peek() {
+            Some(Reverse(other)) if head.is_none_or(|head| *other < head) => Some(*other),
+            _ => head,
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<usize> {
+        let first = self.first()?;
+        if self.heads.get(self.next_head) == Some(&first) {
+            self.next_head += 1;
+        } else {
+            self.others.pop();
+        }
+        Some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_comes_first_whether_it_is_a_head_or_not() {
+        let mut ready = Ready::new(vec![1, 4, 5]);
+        assert_eq!(ready.pop(), Some(1));
+        ready.push(6);
+        ready.push(2);
+        ready.push(3);
+        assert_eq!(ready.first(), Some(2));
+        assert_eq!(std::iter::from_fn(|| ready.pop()).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+        assert_eq!((ready.first(), ready.pop()), (None, None));
+    }
+}
