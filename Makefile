@@ -6,15 +6,16 @@ NPM ?= npm
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VENV := $(TARGET)/venv
+E2E_VENV := $(TARGET)/e2e-venv
 INFRA := $(wildcard infra-cdk/package.json)
 # The features that must also build alone; "" is none of them.
 FEATURES = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | $(PYTHON) -c 'import json, sys; \
 	print(*next(p["features"] for p in json.load(sys.stdin)["packages"] if p["name"] == "lambda-streams"))')
 
-.PHONY: help test test-rust test-infra soak local lint fmt clippy features docs deny package
+.PHONY: help test test-rust test-infra e2e e2e-mutants soak local lint fmt clippy features docs deny package
 
 help: ## Lists the commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 test: test-rust test-infra ## All tests, all features; those of infra-cdk too
 
@@ -26,6 +27,16 @@ test-infra: ## The tests of infra-cdk
 ifneq ($(INFRA),)
 	cd infra-cdk && $(NPM) ci --no-audit --no-fund && $(NPM) test
 endif
+
+e2e: $(E2E_VENV)/installed infra-cdk/node_modules/.package-lock.json ## The demo, deployed into a local AWS emulator and driven; ARGS="-k word" picks scenarios
+	CARGO=$(CARGO) PYTHONDONTWRITEBYTECODE=1 $(E2E_VENV)/bin/python -m pytest tests/e2e $(ARGS)
+
+e2e-mutants: $(E2E_VENV)/installed infra-cdk/node_modules/.package-lock.json ## Breaks the demo on purpose, and shows which scenario of e2e notices
+	CARGO=$(CARGO) PYTHONDONTWRITEBYTECODE=1 $(E2E_VENV)/bin/python tests/e2e/mutants.py $(ARGS)
+
+infra-cdk/node_modules/.package-lock.json: infra-cdk/package-lock.json
+	cd infra-cdk && $(NPM) ci --no-audit --no-fund
+	@touch $@
 
 SOAK_SECONDS ?= 600
 
@@ -58,8 +69,10 @@ deny: ## Licences, sources and duplicates of the dependencies, and the advisorie
 package: ## Builds the crate from its own tarball
 	$(CARGO) package --locked --allow-dirty -p lambda-streams
 
-# MiniStack, the local AWS whose SQS the tests of the dead-letter queue talk to.
+# MiniStack, the local AWS whose SQS the tests of the dead-letter queue talk to; for e2e, its clients and the test runner too.
 $(VENV)/installed: tests/requirements.txt
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+$(E2E_VENV)/installed: tests/e2e/requirements.txt tests/requirements.txt
+%/installed:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

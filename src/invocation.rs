@@ -43,9 +43,15 @@ impl Deadline {
     }
 
     /// From Lambda's milliseconds since the epoch, where 0 stands for no deadline.
+    ///
+    /// What would be a time on the epoch's first day is a duration: `cargo lambda watch` sends 600,000 for ten minutes.
+    /// Taken for a time, it would have every batch of every local run reported as not begun.
     pub(crate) fn from_epoch_millis(millis: u64) -> Self {
-        if millis == 0 {
-            return Self::none();
+        const DAY: u64 = 24 * 60 * 60 * 1_000;
+        match millis {
+            0 => return Self::none(),
+            1..DAY => return Self::after(Duration::from_millis(millis)),
+            DAY.. => {}
         }
         let left = SystemTime::UNIX_EPOCH
             .checked_add(Duration::from_millis(millis))

@@ -31,7 +31,7 @@ mod window;
 pub use self::answer::Verdict;
 pub use self::bootstrap::{Bootstrap, BootstrapBuilder, FunctionOutput};
 #[cfg(feature = "local")]
-pub use self::deployed::{DeployedFunction, DeployedMapping, from_deployed};
+pub use self::deployed::{DeployedFunction, DeployedMapping, DeployedOnFailure, from_deployed};
 pub use self::files::RecordFiles;
 pub use self::mapping::{EventSourceMapping, RunError};
 pub use self::memory::MemorySource;

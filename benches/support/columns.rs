@@ -5,8 +5,15 @@ use tokio::runtime::Runtime;
 
 use crate::{Item, Shape, by_hand, by_hand_untracked, counting, payload, processor, through_runtime};
 
-/// One way to process an event: its name, and the run.
-pub type Column<'a> = (&'static str, Box<dyn Fn() + 'a>);
+type Run<'a> = Box<dyn Fn(Vec<u8>) + 'a>;
+
+/// One way to process an event: its name, the payload, and the run, which takes the payload's bytes as its own, as the
+/// runtime gives them.
+pub struct Column<'a> {
+    pub name: &'static str,
+    pub body: &'a [u8],
+    pub run: Run<'a>,
+}
 
 /// The events and processors that the columns borrow.
 pub struct Stage {
@@ -35,21 +42,26 @@ impl Stage {
 
     pub fn columns(&self) -> Vec<Column<'_>> {
         let Self { runtime, body, keys_only, typed, raw, skipping, .. } = self;
+        let column = |name, body, run| Column { name, body, run };
+        let hand: Run<'_> = Box::new(|body| drop(runtime.block_on(by_hand(&body))));
+        let untracked: Run<'_> = Box::new(|body| drop(runtime.block_on(by_hand_untracked(&body))));
+        let service: Run<'_> = Box::new(|body| drop(runtime.block_on(through_runtime(typed, &body))));
+        let ours = |processor| -> Run<'_> { Box::new(move |body| runtime.block_on(from_bytes(processor, body))) };
         vec![
-            ("by hand, in lambda_runtime", Box::new(|| drop(runtime.block_on(by_hand(body))))),
-            ("by hand, without path tracking", Box::new(|| drop(runtime.block_on(by_hand_untracked(body))))),
-            ("ours, the tower service", Box::new(|| drop(runtime.block_on(through_runtime(typed, body))))),
-            ("ours, from the bytes", Box::new(|| runtime.block_on(from_bytes(typed, body)))),
-            ("ours, images checked only", Box::new(|| runtime.block_on(from_bytes(raw, body)))),
-            ("ours, no handler for the kind", Box::new(|| runtime.block_on(from_bytes(skipping, body)))),
-            ("ours, keys only, empty handler", Box::new(|| runtime.block_on(from_bytes(raw, keys_only)))),
-            ("ours, keys only, no handler", Box::new(|| runtime.block_on(from_bytes(skipping, keys_only)))),
+            column("by hand, in lambda_runtime", body, hand),
+            column("by hand, without path tracking", body, untracked),
+            column("ours, the tower service", body, service),
+            column("ours, from the bytes", body, ours(typed)),
+            column("ours, images checked only", body, ours(raw)),
+            column("ours, no handler for the kind", body, ours(skipping)),
+            column("ours, keys only, empty handler", keys_only, ours(raw)),
+            column("ours, keys only, no handler", keys_only, ours(skipping)),
         ]
     }
 }
 
-async fn from_bytes(processor: &StreamProcessor, body: &[u8]) {
-    let event = StreamEvent::from_slice(body).expect("a stream event");
+async fn from_bytes(processor: &StreamProcessor, body: Vec<u8>) {
+    let event = StreamEvent::from_vec(body).expect("a stream event");
     let report = processor.process(event, Deadline::none()).await;
     assert!(report.response().expect("the batch is answered").checkpoint().is_none());
 }

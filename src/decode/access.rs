@@ -29,8 +29,19 @@ impl<'a, 'de> Members<'a, 'de> {
         Ok(Members { cursor, names: Names::new(), name: None, bare, done: false })
     }
 
+    /// Moves to the next name, where it is a new one that follows at once; else does not move.
+    #[inline(always)]
+    fn next_plain_name(&mut self) -> Option<&'de str> {
+        if self.done || self.name.is_some() || self.cursor.broken.is_some() {
+            return None;
+        }
+        let at = self.cursor.mark().at + usize::from(!self.names.is_empty());
+        let name = self.cursor.next_plain_member(&mut self.names)?;
+        self.name = Some(at);
+        Some(name)
+    }
+
     /// Moves to the next name, over a value that nobody wanted.
-    #[inline]
     fn next_name(&mut self) -> Result<Option<Cow<'de, str>>, Fault> {
         // A type may go on behind an error: it finds nothing more, and the error stays.
         if self.done || self.cursor.broken.is_some() {
@@ -53,10 +64,14 @@ impl<'a, 'de> Members<'a, 'de> {
 
     #[inline]
     fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        match self.name.take() {
-            Some(at) => self.cursor.value(seed).map_err(|fault| self.cursor.blame(at, fault)),
-            None => Err(serde::de::Error::custom("a value was asked for without its name")),
+        let Some(at) = self.name.take() else {
+            return Err(serde::de::Error::custom("a value was asked for without its name"));
+        };
+        let mut result = self.cursor.value(seed);
+        if let Err(fault) = &result {
+            result = Err(self.cursor.blame(at, fault.clone()));
         }
+        result
     }
 
     /// Checks what the type has left.
@@ -83,13 +98,17 @@ impl<'de> MapAccess<'de> for &mut Members<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
-        match self.next_name()? {
-            Some(name) => seed.deserialize(Key(name)).map(Some).map_err(|fault| match self.name {
-                Some(at) => self.cursor.blame(at, fault),
-                None => fault,
-            }),
-            None => Ok(None),
-        }
+        let name = match self.next_plain_name() {
+            Some(name) => Cow::Borrowed(name),
+            None => match self.next_name()? {
+                Some(name) => name,
+                None => return Ok(None),
+            },
+        };
+        seed.deserialize(Key(name)).map(Some).map_err(|fault| match self.name {
+            Some(at) => self.cursor.blame(at, fault),
+            None => fault,
+        })
     }
 
     #[inline]

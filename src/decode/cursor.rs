@@ -109,27 +109,47 @@ impl<'de> Cursor<'de> {
     /// before is malformed.
     #[inline]
     pub(super) fn next_member(&mut self, names: &mut Names<'de>) -> Result<Option<Name<'de>>, Fault> {
-        let bytes = self.text.as_bytes();
-        // Without space and escapes, as DynamoDB writes it.
-        let quote = if names.is_empty() { self.at } else { self.at + 1 };
-        if (names.is_empty() || bytes.get(self.at) == Some(&b',')) && bytes.get(quote) == Some(&b'"') {
-            let (start, end) = (quote + 1, end_of_plain_text(bytes, quote + 1));
-            if bytes.get(end) == Some(&b'"')
-                && bytes.get(end + 1) == Some(&b':')
-                && let Some(text) = self.text.get(start..end)
-            {
-                self.at = end + 2;
-                let name = Name { at: quote, text: Cow::Borrowed(text) };
-                return if names.insert_plain(self.text, start, end) { Ok(Some(name)) } else { self.repeated(&name) };
-            }
+        let start = self.at + usize::from(!names.is_empty());
+        match self.next_plain_member(names) {
+            Some(text) => Ok(Some(Name { at: start, text: Cow::Borrowed(text) })),
+            None => self.next_any_member(names),
         }
-        self.next_any_member(names)
+    }
+
+    /// The same for a new name that follows without space and escapes, as DynamoDB writes it; else does not move. (A text
+    /// stays in registers, where a result with a `Cow` in it goes through memory.)
+    #[inline(always)]
+    pub(super) fn next_plain_member(&mut self, names: &mut Names<'de>) -> Option<&'de str> {
+        let bytes = self.text.as_bytes();
+        let mut quote = self.at;
+        if !names.is_empty() {
+            if *bytes.get(quote)? != b',' {
+                return None;
+            }
+            quote += 1;
+        }
+        if *bytes.get(quote)? != b'"' {
+            return None;
+        }
+        let (start, end) = (quote + 1, end_of_plain_text(bytes, quote + 1));
+        if *bytes.get(end)? != b'"' || *bytes.get(end + 1)? != b':' {
+            return None;
+        }
+        let text = self.text.get(start..end)?;
+        if !names.insert_plain(self.text, start, end) {
+            return None;
+        }
+        self.at = end + 2;
+        Some(text)
     }
 
     #[cold]
     fn next_any_member(&mut self, names: &mut Names<'de>) -> Result<Option<Name<'de>>, Fault> {
         let Some(name) = self.next_name(names.is_empty())? else { return Ok(None) };
-        if names.insert_hashed(self.text, name.text.clone()) { Ok(Some(name)) } else { self.repeated(&name) }
+        if names.insert_hashed(self.text, name.text.clone()) {
+            return Ok(Some(name));
+        }
+        self.malformed("the attribute occurs twice").map_err(|fault: Fault| fault.at_name(&name.text))
     }
 
     /// Moves to the value of the next member, whatever its name.
@@ -142,11 +162,6 @@ impl<'de> Cursor<'de> {
         let text = self.string("an object has something else than a name")?;
         self.expect(b':', "an object has a name without a value")?;
         Ok(Some(Name { at, text }))
-    }
-
-    #[cold]
-    fn repeated<T>(&mut self, name: &Name<'de>) -> Result<T, Fault> {
-        self.malformed("the attribute occurs twice").map_err(|fault: Fault| fault.at_name(&name.text))
     }
 
     /// Says which attribute a fault lies in: the one whose name stands there.
@@ -196,7 +211,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// Reads a string that follows without space and has no escapes; else does not move.
-    #[inline]
+    #[inline(always)]
     pub(super) fn plain_string(&mut self) -> Option<&'de str> {
         let bytes = self.text.as_bytes();
         if *bytes.get(self.at)? != b'"' {
@@ -212,7 +227,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// Reads a string if it is an integer without escapes, as most numbers are; else does not move.
-    #[inline]
+    #[inline(always)]
     pub(super) fn integer(&mut self) -> Option<&'de str> {
         let text = self.rest().strip_prefix(b"\"")?;
         let sign = usize::from(text.first() == Some(&b'-'));

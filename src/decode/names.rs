@@ -28,11 +28,16 @@ impl<'de> Names<'de> {
         self.len == 0
     }
 
+    #[inline(always)]
+    fn is_in_place(&self) -> bool {
+        self.len < FEW && self.many.is_none()
+    }
+
     /// Takes a name that stands in the text without escapes, between its quotes from `start` to `end`; `false` if it was
     /// there before.
     #[inline(always)]
     pub(super) fn insert_plain(&mut self, text: &'de str, start: usize, end: usize) -> bool {
-        if self.len < FEW && self.many.is_none() && start < u32::MAX as usize {
+        if self.is_in_place() && start < u32::MAX as usize {
             let mut place = place(text.as_bytes(), start, end);
             while let Some(taken) = self.places.get_mut(place) {
                 if *taken == 0 {

@@ -14,9 +14,15 @@ impl<'de> Cursor<'de> {
     /// Decodes a whole item.
     pub(super) fn item<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
         self.space();
-        let mark = self.mark();
-        let result = seed.deserialize(Value { cursor: self, start: mark.at, tag: AttributeType::M, bare: true });
-        self.settle(mark, AttributeType::M, result, Self::skip_item)
+        let (mark, tag) = (self.mark(), AttributeType::M);
+        // One place for the result, here and below, so that a large one is not moved on its way.
+        let mut result = seed.deserialize(Value { cursor: self, start: mark.at, tag, bare: true });
+        if !self.is_settled(mark, &result)
+            && let Err(fault) = self.settle(mark, tag, result.as_ref().err(), Self::skip_item)
+        {
+            result = Err(fault);
+        }
+        result
     }
 
     /// Decodes an attribute value.
@@ -25,40 +31,37 @@ impl<'de> Cursor<'de> {
         self.space();
         let mark = self.mark();
         let tag = self.open_value()?;
-        let result = seed.deserialize(Value { cursor: self, start: mark.at, tag, bare: false });
-        self.settle(mark, tag, result, Self::skip_value)
+        let mut result = seed.deserialize(Value { cursor: self, start: mark.at, tag, bare: false });
+        if !self.is_settled(mark, &result)
+            && let Err(fault) = self.settle(mark, tag, result.as_ref().err(), Self::skip_value)
+        {
+            result = Err(fault);
+        }
+        result
+    }
+
+    /// Whether the cursor stands behind the value, and all is well.
+    #[inline(always)]
+    fn is_settled<T>(&self, mark: Mark, result: &Result<T, Fault>) -> bool {
+        result.is_ok() && self.broken.is_none() && self.finished == mark.at
     }
 
     /// Brings the cursor behind the value, wherever the type has left it: a type may stop early, not look at all, or
     /// swallow an error, and what follows must be read all the same.
-    #[inline]
-    fn settle<T>(
-        &mut self,
-        mark: Mark,
-        tag: AttributeType,
-        result: Result<T, Fault>,
-        skip: impl FnOnce(&mut Self) -> Result<(), Fault>,
-    ) -> Result<T, Fault> {
-        if let (Ok(_), None, true) = (&result, self.broken, self.finished == mark.at) {
-            return result;
-        }
-        self.settle_rest(mark, tag, result, skip)
-    }
-
     #[cold]
-    fn settle_rest<T>(
+    fn settle(
         &mut self,
         mark: Mark,
         tag: AttributeType,
-        result: Result<T, Fault>,
+        fault: Option<&Fault>,
         skip: impl FnOnce(&mut Self) -> Result<(), Fault>,
-    ) -> Result<T, Fault> {
+    ) -> Result<(), Fault> {
         if let Some(what) = self.broken {
-            return Err(result.err().filter(Fault::is_malformed).unwrap_or_else(|| Fault::malformed(what)));
+            return Err(fault.filter(|fault| fault.is_malformed()).cloned().unwrap_or_else(|| Fault::malformed(what)));
         }
         self.rewind(mark);
         skip(self)?;
-        result.map_err(|fault| fault.in_value(tag))
+        fault.map_or(Ok(()), |fault| Err(fault.clone().in_value(tag)))
     }
 }
 
@@ -83,6 +86,40 @@ impl<'a, 'de> Value<'a, 'de> {
 
     fn wrong_type<V: Visitor<'de>>(&self, visitor: &V) -> Fault {
         Fault::wrong_type(visitor, self.tag)
+    }
+
+    /// The text of an `S` that follows without space and escapes, as DynamoDB writes it; else does not move. (A text stays
+    /// in registers, where a result with a `Cow` in it goes through memory.)
+    #[inline(always)]
+    fn plain_text(&mut self) -> Option<&'de str> {
+        if self.tag != AttributeType::S {
+            return None;
+        }
+        let mark = self.cursor.mark();
+        let text = self.cursor.plain_string()?;
+        self.close_plain(mark).then_some(text)
+    }
+
+    /// The same for an `N` that is an integer.
+    #[inline(always)]
+    fn plain_integer(&mut self) -> Option<&'de str> {
+        if self.tag != AttributeType::N {
+            return None;
+        }
+        let mark = self.cursor.mark();
+        let text = self.cursor.integer()?;
+        self.close_plain(mark).then_some(text)
+    }
+
+    #[inline(always)]
+    fn close_plain(&mut self, mark: Mark) -> bool {
+        if self.cursor.peek() != Some(b'}') {
+            self.cursor.rewind(mark);
+            return false;
+        }
+        self.cursor.advance(1);
+        self.cursor.finished = self.start;
+        true
     }
 
     /// The text of an `S`.
@@ -111,8 +148,12 @@ impl<'a, 'de> Value<'a, 'de> {
 /// Reads a number of one of Rust's types from its text.
 macro_rules! number {
     ($($method:ident $visit:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-            match self.number(&visitor)?.parse() {
+        fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+            let parsed = match self.plain_integer() {
+                Some(integer) => integer.parse(),
+                None => self.number(&visitor)?.parse(),
+            };
+            match parsed {
                 Ok(number) => visitor.$visit(number),
                 Err(_) => Err(Fault::wrong_value(&visitor, AttributeType::N)),
             }
@@ -144,13 +185,17 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     #[inline]
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_str<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        if let Some(text) = self.plain_text() {
+            return visitor.visit_borrowed_str(text);
+        }
         match self.text(&visitor)? {
             Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
             Cow::Owned(text) => visitor.visit_string(text),
         }
     }
 
+    #[inline]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_str(visitor)
     }

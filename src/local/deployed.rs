@@ -1,6 +1,9 @@
-//! What is deployed: a function that is invoked where it is, and the settings of its event source mapping.
+//! What is deployed: a function that is invoked where it is, the settings of its event source mapping, and that mapping's
+//! on-failure destination.
 
+mod call;
 mod mapping;
+mod on_failure;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +18,7 @@ use super::streams::Fault;
 use super::target::{Answer, Target, TargetError};
 
 pub use self::mapping::{DeployedMapping, from_deployed};
+pub use self::on_failure::DeployedOnFailure;
 
 /// Invokes a deployed function, through Lambda's `Invoke`.
 ///

@@ -100,7 +100,8 @@ impl<'a, S: Source, T: Target> ShardRun<'a, S, T> {
         self.stopped = *self.stop.borrow();
         if self.stopped {
             self.reading = None;
-            let left = self.lanes.iter_mut().map(Lane::clear).sum();
+            let left: usize = self.lanes.iter_mut().map(Lane::clear).sum();
+            self.mapping.note_job(-(left as i64));
             self.mapping.note_left(left);
             return self.jobs.is_empty().then_some(ShardEnd::Stopped);
         }
@@ -160,6 +161,8 @@ impl<'a, S: Source, T: Target> ShardRun<'a, S, T> {
             self.mapping.note_active();
         }
         let at = Instant::now();
+        // A batch that waits to become full is no idleness.
+        self.mapping.note_job(kept.len() as i64);
         for record in kept {
             let lane = self.lane_of(&record);
             self.lanes[lane].push(Arrived { record, at });
@@ -186,6 +189,7 @@ impl<'a, S: Source, T: Target> ShardRun<'a, S, T> {
             let lane = &mut self.lanes[index];
             let Some(job) = lane.next_job(self.mapping.settings(), now, self.drained) else { continue };
             if let Job::Batch(records) = &job {
+                self.mapping.note_job(-(records.len() as i64));
                 self.under_way[index] = records.iter().filter_map(|arrived| arrived.record.item()).collect();
             }
             let delivery = Delivery {

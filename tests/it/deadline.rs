@@ -168,3 +168,14 @@ async fn lambdas_deadline_counts_milliseconds_since_the_epoch_and_zero_is_none()
     let _ = lambda_streams::Invocation::from(&context);
     let _ = change(0, "a", 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_in_1970_is_a_local_tools_duration() {
+    let mut context = lambda_runtime::Context::default();
+    context.deadline = 600_000;
+    let left = lambda_streams::Invocation::from(&context).deadline.instant().unwrap() - Instant::now();
+    assert_eq!(left, Duration::from_secs(600));
+    context.deadline = crate::support::seconds_ago(60) * 1_000;
+    let passed = lambda_streams::Invocation::from(&context).deadline.instant().unwrap();
+    assert!(passed <= Instant::now(), "a time that has passed stays one");
+}

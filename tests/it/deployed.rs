@@ -1,5 +1,7 @@
 //! What is deployed: invoking a function where it is, and reading its mapping's settings.
 
+mod on_failure;
+
 use std::time::Duration;
 
 use aws_sdk_lambda::config::retry::RetryConfig;

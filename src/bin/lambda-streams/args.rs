@@ -138,6 +138,9 @@ pub(crate) struct MappingArgs {
     /// Append an on-failure document to this file for records that are given up, with the records as for an S3 bucket
     #[arg(long, value_name = "FILE")]
     pub(crate) on_failure: Option<PathBuf>,
+    /// Send on-failure documents where the deployed mapping does: to its bucket, queue or topic, with your credentials
+    #[arg(long, requires = "from_deployed", conflicts_with = "on_failure")]
+    pub(crate) on_failure_deployed: bool,
     /// Deal items to concurrent invocations at random, instead of by a hash: scrambles as much as AWS's promise allows
     #[arg(long)]
     pub(crate) scramble: bool,
@@ -239,7 +242,7 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   lambda-streams explain dead-letters.ndjson
   aws sqs receive-message --queue-url https://… | lambda-streams explain
-  aws s3 cp s3://bucket/aws/lambda/…/2026-01-01T00.00.00-….json - | lambda-streams explain
+  aws s3 cp s3://bucket/aws/lambda/…/2026-01-01T00.00.00-… - | lambda-streams explain
 
 Nothing of an item is printed unless --record asks for it.";
 

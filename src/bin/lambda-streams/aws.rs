@@ -3,14 +3,22 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use aws_smithy_http_client::tls;
+use lambda_streams::local::{DeployedMapping, DeployedOnFailure};
 use tokio::sync::OnceCell;
 
 use crate::args::AwsArgs;
 use crate::failure::Failure;
 
 /// What may name another endpoint, besides the flag.
-const ENDPOINT_VARIABLES: [&str; 4] =
-    ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_DYNAMODB_STREAMS", "AWS_ENDPOINT_URL_LAMBDA"];
+const ENDPOINT_VARIABLES: [&str; 7] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_DYNAMODB_STREAMS",
+    "AWS_ENDPOINT_URL_LAMBDA",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_SNS",
+    "AWS_ENDPOINT_URL_SQS",
+];
 
 /// The AWS configuration of this command, read when the first client is asked for: a program that reads files on this
 /// machine needs none.
@@ -40,6 +48,16 @@ impl<'a> Aws<'a> {
         let mut config = aws_sdk_lambda::config::Builder::from(self.config().await?);
         config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_LAMBDA"));
         Ok(aws_sdk_lambda::Client::from_conf(config.build()))
+    }
+
+    /// Where the deployed mapping sends on-failure documents.
+    pub(crate) async fn on_failure(&self, deployed: &DeployedMapping) -> Result<DeployedOnFailure, Failure> {
+        let destination = DeployedOnFailure::new(deployed, self.config().await?).map_err(Failure::not_begun)?;
+        let variable = format!("AWS_ENDPOINT_URL_{}", destination.service().to_uppercase());
+        Ok(match self.endpoint(&variable) {
+            Some(url) => destination.endpoint_url(url),
+            None => destination,
+        })
     }
 
     /// The endpoint of a service: the flag's, its own variable's, or the one for all; from the profile, if none is set.

@@ -7,6 +7,7 @@ mod failure;
 mod function;
 mod input;
 mod invoke;
+mod on_failure;
 mod outcomes;
 mod run;
 mod signals;

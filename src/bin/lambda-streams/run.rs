@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lambda_streams::local::{
-    DeployedMapping, EventSourceMapping, FileOnFailure, RecordAge, Settings, Source, SourceError, StartingPosition,
-    SubBatches, Summary, Target, from_deployed,
+    DeployedMapping, EventSourceMapping, RecordAge, Settings, Source, SourceError, StartingPosition, SubBatches,
+    Summary, Target, from_deployed,
 };
 
 use crate::args::{self, MappingArgs, RunArgs};
 use crate::aws::Aws;
 use crate::failure::{FAILED, Failure, GOOD};
 use crate::function::AnyFunction;
+use crate::on_failure::OnFailure;
 use crate::signals::Signals;
 use crate::source::AnySource;
 use crate::ui::Ui;
@@ -42,7 +43,11 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         _ => None,
     };
     let timeout = args.function.timeout.or(deployed_timeout).unwrap_or_else(|| function.default_timeout());
+    let on_failure = OnFailure::choose(&args.mapping, &aws, deployed.as_ref()).await?;
     announce(&ui, &source, &function, &settings, timeout, deployed.as_ref());
+    if let Some(destination) = on_failure.describe() {
+        ui.line(&format!("failures  {destination}"));
+    }
 
     let source = Arc::new(source);
     let observer = Arc::clone(&ui);
@@ -50,15 +55,15 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         .map_err(Failure::not_begun)?
         .on_progress(move |progress| observer.progress(progress))
         .function_timeout(timeout);
-    if let Some(path) = &args.mapping.on_failure {
-        mapping = mapping.on_failure(FileOnFailure::new(path));
+    if !matches!(on_failure, OnFailure::None) {
+        mapping = mapping.on_failure(on_failure);
     }
     if let Some(idle) = args.until_idle {
         mapping = mapping.stop_when_idle(idle);
     }
     let ended = drive(&mapping, &ui, &signals).await;
     function.shutdown().await;
-    conclude(ended, &mapping.summary(), &ui, &source)
+    conclude(ended, &mapping.summary(), &ui, &source, &function)
 }
 
 /// How a run ended.
@@ -100,9 +105,18 @@ async fn refresh<S: Source, T: Target>(mapping: &EventSourceMapping<S, T>, ui: &
 }
 
 /// Prints the summary, and says in the exit code whether anything failed or was lost.
-fn conclude(ended: Ended, summary: &Summary, ui: &Ui, source: &AnySource) -> Result<ExitCode, Failure> {
+fn conclude(
+    ended: Ended,
+    summary: &Summary,
+    ui: &Ui,
+    source: &AnySource,
+    function: &AnyFunction,
+) -> Result<ExitCode, Failure> {
     println!("{summary}");
-    println!("dead letters  {} that the function told of", ui.dead_letters());
+    // What a deployed function writes goes to its own log.
+    if matches!(function, AnyFunction::Bootstrap(_)) {
+        println!("dead letters  {} that the function told of", ui.dead_letters());
+    }
     let gaps = source.gaps();
     if gaps > 0 {
         println!("gaps          {gaps}: the stream had trimmed records before they were read");

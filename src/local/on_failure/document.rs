@@ -124,6 +124,18 @@ impl OnFailureDocument {
         self.batch.batch_size
     }
 
+    /// The shard that the records came from.
+    #[cfg(feature = "local")]
+    pub(in crate::local) fn shard_id(&self) -> &str {
+        &self.batch.shard_id
+    }
+
+    /// When they were given up, as RFC 3339 in UTC.
+    #[cfg(feature = "local")]
+    pub(in crate::local) fn timestamp(&self) -> &str {
+        &self.timestamp
+    }
+
     /// The records, where the destination is a bucket: `{"Records": […]}`.
     pub fn payload(&self) -> Option<&str> {
         self.payload.as_deref().map(RawValue::get)

@@ -92,6 +92,17 @@ async fn with_a_window_a_batch_waits_until_it_is_full_or_the_window_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_that_waits_to_become_full_is_no_idleness() {
+    let pages = Pages::new(vec![(0, records(2)), (60, Vec::new())]);
+    let settings = Settings { maximum_batching_window_in_seconds: 10, ..Settings::default() };
+    let target = Scripted::new([]);
+    let mapping = EventSourceMapping::new(settings, pages, target.clone()).expect("right settings");
+    let mapping = mapping.stop_when_idle(Duration::from_secs(1));
+    let summary = mapping.run(std::future::pending()).await.expect("it ends well");
+    assert_eq!((target.batches(), summary.done, summary.left), (vec![vec![1, 2]], 2, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_payload_has_at_most_6_mb() {
     let filler = "x".repeat(1_000_000);
     let records: Vec<String> = (1..=14)
