@@ -57,8 +57,8 @@ def test_order_of_one_item(deployment: Deployment, dead_letters: Queue) -> None:
         deployment.delete("order-2")
     wait.until("the removal is logged", lambda: logs.said("item removed", id="order-2"))
 
-    [batch] = logs.said("invocation finished", total=11)
-    assert (batch["succeeded"], batch["deadLettered"]) == (9, 2)
+    [batch] = logs.said("batch processed", total=11)
+    assert (batch["succeeded"], batch["dead_lettered"]) == (9, 2)
     of_item = {"item created", "item changed", "item removed", "record failed"}
     order = [line for line in logs.lines() if line.get("message") in of_item]
     messages = [line["message"] for line in order]
@@ -78,12 +78,12 @@ def test_ten_thousand_items(deployment: Deployment, dead_letters: Queue) -> None
     deployment.put_many([item(name, **({} if name in bad else {"status": "open"}), note="x" * 200) for name in names])
 
     def totals() -> bool:
-        return sum(line["total"] for line in logs.said("invocation finished")) >= len(names)
+        return sum(line["total"] for line in logs.said("batch processed")) >= len(names)
 
     wait.until("all of them have gone through the function", totals, 300)
     created = [line["id"] for line in logs.said("item created")]
     assert sorted(created) == sorted(set(names) - bad)
     letters = dead_letters.take_until(len(bad))
     assert sorted(letter["record"]["dynamodb"]["Keys"]["id"]["S"] for letter in letters) == sorted(bad)
-    batches = [line["total"] for line in logs.said("invocation finished")]
+    batches = [line["total"] for line in logs.said("batch processed")]
     assert sum(batches) == len(names) and max(batches) <= 100

@@ -17,7 +17,7 @@ def test_a_record_that_does_not_decode(deployment: Deployment, dead_letters: Que
         deployment.put("good-2", status="open")
         [_, written, _] = reader.read()
     [letter] = dead_letters.take_until(1)
-    wait.until("the batch is logged", lambda: logs.said("invocation finished", total=3))
+    wait.until("the batch is logged", lambda: logs.said("batch processed", total=3))
 
     assert letter["record"] == written
     # The bytes are those that the function got: the emulator writes its payloads so.
@@ -28,8 +28,8 @@ def test_a_record_that_does_not_decode(deployment: Deployment, dead_letters: Que
     assert letter["eventId"] == written["eventID"]
     assert letter["attributes"] == {"errorKind": "decode", "eventKind": "INSERT", "table": deployment.table}
     assert [line["id"] for line in logs.said("item created")] == ["good-1", "good-2"]
-    [batch] = logs.said("invocation finished")
-    assert (batch["succeeded"], batch["deadLettered"], batch["reported"]) == (2, 1, 0)
+    [batch] = logs.said("batch processed")
+    assert (batch["succeeded"], batch["dead_lettered"], batch["reported"]) == (2, 1, 0)
     assert dead_letters.waiting() == 0, "one letter, once"
     assert "no status" not in "\n".join(logs.messages()), "the record's values are in the letter, and not in the log"
 
@@ -57,14 +57,14 @@ def test_a_queue_that_denies(deployment: Deployment, dead_letters: Queue) -> Non
             assert "AccessDenied" in failed["dead_letter_error"]
             assert "grant the function sqs:SendMessage on the queue" in failed["dead_letter_error"]
         assert len(logs.said("record failed")) == 2
-        assert [line["reported"] for line in logs.said("invocation finished")] == [1, 1]
+        assert [line["reported"] for line in logs.said("batch processed")] == [1, 1]
         assert sum(line.get("DeadLetterSendFailures", 0) for line in logs.metrics()) == 2
 
         logs = deployment.logs()
         assert deployment.invoke(records[1:]) == {"batchItemFailures": []}
         [letter] = dead_letters.take_until(1)
         assert letter["record"] == records[1]
-        everything = wait.until("the last batch is logged", lambda: logs.said("invocation finished"))
+        everything = wait.until("the last batch is logged", lambda: logs.said("batch processed"))
         assert everything[0]["succeeded"] + everything[0]["redelivered"] >= 1
     # The paused mapping delivers the same records now; what it makes of them is the other scenarios' matter.
     deployment.settle()
@@ -86,7 +86,7 @@ def test_putting_a_dead_letter_back(deployment: Deployment, dead_letters: Queue)
     logs = deployment.logs()
     for body in (letter["text"], json.dumps(mended)):
         queues.send_message(QueueUrl=redrive.url, MessageBody=body)
-    wait.until("both came back", lambda: sum(it["total"] for it in logs.said("invocation finished", source="redrive")) >= 2)
+    wait.until("both came back", lambda: sum(it["total"] for it in logs.said("batch processed", source="redrive")) >= 2)
     assert [line["id"] for line in logs.said("item created")] == ["bad-2"], "the mended one is done"
     wait.until("the mended one is gone", lambda: redrive.waiting() == 1)
     assert dead_letters.waiting() == 0, "what fails again is never sent a second time"

@@ -19,7 +19,7 @@ def one_batch(deployment: Deployment) -> Logs:
         deployment.put("log-2", status="open")
         deployment.put("log-3", note="no status")
         deployment.delete("log-2")
-    wait.until("the batch is done", lambda: logs.said("invocation finished", total=4))
+    wait.until("the batch is done", lambda: logs.said("batch processed", total=4))
     deployment.dead_letters().take_until(1)
     return logs
 
@@ -38,12 +38,12 @@ def test_every_line_is_json(deployment: Deployment, one_batch: Logs) -> None:
 
 def test_the_summary(one_batch: Logs) -> None:
     """The summary of a batch counts it, and takes the level of what happened."""
-    [batch] = one_batch.said("invocation finished", total=4)
+    [batch] = one_batch.said("batch processed", total=4)
     of_kind = {name: batch[name] for name in ("inserted", "modified", "removed", "unreadable")}
     assert of_kind == {"inserted": 3, "modified": 0, "removed": 1, "unreadable": 0}
-    outcomes = {name: batch[name] for name in ("succeeded", "failed", "deadLettered", "reported", "heldBack", "unfinished")}
-    assert outcomes == {"succeeded": 3, "failed": 1, "deadLettered": 1, "reported": 0, "heldBack": 0, "unfinished": 0}
-    assert batch["durationMs"] > 0
+    outcomes = {name: batch[name] for name in ("succeeded", "failed", "dead_lettered", "reported", "held_back", "unfinished")}
+    assert outcomes == {"succeeded": 3, "failed": 1, "dead_lettered": 1, "reported": 0, "held_back": 0, "unfinished": 0}
+    assert batch["duration_ms"] > 0
     [failed] = one_batch.said("record failed")
     assert (failed["level"], failed["requestId"]) == ("WARN", batch["requestId"])
     assert failed["keys"] == "id,timestamp", "the names of the key, not its values"
@@ -52,7 +52,7 @@ def test_the_summary(one_batch: Logs) -> None:
 def test_the_metrics(deployment: Deployment, one_batch: Logs) -> None:
     """The metrics of the batch are embedded in its log, with the dimensions that the alarms look at."""
     metrics = one_batch.metrics()
-    metrics = [line for line in metrics if line["requestId"] == one_batch.said("invocation finished", total=4)[0]["requestId"]]
+    metrics = [line for line in metrics if line["requestId"] == one_batch.said("batch processed", total=4)[0]["requestId"]]
     assert {line["service"] for line in metrics} == {service_name(deployment)}
     for line in metrics:
         check_embedded(line)
@@ -69,7 +69,7 @@ def test_the_metrics(deployment: Deployment, one_batch: Logs) -> None:
 def test_no_line_is_lost_to_another(deployment: Deployment, one_batch: Logs, dead_letters: Queue) -> None:
     """Every invocation in the log has its beginning, its summary and its end."""
     started = {message.split()[2] for message in one_batch.messages() if message.startswith("START ")}
-    finished = {line["requestId"] for line in one_batch.said("invocation finished")}
+    finished = {line["requestId"] for line in one_batch.said("batch processed")}
     ended = {message.split()[2] for message in one_batch.messages() if message.startswith("END ")}
     assert started == finished == ended
 

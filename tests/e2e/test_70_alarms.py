@@ -67,7 +67,7 @@ def test_alarms_on_the_function_s_own_metrics(deployment: Deployment, alarms: di
     logs = deployment.logs()
     deployment.put("alarm-1", note="no status")
     dead_letters.take_until(1)
-    wait.until("the batch is logged", lambda: logs.said("invocation finished"))
+    wait.until("the batch is logged", lambda: logs.said("batch processed"))
     written = {
         (directive["Namespace"], metric["Name"], json.dumps({name: line[name] for name in dimensions}))
         for line in logs.metrics()
