@@ -153,7 +153,7 @@ def test_outage_of_the_queue(deployment: Deployment, dead_letters: Queue, start:
     """The queue denies: records are reported and delivered again, nothing overtakes them, and once it is back nothing was lost"""
     settings.change(MaximumBatchingWindowInSeconds=1)
     stream, logs = deployment.stream(), deployment.logs()
-    good, bad = [f"good-{number}" for number in range(20)], [f"bad-{number}" for number in range(6)]
+    good, bad = [f"outage-good-{number}" for number in range(20)], [f"outage-bad-{number}" for number in range(6)]
     with start() as mapping:
         with outage.queue_denies(deployment):
             write(deployment, *(item(identifier, status="open") for identifier in good[:10]))
@@ -169,7 +169,7 @@ def test_outage_of_the_queue(deployment: Deployment, dead_letters: Queue, start:
     assert (outcome.code, outcome.records) == (0, {"read": 38, "done": 38, "discarded": 0, "left": 0})
     assert outcome.partial > 0 and outcome.warnings == []
 
-    records = of(stream.read(), "bad-")
+    records = of(stream.read(), "outage-bad-")
     assert_letters_are(letters, [record for record in records if "status" not in record["dynamodb"].get("OldImage", {})])
     assert {line["id"] for line in logs.said("item created")} == set(good)
     assert {line["id"] for line in logs.said("item changed")} == set(bad)
