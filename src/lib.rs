@@ -79,6 +79,8 @@
     doc = "\n[`operating`] says what metrics, logs and traces there are, and which to watch for which trouble."
 )]
 //!
+//! [`laptop`] deploys the documented system into an AWS emulator on your machine, and drives it there.
+//!
 //! # Why isn't there …?
 //!
 //! - **aggregation over tumbling windows**: the state that Lambda hands in is answered unchanged, so that a windowed mapping
@@ -127,6 +129,9 @@ pub mod operating {
     #![doc = "\n"]
     #![doc = include_str!("docs/operating.md")]
 }
+
+#[doc = include_str!("docs/laptop.md")]
+pub mod laptop {}
 
 pub use crate::builder::ProcessorBuilder;
 pub use crate::change::{Change, ChangedAttributes, Insert, Modify, Remove};
