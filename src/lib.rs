@@ -79,7 +79,7 @@
     doc = "\n[`operating`] says what metrics, logs and traces there are, and which to watch for which trouble."
 )]
 //!
-//! [`laptop`] deploys the documented system into an AWS emulator on your machine, and drives it there.
+//! [`laptop`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
 //!
 //! # Why isn't there …?
 //!

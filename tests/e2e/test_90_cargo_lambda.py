@@ -9,7 +9,7 @@ from harness.cargo_lambda import EXAMPLE, Watch
 from harness.emulator import Emulator
 from harness.queues import Queue
 
-EVENT = EXAMPLE / "events" / "insert.json"
+EVENTS = EXAMPLE / "events"
 
 
 @pytest.fixture(scope="module")
@@ -32,22 +32,19 @@ def watch(emulator: Emulator, queue: Queue, run_folder: Path) -> Iterator[Watch]
 
 def test_watch_and_invoke(watch: Watch) -> None:
     """`cargo lambda invoke` hands the README's event to the function that `cargo lambda watch` runs"""
-    code, answer, error = watch.invoke(EVENT)
+    code, answer, error = watch.invoke(EVENTS / "insert.json")
     assert (code, json.loads(answer)) == (0, {"batchItemFailures": []}), error
     [line] = [line for line in watch.lines() if line.get("message") == "item created"]
     assert line["id"] == "order-1"
 
 
-def test_dead_letter(watch: Watch, queue: Queue, tmp_path: Path) -> None:
+def test_dead_letter(watch: Watch, queue: Queue) -> None:
     """There, an item that does not decode becomes a dead letter"""
-    event = json.loads(EVENT.read_text())
-    del event["Records"][0]["dynamodb"]["NewImage"]["status"]
-    bad = tmp_path / "bad.json"
-    bad.write_text(json.dumps(event))
-    code, answer, error = watch.invoke(bad)
+    code, answer, error = watch.invoke(EVENTS / "no-status.json")
     assert (code, json.loads(answer)) == (0, {"batchItemFailures": []}), error
     [letter] = queue.take_until(1)
-    assert letter["record"] == event["Records"][0]
+    [record] = json.loads((EVENTS / "no-status.json").read_text())["Records"]
+    assert letter["record"] == record
     assert letter["errorMessage"] == "`NewImage`: `status` is missing"
 
 
