@@ -68,7 +68,7 @@ async fn a_run_s_on_failure_document_is_explained_and_its_payload_can_be_invoked
     let ran = run(&["explain", path]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for expected in [
-        "on failure   the event source mapping gave 2 records up",
+        "on failure   the event source mapping gave 2 records up: good ones may be among them",
         "sequence     111 to 112",
         "MaximumRetryAttempts: 2 invocations without progress, the last one ended in a function error",
         "where now    in this document: its `payload` is an event",
@@ -92,6 +92,8 @@ async fn metadata_alone_says_that_the_records_are_gone() {
         "{}",
         ran.stdout
     );
+    let ran = explain(&document.replace(r#""batchSize":2"#, r#""batchSize":1"#), &[]).await;
+    assert!(ran.stdout.starts_with("on failure   the event source mapping gave 1 record up\n"), "{}", ran.stdout);
     let recent = document.replace("2019-11-14", "2199-11-14");
     let ran = explain(&recent, &[]).await;
     assert!(ran.stdout.contains("where now    in the stream alone, until 2199-11-15T00:13:19Z"), "{}", ran.stdout);

@@ -47,7 +47,8 @@ struct BatchInfo {
 pub(super) fn print(document: &Document, with_record: bool) {
     let Document { request_context: request, response_context: response, batch, .. } = document;
     let records = crate::ui::count(usize::try_from(batch.batch_size).unwrap_or(usize::MAX), "record");
-    row("on failure", format!("the event source mapping gave {records} up: good ones among them as well"));
+    let others = if batch.batch_size > 1 { ": good ones may be among them" } else { "" };
+    row("on failure", format!("the event source mapping gave {records} up{others}"));
     row("stream", &batch.stream_arn);
     row("shard", &batch.shard_id);
     let unknown = "unknown".to_owned();
