@@ -36,19 +36,20 @@ fn after_nested(json: &[u8], mut at: usize) -> Option<usize> {
     loop {
         // Here a value begins.
         at = match json.get(at)? {
-            b'{' if is_typed(json, at) => {
-                open.push(true);
-                at = after_space(json, at + TYPED);
-                continue;
-            }
-            b'{' => match after_space(json, at + 1) {
-                end if json.get(end) == Some(&b'}') => end + 1,
-                name => {
-                    open.push(true);
-                    at = after_name(json, name)?;
-                    continue;
+            b'{' => {
+                if let Some(end) = after_typed_text(json, at) {
+                    end
+                } else {
+                    let name = after_space(json, at + 1);
+                    if json.get(name) == Some(&b'}') {
+                        name + 1
+                    } else {
+                        open.push(true);
+                        at = after_name(json, name)?;
+                        continue;
+                    }
                 }
-            },
+            }
             b'[' => match after_space(json, at + 1) {
                 end if json.get(end) == Some(&b']') => end + 1,
                 element => {
@@ -77,18 +78,17 @@ fn after_nested(json: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The length of `{"S":`.
-const TYPED: usize = 5;
-
-/// Whether a value of DynamoDB with a type of one letter begins here, as most objects do.
+/// Behind `{"S":"text"}` or the like without space, which most values of an item are; else `None`, whatever it is.
 #[inline(always)]
-fn is_typed(json: &[u8], at: usize) -> bool {
-    const FRAME: u64 = u64::from_le_bytes([b'{', b'"', 0, b'"', b':', 0, 0, 0]);
-    const MASK: u64 = u64::from_le_bytes([255, 255, 0, 255, 255, 0, 0, 0]);
-    match json.get(at..).and_then(<[u8]>::first_chunk) {
-        Some(chunk) => u64::from_le_bytes(*chunk) & MASK == FRAME && chunk[2].is_ascii_uppercase(),
-        None => false,
+fn after_typed_text(json: &[u8], at: usize) -> Option<usize> {
+    const FRAME: u64 = u64::from_le_bytes(*b"{\"\0\":\"\0\0");
+    const MASK: u64 = u64::from_le_bytes(*b"\xff\xff\0\xff\xff\xff\0\0");
+    let chunk = json.get(at..)?.first_chunk()?;
+    if u64::from_le_bytes(*chunk) & MASK != FRAME || !chunk[2].is_ascii_uppercase() {
+        return None;
     }
+    let end = end_of_plain_text(json, at + 6);
+    (json.get(end..end + 2)? == b"\"}").then_some(end + 2)
 }
 
 /// Which objects and arrays are open: a bit for each, the innermost last.
