@@ -153,15 +153,15 @@ impl<'a> RawEvent<'a> {
             if number != RECORDS || scanner.peek_value() != Some(b'[') {
                 return scanner.value();
             }
-            let mut read = Vec::new();
+            let (mut read, mut record) = (Vec::new(), RawEnvelope::new(text));
             let json = scanner.array(|scanner| {
-                let record = RawEnvelope::scan(text, scanner)?;
+                record.scan(scanner)?;
                 if read.is_empty() {
                     // Records are about as long as the first, so that the list grows once, and rarely twice.
                     read.reserve(text.len() / (record.len() + 1) + 1);
                 }
                 *any_of_stream |= record.is_of_stream();
-                read.push(Envelope::read(&record));
+                read.push_mut(Envelope::unknown(&record)).read(&record);
                 Ok(())
             })?;
             *envelopes = Some(read);

@@ -201,9 +201,10 @@ impl<'a> Execution<'a> {
         let Some(record) = self.batch.begin_attempt(position, *now) else { return Some(permit) };
         let Some(handler) = self.settings.routes.of(record.kind()) else { return Some(permit) };
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
-        let span = log::record_span(&record);
-        let attempt = GuardedAttempt::new(position, *now, handler.attempt(record), permit, span);
-        let attempted = self.attempts.start(attempt)?;
+        let attempted = match GuardedAttempt::begin(handler, record, (position, *now), permit) {
+            Ok(attempt) => self.attempts.start(attempt)?,
+            Err(failed) => failed,
+        };
         *now = Instant::now();
         Some(self.attempted(attempted, *now))
     }

@@ -59,18 +59,13 @@ where
     }
 }
 
-/// Why one attempt failed.
-pub(crate) enum AttemptError {
-    Decode(DecodeError),
-    Handler(HandlerError),
-}
-
-/// One attempt at a record: decoding, then the handler.
-pub(crate) type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), AttemptError>> + Send + 'a>>;
+/// A handler at work.
+pub(crate) type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + 'a>>;
 
 /// A handler without its types.
 pub(crate) trait ErasedHandler: Send + Sync {
-    fn attempt(&self, record: Record) -> Attempt<'_>;
+    /// Decodes the record, and calls the handler. What is decoded lies in the handler's future alone.
+    fn attempt(&self, record: Record) -> Result<Attempt<'_>, DecodeError>;
 }
 
 struct Erased<H, C> {
@@ -83,11 +78,8 @@ pub(crate) fn erase<C: FromRecord, H: Handler<C>>(handler: H) -> Box<dyn ErasedH
 }
 
 impl<C: FromRecord, H: Handler<C>> ErasedHandler for Erased<H, C> {
-    fn attempt(&self, record: Record) -> Attempt<'_> {
-        Box::pin(async move {
-            let change = C::from_record(record).map_err(AttemptError::Decode)?;
-            self.handler.handle(change).await.map_err(AttemptError::Handler)
-        })
+    fn attempt(&self, record: Record) -> Result<Attempt<'_>, DecodeError> {
+        Ok(Box::pin(self.handler.handle(C::from_record(record)?)))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Numbers and texts as JSON, appended to a line.
 
-use std::time::SystemTime;
-
 /// Below it, every whole number is a float.
 const EXACT: f64 = 9e15;
 const MILLION: u64 = 1_000_000;
@@ -68,11 +66,6 @@ pub(crate) fn text(line: &mut Vec<u8>, text: &str) {
 
 fn json<T: serde::Serialize + ?Sized>(line: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(line, value).expect("texts and finite numbers have a JSON form, and a vector takes it");
-}
-
-/// Milliseconds of Unix time.
-pub(crate) fn unix_millis(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 #[cfg(test)]

@@ -41,6 +41,13 @@ impl<'a, 'de> Members<'a, 'de> {
         Some(name)
     }
 
+    /// Moves behind the end, where it follows at once; else does not move.
+    #[inline(always)]
+    fn is_at_end(&mut self) -> bool {
+        self.done |= self.name.is_none() && !self.done && self.cursor.broken.is_none() && self.cursor.plain_end();
+        self.done
+    }
+
     /// Moves to the next name, over a value that nobody wanted.
     fn next_name(&mut self) -> Result<Option<Cow<'de, str>>, Fault> {
         // A type may go on behind an error: it finds nothing more, and the error stays.
@@ -77,7 +84,7 @@ impl<'a, 'de> Members<'a, 'de> {
     /// Checks what the type has left.
     #[inline]
     pub(super) fn finish(&mut self) -> Result<(), Fault> {
-        while self.next_name()?.is_some() {}
+        while !self.is_at_end() && self.next_name()?.is_some() {}
         self.cursor.depth -= usize::from(!self.bare);
         Ok(())
     }
@@ -100,6 +107,7 @@ impl<'de> MapAccess<'de> for &mut Members<'_, 'de> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         let name = match self.next_plain_name() {
             Some(name) => Cow::Borrowed(name),
+            None if self.is_at_end() => return Ok(None),
             None => match self.next_name()? {
                 Some(name) => name,
                 None => return Ok(None),

@@ -99,6 +99,14 @@ impl<'de> Cursor<'de> {
         if self.eat(byte) { Ok(()) } else { self.malformed(otherwise) }
     }
 
+    /// Moves behind an object's end that follows at once; else does not move.
+    #[inline(always)]
+    pub(super) fn plain_end(&mut self) -> bool {
+        let is_end = self.peek() == Some(b'}');
+        self.at += usize::from(is_end);
+        is_end
+    }
+
     /// Checks that nothing but space is left.
     pub(super) fn end(&mut self) -> Result<(), Fault> {
         self.space();
@@ -226,18 +234,23 @@ impl<'de> Cursor<'de> {
         self.text.get(start..end)
     }
 
-    /// Reads a string if it is an integer without escapes, as most numbers are; else does not move.
+    /// Reads a string if it is a decimal number without an exponent, as most are; else does not move.
     #[inline(always)]
-    pub(super) fn integer(&mut self) -> Option<&'de str> {
-        let text = self.rest().strip_prefix(b"\"")?;
-        let sign = usize::from(text.first() == Some(&b'-'));
-        let digits = text[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 || text.get(sign + digits) != Some(&b'"') {
+    pub(super) fn plain_number(&mut self) -> Option<&'de str> {
+        let bytes = self.text.as_bytes();
+        if *bytes.get(self.at)? != b'"' {
             return None;
         }
         let start = self.at + 1;
-        self.at = start + sign + digits + 1;
-        Some(&self.text[start..self.at - 1])
+        let mut end = after_digits(bytes, start + usize::from(*bytes.get(start)? == b'-'))?;
+        if *bytes.get(end)? == b'.' {
+            end = after_digits(bytes, end + 1)?;
+        }
+        if *bytes.get(end)? != b'"' {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
     }
 
     fn any_string(&mut self, otherwise: &'static str) -> Result<Cow<'de, str>, Fault> {
@@ -318,4 +331,14 @@ impl<'de> Cursor<'de> {
             None => self.malformed("a string has a \\u escape without four hexadecimal digits"),
         }
     }
+}
+
+/// Behind digits, of which there is at least one.
+#[inline(always)]
+fn after_digits(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut end = start;
+    while bytes.get(end).is_some_and(u8::is_ascii_digit) {
+        end += 1;
+    }
+    (end > start).then_some(end)
 }

@@ -88,8 +88,8 @@ impl<'de> Cursor<'de> {
     #[inline]
     pub(super) fn number_content(&mut self) -> Result<Cow<'de, str>, Fault> {
         self.space();
-        if let Some(integer) = self.integer() {
-            return Ok(Cow::Borrowed(integer));
+        if let Some(number) = self.plain_number() {
+            return Ok(Cow::Borrowed(number));
         }
         let text = self.string("an N is no text")?;
         if number::is_number(&text) { Ok(text) } else { self.malformed("an N is no decimal number") }
@@ -120,10 +120,16 @@ impl<'de> Cursor<'de> {
     pub(super) fn skip_item(&mut self) -> Result<(), Fault> {
         self.open_members()?;
         let mut names = Names::new();
-        while let Some(name) = self.next_member(&mut names)? {
-            self.skip_value().map_err(|fault| fault.at_name(&name.text))?;
+        loop {
+            if let Some(name) = self.next_plain_member(&mut names) {
+                self.skip_value().map_err(|fault| fault.at_name(name))?;
+            } else if self.plain_end() {
+                return Ok(());
+            } else {
+                let Some(name) = self.next_member(&mut names)? else { return Ok(()) };
+                self.skip_value().map_err(|fault| fault.at_name(&name.text))?;
+            }
         }
-        Ok(())
     }
 
     /// Moves over a value.
@@ -137,7 +143,7 @@ impl<'de> Cursor<'de> {
     pub(super) fn skip_content(&mut self, tag: AttributeType) -> Result<(), Fault> {
         match tag {
             AttributeType::S => self.skip_text(),
-            AttributeType::N => self.number_content().map(drop),
+            AttributeType::N => self.skip_number(),
             AttributeType::B => self.skip_binary(),
             AttributeType::Bool => self.boolean().map(drop),
             AttributeType::Null => self.null_content(),
@@ -154,7 +160,7 @@ impl<'de> Cursor<'de> {
                 Ok(())
             }
             AttributeType::SS => self.skip_elements(Self::skip_text),
-            AttributeType::NS => self.skip_elements(|cursor| cursor.number_content().map(drop)),
+            AttributeType::NS => self.skip_elements(Self::skip_number),
             AttributeType::BS => self.skip_elements(Self::skip_binary),
         }
     }
@@ -173,6 +179,13 @@ impl<'de> Cursor<'de> {
         match self.plain_string() {
             Some(_) => Ok(()),
             None => self.text_content().map(drop),
+        }
+    }
+
+    fn skip_number(&mut self) -> Result<(), Fault> {
+        match self.plain_number() {
+            Some(_) => Ok(()),
+            None => self.number_content().map(drop),
         }
     }
 

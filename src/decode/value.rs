@@ -100,14 +100,14 @@ impl<'a, 'de> Value<'a, 'de> {
         self.close_plain(mark).then_some(text)
     }
 
-    /// The same for an `N` that is an integer.
+    /// The same for an `N` without an exponent.
     #[inline(always)]
-    fn plain_integer(&mut self) -> Option<&'de str> {
+    fn plain_number(&mut self) -> Option<&'de str> {
         if self.tag != AttributeType::N {
             return None;
         }
         let mark = self.cursor.mark();
-        let text = self.cursor.integer()?;
+        let text = self.cursor.plain_number()?;
         self.close_plain(mark).then_some(text)
     }
 
@@ -149,8 +149,8 @@ impl<'a, 'de> Value<'a, 'de> {
 macro_rules! number {
     ($($method:ident $visit:ident)*) => {$(
         fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
-            let parsed = match self.plain_integer() {
-                Some(integer) => integer.parse(),
+            let parsed = match self.plain_number() {
+                Some(number) => number.parse(),
                 None => self.number(&visitor)?.parse(),
             };
             match parsed {

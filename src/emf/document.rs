@@ -40,7 +40,7 @@ impl Moment {
             render::text(&mut json, id);
             json
         });
-        Self { timestamp: render::unix_millis(now), request_id }
+        Self { timestamp: unix_millis(now), request_id }
     }
 }
 
@@ -295,4 +295,9 @@ fn quoted_len(text: &str) -> usize {
 
 fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).expect("texts, finite numbers and maps with keys of text have a JSON form")
+}
+
+/// Milliseconds of Unix time.
+fn unix_millis(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

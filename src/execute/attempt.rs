@@ -9,8 +9,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::handler::{Attempt, AttemptError};
+use crate::decode::DecodeError;
+use crate::handler::{Attempt, ErasedHandler, HandlerError};
+use crate::log;
 use crate::outcome::{ErrorKind, Failure};
+use crate::record::Record;
 
 /// Why an attempt failed, and what may come of another.
 pub(super) struct AttemptFailed {
@@ -40,14 +43,20 @@ pub(super) struct GuardedAttempt<'a> {
 }
 
 impl<'a> GuardedAttempt<'a> {
-    pub(super) fn new(
-        position: usize,
-        begun: Instant,
-        attempt: Attempt<'a>,
+    /// Decodes the record and calls its handler, whose future is to be polled at once; or says why that failed.
+    pub(super) fn begin(
+        handler: &'a dyn ErasedHandler,
+        record: Record,
+        (position, begun): (usize, Instant),
         permit: OwnedSemaphorePermit,
-        span: Span,
-    ) -> Self {
-        Self { position, begun, running: Some((attempt, permit)), span }
+    ) -> Result<Self, Attempted> {
+        let span = log::record_span(&record);
+        let failed = match span.in_scope(|| guard("handler", || handler.attempt(record))) {
+            Ok(Ok(attempt)) => return Ok(Self { position, begun, running: Some((attempt, permit)), span }),
+            Ok(Err(error)) => AttemptFailed::from(error),
+            Err(panic) => AttemptFailed::permanent(panic),
+        };
+        Err(Attempted { position, begun, result: Err(failed), permit })
     }
 
     /// How long it has run.
@@ -94,15 +103,18 @@ impl AttemptFailed {
     }
 }
 
-impl From<AttemptError> for AttemptFailed {
-    fn from(error: AttemptError) -> Self {
-        match error {
-            AttemptError::Decode(error) => Self::permanent(Failure::of(ErrorKind::Decode, &error)),
-            AttemptError::Handler(error) => Self {
-                failure: Failure::of(ErrorKind::Handler, error.source()),
-                retryable: error.is_retryable(),
-                delay: error.delay(),
-            },
+impl From<DecodeError> for AttemptFailed {
+    fn from(error: DecodeError) -> Self {
+        Self::permanent(Failure::of(ErrorKind::Decode, &error))
+    }
+}
+
+impl From<HandlerError> for AttemptFailed {
+    fn from(error: HandlerError) -> Self {
+        Self {
+            failure: Failure::of(ErrorKind::Handler, error.source()),
+            retryable: error.is_retryable(),
+            delay: error.delay(),
         }
     }
 }

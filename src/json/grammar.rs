@@ -3,10 +3,16 @@
 /// Behind the space that may stand between any two parts.
 #[inline]
 pub(super) fn after_space(json: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\r' | b'\t') = json.get(at) {
+    while json.get(at).is_some_and(|byte| is_space(*byte)) {
         at += 1;
     }
     at
+}
+
+#[inline(always)]
+fn is_space(byte: u8) -> bool {
+    // Nearly never: one comparison says so.
+    byte <= b' ' && matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
 /// Behind a value.
@@ -21,8 +27,10 @@ pub(super) fn after_value(json: &[u8], at: usize) -> Option<usize> {
 /// Behind a string, a number or a word.
 #[inline(always)]
 fn after_plain(json: &[u8], at: usize) -> Option<usize> {
+    if json.get(at) == Some(&b'"') {
+        return after_string(json, at);
+    }
     match json.get(at)? {
-        b'"' => after_string(json, at),
         b't' => after_word(json, at, b"true"),
         b'f' => after_word(json, at, b"false"),
         b'n' => after_word(json, at, b"null"),
@@ -35,60 +43,52 @@ fn after_nested(json: &[u8], mut at: usize) -> Option<usize> {
     let mut open = Open::default();
     loop {
         // Here a value begins.
-        at = match json.get(at)? {
-            b'{' if is_typed(json, at) => {
-                open.push(true);
-                at = after_space(json, at + TYPED);
+        let byte = *json.get(at)?;
+        at = if let Some(end) = after_typed_text(json, at) {
+            end
+        } else if byte == b'{' || byte == b'[' {
+            let (is_object, first) = (byte == b'{', after_space(json, at + 1));
+            let end = if is_object { b'}' } else { b']' };
+            if json.get(first) != Some(&end) {
+                open.push(is_object);
+                at = if is_object { after_name(json, first)? } else { first };
                 continue;
             }
-            b'{' => match after_space(json, at + 1) {
-                end if json.get(end) == Some(&b'}') => end + 1,
-                name => {
-                    open.push(true);
-                    at = after_name(json, name)?;
-                    continue;
-                }
-            },
-            b'[' => match after_space(json, at + 1) {
-                end if json.get(end) == Some(&b']') => end + 1,
-                element => {
-                    open.push(false);
-                    at = element;
-                    continue;
-                }
-            },
-            _ => after_plain(json, at)?,
+            first + 1
+        } else {
+            after_plain(json, at)?
         };
         // And here one has ended: what was open around it ends too, or goes on behind a comma.
         at = loop {
             if open.depth == 0 {
                 return Some(at);
             }
-            match json.get(at)? {
-                b'}' if open.is_object() => open.pop(),
-                b']' if !open.is_object() => open.pop(),
-                b',' if open.is_object() => break after_name(json, after_space(json, at + 1))?,
-                b',' => break after_space(json, at + 1),
-                b' ' | b'\n' | b'\r' | b'\t' => {}
-                _ => return None,
+            let byte = *json.get(at)?;
+            if byte == b',' {
+                let next = after_space(json, at + 1);
+                break if open.is_object() { after_name(json, next)? } else { next };
+            }
+            if byte == if open.is_object() { b'}' } else { b']' } {
+                open.pop();
+            } else if !is_space(byte) {
+                return None;
             }
             at += 1;
         };
     }
 }
 
-/// The length of `{"S":`.
-const TYPED: usize = 5;
-
-/// Whether a value of DynamoDB with a type of one letter begins here, as most objects do.
+/// Behind `{"S":"text"}` or the like without space, which most values of an item are; else `None`, whatever it is.
 #[inline(always)]
-fn is_typed(json: &[u8], at: usize) -> bool {
-    const FRAME: u64 = u64::from_le_bytes([b'{', b'"', 0, b'"', b':', 0, 0, 0]);
-    const MASK: u64 = u64::from_le_bytes([255, 255, 0, 255, 255, 0, 0, 0]);
-    match json.get(at..).and_then(<[u8]>::first_chunk) {
-        Some(chunk) => u64::from_le_bytes(*chunk) & MASK == FRAME && chunk[2].is_ascii_uppercase(),
-        None => false,
+fn after_typed_text(json: &[u8], at: usize) -> Option<usize> {
+    const FRAME: u64 = u64::from_le_bytes(*b"{\"\0\":\"\0\0");
+    const MASK: u64 = u64::from_le_bytes(*b"\xff\xff\0\xff\xff\xff\0\0");
+    let chunk = json.get(at..)?.first_chunk()?;
+    if u64::from_le_bytes(*chunk) & MASK != FRAME || !chunk[2].is_ascii_uppercase() {
+        return None;
     }
+    let end = end_of_plain_text(json, at + 6);
+    (json.get(end..end + 2)? == b"\"}").then_some(end + 2)
 }
 
 /// Which objects and arrays are open: a bit for each, the innermost last.
@@ -197,14 +197,8 @@ fn after_word(json: &[u8], at: usize, word: &[u8]) -> Option<usize> {
 /// The next byte of a string that means something: a quote, a backslash or a control character.
 #[inline(always)]
 pub(crate) fn end_of_plain_text(json: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    // Eight bytes at once; a borrow reaches only bytes behind the first hit, which is the one that counts.
     while let Some(chunk) = json.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*chunk);
-        // With its second bit turned, a quote is the first code behind the control characters.
-        let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
-        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
-        let hits = (quote_or_control | backslash) & !word & (ONES << 7);
+        let hits = hits(u64::from_le_bytes(*chunk));
         if hits != 0 {
             return at + hits.trailing_zeros() as usize / 8;
         }
@@ -216,6 +210,17 @@ pub(crate) fn end_of_plain_text(json: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// The high bit of each byte that means something, from the low bytes up to the first; what is behind it says nothing.
+#[inline(always)]
+fn hits(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // With its second bit turned, a quote is the first code behind the control characters. A borrow reaches only bytes
+    // behind the first hit.
+    let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    (quote_or_control | backslash) & !word & (ONES << 7)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,8 +228,8 @@ mod tests {
     #[test]
     fn plain_text_ends_at_each_byte_that_means_something_and_at_no_other() {
         for byte in 0..=255 {
-            for place in 0..20 {
-                let mut text = *b"plain text of 20 by\xC3";
+            for place in 0..40 {
+                let mut text = *b"plain text of forty bytes, which are pl\xC3";
                 text[place] = byte;
                 let means_something = byte < 0x20 || byte == b'"' || byte == b'\\';
                 let end = if means_something { place } else { text.len() };

@@ -10,9 +10,10 @@ const FIRST_MICROSECONDS: f64 = 1e14;
 
 /// Reads the member's JSON text; `None` if it is no point in time.
 pub(super) fn parse(json: &str) -> Option<SystemTime> {
-    match json.strip_prefix('"') {
-        Some(rest) => from_text(rest.strip_suffix('"')?),
-        None => from_number(json.parse().ok()?),
+    match json.as_bytes() {
+        [b'"', .., b'"'] => from_text(json.get(1..json.len() - 1)?),
+        [b'"', ..] => None,
+        _ => from_number(json.parse().ok()?),
     }
 }
 

@@ -71,37 +71,44 @@ pub(super) struct Parts {
     pub(super) old_image: Option<Span>,
 }
 
-/// A record's members, unread.
+/// A record's members, unread; one after the other is read into the same place.
 pub(crate) struct RawEnvelope<'a> {
     /// The text that the payload's records are parts of.
     whole: &'a str,
     json: &'a str,
-    /// `None` if the record is no object.
-    members: Option<Members<'a, 7>>,
-    /// `None` if `dynamodb` is no object.
-    change: Option<Members<'a, 7>>,
+    /// Whether the record is an object, and `dynamodb` too.
+    is_object: bool,
+    has_change: bool,
+    members: Members<'a, 7>,
+    change: Members<'a, 7>,
 }
 
 impl<'a> RawEnvelope<'a> {
+    /// Of a text of which no record has been read yet.
+    pub(crate) fn new(whole: &'a str) -> Self {
+        Self { whole, json: whole, is_object: false, has_change: false, members: Members::NONE, change: Members::NONE }
+    }
+
     /// Moves over a record, or whatever stands in its place.
     #[inline]
-    pub(crate) fn scan(whole: &'a str, scanner: &mut Scanner<'a>) -> Result<Self, NotJson> {
-        let mut raw = Self { whole, json: "", members: None, change: None };
-        if scanner.peek_value() != Some(b'{') {
-            raw.json = scanner.value()?;
-            return Ok(raw);
+    pub(crate) fn scan(&mut self, scanner: &mut Scanner<'a>) -> Result<(), NotJson> {
+        let Self { json, is_object, has_change, members, change, .. } = self;
+        (*is_object, *has_change) = (scanner.peek_value() == Some(b'{'), false);
+        if !*is_object {
+            *json = scanner.value()?;
+            return Ok(());
         }
-        let (members, changes) = (raw.members.insert(Members::NONE), &mut raw.change);
-        raw.json = scanner.with_text(|scanner| {
+        *members = Members::NONE;
+        *json = scanner.with_text(|scanner| {
             scanner.object(members, member, |scanner, number| {
                 if number != CHANGE || scanner.peek_value() != Some(b'{') {
                     return scanner.value();
                 }
-                let change = changes.insert(Members::NONE);
+                (*change, *has_change) = (Members::NONE, true);
                 scanner.with_text(|scanner| scanner.object(change, change_member, |scanner, _| scanner.value()))
             })
         })?;
-        Ok(raw)
+        Ok(())
     }
 
     /// How many bytes it has.
@@ -111,7 +118,7 @@ impl<'a> RawEnvelope<'a> {
 
     /// Whether it is a record of a stream, as far as one can tell without reading it.
     pub(crate) fn is_of_stream(&self) -> bool {
-        let Some(Ok([change, _, _, source, ..])) = self.members.as_ref().map(Members::texts) else { return false };
+        let (true, Ok([change, _, _, source, ..])) = (self.is_object, self.members.texts()) else { return false };
         change.is_some() || *source == Some(r#""aws:dynamodb""#)
     }
 }
@@ -119,25 +126,26 @@ impl<'a> RawEnvelope<'a> {
 impl Envelope {
     /// Reads as much as can be read before it says what is wrong: a malformed record with a sequence number can still
     /// be the checkpoint, and one with keys still stands in its item's lane.
-    pub(crate) fn read(raw: &RawEnvelope<'_>) -> Self {
-        let mut envelope = Self::unknown(raw);
-        envelope.parts = envelope.read_members(raw);
-        envelope
+    pub(crate) fn read(&mut self, raw: &RawEnvelope<'_>) {
+        self.parts = self.read_members(raw);
     }
 
     /// Reads a text that is one record, with the space around it, or is not.
     pub(super) fn of_text(text: &str) -> Self {
-        let mut scanner = Scanner::new(text);
-        match RawEnvelope::scan(text, &mut scanner) {
-            Ok(raw) if scanner.end().is_ok() => Self::read(&RawEnvelope { json: text, ..raw }),
-            _ => {
-                let raw = RawEnvelope { whole: text, json: text, members: None, change: None };
-                Self { parts: Err(Fault::NotAnObject("no JSON")), ..Self::unknown(&raw) }
-            }
+        let (mut scanner, mut raw) = (Scanner::new(text), RawEnvelope::new(text));
+        let scanned = raw.scan(&mut scanner).and_then(|()| scanner.end());
+        // The space around it, too, is a part of what came.
+        raw.json = text;
+        let mut envelope = Self::unknown(&raw);
+        match scanned {
+            Ok(()) => envelope.read(&raw),
+            Err(NotJson) => envelope.parts = Err(Fault::NotAnObject("no JSON")),
         }
+        envelope
     }
 
-    fn unknown(raw: &RawEnvelope<'_>) -> Self {
+    /// One of which nothing has been read yet.
+    pub(crate) fn unknown(raw: &RawEnvelope<'_>) -> Self {
         Self {
             raw: Span::within(raw.whole, raw.json),
             event_id: None,
@@ -150,14 +158,16 @@ impl Envelope {
             view_type: None,
             by_dynamodb: false,
             keys: None,
-            parts: Err(Fault::NotAnObject(json_type(raw.json))),
+            parts: Err(Fault::NotAnObject("")),
         }
     }
 
     fn read_members(&mut self, raw: &RawEnvelope<'_>) -> Result<Parts, Fault> {
-        let members = raw.members.as_ref().ok_or(Fault::NotAnObject(json_type(raw.json)))?;
+        if !raw.is_object {
+            return Err(Fault::NotAnObject(json_type(raw.json)));
+        }
         let [dynamodb, event_id, event_name, source, stream_arn, region, identity] =
-            *members.texts().map_err(|bad| unreadable("the record", raw.whole, raw.json, bad))?;
+            *raw.members.texts().map_err(|bad| unreadable("the record", raw.whole, raw.json, bad))?;
         let change = self.read_change(raw, dynamodb);
         let text = |json: Option<&str>| Text::read(raw.whole, json?);
 
@@ -204,8 +214,10 @@ impl Envelope {
         dynamodb: Option<&'a str>,
     ) -> Result<[Option<&'a str>; 7], Fault> {
         let dynamodb = dynamodb.ok_or(Fault::Missing("dynamodb"))?;
-        let change = raw.change.as_ref().ok_or(Fault::Wrong { member: "dynamodb", wanted: "an object" })?;
-        let change = *change.texts().map_err(|bad| unreadable("`dynamodb`", raw.whole, dynamodb, bad))?;
+        if !raw.has_change {
+            return Err(Fault::Wrong { member: "dynamodb", wanted: "an object" });
+        }
+        let change = *raw.change.texts().map_err(|bad| unreadable("`dynamodb`", raw.whole, dynamodb, bad))?;
         let [created_at, keys, _, _, number, size, view_type] = change;
         self.sequence_number = number.and_then(|number| string(raw.whole, number, SequenceNumber::new)).flatten();
         self.keys = object(raw.whole, keys, "dynamodb.Keys").ok().flatten();
@@ -228,7 +240,7 @@ fn unreadable(part: &'static str, whole: &str, json: &str, bad: BadMember) -> Fa
 /// Where an object lies in the payload; `None` where it is absent.
 fn object(whole: &str, part: Option<&str>, member: &'static str) -> Result<Option<Span>, Fault> {
     let Some(part) = part else { return Ok(None) };
-    if !part.starts_with('{') {
+    if part.as_bytes().first() != Some(&b'{') {
         return Err(Fault::Wrong { member, wanted: "an object" });
     }
     Ok(Some(Span::within(whole, part)))
