@@ -1,6 +1,7 @@
 """Breaks the system on purpose, one fault at a time, and shows which scenarios notice: `make e2e-mutants`.
 
-Each mutant is a copy of this checkout below target/, with one line changed. It is caught if every scenario named here fails.
+Each mutant is a copy of this checkout below target/, with one line changed. It is caught if every scenario named here fails; one that
+does not even build or deploy is not caught, since no scenario has seen it.
 """
 
 import os
@@ -86,10 +87,11 @@ def is_caught(mutant: Mutant) -> bool:
     text = file.read_text()
     assert text.count(mutant.old) == 1, f"{mutant.file} has changed: {mutant.old!r}"
     file.write_text(text.replace(mutant.old, mutant.new))
-    failed = failing_scenarios()
-    for name in failed:
-        print(f"failed: {name}")
-    missing = [name for name in mutant.caught_by if not any(it.split("::")[1].split("[")[0] == name for it in failed)]
+    outcomes = failing_scenarios()
+    for outcome, file, name in outcomes:
+        print(f"{outcome.lower()}: {file}::{name}")
+    failed = {name.split("[")[0] for outcome, _, name in outcomes if outcome == "FAILED"}
+    missing = [name for name in mutant.caught_by if name not in failed]
     print("caught" if not missing else f"NOT CAUGHT by {', '.join(missing)}", flush=True)
     return not missing
 
@@ -108,12 +110,13 @@ def copy_checkout() -> None:
     (TREE / "infra-cdk" / "node_modules").symlink_to(paths.INFRA / "node_modules")
 
 
-def failing_scenarios() -> list[str]:
+def failing_scenarios() -> list[tuple[str, str, str]]:
+    """FAILED, or ERROR where its set-up or the taking down did; the file; the scenario."""
     command = [sys.executable, "-m", "pytest", TREE / "tests" / "e2e", "--tb=no", "-rfE"]
     environment = os.environ | {"CARGO_TARGET_DIR": str(paths.TARGET), "PYTHONDONTWRITEBYTECODE": "1"}
     output = subprocess.run(command, env=environment, capture_output=True, text=True).stdout
     (Path(paths.RUNS) / "mutant.log").write_text(output)
-    return re.findall(r"^(?:FAILED|ERROR) \S*?([^/\s]+::\S+)", output, re.MULTILINE)
+    return re.findall(r"^(FAILED|ERROR) (?:\S*/)?([^/\s]+)::(.+?)(?: - .*)?$", output, re.MULTILINE)
 
 
 if __name__ == "__main__":
