@@ -40,7 +40,7 @@ MUTANTS = [
         "infra-cdk/lib/stream-mapping.ts",
         "reportBatchItemFailures: REPORT_BATCH_ITEM_FAILURES",
         "reportBatchItemFailures: false",
-        ("test_mapping",),
+        ("test_mapping", "test_what_is_deployed_is_what_runs", "test_outage_of_the_queue", "test_retries_exhausted"),
     ),
     Mutant(
         "mapping and function agree that failures are not reported",
