@@ -44,7 +44,8 @@ impl Watch {
         let mut positions = HashMap::new();
         let mut items: HashMap<String, Item> = HashMap::new();
         for (position, record) in records.iter().enumerate() {
-            let number = record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default();
+            // A record without a number is never seen by this one, which counts as disorder.
+            let Some(number) = record["dynamodb"]["SequenceNumber"].as_str() else { continue };
             positions.insert(number.to_owned(), (position, record["dynamodb"]["Keys"].to_string()));
         }
         for (number, moment) in self.seen.lock().unwrap_or_else(PoisonError::into_inner).iter() {
