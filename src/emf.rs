@@ -17,7 +17,7 @@ use self::builder::Target;
 use self::document::Moment;
 use self::registry::Registry;
 use self::units::Units;
-use crate::execute::time_of_day;
+use crate::clock::time_of_day;
 
 /// How much room for lines is kept from one flush to the next.
 const MAX_KEPT_BYTES: usize = 64 * 1_024;

@@ -7,7 +7,6 @@
 
 mod attempt;
 mod batch;
-mod clock;
 mod deadline;
 mod lanes;
 mod outbox;
@@ -27,12 +26,11 @@ use tokio::time::Instant;
 
 use self::attempt::{AttemptFailed, Attempted, GuardedAttempt};
 use self::batch::Batch;
-use self::clock::Clock;
-pub(crate) use self::clock::time_of_day;
 use self::deadline::{Deadlines, wait_until};
 use self::outbox::Outbox;
 use self::ready::Ready;
 use self::running::Running;
+use crate::clock::Clock;
 use crate::dead_letter::DeadLetterError;
 use crate::event::StreamEvent;
 use crate::invocation::Invocation;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::execute::time_of_day;
+use crate::clock::time_of_day;
 
 /// Until when an invocation may run.
 ///

@@ -93,6 +93,7 @@
 
 mod builder;
 mod change;
+mod clock;
 mod dead_letter;
 mod decode;
 #[cfg(feature = "emf")]

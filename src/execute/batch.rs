@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::guard;
-use super::clock::Clock;
 use super::lanes;
+use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, DeadLetterError};
 use crate::event::StreamEvent;
 use crate::invocation::Invocation;

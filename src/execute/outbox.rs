@@ -9,7 +9,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use super::batch::Batch;
-use super::clock::Clock;
+use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, DeadLetterError, ErasedDeadLetterQueue};
 use crate::invocation::Invocation;
 

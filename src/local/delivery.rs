@@ -16,7 +16,7 @@ use super::settings::{Discard, RecordAge};
 use super::source::{Source, SourceRecord};
 use super::target::{Answer, Target};
 use super::window::OpenWindow;
-use crate::execute::time_of_day;
+use crate::clock::time_of_day;
 
 /// What a delivery needs to know of its surroundings, and the tumbling window that it carries on.
 pub(super) struct Delivery<'a, S, T> {

@@ -11,8 +11,8 @@ use serde::Serialize;
 use tower_service::Service;
 
 use super::target::{Answer, Target, TargetError};
+use crate::clock::time_of_day;
 use crate::event::StreamEvent;
-use crate::execute::time_of_day;
 
 /// A service in this process as the function: a [`StreamProcessor`](crate::StreamProcessor), or layers around one.
 ///

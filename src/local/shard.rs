@@ -16,7 +16,7 @@ use super::settings::SubBatches;
 use super::source::{Page, Position, ShardIterator, Source, SourceError, SourceRecord};
 use super::target::Target;
 use super::window::OpenWindow;
-use crate::execute::time_of_day;
+use crate::clock::time_of_day;
 
 /// How a shard's run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

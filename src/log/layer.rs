@@ -9,7 +9,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::fields::Fields;
 use super::line::Line;
 use super::output::LogFormat;
-use crate::execute::time_of_day;
+use crate::clock::time_of_day;
 use crate::render;
 
 /// The layer that turns events into lines.

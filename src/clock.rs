@@ -1,3 +1,5 @@
+//! The time of day that follows tokio's clock.
+
 use std::time::SystemTime;
 
 use tokio::time::Instant;
