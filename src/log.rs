@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde::de::IgnoredAny;
 use tracing::field::Empty;
+use tracing::level_filters::LevelFilter;
 use tracing::{Span, debug, debug_span, info, info_span, warn};
 
 use crate::dead_letter::DeadLetterError;
@@ -52,13 +53,29 @@ pub(crate) fn note_table(table: Option<&str>) {
 }
 
 /// Around the handler of a record; only where the level asks for it.
-pub(crate) fn record_span(record: &Record) -> Span {
-    debug_span!(
-        "handle record",
-        event_id = record.event_id(),
-        sequence_number = record.sequence_number().as_str(),
-        kind = record.kind().as_str(),
-    )
+pub(crate) struct RecordSpan(Option<Span>);
+
+impl RecordSpan {
+    pub(crate) fn new(record: &Record) -> Self {
+        // A disabled span costs as much as a lane; nobody at all may look at this one.
+        let is_wanted = LevelFilter::current() >= LevelFilter::DEBUG;
+        let span = || {
+            debug_span!(
+                "handle record",
+                event_id = record.event_id(),
+                sequence_number = record.sequence_number().as_str(),
+                kind = record.kind().as_str(),
+            )
+        };
+        Self(is_wanted.then(span))
+    }
+
+    pub(crate) fn in_scope<T>(&self, run: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(span) => span.in_scope(run),
+            None => run(),
+        }
+    }
 }
 
 /// The record that a line is about.

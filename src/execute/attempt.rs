@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use tracing::Span;
 
 use crate::decode::DecodeError;
 use crate::handler::{Attempt, ErasedHandler, HandlerError};
-use crate::log;
+use crate::log::RecordSpan;
 use crate::outcome::{ErrorKind, Failure};
 use crate::record::Record;
 
@@ -39,7 +38,7 @@ pub(super) struct GuardedAttempt<'a> {
     /// `None` once it has ended.
     running: Option<(Attempt<'a>, OwnedSemaphorePermit)>,
     /// Around all that its handler does; disabled unless the log's level asks for it.
-    span: Span,
+    span: RecordSpan,
 }
 
 impl<'a> GuardedAttempt<'a> {
@@ -50,7 +49,7 @@ impl<'a> GuardedAttempt<'a> {
         (position, begun): (usize, Instant),
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, Attempted> {
-        let span = log::record_span(&record);
+        let span = RecordSpan::new(&record);
         let failed = match span.in_scope(|| guard("handler", || handler.attempt(record))) {
             Ok(Ok(attempt)) => return Ok(Self { position, begun, running: Some((attempt, permit)), span }),
             Ok(Err(error)) => AttemptFailed::from(error),
@@ -93,7 +92,7 @@ impl Drop for GuardedAttempt<'_> {
 }
 
 /// Drops the handler's future, which may panic as well.
-fn drop_guarded(attempt: Attempt<'_>, span: &Span) -> Result<(), Failure> {
+fn drop_guarded(attempt: Attempt<'_>, span: &RecordSpan) -> Result<(), Failure> {
     span.in_scope(|| guard("handler", || drop(attempt)))
 }
 
