@@ -31,6 +31,12 @@ fn digits(text: &[u8]) -> Option<&[u8]> {
 ///
 /// Takes what [`is_number`] accepts. The exponent is never expanded, however large it is.
 pub(super) fn canonical(text: &str, out: &mut String) {
+    if is_plain(text.as_bytes()) {
+        let significant = text.trim_end_matches('0');
+        out.push_str(significant);
+        out.push('e');
+        return push_decimal((text.len() - significant.len()) as u64, out);
+    }
     let (sign, magnitude) = match text.strip_prefix('-') {
         Some(magnitude) => ("-", magnitude),
         None => ("", text),
@@ -52,6 +58,12 @@ pub(super) fn canonical(text: &str, out: &mut String) {
     push_exponent(exponent, zeros as i64 - fraction.len() as i64, out);
 }
 
+/// Whether it is a positive whole number without zeros before it, as most keys are.
+fn is_plain(text: &[u8]) -> bool {
+    let are_digits = text.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_digit());
+    are_digits && text.first().is_some_and(|first| *first != b'0')
+}
+
 fn push_exponent(exponent: &str, shift: i64, out: &mut String) {
     let (sign, digits) = match exponent.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -70,11 +82,16 @@ fn push_exponent(exponent: &str, shift: i64, out: &mut String) {
     push_decimal(power.unsigned_abs(), out);
 }
 
+#[inline]
 pub(super) fn push_decimal(number: u64, out: &mut String) {
     if number >= 10 {
-        push_decimal(number / 10, out);
+        push_tens(number / 10, out);
     }
     out.push(char::from(b'0' + (number % 10) as u8));
+}
+
+fn push_tens(tens: u64, out: &mut String) {
+    push_decimal(tens, out);
 }
 
 #[cfg(test)]

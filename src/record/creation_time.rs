@@ -13,7 +13,11 @@ pub(super) fn parse(json: &str) -> Option<SystemTime> {
     match json.as_bytes() {
         [b'"', .., b'"'] => from_text(json.get(1..json.len() - 1)?),
         [b'"', ..] => None,
-        _ => from_number(json.parse().ok()?),
+        _ => match json.strip_suffix(".0").unwrap_or(json).parse::<u32>() {
+            // As streams write it: whole seconds.
+            Ok(seconds) => Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into())),
+            Err(_) => from_number(json.parse().ok()?),
+        },
     }
 }
 
