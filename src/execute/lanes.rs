@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
+
 use crate::decode::{DecodeError, KeyTexts};
 use crate::policy::Lanes;
 use crate::record::Facts;
@@ -26,7 +28,7 @@ pub(super) fn assign<'a>(lanes: &Lanes, records: impl Iterator<Item = (usize, &'
         });
         places.push((position, place));
     }
-    let mut last = HashMap::with_capacity(places.len());
+    let mut last = HashMap::with_capacity_and_hasher(places.len(), RandomState::default());
     assignment.records.extend(places.into_iter().map(|(position, place)| {
         let predecessor = match place {
             Place::Alone => None,
