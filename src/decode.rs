@@ -54,10 +54,27 @@ use self::cursor::Cursor;
 /// # Ok::<(), lambda_streams::DecodeError>(())
 /// ```
 pub fn from_image<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
+    from_member(json, None)
+}
+
+/// The same for a member of a record, which an error then tells.
+#[inline]
+pub(crate) fn from_member<'de, T: Deserialize<'de>>(
+    json: &'de str,
+    member: Option<&'static str>,
+) -> Result<T, DecodeError> {
     let mut cursor = Cursor::new(json);
-    let item = cursor.item(PhantomData)?;
-    cursor.end()?;
-    Ok(item)
+    // One place for the result, so that a large one is not moved on its way.
+    let mut item = cursor.item(PhantomData);
+    if item.is_ok()
+        && let Err(fault) = cursor.end()
+    {
+        item = Err(fault);
+    }
+    item.map_err(|fault| match member {
+        Some(member) => DecodeError::from(fault).within(member),
+        None => fault.into(),
+    })
 }
 
 /// Decodes an item's primary key, the DynamoDB JSON object of its key attributes.

@@ -179,7 +179,7 @@ impl Record {
     /// If the stream does not carry this image, or if it is malformed or does not fit `T`.
     pub fn new_image<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         let json = self.new_image_json().ok_or_else(|| self.missing("NewImage"))?;
-        decode::from_image(json).map_err(|error| error.within("NewImage"))
+        decode::from_member(json, Some("NewImage"))
     }
 
     /// Decodes the item before the change.
@@ -188,7 +188,7 @@ impl Record {
     /// If the stream does not carry this image, or if it is malformed or does not fit `T`.
     pub fn old_image<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         let json = self.old_image_json().ok_or_else(|| self.missing("OldImage"))?;
-        decode::from_image(json).map_err(|error| error.within("OldImage"))
+        decode::from_member(json, Some("OldImage"))
     }
 
     /// Names the attributes in which the two images differ.

@@ -14,69 +14,84 @@ use super::names::Names;
 pub(super) struct Members<'a, 'de> {
     cursor: &'a mut Cursor<'de>,
     names: Names<'de>,
-    /// Where the name stands of the attribute whose value has not been read yet.
-    name: Option<usize>,
+    next: Next,
     /// Whether it is the item itself, which is no level of nesting.
     bare: bool,
-    done: bool,
+}
+
+/// What comes next.
+#[derive(Clone, Copy)]
+enum Next {
+    Name,
+    /// The value of the attribute whose name stands there.
+    Value(usize),
+    Nothing,
 }
 
 impl<'a, 'de> Members<'a, 'de> {
     #[inline]
     pub(super) fn open<'b>(cursor: &'b mut Cursor<'de>, bare: bool) -> Result<Members<'b, 'de>, Fault> {
-        cursor.open_members()?;
+        let names = cursor.open_members()?;
         cursor.depth += usize::from(!bare);
-        Ok(Members { cursor, names: Names::new(), name: None, bare, done: false })
+        Ok(Members { cursor, names, next: Next::Name, bare })
     }
 
     /// Moves to the next name, where it is a new one that follows at once; else does not move.
     #[inline(always)]
     fn next_plain_name(&mut self) -> Option<&'de str> {
-        if self.done || self.name.is_some() || self.cursor.broken.is_some() {
-            return None;
-        }
+        let Next::Name = self.next else { return None };
         let at = self.cursor.mark().at + usize::from(!self.names.is_empty());
         let name = self.cursor.next_plain_member(&mut self.names)?;
-        self.name = Some(at);
+        self.next = Next::Value(at);
         Some(name)
     }
 
     /// Moves behind the end, where it follows at once; else does not move.
     #[inline(always)]
     fn is_at_end(&mut self) -> bool {
-        self.done |= self.name.is_none() && !self.done && self.cursor.broken.is_none() && self.cursor.plain_end();
-        self.done
+        if matches!(self.next, Next::Name) && self.cursor.plain_end() {
+            self.next = Next::Nothing;
+        }
+        matches!(self.next, Next::Nothing)
     }
 
     /// Moves to the next name, over a value that nobody wanted.
     fn next_name(&mut self) -> Result<Option<Cow<'de, str>>, Fault> {
         // A type may go on behind an error: it finds nothing more, and the error stays.
-        if self.done || self.cursor.broken.is_some() {
+        if self.cursor.broken.is_some() {
             return Ok(None);
         }
-        if let Some(at) = self.name.take() {
-            self.cursor.skip_value().map_err(|fault| self.cursor.blame(at, fault))?;
-        }
-        match self.cursor.next_member(&mut self.names)? {
-            Some(name) => {
-                self.name = Some(name.at);
-                Ok(Some(name.text))
-            }
-            None => {
-                self.done = true;
-                Ok(None)
+        match std::mem::replace(&mut self.next, Next::Name) {
+            Next::Name => {}
+            Next::Value(at) => self.skip(at)?,
+            Next::Nothing => {
+                self.next = Next::Nothing;
+                return Ok(None);
             }
         }
+        let name = self.cursor.next_member(&mut self.names)?;
+        self.next = name.as_ref().map_or(Next::Nothing, |name| Next::Value(name.at));
+        Ok(name.map(|name| name.text))
     }
 
-    #[inline]
+    /// Moves over the value of the attribute whose name stands there.
+    fn skip(&mut self, at: usize) -> Result<(), Fault> {
+        let mut result = self.cursor.skip_value();
+        if let Err(fault) = &mut result {
+            self.cursor.blame(at, fault);
+        }
+        result
+    }
+
+    #[inline(always)]
     fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        let Some(at) = self.name.take() else {
+        let Next::Value(at) = self.next else {
             return Err(serde::de::Error::custom("a value was asked for without its name"));
         };
+        self.next = Next::Name;
         let mut result = self.cursor.value(seed);
-        if let Err(fault) = &result {
-            result = Err(self.cursor.blame(at, fault.clone()));
+        if let Err(fault) = &mut result {
+            self.cursor.blame(at, fault);
         }
         result
     }
@@ -113,13 +128,14 @@ impl<'de> MapAccess<'de> for &mut Members<'_, 'de> {
                 None => return Ok(None),
             },
         };
-        seed.deserialize(Key(name)).map(Some).map_err(|fault| match self.name {
-            Some(at) => self.cursor.blame(at, fault),
-            None => fault,
-        })
+        let mut result = seed.deserialize(Key(name)).map(Some);
+        if let (Err(fault), Next::Value(at)) = (&mut result, self.next) {
+            self.cursor.blame(at, fault);
+        }
+        result
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         self.value(seed)
     }

@@ -5,7 +5,6 @@ use std::cmp::Ordering;
 
 use super::cursor::Cursor;
 use super::error::{AttributeType, DecodeError, Fault};
-use super::names::Names;
 use super::number;
 use crate::change::ChangedAttributes;
 
@@ -125,8 +124,7 @@ impl<'a> Shape<'a> {
 
 impl<'de> Cursor<'de> {
     fn attributes(&mut self) -> Result<Attributes<'de>, Fault> {
-        self.open_members()?;
-        let mut names = Names::new();
+        let mut names = self.open_members()?;
         let mut attributes = Vec::new();
         while let Some(name) = self.next_member(&mut names)? {
             self.space();

@@ -10,13 +10,14 @@ const UNFINISHED: &str = "the JSON ends in its middle";
 
 /// One pass over the text; every part is checked as the cursor moves over it.
 pub(super) struct Cursor<'de> {
-    text: &'de str,
-    at: usize,
+    pub(super) text: &'de str,
+    pub(super) at: usize,
     /// How many `M` and `L` are open around the position.
     pub(super) depth: usize,
     /// Where the value starts that was read last, whole.
     pub(super) finished: usize,
-    /// What is malformed. It stays, so that a type that swallows errors cannot make a malformed item pass.
+    /// What is malformed. It stays, so that a type that swallows errors cannot make a malformed item pass; and the cursor
+    /// stands at the text's end from then on, so that nothing more is found.
     pub(super) broken: Option<&'static str>,
 }
 
@@ -51,6 +52,7 @@ impl<'de> Cursor<'de> {
     #[cold]
     pub(super) fn malformed<T>(&mut self, what: &'static str) -> Result<T, Fault> {
         self.broken = Some(self.broken.unwrap_or(what));
+        self.at = self.text.len();
         Err(Fault::malformed(what))
     }
 
@@ -174,11 +176,11 @@ impl<'de> Cursor<'de> {
 
     /// Says which attribute a fault lies in: the one whose name stands there.
     #[cold]
-    pub(super) fn blame(&self, at: usize, fault: Fault) -> Fault {
+    #[inline(never)]
+    pub(super) fn blame(&self, at: usize, fault: &mut Fault) {
         let mut cursor = Cursor { at, ..Cursor::new(self.text) };
-        match cursor.string("") {
-            Ok(name) => fault.at_name(&name),
-            Err(_) => fault,
+        if let Ok(name) = cursor.string("") {
+            fault.put_name(&name);
         }
     }
 
@@ -227,25 +229,6 @@ impl<'de> Cursor<'de> {
         }
         let start = self.at + 1;
         let end = end_of_plain_text(bytes, start);
-        if *bytes.get(end)? != b'"' {
-            return None;
-        }
-        self.at = end + 1;
-        self.text.get(start..end)
-    }
-
-    /// Reads a string if it is a decimal number without an exponent, as most are; else does not move.
-    #[inline(always)]
-    pub(super) fn plain_number(&mut self) -> Option<&'de str> {
-        let bytes = self.text.as_bytes();
-        if *bytes.get(self.at)? != b'"' {
-            return None;
-        }
-        let start = self.at + 1;
-        let mut end = after_digits(bytes, start + usize::from(*bytes.get(start)? == b'-'))?;
-        if *bytes.get(end)? == b'.' {
-            end = after_digits(bytes, end + 1)?;
-        }
         if *bytes.get(end)? != b'"' {
             return None;
         }
@@ -331,6 +314,13 @@ impl<'de> Cursor<'de> {
             None => self.malformed("a string has a \\u escape without four hexadecimal digits"),
         }
     }
+}
+
+/// Behind a decimal number without an exponent.
+#[inline(always)]
+pub(super) fn after_plain_number(bytes: &[u8], start: usize) -> Option<usize> {
+    let end = after_digits(bytes, start + usize::from(*bytes.get(start)? == b'-'))?;
+    if *bytes.get(end)? == b'.' { after_digits(bytes, end + 1) } else { Some(end) }
 }
 
 /// Behind digits, of which there is at least one.

@@ -44,6 +44,8 @@ impl<'de> KeyTexts<'de> {
         read(json, |key| self.attributes.push(key))?;
         self.attributes.sort_unstable_by(|one, other| other.name.cmp(&one.name));
         let start = self.text.len();
+        // The lengths take about as much room as the frames of the values did.
+        self.text.reserve(json.len());
         for KeyAttribute { name, tag, value } in &self.attributes {
             push_part(&mut self.text, |text| text.push_str(name));
             push_part(&mut self.text, |text| {
@@ -114,19 +116,32 @@ struct KeyAttribute<'de> {
 
 fn read<'de>(json: &'de str, mut keep: impl FnMut(KeyAttribute<'de>)) -> Result<(), DecodeError> {
     let mut cursor = Cursor::new(json);
-    let mut names = super::names::Names::new();
-    cursor.open_members()?;
-    while let Some(name) = cursor.next_member(&mut names)? {
-        let (tag, value) = cursor.key_value().map_err(|fault| fault.at_name(&name.text))?;
-        keep(KeyAttribute { name: name.text, tag, value });
+    let mut names = cursor.open_members()?;
+    loop {
+        let name = if let Some(name) = cursor.next_plain_member(&mut names) {
+            Cow::Borrowed(name)
+        } else if cursor.plain_end() {
+            break;
+        } else {
+            let Some(name) = cursor.next_member(&mut names)? else { break };
+            name.text
+        };
+        let (tag, value) = cursor.key_value().map_err(|fault| fault.at_name(&name))?;
+        keep(KeyAttribute { name, tag, value });
     }
     cursor.end()?;
     if names.is_empty() { Ok(cursor.malformed("a primary key has at least one attribute")?) } else { Ok(()) }
 }
 
 impl<'de> Cursor<'de> {
+    #[inline]
     fn key_value(&mut self) -> Result<(AttributeType, Cow<'de, str>), Fault> {
-        self.space();
+        if let Some(text) = self.plain_text() {
+            return Ok((AttributeType::S, Cow::Borrowed(text)));
+        }
+        if let Some(number) = self.plain_number() {
+            return Ok((AttributeType::N, Cow::Borrowed(number)));
+        }
         let tag = self.open_value()?;
         let value = match tag {
             AttributeType::S => self.text_content()?,

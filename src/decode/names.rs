@@ -11,7 +11,9 @@ const PLACES: usize = 32;
 
 /// The names of an object of a text, each by where it stands there: a small table of open addressing.
 pub(super) struct Names<'de> {
-    len: usize,
+    is_empty: bool,
+    /// How many more are kept in place.
+    room: usize,
     /// Where each name stands in the text, from 1; 0 for a free place.
     places: [u32; PLACES],
     many: Option<HashSet<Cow<'de, str>>>,
@@ -19,30 +21,27 @@ pub(super) struct Names<'de> {
 
 impl<'de> Names<'de> {
     #[inline(always)]
-    pub(super) fn new() -> Self {
-        Self { len: 0, places: [0; PLACES], many: None }
+    pub(super) fn of(text: &str) -> Self {
+        let room = if text.len() < u32::MAX as usize { FEW } else { 0 };
+        Self { is_empty: true, room, places: [0; PLACES], many: None }
     }
 
     #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.is_empty
     }
 
-    #[inline(always)]
-    fn is_in_place(&self) -> bool {
-        self.len < FEW && self.many.is_none()
-    }
-
-    /// Takes a name that stands in the text without escapes, between its quotes from `start` to `end`; `false` if it was
-    /// there before.
+    /// Takes a name that stands in the text without escapes, between its quotes from `start` to `end` and before a colon;
+    /// `false` if it was there before.
     #[inline(always)]
     pub(super) fn insert_plain(&mut self, text: &'de str, start: usize, end: usize) -> bool {
-        if self.is_in_place() && start < u32::MAX as usize {
+        if self.room > 0 && start < end {
             let mut place = place(text.as_bytes(), start, end);
             while let Some(taken) = self.places.get_mut(place) {
                 if *taken == 0 {
                     *taken = start as u32 + 1;
-                    self.len += 1;
+                    self.room -= 1;
+                    self.is_empty = false;
                     return true;
                 }
                 if is_same(text.as_bytes(), *taken as usize - 1, start, end) {
@@ -61,22 +60,20 @@ impl<'de> Names<'de> {
             let start = *place as usize - 1;
             Cow::Borrowed(&text[start..end_of_plain_text(text.as_bytes(), start)])
         });
-        self.len += 1;
+        (self.room, self.is_empty) = (0, false);
         self.many.get_or_insert_with(|| few.collect()).insert(name)
     }
 }
 
-/// One of the places, by the name's length, its first eight bytes and its last.
+/// One of the places, by the name's length, its first three bytes and its last.
 #[inline(always)]
 fn place(text: &[u8], start: usize, end: usize) -> usize {
-    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
-    let length = end - start;
-    let word = text.get(start..).and_then(<[u8]>::first_chunk).map_or(0, |chunk| u64::from_le_bytes(*chunk));
-    // What stands behind a short name is not its own.
-    let own = if length < 8 { word & !(u64::MAX << (8 * length)) } else { word };
-    let last = text.get(end.wrapping_sub(1)).map_or(0, |byte| u64::from(*byte));
-    let mixed = (own ^ last << 40 ^ (length as u64) << 56).wrapping_mul(SPREAD);
-    (mixed >> (u64::BITS - PLACES.trailing_zeros())) as usize
+    const SPREAD: [u32; 2] = [0x9E37_79B9, 0x85EB_CA6B];
+    // Behind a shorter name stand its quote and its colon, which are always the same.
+    let first = text.get(start..).and_then(<[u8]>::first_chunk).map_or(0, |chunk| u32::from_le_bytes(*chunk) << 8);
+    let last = text.get(end.wrapping_sub(1)).map_or(0, |byte| u32::from(*byte));
+    let mixed = (first ^ (end - start) as u32).wrapping_mul(SPREAD[0]) ^ last.wrapping_mul(SPREAD[1]);
+    (mixed >> (u32::BITS - PLACES.trailing_zeros())) as usize
 }
 
 /// Whether the name at `other`, up to its quote, is the one from `start` to `end`.
@@ -111,7 +108,7 @@ mod tests {
             for prefix in ["n", "a_long_name_with_the_same_first_letters_"] {
                 for escaped in [false, true] {
                     let text: String = (0..count).map(|number| format!("\"{prefix}{number}\"")).collect();
-                    let mut names = Names::new();
+                    let mut names = Names::of("");
                     assert!(names.is_empty());
                     assert!(insert_all(&mut names, &text, false).into_iter().all(|is_new| is_new), "{count} {prefix}");
                     assert!(!names.is_empty());
@@ -127,7 +124,7 @@ mod tests {
     #[test]
     fn one_name_that_begins_like_another_is_another() {
         let text = r#""""a""ab""abc""abcdefgh""abcdefghi""abcdefgi""b""é""#;
-        let mut names = Names::new();
+        let mut names = Names::of("");
         assert!(insert_all(&mut names, text, false).into_iter().all(|is_new| is_new));
         assert!(!insert_all(&mut names, text, true).into_iter().any(|is_new| is_new));
     }

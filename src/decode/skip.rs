@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, after_plain_number};
 use super::error::{AttributeType, Fault};
 use super::names::Names;
 use super::number;
+use crate::json::end_of_plain_text;
 
 /// DynamoDB's limit, an attribute's own value being level 1
 /// ([AWS: constraints](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)).
@@ -16,37 +17,86 @@ const MAX_LEVELS: usize = 32;
 
 impl<'de> Cursor<'de> {
     /// Moves into an attribute value, behind `{"TYPE":`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn open_value(&mut self) -> Result<AttributeType, Fault> {
-        if self.depth >= MAX_LEVELS {
-            return self.malformed("values are nested deeper than the 32 levels that DynamoDB allows");
+        match self.open_plain() {
+            Some(tag) => Ok(tag),
+            None => self.open_any(),
         }
-        // Without space and escapes, as DynamoDB writes it.
+    }
+
+    /// The same for the most frequent types without space and escapes, as DynamoDB writes them; else does not move.
+    #[inline(always)]
+    fn open_plain(&mut self) -> Option<AttributeType> {
         const FRAME: u64 = u64::from_le_bytes(*b"{\"\0\":\0\0\0");
         const MASK: u64 = u64::from_le_bytes(*b"\xff\xff\0\xff\xff\0\0\0");
-        let Some(start) = self.rest().first_chunk() else { return self.open_any() };
-        let word = u64::from_le_bytes(*start);
-        let (tag, length) = if word & MASK == FRAME {
-            match start[2] {
+        const BOOL: u64 = u64::from_le_bytes(*b"{\"BOOL\":");
+        const NULL: u64 = u64::from_le_bytes(*b"{\"NULL\":");
+        const TEXTS: u64 = u64::from_le_bytes(*b"{\"SS\":\0\0");
+        const SET_MASK: u64 = u64::MAX >> 16;
+        let word = u64::from_le_bytes(*self.rest().first_chunk()?);
+        let (tag, length) = match word & MASK {
+            FRAME => match (word >> 16) as u8 {
                 b'S' => (AttributeType::S, 5),
                 b'N' => (AttributeType::N, 5),
                 b'M' => (AttributeType::M, 5),
                 b'L' => (AttributeType::L, 5),
-                _ => return self.open_any(),
-            }
-        } else {
-            match start {
-                b"{\"BOOL\":" => (AttributeType::Bool, 8),
-                b"{\"NULL\":" => (AttributeType::Null, 8),
-                _ => return self.open_any(),
-            }
+                _ => return None,
+            },
+            _ => match word {
+                BOOL => (AttributeType::Bool, 8),
+                NULL => (AttributeType::Null, 8),
+                _ if word & SET_MASK == TEXTS => (AttributeType::SS, 6),
+                _ => return None,
+            },
         };
+        if self.depth >= MAX_LEVELS {
+            return None;
+        }
         self.advance(length);
-        Ok(tag)
+        Some(tag)
+    }
+
+    /// Moves over a whole `{"S":"text"}` without space and escapes, as DynamoDB writes it; else does not move. (A text stays
+    /// in registers, where a result with a `Cow` in it goes through memory.)
+    #[inline(always)]
+    pub(super) fn plain_text(&mut self) -> Option<&'de str> {
+        let start = self.after_frame(u64::from_le_bytes(*b"{\"S\":\"\0\0"))?;
+        self.plain_content(start, end_of_plain_text(self.text.as_bytes(), start))
+    }
+
+    /// The same for an `N` without an exponent.
+    #[inline(always)]
+    pub(super) fn plain_number(&mut self) -> Option<&'de str> {
+        let start = self.after_frame(u64::from_le_bytes(*b"{\"N\":\"\0\0"))?;
+        self.plain_content(start, after_plain_number(self.text.as_bytes(), start)?)
+    }
+
+    #[inline(always)]
+    fn after_frame(&self, frame: u64) -> Option<usize> {
+        const MASK: u64 = u64::from_le_bytes(*b"\xff\xff\xff\xff\xff\xff\0\0");
+        let word = u64::from_le_bytes(*self.rest().first_chunk()?);
+        (word & MASK == frame && self.depth < MAX_LEVELS).then_some(self.at + 6)
+    }
+
+    /// Moves over a value whose content ends there.
+    #[inline(always)]
+    fn plain_content(&mut self, start: usize, end: usize) -> Option<&'de str> {
+        if self.text.as_bytes().get(end..)?.first_chunk()? != b"\"}" {
+            return None;
+        }
+        let content = self.text.get(start..end)?;
+        self.at = end + 2;
+        Some(content)
     }
 
     /// The same for every type and every spelling.
+    #[cold]
     fn open_any(&mut self) -> Result<AttributeType, Fault> {
+        if self.depth >= MAX_LEVELS {
+            return self.malformed("values are nested deeper than the 32 levels that DynamoDB allows");
+        }
+        self.space();
         self.expect(b'{', "a value is no object with a type such as `S`")?;
         match self.next_name(true)? {
             None => self.malformed("a value has no type"),
@@ -72,8 +122,11 @@ impl<'de> Cursor<'de> {
         })
     }
 
-    pub(super) fn open_members(&mut self) -> Result<(), Fault> {
-        self.expect(b'{', "an M or the item itself is no object")
+    /// Moves into an object of attributes; its names are to be taken one by one.
+    #[inline]
+    pub(super) fn open_members(&mut self) -> Result<Names<'de>, Fault> {
+        self.expect(b'{', "an M or the item itself is no object")?;
+        Ok(Names::of(self.text))
     }
 
     pub(super) fn open_elements(&mut self) -> Result<(), Fault> {
@@ -87,10 +140,6 @@ impl<'de> Cursor<'de> {
 
     #[inline]
     pub(super) fn number_content(&mut self) -> Result<Cow<'de, str>, Fault> {
-        self.space();
-        if let Some(number) = self.plain_number() {
-            return Ok(Cow::Borrowed(number));
-        }
         let text = self.string("an N is no text")?;
         if number::is_number(&text) { Ok(text) } else { self.malformed("an N is no decimal number") }
     }
@@ -118,8 +167,7 @@ impl<'de> Cursor<'de> {
 
     /// Moves over an item, or over the content of an `M`.
     pub(super) fn skip_item(&mut self) -> Result<(), Fault> {
-        self.open_members()?;
-        let mut names = Names::new();
+        let mut names = self.open_members()?;
         loop {
             if let Some(name) = self.next_plain_member(&mut names) {
                 self.skip_value().map_err(|fault| fault.at_name(name))?;
@@ -132,12 +180,30 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// Moves over a value.
-    pub(super) fn skip_value(&mut self) -> Result<(), Fault> {
-        self.space();
+    /// Whether a type of one letter follows without space and escapes.
+    #[inline(always)]
+    pub(super) fn has_plain_type(&self) -> bool {
+        matches!(self.rest(), [b'{', b'"', b'A'..=b'Z', b'"', b':', ..])
+    }
+
+    /// Moves over a value, and tells its type.
+    #[inline]
+    pub(super) fn skip_typed(&mut self) -> Result<AttributeType, Fault> {
         let tag = self.open_value()?;
         self.skip_content(tag)?;
-        self.close_value()
+        self.close_value()?;
+        Ok(tag)
+    }
+
+    /// The same for an item, which stands without a type around it.
+    pub(super) fn skip_bare(&mut self) -> Result<AttributeType, Fault> {
+        self.skip_item()?;
+        Ok(AttributeType::M)
+    }
+
+    /// Moves over a value.
+    pub(super) fn skip_value(&mut self) -> Result<(), Fault> {
+        self.skip_typed().map(drop)
     }
 
     pub(super) fn skip_content(&mut self, tag: AttributeType) -> Result<(), Fault> {
@@ -183,9 +249,12 @@ impl<'de> Cursor<'de> {
     }
 
     fn skip_number(&mut self) -> Result<(), Fault> {
-        match self.plain_number() {
-            Some(_) => Ok(()),
-            None => self.number_content().map(drop),
+        match after_plain_number(self.text.as_bytes(), self.at + 1) {
+            Some(end) if self.peek() == Some(b'"') && self.text.as_bytes().get(end) == Some(&b'"') => {
+                self.at = end + 1;
+                Ok(())
+            }
+            _ => self.number_content().map(drop),
         }
     }
 

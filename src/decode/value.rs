@@ -14,68 +14,90 @@ impl<'de> Cursor<'de> {
     /// Decodes a whole item.
     pub(super) fn item<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
         self.space();
-        let (mark, tag) = (self.mark(), AttributeType::M);
+        let (mark, tag) = (self.mark(), Some(AttributeType::M));
         // One place for the result, here and below, so that a large one is not moved on its way.
         let mut result = seed.deserialize(Value { cursor: self, start: mark.at, tag, bare: true });
-        if !self.is_settled(mark, &result)
-            && let Err(fault) = self.settle(mark, tag, result.as_ref().err(), Self::skip_item)
-        {
-            result = Err(fault);
+        if self.broken.is_some() || !self.is_settled(mark, &result) {
+            self.settle(mark, &mut result, Self::skip_bare);
         }
         result
     }
 
     /// Decodes an attribute value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        self.space();
         let mark = self.mark();
-        let tag = self.open_value()?;
-        let mut result = seed.deserialize(Value { cursor: self, start: mark.at, tag, bare: false });
-        if !self.is_settled(mark, &result)
-            && let Err(fault) = self.settle(mark, tag, result.as_ref().err(), Self::skip_value)
-        {
-            result = Err(fault);
+        let mut result = seed.deserialize(Value { cursor: self, start: mark.at, tag: None, bare: false });
+        if !self.is_settled(mark, &result) {
+            self.settle(mark, &mut result, Self::skip_typed);
         }
         result
     }
 
-    /// Whether the cursor stands behind the value, and all is well.
+    /// Whether the cursor stands behind the value, and all is well: behind what is malformed no value is closed.
     #[inline(always)]
     fn is_settled<T>(&self, mark: Mark, result: &Result<T, Fault>) -> bool {
-        result.is_ok() && self.broken.is_none() && self.finished == mark.at
+        result.is_ok() && self.finished == mark.at
     }
 
     /// Brings the cursor behind the value, wherever the type has left it: a type may stop early, not look at all, or
     /// swallow an error, and what follows must be read all the same.
     #[cold]
-    fn settle(
+    #[inline(never)]
+    fn settle<T>(
         &mut self,
         mark: Mark,
-        tag: AttributeType,
-        fault: Option<&Fault>,
-        skip: impl FnOnce(&mut Self) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        result: &mut Result<T, Fault>,
+        skip: fn(&mut Self) -> Result<AttributeType, Fault>,
+    ) {
         if let Some(what) = self.broken {
-            return Err(fault.filter(|fault| fault.is_malformed()).cloned().unwrap_or_else(|| Fault::malformed(what)));
+            if !result.as_ref().is_err_and(Fault::is_malformed) {
+                *result = Err(Fault::malformed(what));
+            }
+            return;
         }
         self.rewind(mark);
-        skip(self)?;
-        fault.map_or(Ok(()), |fault| Err(fault.clone().in_value(tag)))
+        match skip(self) {
+            Err(fault) => *result = Err(fault),
+            Ok(tag) => {
+                if let Err(fault) = result {
+                    fault.put_type(tag);
+                }
+            }
+        }
     }
 }
 
-/// A value whose type has been read, and its content not yet.
+/// A value that has not been read yet.
 pub(super) struct Value<'a, 'de> {
     cursor: &'a mut Cursor<'de>,
     /// Where it starts; its name in [`Cursor::finished`].
     start: usize,
-    tag: AttributeType,
+    /// Its type, once that has been read.
+    tag: Option<AttributeType>,
     /// Whether it is the item itself, which stands without a type around it.
     bare: bool,
 }
 
-impl<'a, 'de> Value<'a, 'de> {
+impl<'de> Value<'_, 'de> {
+    #[inline]
+    fn open(&mut self) -> Result<AttributeType, Fault> {
+        let tag = match self.tag {
+            Some(tag) => tag,
+            None => self.cursor.open_value()?,
+        };
+        self.tag = Some(tag);
+        Ok(tag)
+    }
+
+    /// Opens it if it is of this type.
+    #[inline]
+    fn open_as<V: Visitor<'de>>(&mut self, wanted: AttributeType, visitor: &V) -> Result<(), Fault> {
+        let tag = self.open()?;
+        if tag == wanted { Ok(()) } else { Err(Fault::wrong_type(visitor, tag)) }
+    }
+
+    #[inline]
     fn close(self) -> Result<(), Fault> {
         if !self.bare {
             self.cursor.close_value()?;
@@ -84,61 +106,52 @@ impl<'a, 'de> Value<'a, 'de> {
         Ok(())
     }
 
-    fn wrong_type<V: Visitor<'de>>(&self, visitor: &V) -> Fault {
-        Fault::wrong_type(visitor, self.tag)
-    }
-
-    /// The text of an `S` that follows without space and escapes, as DynamoDB writes it; else does not move. (A text stays
-    /// in registers, where a result with a `Cow` in it goes through memory.)
+    /// The text of an `S` as DynamoDB writes it; else does not move.
     #[inline(always)]
     fn plain_text(&mut self) -> Option<&'de str> {
-        if self.tag != AttributeType::S {
+        if self.tag.is_some() {
             return None;
         }
-        let mark = self.cursor.mark();
-        let text = self.cursor.plain_string()?;
-        self.close_plain(mark).then_some(text)
+        let text = self.cursor.plain_text()?;
+        self.cursor.finished = self.start;
+        Some(text)
     }
 
     /// The same for an `N` without an exponent.
     #[inline(always)]
     fn plain_number(&mut self) -> Option<&'de str> {
-        if self.tag != AttributeType::N {
+        if self.tag.is_some() {
             return None;
         }
-        let mark = self.cursor.mark();
-        let text = self.cursor.plain_number()?;
-        self.close_plain(mark).then_some(text)
-    }
-
-    #[inline(always)]
-    fn close_plain(&mut self, mark: Mark) -> bool {
-        if self.cursor.peek() != Some(b'}') {
-            self.cursor.rewind(mark);
-            return false;
-        }
-        self.cursor.advance(1);
+        let number = self.cursor.plain_number()?;
         self.cursor.finished = self.start;
-        true
+        Some(number)
     }
 
-    /// The text of an `S`.
-    #[inline]
-    fn text<V: Visitor<'de>>(self, visitor: &V) -> Result<Cow<'de, str>, Fault> {
-        if self.tag != AttributeType::S {
-            return Err(self.wrong_type(visitor));
+    /// The text of an `S`, however it is written.
+    #[cold]
+    #[inline(never)]
+    fn visit_text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.text(&visitor)? {
+            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+            Cow::Owned(text) => visitor.visit_string(text),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn text<V: Visitor<'de>>(mut self, visitor: &V) -> Result<Cow<'de, str>, Fault> {
+        self.open_as(AttributeType::S, visitor)?;
         let text = self.cursor.text_content()?;
         self.close()?;
         Ok(text)
     }
 
-    /// The text of an `N`.
-    #[inline]
-    fn number<V: Visitor<'de>>(self, visitor: &V) -> Result<Cow<'de, str>, Fault> {
-        if self.tag != AttributeType::N {
-            return Err(self.wrong_type(visitor));
-        }
+    /// The text of an `N`, however it is written.
+    #[cold]
+    #[inline(never)]
+    fn number<V: Visitor<'de>>(mut self, visitor: &V) -> Result<Cow<'de, str>, Fault> {
+        self.open_as(AttributeType::N, visitor)?;
         let text = self.cursor.number_content()?;
         self.close()?;
         Ok(text)
@@ -164,8 +177,8 @@ macro_rules! number {
 impl<'de> Deserializer<'de> for Value<'_, 'de> {
     type Error = Fault;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.tag {
+    fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        match self.open()? {
             AttributeType::S => self.deserialize_str(visitor),
             AttributeType::N => any_number(&self.number(&visitor)?, visitor),
             AttributeType::B => self.deserialize_bytes(visitor),
@@ -184,18 +197,15 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         deserialize_u64 visit_u64 deserialize_u128 visit_u128 deserialize_f32 visit_f32 deserialize_f64 visit_f64
     }
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_str<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
-        if let Some(text) = self.plain_text() {
-            return visitor.visit_borrowed_str(text);
-        }
-        match self.text(&visitor)? {
-            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Cow::Owned(text) => visitor.visit_string(text),
+        match self.plain_text() {
+            Some(text) => visitor.visit_borrowed_str(text),
+            None => self.visit_text(visitor),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_str(visitor)
     }
@@ -213,19 +223,15 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if self.tag != AttributeType::Bool {
-            return Err(self.wrong_type(&visitor));
-        }
+    fn deserialize_bool<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        self.open_as(AttributeType::Bool, &visitor)?;
         let value = self.cursor.boolean()?;
         self.close()?;
         visitor.visit_bool(value)
     }
 
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if self.tag != AttributeType::B {
-            return Err(self.wrong_type(&visitor));
-        }
+    fn deserialize_bytes<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        self.open_as(AttributeType::B, &visitor)?;
         let bytes = self.cursor.binary_content()?;
         self.close()?;
         visitor.visit_byte_buf(bytes)
@@ -235,10 +241,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         self.deserialize_bytes(visitor)
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if self.tag != AttributeType::Null {
-            return Err(self.wrong_type(&visitor));
-        }
+    fn deserialize_unit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        self.open_as(AttributeType::Null, &visitor)?;
         self.cursor.null_content()?;
         self.close()?;
         visitor.visit_unit()
@@ -249,8 +253,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     #[inline]
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if self.tag != AttributeType::Null {
+    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        if self.tag.is_none() && self.cursor.has_plain_type() || self.open()? != AttributeType::Null {
             return visitor.visit_some(self);
         }
         self.cursor.null_content()?;
@@ -262,8 +266,11 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let Some(mut elements) = Elements::open(self.cursor, self.tag)? else { return Err(self.wrong_type(&visitor)) };
+    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        let tag = self.open()?;
+        let Some(mut elements) = Elements::open(self.cursor, tag)? else {
+            return Err(Fault::wrong_type(&visitor, tag));
+        };
         let value = visitor.visit_seq(&mut elements)?;
         elements.finish()?;
         self.close()?;
@@ -284,37 +291,38 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     #[inline]
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if self.tag != AttributeType::M {
-            return Err(self.wrong_type(&visitor));
-        }
+    fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        self.open_as(AttributeType::M, &visitor)?;
         let mut members = Members::open(self.cursor, self.bare)?;
-        let value = visitor.visit_map(&mut members)?;
-        members.finish()?;
-        self.close()?;
-        Ok(value)
+        let mut value = visitor.visit_map(&mut members);
+        if value.is_ok()
+            && let Err(fault) = members.finish().and_then(|()| self.close())
+        {
+            value = Err(fault);
+        }
+        value
     }
 
     #[inline]
     fn deserialize_struct<V: Visitor<'de>>(
-        self,
+        mut self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        match self.tag {
+        match self.open()? {
             AttributeType::L => self.deserialize_seq(visitor),
             _ => self.deserialize_map(visitor),
         }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
-        self,
+        mut self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        match self.tag {
+        match self.open()? {
             AttributeType::S => match self.text(&visitor)? {
                 Cow::Borrowed(text) => visitor.visit_enum(BorrowedStrDeserializer::new(text)),
                 Cow::Owned(text) => visitor.visit_enum(text.into_deserializer()),
@@ -326,16 +334,17 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
                 self.close()?;
                 Ok(value)
             }
-            _ => Err(self.wrong_type(&visitor)),
+            tag => Err(Fault::wrong_type(&visitor, tag)),
         }
     }
 
     /// Checks the value like any other, and shows nothing of it.
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
         if self.bare {
             self.cursor.skip_item()?;
         } else {
-            self.cursor.skip_content(self.tag)?;
+            let tag = self.open()?;
+            self.cursor.skip_content(tag)?;
         }
         self.close()?;
         visitor.visit_unit()

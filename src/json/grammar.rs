@@ -1,5 +1,7 @@
 //! The parts of JSON's grammar: each function is given where a part begins, and tells where it ends.
 
+use wide::u8x16;
+
 /// Behind the space that may stand between any two parts.
 #[inline]
 pub(super) fn after_space(json: &[u8], mut at: usize) -> usize {
@@ -198,27 +200,31 @@ fn after_word(json: &[u8], at: usize, word: &[u8]) -> Option<usize> {
 #[inline(always)]
 pub(crate) fn end_of_plain_text(json: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = json.get(at..).and_then(<[u8]>::first_chunk) {
-        let hits = hits(u64::from_le_bytes(*chunk));
+        let hits = hits(*chunk);
         if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
+            return at + hits.trailing_zeros() as usize;
         }
-        at += 8;
+        at += 16;
     }
+    end_of_last_text(json, at)
+}
+
+/// The same for the last few bytes.
+#[inline(never)]
+fn end_of_last_text(json: &[u8], mut at: usize) -> usize {
     while json.get(at).is_some_and(|byte| *byte >= 0x20 && !matches!(byte, b'"' | b'\\')) {
         at += 1;
     }
     at
 }
 
-/// The high bit of each byte that means something, from the low bytes up to the first; what is behind it says nothing.
+/// A bit for each byte that means something.
 #[inline(always)]
-fn hits(word: u64) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    // With its second bit turned, a quote is the first code behind the control characters. A borrow reaches only bytes
-    // behind the first hit.
-    let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
-    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
-    (quote_or_control | backslash) & !word & (ONES << 7)
+fn hits(bytes: [u8; 16]) -> u32 {
+    const LAST_CONTROL: u8 = 0x1F;
+    let bytes = u8x16::new(bytes);
+    let control = bytes.min(u8x16::splat(LAST_CONTROL)).simd_eq(bytes);
+    (bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\')) | control).to_bitmask()
 }
 
 #[cfg(test)]

@@ -48,8 +48,12 @@ impl Fault {
 
     #[cold]
     pub(in crate::decode) fn at_name(mut self, name: &str) -> Self {
-        self.path_mut().prefix_name(name);
+        self.put_name(name);
         self
+    }
+
+    pub(in crate::decode) fn put_name(&mut self, name: &str) {
+        self.path_mut().prefix_name(name);
     }
 
     #[cold]
@@ -60,7 +64,7 @@ impl Fault {
 
     /// Says which type the value has in which the error arose.
     #[cold]
-    pub(in crate::decode) fn in_value(mut self, tag: AttributeType) -> Self {
+    pub(in crate::decode) fn put_type(&mut self, tag: AttributeType) {
         let (path, reason) = &mut *self.0;
         if let Some(found) = reason.found_mut()
             && !path.is_attribute()
@@ -68,7 +72,6 @@ impl Fault {
         {
             path.deeper = true;
         }
-        self
     }
 }
 
