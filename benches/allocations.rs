@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p lambda-streams-benches --bench allocations`
 
-use lambda_streams::{Deadline, StreamEvent};
+use lambda_streams::Deadline;
 use lambda_streams_benches::{Item, Shape, by_hand, counting, payload, processor, through_runtime};
 
 #[global_allocator]
@@ -29,8 +29,7 @@ fn main() {
 }
 
 async fn ours(processor: &lambda_streams::StreamProcessor, body: Vec<u8>) {
-    let event = StreamEvent::from_vec(body).expect("a stream event");
-    let report = processor.process(event, Deadline::none()).await;
+    let report = processor.process_payload(body, Deadline::none()).await.expect("a stream event");
     assert!(report.response().expect("the batch is answered").checkpoint().is_none());
 }
 

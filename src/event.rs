@@ -10,9 +10,9 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::json::{Members, NotJson, Scanner};
+use crate::json::{self, Members, NotJson, Scanner};
 use crate::payload::{Payload, Window};
-use crate::record::{Envelope, Facts, MalformedRecord, RawEnvelope, Record};
+use crate::record::{Envelope, EventKind, Facts, Images, MalformedRecord, RawEnvelope, Record};
 
 pub use self::shape::EventShape;
 
@@ -51,38 +51,47 @@ impl StreamEvent {
     /// # Errors
     /// As [`from_slice`](Self::from_slice).
     pub fn from_vec(payload: Vec<u8>) -> Result<Self, Error> {
-        if payload.starts_with(b"\xEF\xBB\xBF") {
-            return Err(Error::not_json("it starts with a byte order mark"));
-        }
-        if payload.iter().all(u8::is_ascii_whitespace) {
-            return Err(Error::not_json("it is empty"));
-        }
-        Self::from_text(String::from_utf8(payload).map_err(Error::not_json)?)
+        Self::from_text(text(payload)?, Images::Check)
     }
 
-    fn from_text(text: String) -> Result<Self, Error> {
-        let read = RawEvent::read(&text).map_err(|NotJson| match serde_json::from_str::<&RawValue>(&text) {
-            Err(error) => Error::not_json(error),
-            Ok(_) => Error::not_json("it cannot be read"),
-        })?;
-        let refuse = || Error::not_a_stream_event(EventShape::of_json(&text));
+    /// The same, but the images of the kinds of change that have a handler are not checked to be JSON: that is for whoever
+    /// processes the records.
+    pub(crate) fn with_unchecked_images(
+        payload: Vec<u8>,
+        has_handler: impl Fn(EventKind) -> bool,
+    ) -> Result<Self, Error> {
+        Self::from_text(text(payload)?, Images::Leave(&has_handler))
+    }
+
+    fn from_text(text: String, images: Images<'_>) -> Result<Self, Error> {
+        match Self::read(&text, images) {
+            Ok((envelopes, window)) => Ok(Self { payload: Arc::new(Payload { text, envelopes }), window }),
+            // What is no JSON is nothing else.
+            Err(error) => Err(json::why_not_json(&text).map_or(error, Error::not_json)),
+        }
+    }
+
+    fn read(text: &str, images: Images<'_>) -> Result<(Vec<Envelope>, Option<Window>), Error> {
+        let read = RawEvent::read(text, images).map_err(|NotJson| Error::not_json("it cannot be read"))?;
+        let refuse = || Error::not_a_stream_event(EventShape::of_json(text));
         let event = read.ok_or_else(refuse)?;
-        let [_, members @ ..] = *event.members.texts().map_err(|bad| match bad.repeated {
+        let [_, members @ ..] = *event.members.values().map_err(|bad| match bad.repeated {
             true => Error::broken_envelope("a member stands in it twice"),
             false => refuse(),
         })?;
         let envelopes = event.envelopes.ok_or_else(refuse)?;
-        if !event.any_of_stream && shape::is_foreign(EventShape::of_json(&text)) {
+        if !event.any_of_stream && shape::is_foreign(EventShape::of_json(text)) {
             return Err(refuse());
         }
-        let window = window::read(members).map_err(Error::broken_envelope)?;
-        Ok(Self { payload: Arc::new(Payload { text, envelopes }), window })
+        let members = members.map(|member| member.map(|member| member.json));
+        Ok((envelopes, window::read(members).map_err(Error::broken_envelope)?))
     }
 
     /// Records of another origin, in this order. Each must be one JSON value; if one is not, the event is empty.
     pub(crate) fn of_records(records: &[String]) -> Self {
         let text = format!("{{\"Records\":[{}]}}", records.join(","));
-        let envelopes = RawEvent::read(&text).ok().flatten().and_then(|event| event.envelopes).unwrap_or_default();
+        let event = RawEvent::read(&text, Images::Check).ok().flatten();
+        let envelopes = event.and_then(|event| event.envelopes).unwrap_or_default();
         Self { payload: Arc::new(Payload { text, envelopes }), window: None }
     }
 
@@ -114,7 +123,7 @@ impl StreamEvent {
 impl<'de> Deserialize<'de> for StreamEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Box::<str>::from(Box::<RawValue>::deserialize(deserializer)?);
-        Self::from_text(json.into()).map_err(de::Error::custom)
+        Self::from_text(json.into(), Images::Trust).map_err(de::Error::custom)
     }
 }
 
@@ -123,6 +132,17 @@ impl fmt::Debug for StreamEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamEvent").field("records", &self.payload.envelopes.len()).finish_non_exhaustive()
     }
+}
+
+/// An invocation's text.
+fn text(payload: Vec<u8>) -> Result<String, Error> {
+    if payload.starts_with(b"\xEF\xBB\xBF") {
+        return Err(Error::not_json("it starts with a byte order mark"));
+    }
+    if payload.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::not_json("it is empty"));
+    }
+    String::from_utf8(payload).map_err(Error::not_json)
 }
 
 /// The members that mean something, by their numbers.
@@ -141,7 +161,7 @@ struct RawEvent<'a> {
 
 impl<'a> RawEvent<'a> {
     /// `None` if the text is no object.
-    fn read(text: &'a str) -> Result<Option<Self>, NotJson> {
+    fn read(text: &'a str, images: Images<'_>) -> Result<Option<Self>, NotJson> {
         let mut event = Self { members: Members::NONE, envelopes: None, any_of_stream: false };
         let mut scanner = Scanner::new(text);
         if scanner.peek_value() != Some(b'{') {
@@ -155,14 +175,17 @@ impl<'a> RawEvent<'a> {
             }
             let (mut read, mut record) = (Vec::new(), RawEnvelope::new(text));
             let json = scanner.array(|scanner| {
-                record.scan(scanner)?;
+                record.scan(scanner, images)?;
                 if read.is_empty() {
                     // Records are about as long as the first, so that the list grows once, and rarely twice.
-                    read.reserve(text.len() / (record.len() + 1) + 1);
+                    read.reserve(text.len() / (record.json().len() + 1) + 1);
                 }
                 *any_of_stream |= record.is_of_stream();
-                read.push_mut(Envelope::unknown(&record)).read(&record);
-                Ok(())
+                let envelope = read.push_mut(Envelope::unknown(&record));
+                envelope.read(&record);
+                // Where the images of a malformed record lie is not known.
+                let is_json = envelope.is_whole() || !record.has_unchecked_images() || json::is_json(record.json());
+                if is_json { Ok(()) } else { Err(NotJson) }
             })?;
             *envelopes = Some(read);
             Ok(json)

@@ -94,6 +94,7 @@ impl<'a> Execution<'a> {
         Self {
             settings,
             ready: Ready::new(batch.take_lane_heads()),
+            begin_before: if batch.is_no_json() { 0 } else { usize::MAX },
             batch,
             clock,
             deadlines,
@@ -101,7 +102,6 @@ impl<'a> Execution<'a> {
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
             outbox: Outbox::new(settings.queue.as_deref(), invocation),
-            begin_before: usize::MAX,
             stopped: false,
             measured,
         }
@@ -201,7 +201,11 @@ impl<'a> Execution<'a> {
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
         let attempted = match GuardedAttempt::begin(handler, record, (position, *now), permit) {
             Ok(attempt) => self.attempts.start(attempt)?,
-            Err(failed) => failed,
+            Err(failed) if self.batch.has_json_images(position) => failed,
+            Err(failed) => {
+                self.break_off();
+                return Some(failed.permit);
+            }
         };
         *now = Instant::now();
         Some(self.attempted(attempted, *now))
@@ -317,6 +321,12 @@ impl<'a> Execution<'a> {
         }
         // What is dropped is what takes longest: left out, the durations would look better than they are.
         self.measured.attempts.extend(self.attempts.iter().map(|attempt| millis(attempt.duration())));
+        self.break_off();
+    }
+
+    /// Drops all that runs, and begins nothing more.
+    fn break_off(&mut self) {
+        self.begin_before = 0;
         self.attempts.clear();
         self.backoffs.clear();
         self.backing_off.clear();

@@ -1,8 +1,9 @@
 //! The grammar of JSON, checked in one pass over a text: nothing is kept but where the values lie.
 
+mod braces;
 mod grammar;
 
-use self::grammar::{after_name, after_space, after_string, after_value};
+use self::grammar::{after_space, after_string, after_value};
 
 pub(crate) use self::grammar::end_of_plain_text;
 
@@ -19,19 +20,76 @@ pub(crate) struct BadMember {
     pub(crate) repeated: bool,
 }
 
-/// An object's known members, unread; `null` counts as absent.
+/// A value, unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Value<'a> {
+    /// Its JSON.
+    pub(crate) json: &'a str,
+    /// Whether it is a string without escapes.
+    is_plain: bool,
+}
+
+impl<'a> Value<'a> {
+    /// What stands between the quotes of a string without escapes.
+    #[inline]
+    pub(crate) fn plain(self) -> Option<&'a str> {
+        if self.is_plain { self.json.get(1..self.json.len() - 1) } else { None }
+    }
+}
+
+/// An object's known members, unread; `null` counts as absent. Read one object after the other into the same place: what
+/// is expected where it was the last time is found faster.
 #[derive(Clone, Copy)]
 pub(crate) struct Members<'a, const N: usize> {
-    texts: [Option<&'a str>; N],
+    values: [Option<Value<'a>>; N],
     bad: Option<BadMember>,
+    /// The member that the object before began with: its number, and its name up to its value.
+    first: (usize, &'a str),
+    /// The number of the member that stood behind each.
+    next: [usize; N],
+    /// The name of each as it stood behind another, from its comma up to its value; empty if it never did.
+    names: [&'a str; N],
 }
 
 impl<'a, const N: usize> Members<'a, N> {
-    pub(crate) const NONE: Self = Self { texts: [None; N], bad: None };
+    pub(crate) const NONE: Self = Self { values: [None; N], bad: None, first: (0, ""), next: [0; N], names: [""; N] };
+
+    /// Makes place for those of the next object.
+    pub(crate) fn clear(&mut self) {
+        (self.values, self.bad) = ([None; N], None);
+    }
+
+    /// What is expected behind the last member, or first of all: a number, and the name up to the value.
+    #[inline]
+    fn expected(&self, first: bool, last: Option<usize>) -> (usize, &'a str) {
+        match last {
+            Some(last) => (self.next[last], self.names[self.next[last]]),
+            None if first => self.first,
+            None => (0, ""),
+        }
+    }
+
+    /// Expects it there the next time.
+    #[inline]
+    fn expect(&mut self, first: bool, last: Option<usize>, number: usize, name: &'a str) {
+        if first {
+            self.first = (number, name);
+        } else {
+            self.names[number] = name;
+        }
+        if let Some(last) = last {
+            self.next[last] = number;
+        }
+    }
+
+    /// Puts another value in a member's place; `null` counts as absent.
+    pub(crate) fn replace(&mut self, number: usize, value: Value<'a>) {
+        self.values[number] = (value.json != "null").then_some(value);
+    }
 
     /// In the order of their names' numbers.
-    pub(crate) fn texts(&self) -> Result<&[Option<&'a str>; N], BadMember> {
-        self.bad.map_or(Ok(&self.texts), Err)
+    pub(crate) fn values(&self) -> Result<&[Option<Value<'a>>; N], BadMember> {
+        self.bad.map_or(Ok(&self.values), Err)
     }
 }
 
@@ -46,6 +104,29 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
+    /// The position in the whole text.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to a position.
+    pub(crate) fn rewind(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// Moves over this text if it follows at once.
+    #[inline]
+    pub(crate) fn skip(&mut self, text: &str) -> bool {
+        let is_next = self.text.as_bytes().get(self.at..self.at + text.len()) == Some(text.as_bytes());
+        self.at += if is_next { text.len() } else { 0 };
+        is_next
+    }
+
+    /// The text from a position up to here.
+    pub(crate) fn since(&self, at: usize) -> &'a str {
+        &self.text[at..self.at]
+    }
+
     /// What the next value begins with; nothing at the end of the text.
     #[inline]
     pub(crate) fn peek_value(&mut self) -> Option<u8> {
@@ -58,20 +139,34 @@ impl<'a> Scanner<'a> {
         if self.peek_value().is_none() { Ok(()) } else { Err(NotJson) }
     }
 
-    /// Moves over a value, and gives its text.
+    /// Moves over a value.
     #[inline]
-    pub(crate) fn value(&mut self) -> Result<&'a str, NotJson> {
-        let start = after_space(self.text.as_bytes(), self.at);
-        self.at = after_value(self.text.as_bytes(), start).ok_or(NotJson)?;
-        Ok(&self.text[start..self.at])
+    pub(crate) fn value(&mut self) -> Result<Value<'a>, NotJson> {
+        self.space();
+        let start = self.at;
+        let is_plain = self.plain_string().is_some();
+        if !is_plain {
+            self.at = after_value(self.text.as_bytes(), start).ok_or(NotJson)?;
+        }
+        Ok(Value { json: &self.text[start..self.at], is_plain })
     }
 
-    /// Moves over an array, and has each element read by `element`; gives the array's text.
+    /// Moves over an object, and does not check that it is JSON.
+    #[inline]
+    pub(crate) fn unchecked_object(&mut self) -> Result<Value<'a>, NotJson> {
+        self.whole(|scanner| {
+            scanner.expect(b'{')?;
+            scanner.at = braces::after_object(scanner.text.as_bytes(), scanner.at).ok_or(NotJson)?;
+            Ok(())
+        })
+    }
+
+    /// Moves over an array, and has each element read by `element`.
     pub(crate) fn array(
         &mut self,
         mut element: impl FnMut(&mut Self) -> Result<(), NotJson>,
-    ) -> Result<&'a str, NotJson> {
-        self.with_text(|scanner| {
+    ) -> Result<Value<'a>, NotJson> {
+        self.whole(|scanner| {
             scanner.expect(b'[')?;
             let mut first = true;
             while scanner.next_in(first, b']')? {
@@ -82,16 +177,13 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// Gives the text of the value that `read` moves over.
+    /// Gives the array or object that `read` moves over.
     #[inline]
-    pub(crate) fn with_text(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<(), NotJson>,
-    ) -> Result<&'a str, NotJson> {
+    pub(crate) fn whole(&mut self, read: impl FnOnce(&mut Self) -> Result<(), NotJson>) -> Result<Value<'a>, NotJson> {
         self.space();
         let start = self.at;
         read(self)?;
-        Ok(&self.text[start..self.at])
+        Ok(Value { json: &self.text[start..self.at], is_plain: false })
     }
 
     /// Moves over an object. `number` knows the names that mean something, each by a number below `N`; `value` moves over
@@ -101,37 +193,50 @@ impl<'a> Scanner<'a> {
         &mut self,
         members: &mut Members<'a, N>,
         number: impl Fn(&str) -> Option<usize>,
-        mut value: impl FnMut(&mut Self, usize) -> Result<&'a str, NotJson>,
+        mut value: impl FnMut(&mut Self, usize) -> Result<Value<'a>, NotJson>,
     ) -> Result<(), NotJson> {
-        let (mut seen, mut first) = ([false; N], true);
+        let (mut seen, mut first, mut last) = ([false; N], true, None);
+        members.clear();
         self.expect(b'{')?;
-        while self.next_in(first, b'}')? {
-            first = false;
-            self.space();
-            let at = self.at;
-            let number = match self.name()? {
-                Some(name) => number(name),
-                None => match self.unescaped(at) {
-                    Some(name) => number(&name),
-                    None => {
-                        self.value()?;
-                        members.bad = members.bad.or(Some(BadMember { at, repeated: false }));
-                        continue;
-                    }
-                },
+        loop {
+            let start = self.at;
+            let (expected, name) = members.expected(first, last);
+            let number = if !name.is_empty() && self.skip(name) {
+                expected
+            } else {
+                if !self.next_in(first, b'}')? {
+                    return Ok(());
+                }
+                let was_first = std::mem::replace(&mut first, false);
+                self.space();
+                let at = self.at;
+                let number = match self.name()? {
+                    Some(name) => number(name),
+                    None => match self.unescaped(at) {
+                        Some(name) => number(&name),
+                        None => {
+                            self.value()?;
+                            members.bad = members.bad.or(Some(BadMember { at, repeated: false }));
+                            continue;
+                        }
+                    },
+                };
+                let Some(number) = number else {
+                    self.value()?;
+                    continue;
+                };
+                members.expect(was_first, last, number, self.since(start));
+                number
             };
-            let Some(number) = number else {
-                self.value()?;
-                continue;
-            };
-            let text = value(self, number)?;
+            (first, last) = (false, Some(number));
+            let value = value(self, number)?;
             if std::mem::replace(&mut seen[number], true) {
+                let at = start + self.text[start..].find('"').unwrap_or(0);
                 members.bad = members.bad.or(Some(BadMember { at, repeated: true }));
-            } else if text != "null" {
-                members.texts[number] = Some(text);
+            } else {
+                members.replace(number, value);
             }
         }
-        Ok(())
     }
 
     #[inline]
@@ -145,14 +250,32 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    /// Moves over a member's name, its colon and the space around; gives the name, unless it is spelt with escapes.
+    /// Moves over a member's name and its colon; gives the name, unless it is spelt with escapes.
     #[inline]
     fn name(&mut self) -> Result<Option<&'a str>, NotJson> {
+        let start = self.at;
+        let name = self.plain_string();
+        if name.is_none() {
+            self.at = after_string(self.text.as_bytes(), start).ok_or(NotJson)?;
+        }
+        self.expect(b':')?;
+        Ok(name)
+    }
+
+    /// Moves over a string without escapes that follows at once, and gives what stands between its quotes; else does not
+    /// move.
+    #[inline]
+    fn plain_string(&mut self) -> Option<&'a str> {
         let bytes = self.text.as_bytes();
-        let start = self.at + 1;
-        let end = end_of_plain_text(bytes, start);
-        self.at = after_name(bytes, self.at).ok_or(NotJson)?;
-        Ok(if bytes.get(end) == Some(&b'"') { self.text.get(start..end) } else { None })
+        if bytes.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        let (start, end) = (self.at + 1, end_of_plain_text(bytes, self.at + 1));
+        if bytes.get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
     }
 
     /// A name that is spelt with escapes; `None` if it cannot be read.
@@ -186,11 +309,16 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether what stands between the quotes of a JSON string is not its text.
-#[inline]
-pub(crate) fn has_escape(string: &str) -> bool {
-    // Every byte is looked at, so that the compiler takes many at once; the strings are short.
-    string.bytes().fold(false, |found, byte| found | (byte == b'\\'))
+/// Why a text is no JSON, in the words of `serde_json`, if it is none.
+#[cold]
+pub(crate) fn why_not_json(text: &str) -> Option<serde_json::Error> {
+    serde_json::from_str::<&serde_json::value::RawValue>(text).err()
+}
+
+/// Whether a text is one JSON value.
+pub(crate) fn is_json(text: &str) -> bool {
+    let mut scanner = Scanner::new(text);
+    scanner.value().is_ok() && scanner.end().is_ok()
 }
 
 #[cfg(test)]
@@ -199,11 +327,6 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-
-    fn is_json(text: &str) -> bool {
-        let mut scanner = Scanner::new(text);
-        scanner.value().is_ok() && scanner.end().is_ok()
-    }
 
     proptest! {
         #[test]
@@ -239,12 +362,50 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_before_changes_nothing() {
+        const TEXTS: [&str; 16] = [
+            r#"{"a":1,"b":2}"#,
+            r#"{"b":1,"a":2}"#,
+            r#"{"a":1}"#,
+            r#"{"b":1}"#,
+            r#"{"x":1,"a":2,"b":3}"#,
+            r#"{"a":1,"x":2,"b":3}"#,
+            r#"{ "a" : 1 , "b" : 2 }"#,
+            r#"{"\u0061":1,"b":2}"#,
+            r#"{}"#,
+            r#"{"a":null,"b":1}"#,
+            r#"{"a":1,"b":2,"a":3}"#,
+            r#"{"a":1"b":2}"#,
+            r#"{,"b":2}"#,
+            r#"{"x":1"b":2}"#,
+            r#"{"a":1,"b":2,}"#,
+            r#"{"a":1,"b"}"#,
+        ];
+        fn read<'a>(members: &mut Members<'a, 2>, text: &'a str) -> String {
+            let number = |name: &str| ["a", "b"].iter().position(|known| *known == name);
+            let read = Scanner::new(text).object(members, number, |scanner, _| scanner.value());
+            format!("{read:?} {:?}", members.values())
+        }
+        for first in TEXTS {
+            for second in TEXTS {
+                for third in TEXTS {
+                    let (mut members, mut fresh) = (Members::NONE, Members::NONE);
+                    for before in [first, second] {
+                        read(&mut members, before);
+                    }
+                    assert_eq!(read(&mut members, third), read(&mut fresh, third), "{first} {second} {third}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn members_are_found_by_their_names_and_the_second_of_a_pair_is_told() {
         let read = |text: &'static str| {
             let mut members = Members::<2>::NONE;
             let number = |name: &str| ["a", "b"].iter().position(|known| *known == name);
             Scanner::new(text).object(&mut members, number, |scanner, _| scanner.value()).expect(text);
-            members.texts().copied()
+            members.values().map(|values| values.map(|value| value.map(|value| value.json)))
         };
         assert_eq!(
             read(r#"{"x": 1, "b" : [2, {"a": 3}] , "\u0061": "4"}"#).expect("good"),

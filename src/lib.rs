@@ -18,14 +18,14 @@
 //! }
 //!
 //! # #[cfg(feature = "sqs")]
-//! #[tokio::main]
+//! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), lambda_runtime::Error> {
 //!     let processor = StreamProcessor::builder()
 //!         .on_insert(created)
 //!         .on_modify(changed)
 //!         .dead_letter_queue(SqsDeadLetterQueue::from_env()?)
 //!         .build()?;
-//!     lambda_runtime::run(processor).await
+//!     lambda_streams::run(processor).await
 //! }
 //! # #[cfg(not(feature = "sqs"))] fn main() {}
 //! ```

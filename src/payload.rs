@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::json;
+use crate::json::Value;
 use crate::record::Envelope;
 
 /// An invocation's payload: its text, and its records' envelopes in stream order.
@@ -44,10 +44,10 @@ pub(crate) enum Text {
 
 impl Text {
     /// Reads a JSON value that was borrowed from the text; `None` if it is no string, or half a surrogate pair is in it.
-    pub(crate) fn read(whole: &str, json: &str) -> Option<Self> {
-        Some(match plain(json) {
+    pub(crate) fn read(whole: &str, value: Value<'_>) -> Option<Self> {
+        Some(match value.plain() {
             Some(text) => Self::Plain(Span::within(whole, text)),
-            None => Self::Unescaped(serde_json::from_str::<String>(json).ok()?.into()),
+            None => Self::Unescaped(serde_json::from_str::<String>(value.json).ok()?.into()),
         })
     }
 
@@ -56,14 +56,6 @@ impl Text {
             Self::Plain(span) => span.of(whole),
             Self::Unescaped(text) => text,
         }
-    }
-}
-
-/// What stands between the quotes of a JSON string without escapes.
-fn plain(json: &str) -> Option<&str> {
-    match json.as_bytes() {
-        [b'"', .., b'"'] => json.get(1..json.len() - 1).filter(|text| !json::has_escape(text)),
-        _ => None,
     }
 }
 

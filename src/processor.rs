@@ -10,6 +10,7 @@ use tracing::Instrument;
 
 use crate::builder::ProcessorBuilder;
 use crate::dead_letter::ErasedDeadLetterQueue;
+use crate::error::Error;
 use crate::event::StreamEvent;
 use crate::execute;
 use crate::handler::ErasedHandler;
@@ -24,8 +25,8 @@ use crate::replay::Replay;
 
 /// Turns an invocation of a function by a DynamoDB stream into typed handler calls and a truthful answer.
 ///
-/// It is a [`tower::Service`](tower_service::Service) of `LambdaEvent<StreamEvent>`: hand it to `lambda_runtime::run`, or
-/// to `run_concurrent` on Lambda Managed Instances. Clones share one concurrency limit and one memory of what succeeded
+/// Hand it to [`run`](crate::run). It is also a [`tower::Service`](tower_service::Service) of `LambdaEvent<StreamEvent>`, for
+/// `lambda_runtime::run`, or for `run_concurrent` on Lambda Managed Instances. Clones share one concurrency limit and one memory of what succeeded
 /// behind a checkpoint.
 ///
 /// ```no_run
@@ -34,7 +35,7 @@ use crate::replay::Replay;
 /// #[derive(serde::Deserialize)]
 /// struct Order { id: String }
 ///
-/// #[tokio::main]
+/// #[tokio::main(flavor = "current_thread")]
 /// async fn main() -> Result<(), lambda_runtime::Error> {
 ///     let processor = StreamProcessor::builder()
 ///         .on_insert(|change: Insert<Order>| async move {
@@ -42,7 +43,7 @@ use crate::replay::Replay;
 ///             Ok(())
 ///         })
 ///         .build()?;
-///     lambda_runtime::run(processor).await
+///     lambda_streams::run(processor).await
 /// }
 /// ```
 #[derive(Clone)]
@@ -149,6 +150,40 @@ impl StreamProcessor {
 }
 
 impl StreamProcessor {
+    /// Processes an invocation's payload as it came: what [`run`](crate::run) does, for a runtime of one's own.
+    ///
+    /// It costs less than [`process`](Self::process) of [`StreamEvent::from_vec`], for it reads the images only once:
+    /// whether they are JSON is found when they are decoded.
+    ///
+    /// # Errors
+    /// If the payload is not JSON, or is not the event of a DynamoDB stream ([`Error::is_event`]). If it is not JSON inside
+    /// of an image, that is the error of the report's [`response`](BatchReport::response), and handlers may have been called
+    /// by then for earlier records.
+    ///
+    /// # Cancellation
+    /// As for [`process`](Self::process).
+    ///
+    /// ```
+    /// use lambda_streams::{Deadline, Record, StreamProcessor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lambda_streams::Error> {
+    /// let processor = StreamProcessor::builder().on_record(|record: Record| async move { Ok(()) }).build()?;
+    /// let report = processor.process_payload(br#"{"Records": []}"#.to_vec(), Deadline::none()).await?;
+    /// assert!(report.checkpoint().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn process_payload(
+        &self,
+        payload: Vec<u8>,
+        invocation: impl Into<Invocation>,
+    ) -> Result<BatchReport, Error> {
+        let has_handler = |kind| self.settings.routes.of(kind).is_some();
+        let event = StreamEvent::with_unchecked_images(payload, has_handler)?;
+        Ok(self.process(event, invocation).await)
+    }
+
     /// Processes dead letters that are put back: an SQS event whose messages are [envelopes](crate::DeadLetter#the-envelope).
     ///
     /// Each record stands for itself: what fails again is named in the response, so that SQS keeps its message and moves

@@ -15,7 +15,7 @@ pub use self::sequence_number::SequenceNumber;
 
 pub use self::malformed::MalformedRecord;
 
-pub(crate) use self::envelope::{Envelope, RawEnvelope};
+pub(crate) use self::envelope::{Envelope, Images, RawEnvelope};
 pub(crate) use self::facts::Facts;
 
 use crate::change::ChangedAttributes;

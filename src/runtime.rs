@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tower_service::Service;
 
-use crate::event::StreamEvent;
 use crate::invocation::Invocation;
 use crate::processor::StreamProcessor;
 use crate::response::StreamResponse;
@@ -25,8 +24,10 @@ type BoxError = lambda_runtime::Error;
 /// `lambda_runtime` would read the whole JSON once more and copy it before the processor sees it, which about
 /// doubles what a payload costs beside its records' decoding.
 ///
-/// Both ways come to the same outcomes, with three differences that follow from who reads the bytes:
+/// Both ways come to the same answers, with four differences that follow from who reads the bytes, and when:
 ///
+/// - a payload that is no JSON fails the invocation either way; but here what is inside of an image is read when its record
+///   is decoded, and handlers of earlier records may have been called by then;
 /// - text behind the JSON's end is an error here; there it is never looked at;
 /// - the error type of a payload that is no event is `LambdaStreams.Event` here; there it is `lambda_runtime`'s, which
 ///   puts words of its own around the same message;
@@ -130,10 +131,7 @@ enum Answer {
 }
 
 async fn answer(processor: &StreamProcessor, payload: Vec<u8>, invocation: Invocation) -> Answer {
-    let processed = async {
-        let event = StreamEvent::from_vec(payload)?;
-        processor.process(event, invocation).await.response()
-    };
+    let processed = async { processor.process_payload(payload, invocation).await?.response() };
     // As `lambda_runtime` does it: a panic fails the invocation, and not the process.
     match AssertUnwindSafe(processed).catch_unwind().await {
         Ok(Ok(response)) => Answer::Response(response),

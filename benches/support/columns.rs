@@ -1,6 +1,6 @@
 //! What the tables compare, each from the payload's bytes to the answer.
 
-use lambda_streams::{Deadline, Remove, StreamEvent, StreamProcessor};
+use lambda_streams::{Deadline, Remove, StreamProcessor};
 use tokio::runtime::Runtime;
 
 use crate::{Item, Shape, by_hand, by_hand_untracked, counting, payload, processor, through_runtime};
@@ -61,7 +61,6 @@ impl Stage {
 }
 
 async fn from_bytes(processor: &StreamProcessor, body: Vec<u8>) {
-    let event = StreamEvent::from_vec(body).expect("a stream event");
-    let report = processor.process(event, Deadline::none()).await;
+    let report = processor.process_payload(body, Deadline::none()).await.expect("a stream event");
     assert!(report.response().expect("the batch is answered").checkpoint().is_none());
 }

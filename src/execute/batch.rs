@@ -24,12 +24,16 @@ pub(super) struct Batch {
     lane_heads: Vec<usize>,
     window: Option<Window>,
     from_stream: bool,
+    /// Whether an image was found that is no JSON: then the payload is none, and the batch as a whole fails.
+    is_no_json: bool,
 }
 
 struct Slot {
     report: RecordReport,
     /// Whether the report's outcome is one, and not only what it comes to if nothing else happens.
     settled: bool,
+    /// Whether its images, which no handler has seen, were checked to be JSON.
+    is_checked: bool,
     first_seen: Option<Instant>,
     next_in_lane: Option<usize>,
 }
@@ -38,7 +42,7 @@ impl Slot {
     fn new(position: usize, facts: Facts) -> Self {
         let mut report = RecordReport::open(position, facts);
         report.failure = report.facts.malformed().map(|error| Failure::of(ErrorKind::Malformed, &error));
-        Self { report, settled: false, first_seen: None, next_in_lane: None }
+        Self { report, settled: false, is_checked: false, first_seen: None, next_in_lane: None }
     }
 
     fn facts(&self) -> &Facts {
@@ -62,11 +66,33 @@ impl Batch {
     pub(super) fn read(settings: &Settings, event: StreamEvent, invocation: &Invocation) -> Self {
         let slots = event.facts().enumerate().map(|(position, facts)| Slot::new(position, facts)).collect();
         let window = event.into_window();
-        let mut batch = Self { slots, lane_heads: Vec::new(), window, from_stream: invocation.from_stream };
+        let from_stream = invocation.from_stream;
+        let mut batch = Self { slots, lane_heads: Vec::new(), window, from_stream, is_no_json: false };
         batch.name();
         batch.skip(settings);
         batch.assign_lanes(settings);
+        batch.check_json(|slot| slot.settled || slot.report.failure.is_some());
         batch
+    }
+
+    /// Checks that the images which no handler has seen are JSON; a handler's are checked when they are decoded.
+    fn check_json(&mut self, is_wanted: impl Fn(&Slot) -> bool) {
+        for slot in &mut self.slots {
+            if slot.report.attempts == 0 && !slot.is_checked && is_wanted(slot) {
+                slot.is_checked = true;
+                self.is_no_json |= !slot.report.facts.has_json_images();
+            }
+        }
+    }
+
+    /// Whether a record's images are JSON; if one is not, the batch fails.
+    pub(super) fn has_json_images(&mut self, position: usize) -> bool {
+        self.is_no_json |= !self.slots[position].facts().has_json_images();
+        !self.is_no_json
+    }
+
+    pub(super) fn is_no_json(&self) -> bool {
+        self.is_no_json
     }
 
     /// Finds out which sequence numbers name one record; a repeated one makes the later record malformed.
@@ -223,7 +249,9 @@ impl Batch {
         for slot in self.slots.iter_mut().skip(reported.unwrap_or(usize::MAX)).filter(|slot| !slot.settled) {
             slot.report.outcome = Outcome::HeldBack;
         }
+        self.check_json(|_| true);
         let answer = Answer {
+            not_json: self.slots.first().filter(|_| self.is_no_json).map(|slot| slot.facts().why_not_json()),
             report_batch_item_failures: settings.report_batch_item_failures,
             state: self.window.take().map(|window| window.state),
             deadline_stop,

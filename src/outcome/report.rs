@@ -105,6 +105,8 @@ pub(crate) struct Answer {
     /// The state of a tumbling window, to be answered unchanged.
     pub(crate) state: Option<Box<RawValue>>,
     pub(crate) deadline_stop: bool,
+    /// Why the payload is no JSON, where that was found only when an image was looked at.
+    pub(crate) not_json: Option<String>,
 }
 
 /// How many records came to what.
@@ -186,8 +188,9 @@ impl BatchReport {
     /// record that has one, whose progress is then repeated.
     ///
     /// # Errors
-    /// If a record must be delivered again and no sequence number can name it ([`Error::is_unreportable`]), or if the
-    /// mapping is said to ignore the answer ([`Error::is_batch_failed`]). Lambda then delivers the whole batch again.
+    /// If a record must be delivered again and no sequence number can name it ([`Error::is_unreportable`]), if the mapping
+    /// is said to ignore the answer ([`Error::is_batch_failed`]), or if the payload turned out to be no JSON
+    /// ([`Error::is_event`]). Lambda then delivers the whole batch again.
     pub fn response(&self) -> Result<StreamResponse, Error> {
         let response = match self.redelivery() {
             Redelivery::Nothing => StreamResponse::success(),
@@ -201,6 +204,9 @@ impl BatchReport {
     }
 
     pub(crate) fn redelivery(&self) -> Redelivery<'_> {
+        if let (Some(_), Some(first)) = (&self.answer.not_json, self.records.first()) {
+            return Redelivery::Everything(first);
+        }
         let Some(first) = self.checkpoint() else { return Redelivery::Nothing };
         if !self.answer.report_batch_item_failures {
             return Redelivery::Everything(first);
@@ -221,6 +227,9 @@ impl BatchReport {
     }
 
     fn batch_error(&self, first: &RecordReport) -> Error {
+        if let Some(why) = &self.answer.not_json {
+            return Error::not_json(why);
+        }
         let open = self.records.iter().filter(|record| !record.outcome.is_done()).count();
         let which = format!(
             "{open} of {} records must be delivered again, from position {} on (event id {})",

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use crate::json::{BadMember, Members, NotJson, Scanner};
+use crate::json::{BadMember, Members, NotJson, Scanner, Value};
 use crate::payload::{Span, Text};
 
 use super::malformed::Fault;
@@ -18,8 +18,8 @@ const DYNAMODB: &str = "aws:dynamodb";
 fn member(name: &str) -> Option<usize> {
     Some(match name {
         "dynamodb" => CHANGE,
-        "eventID" => 1,
-        "eventName" => 2,
+        "eventID" => EVENT_ID,
+        "eventName" => EVENT_NAME,
         "eventSource" => 3,
         "eventSourceARN" => 4,
         "awsRegion" => 5,
@@ -28,6 +28,8 @@ fn member(name: &str) -> Option<usize> {
     })
 }
 const CHANGE: usize = 0;
+const EVENT_ID: usize = 1;
+const EVENT_NAME: usize = 2;
 
 /// Those of `dynamodb`.
 #[inline]
@@ -35,13 +37,37 @@ fn change_member(name: &str) -> Option<usize> {
     Some(match name {
         "ApproximateCreationDateTime" => 0,
         "Keys" => 1,
-        "NewImage" => 2,
-        "OldImage" => 3,
+        "NewImage" => NEW_IMAGE,
+        "OldImage" => OLD_IMAGE,
         "SequenceNumber" => 4,
         "SizeBytes" => 5,
         "StreamViewType" => 6,
         _ => return None,
     })
+}
+
+const NEW_IMAGE: usize = 2;
+const OLD_IMAGE: usize = 3;
+
+/// Whether what is inside of the images is JSON, and what is to be done about it while the envelopes are read.
+#[derive(Clone, Copy)]
+pub(crate) enum Images<'a> {
+    /// It is checked.
+    Check,
+    /// It is.
+    Trust,
+    /// It will be found when they are decoded: those of the kinds of change that have a handler.
+    Leave(&'a dyn Fn(EventKind) -> bool),
+}
+
+impl Images<'_> {
+    fn are_passed_over(self, kind: Option<EventKind>) -> bool {
+        match self {
+            Self::Check => false,
+            Self::Trust => true,
+            Self::Leave(has_handler) => kind.is_none_or(has_handler),
+        }
+    }
 }
 
 /// What could be read of a record, and where its parts lie in the payload.
@@ -58,6 +84,8 @@ pub(crate) struct Envelope {
     pub(super) view_type: Option<Text>,
     pub(super) by_dynamodb: bool,
     pub(super) keys: Option<Span>,
+    /// Whether its images are still to be checked to be JSON.
+    pub(super) has_unchecked_images: bool,
     /// What makes it a record, or why it is none.
     pub(super) parts: Result<Parts, Fault>,
 }
@@ -79,51 +107,143 @@ pub(crate) struct RawEnvelope<'a> {
     /// Whether the record is an object, and `dynamodb` too.
     is_object: bool,
     has_change: bool,
+    has_unchecked_images: bool,
     members: Members<'a, 7>,
+    kind: Option<EventKind>,
     change: Members<'a, 7>,
+    frame: Option<Frame<'a>>,
 }
+
+/// What a record has around its event id and its change: most often the same as the record before, member by member.
+#[derive(Clone, Copy)]
+struct Frame<'a> {
+    /// Between the two.
+    between: &'a str,
+    /// From behind the change on.
+    behind: &'a str,
+}
+
+/// What stands before the event id.
+const BEFORE: &str = r#"{"eventID":"#;
 
 impl<'a> RawEnvelope<'a> {
     /// Of a text of which no record has been read yet.
     pub(crate) fn new(whole: &'a str) -> Self {
-        Self { whole, json: whole, is_object: false, has_change: false, members: Members::NONE, change: Members::NONE }
+        Self {
+            whole,
+            json: whole,
+            is_object: false,
+            has_change: false,
+            has_unchecked_images: false,
+            members: Members::NONE,
+            kind: None,
+            change: Members::NONE,
+            frame: None,
+        }
     }
 
     /// Moves over a record, or whatever stands in its place.
     #[inline]
-    pub(crate) fn scan(&mut self, scanner: &mut Scanner<'a>) -> Result<(), NotJson> {
-        let Self { json, is_object, has_change, members, change, .. } = self;
-        (*is_object, *has_change) = (scanner.peek_value() == Some(b'{'), false);
-        if !*is_object {
-            *json = scanner.value()?;
-            return Ok(());
+    pub(crate) fn scan(&mut self, scanner: &mut Scanner<'a>, images: Images<'_>) -> Result<(), NotJson> {
+        self.is_object = scanner.peek_value() == Some(b'{');
+        let start = scanner.at();
+        if !self.scan_in_frame(scanner, images)? {
+            scanner.rewind(start);
+            self.scan_members(scanner, images)?;
         }
-        *members = Members::NONE;
-        *json = scanner.with_text(|scanner| {
-            scanner.object(members, member, |scanner, number| {
-                if number != CHANGE || scanner.peek_value() != Some(b'{') {
-                    return scanner.value();
-                }
-                (*change, *has_change) = (Members::NONE, true);
-                scanner.with_text(|scanner| scanner.object(change, change_member, |scanner, _| scanner.value()))
-            })
-        })?;
+        self.json = scanner.since(start);
         Ok(())
     }
 
-    /// How many bytes it has.
-    pub(crate) fn len(&self) -> usize {
-        self.json.len()
+    /// Moves over a record that has the frame of the one before; else moves to anywhere.
+    fn scan_in_frame(&mut self, scanner: &mut Scanner<'a>, images: Images<'_>) -> Result<bool, NotJson> {
+        let Some(frame) = self.frame else { return Ok(false) };
+        if !scanner.skip(BEFORE) {
+            return Ok(false);
+        }
+        let event_id = scanner.value()?;
+        if !scanner.skip(frame.between) || scanner.peek_value() != Some(b'{') {
+            return Ok(false);
+        }
+        let change = self.scan_change(scanner, images)?;
+        self.members.replace(EVENT_ID, event_id);
+        self.members.replace(CHANGE, change);
+        Ok(scanner.skip(frame.behind))
+    }
+
+    fn scan_members(&mut self, scanner: &mut Scanner<'a>, images: Images<'_>) -> Result<(), NotJson> {
+        (self.has_change, self.has_unchecked_images, self.kind, self.frame) = (false, false, None, None);
+        if !self.is_object {
+            return scanner.value().map(drop);
+        }
+        let start = scanner.at();
+        let (mut members, mut id, mut change) = (Members::NONE, 0..0, 0..0);
+        scanner.object(&mut members, member, |scanner, number| match number {
+            EVENT_ID => {
+                id.start = scanner.at();
+                let value = scanner.value();
+                id.end = scanner.at();
+                value
+            }
+            EVENT_NAME => {
+                let name = scanner.value()?;
+                self.kind = name.plain().and_then(EventKind::from_wire);
+                Ok(name)
+            }
+            CHANGE if scanner.peek_value() == Some(b'{') => {
+                change.start = scanner.at();
+                let value = self.scan_change(scanner, images);
+                change.end = scanner.at();
+                value
+            }
+            _ => scanner.value(),
+        })?;
+        self.members = members;
+        let (json, is_good) = (scanner.since(start), members.values().is_ok());
+        if is_good && json.starts_with(BEFORE) && id.start == start + BEFORE.len() && id.end < change.start {
+            let (between, behind) = (id.end - start..change.start - start, change.end - start..);
+            self.frame = Some(Frame { between: &json[between], behind: &json[behind] });
+        }
+        Ok(())
+    }
+
+    fn scan_change(&mut self, scanner: &mut Scanner<'a>, images: Images<'_>) -> Result<Value<'a>, NotJson> {
+        let Self { has_change, has_unchecked_images, kind, change, .. } = self;
+        (*has_change, *has_unchecked_images) = (true, false);
+        scanner.whole(|scanner| {
+            scanner.object(change, change_member, |scanner, number| {
+                let is_image = matches!(number, NEW_IMAGE | OLD_IMAGE);
+                if !is_image || !images.are_passed_over(*kind) || scanner.peek_value() != Some(b'{') {
+                    return scanner.value();
+                }
+                *has_unchecked_images |= matches!(images, Images::Leave(_));
+                scanner.unchecked_object()
+            })
+        })
+    }
+
+    /// The record as it came.
+    pub(crate) fn json(&self) -> &'a str {
+        self.json
+    }
+
+    pub(crate) fn has_unchecked_images(&self) -> bool {
+        self.has_unchecked_images
     }
 
     /// Whether it is a record of a stream, as far as one can tell without reading it.
     pub(crate) fn is_of_stream(&self) -> bool {
-        let (true, Ok([change, _, _, source, ..])) = (self.is_object, self.members.texts()) else { return false };
-        change.is_some() || *source == Some(r#""aws:dynamodb""#)
+        let (true, Ok([change, _, _, source, ..])) = (self.is_object, self.members.values()) else { return false };
+        change.is_some() || source.is_some_and(|source| source.plain() == Some(DYNAMODB))
     }
 }
 
 impl Envelope {
+    /// Whether it is that of a record.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.parts.is_ok()
+    }
+
     /// Reads as much as can be read before it says what is wrong: a malformed record with a sequence number can still
     /// be the checkpoint, and one with keys still stands in its item's lane.
     pub(crate) fn read(&mut self, raw: &RawEnvelope<'_>) {
@@ -133,7 +253,7 @@ impl Envelope {
     /// Reads a text that is one record, with the space around it, or is not.
     pub(super) fn of_text(text: &str) -> Self {
         let (mut scanner, mut raw) = (Scanner::new(text), RawEnvelope::new(text));
-        let scanned = raw.scan(&mut scanner).and_then(|()| scanner.end());
+        let scanned = raw.scan(&mut scanner, Images::Check).and_then(|()| scanner.end());
         // The space around it, too, is a part of what came.
         raw.json = text;
         let mut envelope = Self::unknown(&raw);
@@ -158,6 +278,7 @@ impl Envelope {
             view_type: None,
             by_dynamodb: false,
             keys: None,
+            has_unchecked_images: raw.has_unchecked_images,
             parts: Err(Fault::NotAnObject("")),
         }
     }
@@ -167,18 +288,18 @@ impl Envelope {
             return Err(Fault::NotAnObject(json_type(raw.json)));
         }
         let [dynamodb, event_id, event_name, source, stream_arn, region, identity] =
-            *raw.members.texts().map_err(|bad| unreadable("the record", raw.whole, raw.json, bad))?;
+            *raw.members.values().map_err(|bad| unreadable("the record", raw.whole, raw.json, bad))?;
         let change = self.read_change(raw, dynamodb);
-        let text = |json: Option<&str>| Text::read(raw.whole, json?);
+        let text = |value: Option<Value<'_>>| Text::read(raw.whole, value?);
 
-        self.kind = event_name.and_then(|name| string(raw.whole, name, EventKind::from_wire)).flatten();
+        self.kind = event_name.and_then(|name| string(name, EventKind::from_wire)).flatten();
         self.event_id = text(event_id);
         self.stream_arn = text(stream_arn);
         self.region = text(region);
-        self.by_dynamodb = identity.is_some_and(is_dynamodb);
+        self.by_dynamodb = identity.is_some_and(|identity| is_dynamodb(identity.json));
 
         let source = source.ok_or(Fault::Missing("eventSource"))?;
-        if string(raw.whole, source, |source| source == DYNAMODB) != Some(true) {
+        if string(source, |source| source == DYNAMODB) != Some(true) {
             return Err(Fault::Wrong { member: "eventSource", wanted: "`aws:dynamodb`" });
         }
         optional_text(event_id, &self.event_id, "eventID")?;
@@ -188,12 +309,12 @@ impl Envelope {
         self.parts(raw.whole, kind, change?)
     }
 
-    fn parts(&self, whole: &str, kind: EventKind, change: [Option<&str>; 7]) -> Result<Parts, Fault> {
+    fn parts(&self, whole: &str, kind: EventKind, change: [Option<Value<'_>>; 7]) -> Result<Parts, Fault> {
         let [created_at, keys, new_image, old_image, number, size, _] = change;
         if created_at.is_some() && self.created_at.is_none() {
             return Err(Fault::Wrong { member: "dynamodb.ApproximateCreationDateTime", wanted: "a point in time" });
         }
-        if self.size_bytes.is_none() && size.is_some_and(|size| size.parse().is_ok_and(f64::is_infinite)) {
+        if self.size_bytes.is_none() && size.is_some_and(|size| size.json.parse().is_ok_and(f64::is_infinite)) {
             return Err(Fault::Wrong { member: "dynamodb.SizeBytes", wanted: "a number in range" });
         }
         number.ok_or(Fault::Missing("dynamodb.SequenceNumber"))?;
@@ -211,18 +332,18 @@ impl Envelope {
     fn read_change<'a>(
         &mut self,
         raw: &RawEnvelope<'a>,
-        dynamodb: Option<&'a str>,
-    ) -> Result<[Option<&'a str>; 7], Fault> {
+        dynamodb: Option<Value<'a>>,
+    ) -> Result<[Option<Value<'a>>; 7], Fault> {
         let dynamodb = dynamodb.ok_or(Fault::Missing("dynamodb"))?;
         if !raw.has_change {
             return Err(Fault::Wrong { member: "dynamodb", wanted: "an object" });
         }
-        let change = *raw.change.texts().map_err(|bad| unreadable("`dynamodb`", raw.whole, dynamodb, bad))?;
+        let change = *raw.change.values().map_err(|bad| unreadable("`dynamodb`", raw.whole, dynamodb.json, bad))?;
         let [created_at, keys, _, _, number, size, view_type] = change;
-        self.sequence_number = number.and_then(|number| string(raw.whole, number, SequenceNumber::new)).flatten();
+        self.sequence_number = number.and_then(|number| string(number, SequenceNumber::new)).flatten();
         self.keys = object(raw.whole, keys, "dynamodb.Keys").ok().flatten();
-        self.created_at = created_at.and_then(creation_time::parse);
-        self.size_bytes = size.and_then(|size| size.parse().ok());
+        self.created_at = created_at.and_then(|created_at| creation_time::parse(created_at.json));
+        self.size_bytes = size.and_then(|size| size.json.parse().ok());
         self.view_type = view_type.and_then(|view_type| Text::read(raw.whole, view_type));
         Ok(change)
     }
@@ -238,15 +359,15 @@ fn unreadable(part: &'static str, whole: &str, json: &str, bad: BadMember) -> Fa
 }
 
 /// Where an object lies in the payload; `None` where it is absent.
-fn object(whole: &str, part: Option<&str>, member: &'static str) -> Result<Option<Span>, Fault> {
+fn object(whole: &str, part: Option<Value<'_>>, member: &'static str) -> Result<Option<Span>, Fault> {
     let Some(part) = part else { return Ok(None) };
-    if part.as_bytes().first() != Some(&b'{') {
+    if part.json.as_bytes().first() != Some(&b'{') {
         return Err(Fault::Wrong { member, wanted: "an object" });
     }
-    Ok(Some(Span::within(whole, part)))
+    Ok(Some(Span::within(whole, part.json)))
 }
 
-fn optional_text(part: Option<&str>, read: &Option<Text>, member: &'static str) -> Result<(), Fault> {
+fn optional_text(part: Option<Value<'_>>, read: &Option<Text>, member: &'static str) -> Result<(), Fault> {
     if part.is_some() && read.is_none() {
         return Err(Fault::Wrong { member, wanted: "text" });
     }
@@ -254,8 +375,11 @@ fn optional_text(part: Option<&str>, read: &Option<Text>, member: &'static str) 
 }
 
 /// Makes something of a JSON string; `None` if it is none.
-fn string<T>(whole: &str, json: &str, make: impl FnOnce(&str) -> T) -> Option<T> {
-    Text::read(whole, json).map(|text| make(text.of(whole)))
+fn string<T>(value: Value<'_>, make: impl FnOnce(&str) -> T) -> Option<T> {
+    match value.plain() {
+        Some(text) => Some(make(text)),
+        None => serde_json::from_str::<String>(value.json).ok().map(|text| make(&text)),
+    }
 }
 
 /// Whether a `userIdentity` is DynamoDB itself, in Lambda's spelling or in that of the Streams API.

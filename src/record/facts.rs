@@ -1,8 +1,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::json;
 use crate::payload::{Payload, Span, Text};
 
+use super::envelope::Parts;
 use super::{Envelope, EventKind, MalformedRecord, Record, SequenceNumber};
 
 /// What is known of a record, also of a malformed one: its place in the payload that it shares with its batch.
@@ -35,6 +37,19 @@ impl Facts {
     /// Why it is malformed, if it is.
     pub(crate) fn malformed(&self) -> Option<MalformedRecord> {
         self.envelope().parts.as_ref().err().map(|fault| MalformedRecord(fault.clone()))
+    }
+
+    /// Whether the images are JSON, where that has not been checked before.
+    pub(crate) fn has_json_images(&self) -> bool {
+        let is_json = |image: Option<Span>| image.is_none_or(|image| json::is_json(self.part(image)));
+        // Those of a malformed record were checked when it was read.
+        let of_parts = |parts: &Parts| is_json(parts.new_image) && is_json(parts.old_image);
+        !self.envelope().has_unchecked_images || self.envelope().parts.as_ref().map_or(true, of_parts)
+    }
+
+    /// Why the payload that the record came in is no JSON.
+    pub(crate) fn why_not_json(&self) -> String {
+        json::why_not_json(&self.payload.text).map_or_else(String::new, |error| error.to_string())
     }
 
     /// The record as it came, byte for byte.

@@ -28,6 +28,7 @@ mod logs;
 #[cfg(feature = "emf")]
 mod metrics;
 mod order;
+mod payload;
 mod reading;
 mod redelivery;
 mod redrive;

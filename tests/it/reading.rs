@@ -240,3 +240,77 @@ async fn ten_thousand_records_and_a_record_of_a_megabyte_are_read() {
     let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
     assert_eq!(process(&processor, &changes).await.counts().succeeded, 10_000);
 }
+
+/// What can be asked of a record, or why it is none.
+fn all_of(event: &StreamEvent) -> Vec<String> {
+    let all = event.records().map(|record| match record {
+        Ok(record) => format!(
+            "{record:?} {:?} {:?} {:?} {:?} {:?} {} {:?} {:?} {} {}",
+            record.stream_arn(),
+            record.region(),
+            record.created_at(),
+            record.size_bytes(),
+            record.view_type(),
+            record.keys_json(),
+            record.new_image_json(),
+            record.old_image_json(),
+            record.is_ttl_expiry(),
+            record.raw_json(),
+        ),
+        Err(error) => error.to_string(),
+    });
+    all.collect()
+}
+
+#[test]
+fn a_record_is_read_as_it_would_be_alone_whatever_stood_before_it() {
+    // In the order in which Lambda writes the members.
+    let usual = r#"{"eventID":"1","eventName":"INSERT","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"eu-west-1","dynamodb":{"ApproximateCreationDateTime":1767225600.0,"Keys":{"id":{"S":"a"}},"NewImage":{"id":{"S":"a"}},"SequenceNumber":"111","SizeBytes":26,"StreamViewType":"NEW_AND_OLD_IMAGES"},"eventSourceARN":"arn:aws:dynamodb:eu-west-1:1:table/t/stream/x"}"#;
+    let mut records = vec![usual.to_owned()];
+    for (from, to) in [
+        ("\"eventID\":\"1\"", "\"eventID\":\"22\""),
+        ("\"eventID\":\"1\"", "\"eventID\": \"\\u0033\" "),
+        ("\"eventID\":\"1\"", "\"eventID\":null"),
+        ("\"eventID\":\"1\"", "\"eventID\":{\"eventID\":\"1\"}"),
+        ("\"eventID\":\"1\",", ""),
+        ("\"eventID\":\"1\",", "\"eventID\":\"1\",\"eventID\":\"1\","),
+        ("{\"eventID\"", "{ \"eventID\""),
+        ("INSERT", "MODIFY"),
+        ("INSERT", "UPSERT"),
+        ("eu-west-1\"", "eu-west-2\""),
+        (
+            "\"dynamodb\":{",
+            "\"userIdentity\":{\"type\":\"Service\",\"principalId\":\"dynamodb.amazonaws.com\"},\"dynamodb\":{",
+        ),
+        (",\"dynamodb\":{", ",\"dynamodb\":null,\"dynamodb\":{"),
+        ("\"dynamodb\":{", "\"dynamodb\":7,\"other\":{"),
+        ("\"Keys\"", "\"Keys\":{\"b\":{\"S\":\"b\"}},\"Keys\""),
+        ("\"NewImage\":{\"id\":{\"S\":\"a\"}},", ""),
+        ("\"NewImage\"", "\"OldImage\":{\"id\":{\"N\":\"1\"}},\"NewImage\""),
+        ("\"SizeBytes\":26,", ""),
+        ("\"SizeBytes\":26,", "\"SizeBytes\" : 26 , \"More\":[1], "),
+        (",\"StreamViewType\":\"NEW_AND_OLD_IMAGES\"", ",\"StreamViewType\":\"KEYS_ONLY\""),
+        ("table/t/", "table/other/"),
+        ("},\"eventSourceARN\"", "},\"awsRegion\":\"eu-west-3\",\"eventSourceARN\""),
+    ] {
+        assert!(usual.contains(from), "{from}");
+        records.push(usual.replacen(from, to, 1));
+    }
+    records.extend(["null".to_owned(), "[]".to_owned(), "{}".to_owned()]);
+    let event = |records: &[&String]| {
+        let records: Vec<&str> = records.iter().map(|record| record.as_str()).collect();
+        StreamEvent::from_slice(format!("{{\"Records\":[{}]}}", records.join(",")).as_bytes()).unwrap()
+    };
+    let alone: Vec<String> = records.iter().map(|record| all_of(&event(&[record])).remove(0)).collect();
+    assert_eq!(alone.iter().filter(|record| record.starts_with("Record")).count(), 15, "{alone:#?}");
+    let count = records.len();
+    for first in 0..count {
+        for second in 0..count {
+            for third in 0..count {
+                let numbers = [0, first, second, third];
+                let read = all_of(&event(&numbers.map(|number| &records[number])));
+                assert_eq!(read, numbers.map(|number| alone[number].clone()), "{numbers:?}");
+            }
+        }
+    }
+}

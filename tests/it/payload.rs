@@ -1,0 +1,178 @@
+//! A payload that is processed as it came comes to what its event comes to, and one that is no JSON fails as a whole,
+//! wherever that shows.
+
+use lambda_streams::{
+    AfterDeadLetter, BatchReport, Change, Deadline, Error, EventShape, Failure, HandlerError, Insert, Lanes, Outcome,
+    Record, RetryPolicy, StreamEvent, StreamProcessor,
+};
+
+use crate::support::{Order, Script, TestQueue, change, inserts, outcomes, payload};
+
+/// What became of a batch, without the times.
+#[derive(Debug, PartialEq)]
+struct Came {
+    outcomes: Vec<(Outcome, u32, Option<String>)>,
+    response: Result<String, String>,
+}
+
+impl Came {
+    fn of(report: Result<BatchReport, Error>) -> Self {
+        let text = |failure: &Failure| format!("{:?}: {}", failure.kind, failure.message);
+        let outcomes = report.iter().flat_map(BatchReport::records);
+        let outcomes = outcomes.map(|record| (record.outcome, record.attempts, record.failure.as_ref().map(text)));
+        let outcomes = outcomes.collect();
+        let response = report.and_then(|report| report.response());
+        Self { outcomes, response: response.map(|it| serde_json::to_string(&it).unwrap()).map_err(|it| it.to_string()) }
+    }
+}
+
+async fn raw(record: Record) -> Result<(), HandlerError> {
+    match record.keys_json() {
+        keys if keys.contains("item-3") => Err(HandlerError::permanent("no")),
+        keys if keys.contains("item-4") => Err("not now".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Processors that look at all, at some and at none of the images.
+fn processors() -> Vec<StreamProcessor> {
+    let builder = StreamProcessor::builder;
+    let with_queue = || builder().dead_letter_queue(TestQueue::default());
+    [
+        builder().on_record(raw),
+        builder().on_record(raw).retry(RetryPolicy::none()),
+        with_queue().on_record(raw).lanes(Lanes::WholeBatch).after_dead_letter(AfterDeadLetter::FollowLane),
+        with_queue().on_change(|_: Change<Order>| async { Ok(()) }),
+        with_queue().on_insert(|_: Insert<Order>| async { Ok(()) }),
+        builder().on_remove(|_: lambda_streams::Remove<Order>| async { Ok(()) }),
+        builder().on_record(raw).filter(|record| !record.keys_json().contains("item-2")),
+    ]
+    .into_iter()
+    .map(|builder| builder.build().unwrap())
+    .collect()
+}
+
+/// Compact JSON; the kind of change stands before the images, as Lambda writes it, or behind them.
+fn records(kind_first: bool) -> String {
+    let image = serde_json::json!({
+        "id": {"S": "with \"quotes\" and {braces}"}, "version": {"N": "1"}, "list": {"L": [{"S": "a\\"}, {"M": {}}]},
+    });
+    let mut changes = inserts(6);
+    changes[1] = changes[1].clone().with("/eventName", "MODIFY").with("/dynamodb/OldImage", image.clone());
+    changes[2] = changes[2].clone().with("/dynamodb/NewImage", image);
+    changes[5] = changes[5].clone().with("/dynamodb/SequenceNumber", "111");
+    let text = payload(&changes);
+    if !kind_first {
+        return text;
+    }
+    ["INSERT", "MODIFY"].into_iter().fold(text, |text, kind| {
+        let member = format!(",\"eventName\":\"{kind}\"");
+        let (first, rest) = text.split_once("{\"awsRegion\"").unwrap();
+        let records = rest.split("{\"awsRegion\"").map(|record| match record.contains(&member) {
+            true => format!("{{{},\"awsRegion\"{}", &member[1..], record.replace(&member, "")),
+            false => format!("{{\"awsRegion\"{record}"),
+        });
+        first.to_owned() + &records.collect::<String>()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payload_comes_to_what_its_event_comes_to_whatever_is_broken_in_it() {
+    const PIECES: [&str; 12] =
+        ["{", "}", "[", "]", ":", ",", "\"", "\\", "{}", "null", "\"a\":{\"S\":\"b\"},", "\u{1}"];
+    let (records, mut random) = ([records(true), records(false)], fastrand::Rng::with_seed(11));
+    let mut came_to = [0_usize; 2];
+    for round in 0..3_000 {
+        let mut text = records[round % 2].clone();
+        for _ in 0..=random.usize(..2) {
+            let at = loop {
+                let at = random.usize(..text.len());
+                if text.is_char_boundary(at) {
+                    break at;
+                }
+            };
+            let end = (at + random.usize(..3)).min(text.len());
+            text.replace_range(at..end, PIECES[random.usize(..PIECES.len())]);
+        }
+        // Each with processors of its own: they remember what they have done.
+        for (one, other) in processors().into_iter().zip(processors()) {
+            let event = StreamEvent::from_slice(text.as_bytes());
+            let expected = match event {
+                Ok(event) => Came::of(Ok(one.process(event, Deadline::none()).await)),
+                Err(error) => Came::of(Err(error)),
+            };
+            let came = Came::of(other.process_payload(text.clone().into_bytes(), Deadline::none()).await);
+            assert_eq!(came.response, expected.response, "round {round}: {text:?}");
+            if expected.response.as_ref().is_err_and(|error| error.starts_with("the payload is no JSON")) {
+                came_to[1] += usize::from(!came.outcomes.is_empty());
+            } else {
+                assert_eq!(came, expected, "round {round}: {text}");
+                came_to[0] += 1;
+            }
+        }
+    }
+    assert!(came_to.iter().all(|count| *count > 500), "all that is promised happened: {came_to:?}");
+}
+
+/// A record whose new image is this text.
+fn with_image(record: &crate::support::Change, image: &str) -> String {
+    record.clone().with("/dynamodb/NewImage", "HERE").0.to_string().replace("\"HERE\"", image)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_no_json_fails_the_whole_invocation() {
+    let queue = TestQueue::default();
+    for image in [
+        r#"{"id":{"S":"a"},}"#,
+        r#"{"id":{"S":"a"}"version":{"N":"1"}}"#,
+        r#"{"id":{"S":"a"]}}"#,
+        r#"{"id":{"S":"\x"}}"#,
+        r#"{"id":{"S":a}}"#,
+        r#"{id:{"S":"a"}}"#,
+        "{\"id\":{\"S\":\"\u{1}\"}}",
+        r#"{"id":{"N":"1"},"more":[1,2,,3]}"#,
+    ] {
+        let changes = inserts(3);
+        let broken = with_image(&changes[1], image);
+        let body = format!("{{\"Records\":[{},{broken},{}]}}", changes[0].0, changes[2].0);
+        let script = Script::default();
+        let processor =
+            StreamProcessor::builder().on_record(script.clone()).dead_letter_queue(queue.clone()).build().unwrap();
+        let report = processor.process_payload(body.clone().into_bytes(), Deadline::none()).await.unwrap();
+        let error = report.response().expect_err(image);
+        assert_eq!(error.event_shape(), Some(EventShape::NotJson), "{image}");
+        assert_eq!(error.to_string(), StreamEvent::from_slice(body.as_bytes()).unwrap_err().to_string(), "{image}");
+        assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::Unfinished, Outcome::Unfinished], "{image}");
+        assert_eq!(script.started(), [("item-0".to_owned(), 0)], "{image}");
+    }
+    assert!(queue.letters().is_empty(), "no record is to blame");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_handler_is_called_where_the_image_of_a_record_without_one_is_no_json() {
+    let changes = inserts(2);
+    let unhandled = with_image(&changes[1].clone().with("/eventName", "REMOVE"), r#"{"id":{"S":"a"},}"#);
+    let body = format!("{{\"Records\":[{},{unhandled}]}}", changes[0].0);
+    let processor =
+        StreamProcessor::builder().on_insert(|_: Insert<Order>| async { panic!("called") }).build().unwrap();
+    let report = processor.process_payload(body.clone().into_bytes(), Deadline::none()).await.unwrap();
+    assert!(report.response().unwrap_err().is_event());
+    assert_eq!(report.records().iter().map(|record| record.attempts).sum::<u32>(), 0);
+
+    // As Lambda writes it, with the kind of change before the images.
+    let body = body
+        .replace(",\"eventName\":\"REMOVE\"", "")
+        .replace(&format!(",{}", &unhandled[..10]), &format!(",{{\"eventName\":\"REMOVE\",{}", &unhandled[1..10]));
+    let error = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap_err();
+    assert_eq!(error.event_shape(), Some(EventShape::NotJson));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_no_handler_came_to_is_looked_at_all_the_same() {
+    let first = change(0, "item-4", 0);
+    let body = format!("{{\"Records\":[{},{}]}}", first.0, with_image(&change(1, "item-4", 1), r#"{"id":{"S":"a"},}"#));
+    let processor = StreamProcessor::builder().on_record(raw).retry(RetryPolicy::none()).build().unwrap();
+    let report = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
+    assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::HeldBack]);
+    assert!(report.response().unwrap_err().is_event());
+}
