@@ -16,7 +16,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-WORK = ROOT / "target" / "peers"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+WORK = TARGET / "peers"
 COUNTS = [1, 100, 1_000, 3_700]
 ROUNDS = {1: 60, 100: 40, 1_000: 15, 3_700: 7}
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -30,7 +31,7 @@ def functions():
     """Builds each function; gives its name and the command that starts it."""
     WORK.mkdir(parents=True, exist_ok=True)
     sh("cargo", "build", "--quiet", "--release", "-p", "lambda-streams-benches", "--bins")
-    release = ROOT / "target" / "release"
+    release = TARGET / "release"
     for name in ("package.json", "function.mjs"):
         (WORK / name).write_bytes((HERE / name).read_bytes())
     if not (WORK / "node_modules").exists():
@@ -122,7 +123,7 @@ class Function:
 
 
 def measure(commands):
-    events = {n: subprocess.run([ROOT / "target/release/peer_event", str(n)], capture_output=True, check=True).stdout for n in COUNTS}
+    events = {n: subprocess.run([TARGET / "release" / "peer_event", str(n)], capture_output=True, check=True).stdout for n in COUNTS}
     rows = {name: {"init": [], "peak": {}, "time": {n: [] for n in COUNTS}, "cpu": {n: [] for n in COUNTS}} for name in commands}
     for name in [name for _ in range(5) for name in commands]:
         function = Function(commands[name])
