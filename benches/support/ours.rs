@@ -2,10 +2,10 @@
 
 use lambda_runtime::{Context, LambdaEvent};
 use lambda_streams::{HandlerError, Modify, ProcessorBuilder, Record, StreamEvent, StreamProcessor, StreamResponse};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The item, all of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Item {
     pub id: String,
     pub timestamp: u64,
@@ -22,14 +22,14 @@ pub struct Item {
     pub lines: Vec<Line>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Address {
     pub street: String,
     pub city: String,
     pub zip: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Line {
     pub sku: String,
     pub price: f64,
