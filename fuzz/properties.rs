@@ -12,18 +12,34 @@ fn block_on<F: Future>(future: F) -> F::Output {
     runtime.block_on(future)
 }
 
+fn processor(lanes: Lanes) -> StreamProcessor {
+    let handler = |_: Change<IgnoredAny>| async { Ok::<(), HandlerError>(()) };
+    StreamProcessor::builder().on_change(handler).lanes(lanes).build().expect("it has a handler")
+}
+
+/// What a payload is answered with that is processed as it came.
+fn answer(payload: &[u8]) -> Result<String, String> {
+    let report = block_on(processor(Lanes::PerItem).process_payload(payload.to_vec(), Deadline::none()));
+    let response = report.and_then(|report| report.response()).map_err(|error| error.to_string())?;
+    Ok(serde_json::to_string(&response).expect("a response is JSON"))
+}
+
 /// An envelope is read or refused; what is read has every record, and every record is accounted for.
 pub(crate) fn envelope(payload: &[u8]) {
-    let Ok(event) = StreamEvent::from_slice(payload) else { return };
+    let event = match StreamEvent::from_slice(payload) {
+        Ok(event) => event,
+        Err(error) => return assert_eq!(answer(payload), Err(error.to_string())),
+    };
+    let response = block_on(processor(Lanes::PerItem).process(event.clone(), Deadline::none())).response();
+    let response = response.map(|response| serde_json::to_string(&response).expect("a response is JSON"));
+    assert_eq!(answer(payload), response.map_err(|error| error.to_string()));
     let text = std::str::from_utf8(payload).expect("what was read is text");
     let deserialized: StreamEvent = serde_json::from_str(text).expect("the runtime reads it too");
     assert_eq!(deserialized.len(), event.len());
     assert_eq!(event.records().count(), event.len());
     let readable = event.records().flatten().inspect(|record| assert!(text.contains(record.raw_json()))).count();
     for lanes in [Lanes::PerItem, Lanes::WholeBatch] {
-        let handler = |_: Change<IgnoredAny>| async { Ok::<(), HandlerError>(()) };
-        let processor = StreamProcessor::builder().on_change(handler).lanes(lanes).build().expect("it has a handler");
-        let report = block_on(processor.process(event.clone(), Deadline::none()));
+        let report = block_on(processor(lanes).process(event.clone(), Deadline::none()));
         assert_eq!(report.records().len(), event.len());
         let counts = report.counts();
         assert!(counts.succeeded <= readable);
