@@ -30,11 +30,13 @@ pub(crate) fn envelope(payload: &[u8]) {
         Ok(event) => event,
         Err(error) => return assert_eq!(answer(payload), Err(error.to_string())),
     };
-    let response = block_on(processor(Lanes::PerItem).process(event.clone(), Deadline::none())).response();
-    let response = response.map(|response| serde_json::to_string(&response).expect("a response is JSON"));
-    assert_eq!(answer(payload), response.map_err(|error| error.to_string()));
     let text = std::str::from_utf8(payload).expect("what was read is text");
     let deserialized: StreamEvent = serde_json::from_str(text).expect("the runtime reads it too");
+    for event in [&event, &deserialized] {
+        let response = block_on(processor(Lanes::PerItem).process(event.clone(), Deadline::none())).response();
+        let response = response.map(|response| serde_json::to_string(&response).expect("a response is JSON"));
+        assert_eq!(answer(payload), response.map_err(|error| error.to_string()));
+    }
     assert_eq!(deserialized.len(), event.len());
     assert_eq!(event.records().count(), event.len());
     let readable = event.records().flatten().inspect(|record| assert!(text.contains(record.raw_json()))).count();
