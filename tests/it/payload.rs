@@ -1,9 +1,13 @@
 //! A payload that is processed as it came comes to what its event comes to, and one that is no JSON fails as a whole,
 //! wherever that shows.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use lambda_streams::{
     AfterDeadLetter, BatchReport, Change, Deadline, Error, EventShape, Failure, HandlerError, Insert, Lanes, Outcome,
-    Record, RetryPolicy, StreamEvent, StreamProcessor,
+    Record, RetryPolicy, SkipReason, StreamEvent, StreamProcessor,
 };
 
 use crate::support::{Order, Script, TestQueue, change, inserts, outcomes, payload};
@@ -175,4 +179,34 @@ async fn an_image_that_no_handler_came_to_is_looked_at_all_the_same() {
     let report = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
     assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::HeldBack]);
     assert!(report.response().unwrap_err().is_event());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_is_dropped_and_what_was_done_is_remembered_when_an_image_is_no_json() {
+    let changes = [change(0, "done", 0), change(1, "slow", 0), change(2, "broken", 0)];
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&ended);
+    let handler = move |record: Record| {
+        let counter = Arc::clone(&counter);
+        async move {
+            if record.keys_json().contains("slow") {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    };
+    let processor = StreamProcessor::builder().on_record(handler).build().unwrap();
+    let broken = with_image(&changes[2], r#"{"id":{"S":"a"},}"#);
+    let body = format!("{{\"Records\":[{},{},{broken}]}}", changes[0].0, changes[1].0);
+    let report = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
+    assert!(report.response().unwrap_err().is_event());
+    assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::Unfinished, Outcome::Unfinished]);
+    assert_eq!(ended.load(Ordering::Relaxed), 1);
+
+    // Whoever has mended it, delivers the whole batch again.
+    let report = processor.process_payload(payload(&changes).into_bytes(), Deadline::none()).await.unwrap();
+    let redelivered = Outcome::Skipped(SkipReason::Redelivered);
+    assert_eq!(outcomes(&report), [redelivered, Outcome::Succeeded, Outcome::Succeeded]);
+    assert_eq!(ended.load(Ordering::Relaxed), 3);
 }
