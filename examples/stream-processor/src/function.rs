@@ -53,10 +53,14 @@ impl Function {
     pub(crate) async fn call(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Diagnostic> {
         let LambdaEvent { payload, context, .. } = event;
         self.counters.invocations.add(1);
-        let answer = match EventShape::of(payload.get().as_bytes()) {
-            EventShape::RestApi => self.call_api(&payload, &context).await,
-            EventShape::Sqs => self.call_redrive(&payload, &context).await,
-            _ => self.call_stream(&payload, &context).await,
+        // Nearly every invocation is the stream's: only what is refused as such is looked at once more.
+        let answer = match self.call_stream(&payload, &context).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => match error.event_shape() {
+                Some(EventShape::RestApi) => self.call_api(&payload, &context).await,
+                Some(EventShape::Sqs) => self.call_redrive(&payload, &context).await,
+                _ => Err(error.into()),
+            },
         };
         if let Err(diagnostic) = &answer {
             error!(errorType = diagnostic.error_type, error = diagnostic.error_message, "invocation failed");
@@ -64,9 +68,11 @@ impl Function {
         answer
     }
 
-    async fn call_stream(&self, payload: &RawValue, context: &Context) -> Result<Answer, Diagnostic> {
-        let event = StreamEvent::from_slice(payload.get().as_bytes())?;
-        let report = self.stream.process(event, context).instrument(info_span!("stream", source = "stream")).await;
+    async fn call_stream(&self, payload: &RawValue, context: &Context) -> Result<Answer, lambda_streams::Error> {
+        let payload = payload.get().as_bytes().to_vec();
+        let processed =
+            self.stream.process_payload(payload, context).instrument(info_span!("stream", source = "stream"));
+        let report = processed.await?;
         self.counters.stream.add(&report.counts());
         Ok(Answer::Stream(report.response()?))
     }
