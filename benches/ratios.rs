@@ -52,7 +52,7 @@ fn slow_handlers() {
     let duration = |number: usize| Duration::from_millis(if number.is_multiple_of(10) { 10 } else { 1 });
     let sleep = move |number| tokio::time::sleep(duration(number));
     let handler = move |record: Record| async move {
-        let number: usize = record.sequence_number().as_str().parse().unwrap_or_default();
+        let number: usize = record.sequence_number().as_str().parse().expect("a number that fits");
         sleep(number % 1_000).await;
         Ok(())
     };

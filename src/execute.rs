@@ -315,7 +315,6 @@ impl<'a> Execution<'a> {
     /// The deadline nears: takes what is finished this very moment, and drops all else that runs.
     fn stop(&mut self) {
         self.stopped = true;
-        self.begin_before = 0;
         while let Some(Some(attempted)) = self.attempts.next().now_or_never() {
             drop(self.attempted(attempted, Instant::now()));
         }

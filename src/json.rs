@@ -1,4 +1,5 @@
-//! The grammar of JSON, checked in one pass over a text: nothing is kept but where the values lie.
+//! The grammar of JSON, checked in one pass over a text: nothing is kept but where the values lie. Objects that are read
+//! later may be passed over unchecked, by their braces.
 
 mod braces;
 mod grammar;

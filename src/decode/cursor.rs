@@ -122,6 +122,7 @@ impl<'de> Cursor<'de> {
         let start = self.at + usize::from(!names.is_empty());
         match self.next_plain_member(names) {
             Some(text) => Ok(Some(Name { at: start, text: Cow::Borrowed(text) })),
+            None if self.plain_end() => Ok(None),
             None => self.next_any_member(names),
         }
     }

@@ -48,12 +48,10 @@ impl<'de> Elements<'_, 'de> {
     fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
         match self.kind {
             Kind::Value => self.cursor.value(seed),
-            Kind::Text => {
-                match self.cursor.plain_string().map_or_else(|| self.cursor.text_content(), |text| Ok(text.into()))? {
-                    Cow::Borrowed(text) => seed.deserialize(BorrowedStrDeserializer::new(text)),
-                    Cow::Owned(text) => seed.deserialize(text.into_deserializer()),
-                }
-            }
+            Kind::Text => match self.cursor.text_content()? {
+                Cow::Borrowed(text) => seed.deserialize(BorrowedStrDeserializer::new(text)),
+                Cow::Owned(text) => seed.deserialize(text.into_deserializer()),
+            },
             Kind::Number => seed.deserialize(Number(self.cursor.number_content()?)),
             Kind::Binary => seed.deserialize(Binary(self.cursor.binary_content()?)),
         }

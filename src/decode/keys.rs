@@ -117,17 +117,9 @@ struct KeyAttribute<'de> {
 fn read<'de>(json: &'de str, mut keep: impl FnMut(KeyAttribute<'de>)) -> Result<(), DecodeError> {
     let mut cursor = Cursor::new(json);
     let mut names = cursor.open_members()?;
-    loop {
-        let name = if let Some(name) = cursor.next_plain_member(&mut names) {
-            Cow::Borrowed(name)
-        } else if cursor.plain_end() {
-            break;
-        } else {
-            let Some(name) = cursor.next_member(&mut names)? else { break };
-            name.text
-        };
-        let (tag, value) = cursor.key_value().map_err(|fault| fault.at_name(&name))?;
-        keep(KeyAttribute { name, tag, value });
+    while let Some(name) = cursor.next_member(&mut names)? {
+        let (tag, value) = cursor.key_value().map_err(|fault| fault.at_name(&name.text))?;
+        keep(KeyAttribute { name: name.text, tag, value });
     }
     cursor.end()?;
     if names.is_empty() { Ok(cursor.malformed("a primary key has at least one attribute")?) } else { Ok(()) }

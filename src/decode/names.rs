@@ -87,19 +87,37 @@ fn is_same(text: &[u8], other: usize, start: usize, end: usize) -> bool {
 mod tests {
     use super::*;
 
-    /// Inserts each of the names that a text has, quoted, one behind the other.
+    /// Inserts each of the names that a text has, each between quotes and before a colon.
     fn insert_all<'de>(names: &mut Names<'de>, text: &'de str, escaped: bool) -> Vec<bool> {
-        let mut at = 0;
-        let mut insert = |name: &str| {
-            let (start, end) = (at + 1, at + 1 + name.len());
-            at = end + 1;
+        let mut insert = |end: usize| {
+            let start = text[..end].rfind('"').expect("a name begins with a quote") + 1;
             if escaped {
-                names.insert_hashed(text, Cow::Owned(name.to_owned()))
+                names.insert_hashed(text, Cow::Owned(text[start..end].to_owned()))
             } else {
                 names.insert_plain(text, start, end)
             }
         };
-        text.split('"').skip(1).step_by(2).map(&mut insert).collect()
+        text.match_indices("\":").map(|(end, _)| insert(end)).collect()
+    }
+
+    /// An object's text with these names, and then the same names once more before other values.
+    fn twice(names: impl Iterator<Item = String> + Clone) -> String {
+        names
+            .clone()
+            .map(|name| format!("\"{name}\":1,"))
+            .chain(names.map(|name| format!("\"{name}\":{{}},")))
+            .collect()
+    }
+
+    fn assert_found(text: &str, count: usize, escaped: bool) {
+        let mut names = Names::of(text);
+        assert!(names.is_empty());
+        let mut is_new = insert_all(&mut names, text, false);
+        let second = is_new.split_off(count);
+        assert!(is_new.into_iter().all(|is_new| is_new), "{text}");
+        assert!(!second.into_iter().any(|is_new| is_new), "{text}");
+        assert!(!names.is_empty());
+        assert!(!insert_all(&mut names, text, escaped).into_iter().any(|is_new| is_new), "{text}");
     }
 
     #[test]
@@ -107,15 +125,8 @@ mod tests {
         for count in [1, FEW - 1, FEW, FEW + 1, 500] {
             for prefix in ["n", "a_long_name_with_the_same_first_letters_"] {
                 for escaped in [false, true] {
-                    let text: String = (0..count).map(|number| format!("\"{prefix}{number}\"")).collect();
-                    let mut names = Names::of("");
-                    assert!(names.is_empty());
-                    assert!(insert_all(&mut names, &text, false).into_iter().all(|is_new| is_new), "{count} {prefix}");
-                    assert!(!names.is_empty());
-                    assert!(
-                        !insert_all(&mut names, &text, escaped).into_iter().any(|is_new| is_new),
-                        "{count} {prefix}"
-                    );
+                    let text = twice((0..count).map(|number| format!("{prefix}{number}")));
+                    assert_found(&text, count, escaped);
                 }
             }
         }
@@ -123,9 +134,12 @@ mod tests {
 
     #[test]
     fn one_name_that_begins_like_another_is_another() {
-        let text = r#""""a""ab""abc""abcdefgh""abcdefghi""abcdefgi""b""é""#;
-        let mut names = Names::of("");
-        assert!(insert_all(&mut names, text, false).into_iter().all(|is_new| is_new));
-        assert!(!insert_all(&mut names, text, true).into_iter().any(|is_new| is_new));
+        let names = ["a", "ab", "abc", "abcdefgh", "abcdefghi", "abcdefgi", "b", "é", "aabc", "axyzc"];
+        for escaped in [false, true] {
+            assert_found(&twice(names.iter().map(|name| (*name).to_owned())), names.len(), escaped);
+            // The empty name is no three bytes long with its quote and colon, and the table never has it.
+            assert_found(&twice(["", "a", "b"].iter().map(|name| (*name).to_owned())), 3, escaped);
+            assert_found(&twice(["a", "b", ""].iter().map(|name| (*name).to_owned())), 3, escaped);
+        }
     }
 }

@@ -82,16 +82,11 @@ fn push_exponent(exponent: &str, shift: i64, out: &mut String) {
     push_decimal(power.unsigned_abs(), out);
 }
 
-#[inline]
 pub(super) fn push_decimal(number: u64, out: &mut String) {
     if number >= 10 {
-        push_tens(number / 10, out);
+        push_decimal(number / 10, out);
     }
     out.push(char::from(b'0' + (number % 10) as u8));
-}
-
-fn push_tens(tens: u64, out: &mut String) {
-    push_decimal(tens, out);
 }
 
 #[cfg(test)]

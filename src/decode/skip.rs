@@ -171,8 +171,6 @@ impl<'de> Cursor<'de> {
         loop {
             if let Some(name) = self.next_plain_member(&mut names) {
                 self.skip_value().map_err(|fault| fault.at_name(name))?;
-            } else if self.plain_end() {
-                return Ok(());
             } else {
                 let Some(name) = self.next_member(&mut names)? else { return Ok(()) };
                 self.skip_value().map_err(|fault| fault.at_name(&name.text))?;

@@ -49,7 +49,7 @@ impl Facts {
 
     /// Why the payload that the record came in is no JSON.
     pub(crate) fn why_not_json(&self) -> String {
-        json::why_not_json(&self.payload.text).map_or_else(String::new, |error| error.to_string())
+        json::why_not_json(&self.payload.text).map_or_else(|| "it cannot be read".to_owned(), |error| error.to_string())
     }
 
     /// The record as it came, byte for byte.
