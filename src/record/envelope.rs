@@ -145,7 +145,7 @@ impl<'a> RawEnvelope<'a> {
     /// Moves over a record, or whatever stands in its place.
     #[inline]
     pub(crate) fn scan(&mut self, scanner: &mut Scanner<'a>, images: Images<'_>) -> Result<(), NotJson> {
-        self.is_object = scanner.peek_value() == Some(b'{');
+        (self.is_object, self.has_unchecked_images) = (scanner.peek_value() == Some(b'{'), false);
         let start = scanner.at();
         if !self.scan_in_frame(scanner, images)? {
             scanner.rewind(start);
@@ -172,7 +172,7 @@ impl<'a> RawEnvelope<'a> {
     }
 
     fn scan_members(&mut self, scanner: &mut Scanner<'a>, images: Images<'_>) -> Result<(), NotJson> {
-        (self.has_change, self.has_unchecked_images, self.kind, self.frame) = (false, false, None, None);
+        (self.has_change, self.kind, self.frame) = (false, None, None);
         if !self.is_object {
             return scanner.value().map(drop);
         }
@@ -208,8 +208,8 @@ impl<'a> RawEnvelope<'a> {
     }
 
     fn scan_change(&mut self, scanner: &mut Scanner<'a>, images: Images<'_>) -> Result<Value<'a>, NotJson> {
-        let Self { has_change, has_unchecked_images, kind, change, .. } = self;
-        (*has_change, *has_unchecked_images) = (true, false);
+        self.has_change = true;
+        let Self { has_unchecked_images, kind, change, .. } = self;
         scanner.whole(|scanner| {
             scanner.object(change, change_member, |scanner, number| {
                 let is_image = matches!(number, NEW_IMAGE | OLD_IMAGE);

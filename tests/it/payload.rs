@@ -210,3 +210,23 @@ async fn what_runs_is_dropped_and_what_was_done_is_remembered_when_an_image_is_n
     assert_eq!(outcomes(&report), [redelivered, Outcome::Succeeded, Outcome::Succeeded]);
     assert_eq!(ended.load(Ordering::Relaxed), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_no_json_is_found_where_its_record_is_malformed_too() {
+    let good = change(0, "a", 0).0.to_string();
+    let broken = with_image(&change(1, "b", 0), r#"{"id":{"S":"a"},}"#);
+    for malformed in [
+        broken.replacen("\"eventID\"", "\"dynamodb\":{},\"eventID\"", 1),
+        broken.replacen("\"eventID\"", "\"dynamodb\":7,\"eventID\"", 1),
+        broken.replacen("\"NewImage\"", "\"NewImage\":{},\"NewImage\"", 1),
+        broken.replacen(",\"SequenceNumber\"", ",\"NewImage\":{},\"SequenceNumber\"", 1),
+        broken.replacen("\"SequenceNumber\"", "\"Number\"", 1),
+        broken.replacen("aws:dynamodb", "aws:other", 1),
+    ] {
+        let body = format!("{{\"Records\":[{good},{malformed},{good}]}}");
+        let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
+        let error = processor.process_payload(body.clone().into_bytes(), Deadline::none()).await.err();
+        let expected = StreamEvent::from_slice(body.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error.map(|error| error.to_string()), Some(expected), "{malformed}");
+    }
+}
