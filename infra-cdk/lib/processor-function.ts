@@ -73,7 +73,8 @@ export interface ProcessorFunctionOptions {
   readonly reservedConcurrency?: number;
 
   /**
-   * Variables beside those that the construct sets.
+   * Variables beside those that the construct sets, of which only `GLIBC_TUNABLES`, which keeps memory from one invocation to
+   * the next, is replaced by another value here.
    *
    * @default - none
    */

@@ -46,6 +46,7 @@ describe('a property changes what it says and nothing else', () => {
     ['reservedConcurrency', { functionOptions: { reservedConcurrency: 7 } }, [fn('ReservedConcurrentExecutions')]],
     ['no reservedConcurrency', { functionOptions: { reservedConcurrency: 0 } }, [fn('ReservedConcurrentExecutions')]],
     ['environment', { functionOptions: { environment: { REGION_OF_THE_ARCHIVE: 'north' } } }, [variable('REGION_OF_THE_ARCHIVE')]],
+    ['other tunables', { functionOptions: { environment: { GLIBC_TUNABLES: 'glibc.malloc.check=0' } } }, [variable('GLIBC_TUNABLES')]],
     ['logRetention', { functionOptions: { logRetention: RetentionDays.ONE_DAY } }, ['Logs::LogGroup(ProcessorFunctionLogs)/RetentionInDays']],
     [
       'timeout',

@@ -123,6 +123,7 @@ describe('function', () => {
       GIVE_UP_AFTER_SECONDS: '21600',
       REPORT_BATCH_ITEM_FAILURES: 'true',
       POWERTOOLS_METRICS_NAMESPACE: 'LambdaStreams',
+      GLIBC_TUNABLES: expect.stringMatching(/^glibc\.malloc\.mmap_threshold=\d+:glibc\.malloc\.trim_threshold=\d+$/),
     });
     expect(Variables.POWERTOOLS_SERVICE_NAME).toMatch(/^\S{1,64}$/);
   });
