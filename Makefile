@@ -12,7 +12,7 @@ INFRA := $(wildcard infra-cdk/package.json)
 FEATURES = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | $(PYTHON) -c 'import json, sys; \
 	print(*next(p["features"] for p in json.load(sys.stdin)["packages"] if p["name"] == "lambda-streams"))')
 
-.PHONY: help test test-rust test-infra e2e e2e-mutants soak local lint fmt clippy features docs deny package
+.PHONY: help test test-rust test-infra e2e e2e-mutants soak local instructions lint fmt clippy features docs deny package
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -45,6 +45,9 @@ soak: ## The model tests for SOAK_SECONDS: random schedules against the promises
 
 local: ## The main job on an in-process DynamoDB; make local ARGS="--items FILE.ndjson"
 	$(CARGO) run --locked --example local -- $(ARGS)
+
+instructions: ## Instructions per record against those on record (needs valgrind)
+	benches/instructions.sh
 
 lint: fmt clippy features docs ## Formatting, clippy, each feature alone, strict rustdoc
 
