@@ -26,6 +26,10 @@ impl Clock {
         Self { time_of_day: time_of_day(), instant: Instant::now() }
     }
 
+    pub(crate) fn start_time(&self) -> SystemTime {
+        self.time_of_day
+    }
+
     pub(crate) fn now(&self) -> SystemTime {
         self.at(Instant::now())
     }

@@ -15,8 +15,10 @@ use crate::event::EventShape;
 /// assert!(error.is_configuration());
 /// assert_eq!(error.to_string(), "the processor has no handler: register one with `on_insert`, `on_modify`, `on_remove`, `on_change` or `on_record`");
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Kind>);
 
+#[derive(Clone)]
 enum Kind {
     Configuration(String),
     NotJson(String),

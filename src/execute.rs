@@ -25,14 +25,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use self::attempt::{AttemptFailed, Attempted, GuardedAttempt};
-use self::batch::Batch;
+use self::batch::{Arrival, Batch};
 use self::deadline::{Deadlines, wait_until};
 use self::outbox::Outbox;
 use self::ready::Ready;
 use self::running::Running;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetterError;
-use crate::event::StreamEvent;
+use crate::event::Records;
 use crate::invocation::Invocation;
 use crate::log::{self, Next};
 use crate::metrics::{Measurements, millis};
@@ -43,17 +43,15 @@ use crate::processor::Settings;
 /// Processes a batch until every record is finished or reported, and measures it.
 pub(crate) async fn run(
     settings: &Settings,
-    event: StreamEvent,
+    records: Records<'_>,
     invocation: Arc<Invocation>,
 ) -> (BatchReport, Measurements) {
     let clock = Clock::start();
     let deadlines = Deadlines::new(invocation.deadline, settings.deadline_margin);
-    let mut batch = Batch::read(settings, event, &invocation);
-    let mut execution = Execution::new(settings, &mut batch, clock, deadlines, invocation);
+    let batch = Batch::new(settings, records, &invocation);
+    let mut execution = Execution::new(settings, batch, clock, deadlines, invocation);
     execution.run().await;
-    let (stopped, measured) = (execution.stopped, std::mem::take(&mut execution.measured));
-    drop(execution);
-    (batch.into_report(settings, stopped), measured)
+    execution.end()
 }
 
 /// How many records may begin before others have their turn: other invocations, and what waits in this one.
@@ -61,7 +59,7 @@ const AT_A_STRETCH: usize = 64;
 
 struct Execution<'a> {
     settings: &'a Settings,
-    batch: &'a mut Batch,
+    batch: Batch<'a>,
     clock: Clock,
     deadlines: Deadlines,
     /// Positions whose lane has come to them.
@@ -84,27 +82,36 @@ type PermitWait = BoxFuture<'static, Option<OwnedSemaphorePermit>>;
 impl<'a> Execution<'a> {
     fn new(
         settings: &'a Settings,
-        batch: &'a mut Batch,
+        batch: Batch<'a>,
         clock: Clock,
         deadlines: Deadlines,
         invocation: Arc<Invocation>,
     ) -> Self {
-        let measured = batch.measure(&clock);
-        log::note_table(measured.table.as_deref());
+        let measured = Measurements { attempts: Vec::with_capacity(batch.estimate()), ..Measurements::default() };
         Self {
             settings,
-            ready: Ready::new(batch.take_lane_heads()),
-            begin_before: if batch.is_no_json() { 0 } else { usize::MAX },
             batch,
             clock,
             deadlines,
+            ready: Ready::default(),
             attempts: Running::new(),
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
             outbox: Outbox::new(settings.queue.as_deref(), invocation),
+            begin_before: usize::MAX,
             stopped: false,
             measured,
         }
+    }
+
+    /// Reads what was left unread, and ends the batch.
+    fn end(mut self) -> (BatchReport, Measurements) {
+        while self.batch.unread().is_some() {
+            self.read_on();
+        }
+        self.measured.ages = self.batch.ages(&self.clock);
+        self.measured.table = self.batch.take_table();
+        (self.batch.into_report(self.stopped), self.measured)
     }
 
     async fn run(&mut self) {
@@ -113,7 +120,7 @@ impl<'a> Execution<'a> {
         let mut deadline = pin!(wait_until(moment));
         loop {
             let is_out_of_turn = self.start_ready(None);
-            self.outbox.flush(self.batch, &self.clock);
+            self.outbox.flush(&self.batch, &self.clock);
             if self.is_settled() {
                 return;
             }
@@ -156,6 +163,7 @@ impl<'a> Execution<'a> {
         self.attempts.is_empty()
             && self.outbox.is_empty()
             && self.next_ready().is_none()
+            && !self.may_read()
             && self.backing_off.first().is_none_or(|first| self.stopped || !self.lets_begin(*first))
     }
 
@@ -167,12 +175,33 @@ impl<'a> Execution<'a> {
         self.ready.first().filter(|position| self.lets_begin(*position))
     }
 
+    /// Whether there is another record to be read that might begin.
+    fn may_read(&self) -> bool {
+        self.batch.unread().is_some_and(|position| self.lets_begin(position))
+    }
+
+    /// Reads the next records.
+    fn read_on(&mut self) {
+        let (ready, mut followers) = (&mut self.ready, Vec::new());
+        self.batch.read_on(|position, arrival| match arrival {
+            Arrival::Ready => ready.push_last(position),
+            Arrival::Follower => followers.push(position),
+        });
+        followers.into_iter().for_each(|position| self.follow(position));
+        if self.batch.is_refused() {
+            self.break_off();
+        }
+    }
+
     /// Begins what is ready, as far as permits go; whether others must have their turn before it goes on.
     fn start_ready(&mut self, mut permit: Option<OwnedSemaphorePermit>) -> bool {
         let mut now = Instant::now();
         for _ in 0..AT_A_STRETCH {
             if !self.stopped && self.deadlines.is_stop_reached(now) {
                 self.stop();
+            }
+            while self.ready.first().is_none() && self.may_read() {
+                self.read_on();
             }
             let Some(position) = self.next_ready() else { return false };
             if self.batch.failed_in_reading(position) {
@@ -196,7 +225,7 @@ impl<'a> Execution<'a> {
         permit: OwnedSemaphorePermit,
         now: &mut Instant,
     ) -> Option<OwnedSemaphorePermit> {
-        let Some(record) = self.batch.begin_attempt(position, *now) else { return Some(permit) };
+        let Some(record) = self.batch.begin_attempt(position) else { return Some(permit) };
         let Some(handler) = self.settings.routes.of(record.kind()) else { return Some(permit) };
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
         let attempted = match GuardedAttempt::begin(handler, record, (position, *now), permit) {
@@ -220,13 +249,13 @@ impl<'a> Execution<'a> {
                 log::succeeded(&self.batch.about(position));
                 self.finish(position, Outcome::Succeeded);
             }
-            Err(failed) => self.failed(position, failed),
+            Err(failed) => self.failed(position, failed, begun),
         }
         permit
     }
 
-    fn failed(&mut self, position: usize, failed: AttemptFailed) {
-        let attempts = self.batch.fail(position, failed.failure);
+    fn failed(&mut self, position: usize, failed: AttemptFailed, begun: Instant) {
+        let attempts = self.batch.fail(position, failed.failure, Some(begun));
         if !failed.retryable {
             return self.give_up_or_report(position, false);
         }
@@ -287,13 +316,19 @@ impl<'a> Execution<'a> {
             AfterDeadLetter::Continue => self.finish(position, Outcome::DeadLettered),
             AfterDeadLetter::FollowLane => {
                 self.batch.settle(position, Outcome::DeadLettered);
-                let Some(next) = self.batch.next_in_lane(position) else { return };
-                if self.lets_begin(next) {
-                    let why = "an earlier record of the same lane became a dead letter, and the rest follows it";
-                    self.batch.fail(next, Failure::new(ErrorKind::Predecessor, why));
-                    self.outbox.push(next);
+                if let Some(next) = self.batch.next_in_lane(position) {
+                    self.follow(next);
                 }
             }
+        }
+    }
+
+    /// Makes a dead letter of a record that stands in its lane behind another.
+    fn follow(&mut self, position: usize) {
+        if self.lets_begin(position) {
+            let why = "an earlier record of the same lane became a dead letter, and the rest follows it";
+            self.batch.fail(position, Failure::new(ErrorKind::Predecessor, why), None);
+            self.outbox.push(position);
         }
     }
 

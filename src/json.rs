@@ -94,6 +94,22 @@ impl<'a, const N: usize> Members<'a, N> {
     }
 }
 
+/// Where a scanner is in an object.
+pub(crate) struct Object<const N: usize> {
+    /// The known members that were taken.
+    seen: [bool; N],
+    is_at_first: bool,
+    /// The known member that was taken last.
+    last: Option<usize>,
+    /// Where the member starts that was moved to last.
+    member: usize,
+}
+
+impl<const N: usize> Object<N> {
+    /// Behind its opening brace.
+    pub(crate) const START: Self = Self { seen: [false; N], is_at_first: true, last: None, member: 0 };
+}
+
 /// A position in a text; what lies before it is JSON.
 pub(crate) struct Scanner<'a> {
     text: &'a str,
@@ -162,20 +178,21 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// Moves over an array, and has each element read by `element`.
-    pub(crate) fn array(
-        &mut self,
-        mut element: impl FnMut(&mut Self) -> Result<(), NotJson>,
-    ) -> Result<Value<'a>, NotJson> {
-        self.whole(|scanner| {
-            scanner.expect(b'[')?;
-            let mut first = true;
-            while scanner.next_in(first, b']')? {
-                element(scanner)?;
-                first = false;
-            }
-            Ok(())
-        })
+    /// Moves into an array, to its first element; `false` behind its end.
+    pub(crate) fn open_array(&mut self) -> Result<bool, NotJson> {
+        self.expect(b'[')?;
+        self.next_in(true, b']')
+    }
+
+    /// Moves from behind an element to the next; `false` behind the array's end.
+    #[inline]
+    pub(crate) fn next_element(&mut self) -> Result<bool, NotJson> {
+        self.next_in(false, b']')
+    }
+
+    /// The array that starts there, and that the scanner now stands behind.
+    pub(crate) fn array_from(&self, start: usize) -> Value<'a> {
+        Value { json: self.since(start), is_plain: false }
     }
 
     /// Gives the array or object that `read` moves over.
@@ -196,47 +213,77 @@ impl<'a> Scanner<'a> {
         number: impl Fn(&str) -> Option<usize>,
         mut value: impl FnMut(&mut Self, usize) -> Result<Value<'a>, NotJson>,
     ) -> Result<(), NotJson> {
-        let (mut seen, mut first, mut last) = ([false; N], true, None);
+        let mut object = self.open_object(members)?;
+        while let Some(number) = self.next_member(&mut object, members, &number)? {
+            let value = value(self, number)?;
+            self.take(&mut object, members, number, value);
+        }
+        Ok(())
+    }
+
+    /// Moves into an object, whose members are then to be taken one by one.
+    #[inline]
+    pub(crate) fn open_object<const N: usize>(&mut self, members: &mut Members<'a, N>) -> Result<Object<N>, NotJson> {
         members.clear();
         self.expect(b'{')?;
+        Ok(Object::START)
+    }
+
+    /// Moves to the value of the next member that means something, and tells its number; `None` behind the object's end.
+    #[inline(always)]
+    pub(crate) fn next_member<const N: usize>(
+        &mut self,
+        object: &mut Object<N>,
+        members: &mut Members<'a, N>,
+        number: impl Fn(&str) -> Option<usize>,
+    ) -> Result<Option<usize>, NotJson> {
         loop {
-            let start = self.at;
-            let (expected, name) = members.expected(first, last);
-            let number = if !name.is_empty() && self.skip(name) {
-                expected
-            } else {
-                if !self.next_in(first, b'}')? {
-                    return Ok(());
-                }
-                let was_first = std::mem::replace(&mut first, false);
-                self.space();
-                let at = self.at;
-                let number = match self.name()? {
-                    Some(name) => number(name),
-                    None => match self.unescaped(at) {
-                        Some(name) => number(&name),
-                        None => {
-                            self.value()?;
-                            members.bad = members.bad.or(Some(BadMember { at, repeated: false }));
-                            continue;
-                        }
-                    },
-                };
-                let Some(number) = number else {
-                    self.value()?;
-                    continue;
-                };
-                members.expect(was_first, last, number, self.since(start));
-                number
-            };
-            (first, last) = (false, Some(number));
-            let value = value(self, number)?;
-            if std::mem::replace(&mut seen[number], true) {
-                let at = start + self.text[start..].find('"').unwrap_or(0);
-                members.bad = members.bad.or(Some(BadMember { at, repeated: true }));
-            } else {
-                members.replace(number, value);
+            let (start, is_first) = (self.at, object.is_at_first);
+            object.member = start;
+            let (expected, name) = members.expected(is_first, object.last);
+            if !name.is_empty() && self.skip(name) {
+                object.is_at_first = false;
+                return Ok(Some(expected));
             }
+            if !self.next_in(is_first, b'}')? {
+                return Ok(None);
+            }
+            object.is_at_first = false;
+            self.space();
+            let at = self.at;
+            let number = match self.name()? {
+                Some(name) => number(name),
+                None => match self.unescaped(at) {
+                    Some(name) => number(&name),
+                    None => {
+                        members.bad = members.bad.or(Some(BadMember { at, repeated: false }));
+                        None
+                    }
+                },
+            };
+            if let Some(number) = number {
+                members.expect(is_first, object.last, number, self.since(start));
+                return Ok(Some(number));
+            }
+            self.value()?;
+        }
+    }
+
+    /// Takes the value that `next_member` moved to, and that the scanner now stands behind.
+    #[inline(always)]
+    pub(crate) fn take<const N: usize>(
+        &self,
+        object: &mut Object<N>,
+        members: &mut Members<'a, N>,
+        number: usize,
+        value: Value<'a>,
+    ) {
+        object.last = Some(number);
+        if std::mem::replace(&mut object.seen[number], true) {
+            let at = object.member + self.text[object.member..].find('"').unwrap_or(0);
+            members.bad = members.bad.or(Some(BadMember { at, repeated: true }));
+        } else {
+            members.replace(number, value);
         }
     }
 

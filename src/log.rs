@@ -20,7 +20,6 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Span, debug, debug_span, info, info_span, warn};
 
 use crate::dead_letter::DeadLetterError;
-use crate::event::StreamEvent;
 use crate::invocation::Invocation;
 use crate::metrics::millis;
 use crate::outcome::{BatchReport, Failure, Totals};
@@ -30,19 +29,24 @@ use crate::record::{EventKind, Facts, Record, SequenceNumber};
 pub use self::output::{LogFormat, Logs};
 
 /// The span of a batch, named and filled by OpenTelemetry's conventions for functions and messaging.
-pub(crate) fn batch_span(event: &StreamEvent, invocation: &Invocation) -> Span {
+pub(crate) fn batch_span(invocation: &Invocation) -> Span {
     let span = info_span!(
         "process batch",
         otel.kind = "consumer",
         faas.invocation_id = some(&invocation.request_id),
-        // OpenTelemetry's integers are signed; others it exports as text.
-        messaging.batch.message_count = event.len() as i64,
+        messaging.batch.message_count = Empty,
         aws.dynamodb.table_names = Empty,
         aws.xray.trace_header = invocation.trace_header,
     );
     #[cfg(feature = "otel")]
     crate::otel::follow(&span, invocation);
     span
+}
+
+/// Completes the span of the batch, which is the current one.
+pub(crate) fn note_count(records: usize) {
+    // OpenTelemetry's integers are signed; others it exports as text.
+    Span::current().record("messaging.batch.message_count", records as i64);
 }
 
 /// Completes the span of the batch, which is the current one.

@@ -1,13 +1,15 @@
 //! The text that all records of a batch share, and where in it they lie.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use crate::json::Value;
 use crate::record::Envelope;
 
-/// An invocation's payload: its text, and its records' envelopes in stream order.
-pub(crate) struct Payload {
-    pub(crate) text: String,
+/// Records that stand behind one another in a payload: the payload's text, and their envelopes.
+pub(crate) struct Stretch {
+    pub(crate) text: Arc<String>,
     pub(crate) envelopes: Vec<Envelope>,
 }
 

@@ -11,7 +11,7 @@ use tracing::Instrument;
 use crate::builder::ProcessorBuilder;
 use crate::dead_letter::ErasedDeadLetterQueue;
 use crate::error::Error;
-use crate::event::StreamEvent;
+use crate::event::{self, Records, StreamEvent};
 use crate::execute;
 use crate::handler::ErasedHandler;
 use crate::invocation::Invocation;
@@ -135,11 +135,15 @@ impl StreamProcessor {
     /// # }
     /// ```
     pub async fn process(&self, event: StreamEvent, invocation: impl Into<Invocation>) -> BatchReport {
+        self.process_records(Records::of_event(&event), invocation.into()).await
+    }
+
+    async fn process_records(&self, records: Records<'_>, invocation: Invocation) -> BatchReport {
         let begun = Instant::now();
-        let invocation = Arc::new(invocation.into());
+        let invocation = Arc::new(invocation);
         let observed = Observed::begin();
-        let span = log::batch_span(&event, &invocation);
-        let batch = execute::run(&self.settings, event, Arc::clone(&invocation));
+        let span = log::batch_span(&invocation);
+        let batch = execute::run(&self.settings, records, Arc::clone(&invocation));
         let (report, measured) = batch.instrument(span.clone()).await;
         let duration = begun.elapsed();
         let totals = Totals::of(&report);
@@ -152,13 +156,14 @@ impl StreamProcessor {
 impl StreamProcessor {
     /// Processes an invocation's payload as it came: what [`run`](crate::run) does, for a runtime of one's own.
     ///
-    /// It costs less than [`process`](Self::process) of [`StreamEvent::from_vec`], for it reads the images only once:
-    /// whether they are JSON is found when they are decoded.
+    /// It costs less than [`process`](Self::process) of [`StreamEvent::from_vec`], for it reads the payload while its records
+    /// are processed, and the images only once.
     ///
     /// # Errors
-    /// If the payload is not JSON, or is not the event of a DynamoDB stream ([`Error::is_event`]). If it is not JSON inside
-    /// of an image, that is the error of the report's [`response`](BatchReport::response), and handlers may have been called
-    /// by then for earlier records.
+    /// If the payload is not JSON, or is not the event of a DynamoDB stream ([`Error::is_event`]), as far as that shows in
+    /// its first records. What shows only behind them, or inside of an image, is the error of the report's
+    /// [`response`](BatchReport::response): handlers may have been called by then for earlier records, and the report holds the
+    /// records up to there.
     ///
     /// # Cancellation
     /// As for [`process`](Self::process).
@@ -179,9 +184,10 @@ impl StreamProcessor {
         payload: Vec<u8>,
         invocation: impl Into<Invocation>,
     ) -> Result<BatchReport, Error> {
+        let text = Arc::new(event::text(payload)?);
         let has_handler = |kind| self.settings.routes.of(kind).is_some();
-        let event = StreamEvent::with_unchecked_images(payload, has_handler)?;
-        Ok(self.process(event, invocation).await)
+        let records = Records::of_payload(&text, &has_handler)?;
+        Ok(self.process_records(records, invocation.into()).await)
     }
 
     /// Processes dead letters that are put back: an SQS event whose messages are [envelopes](crate::DeadLetter#the-envelope).

@@ -63,8 +63,6 @@ class Function:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "POWERTOOLS_LOG_LEVEL": "ERROR",
-            # As `infra-cdk` sets it.
-            "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728",
         }
         begun = time.perf_counter()
         self.process = subprocess.Popen([str(part) for part in command], env=environment, stdout=subprocess.DEVNULL)

@@ -28,6 +28,8 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(records: usize) -> Self {
+        // The memory of a round is kept for the next one, as `lambda_streams::run` has it for invocations.
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(31 * 1024 * 1024)));
         let skipping = StreamProcessor::builder().on_remove(|_: Remove<Item>| async { Ok(()) }).build();
         Self {
             runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime"),

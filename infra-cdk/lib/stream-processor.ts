@@ -20,8 +20,8 @@ import { StreamMapping, StreamMappingOptions } from './stream-mapping';
 import { StreamMetrics } from './stream-metrics';
 
 /**
- * By default glibc gives an invocation's memory back to the system, and has it zeroed for the next one: as much work as the
- * records themselves in batches of 100. This keeps blocks of up to 32 MiB, 128 MiB in all.
+ * By default glibc gives an invocation's memory back to the system, and has it zeroed for the next one. This keeps blocks of up to
+ * 32 MiB, 128 MiB in all; `lambda_streams::run` does as much by itself, a function with a runtime of its own does not.
  */
 const KEEP_MEMORY = 'glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728';
 

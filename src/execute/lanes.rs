@@ -1,97 +1,117 @@
-use std::collections::HashMap;
+//! Which lane a record belongs to, and who stands there before it.
+
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::decode::{DecodeError, KeyTexts};
 use crate::policy::Lanes;
 use crate::record::Facts;
 
-/// Where records stand in their lanes.
-#[derive(Default)]
-pub(super) struct Assignment {
-    /// Each record, in stream order, with the one before it in its lane.
-    pub(super) records: Vec<(usize, Option<usize>)>,
-    /// The records whose keys cannot be read; they stand alone, but in a batch of strict order.
-    pub(super) faults: Vec<(usize, DecodeError)>,
+/// The lanes of a batch, which its records enter in stream order.
+pub(super) struct LaneMap<'a> {
+    policy: &'a Lanes,
+    lanes: Vec<Lane>,
+    /// The lanes' numbers, found by what the lanes go by.
+    numbers: HashTable<usize>,
+    hasher: RandomState,
+    texts: KeyTexts<'a>,
+    /// A record of each stream ARN, and the number of its table. A batch comes from one stream, so that the last is always it.
+    streams: Vec<(Facts, usize)>,
+    /// A record of each table.
+    tables: Vec<Facts>,
 }
 
-/// Puts records into lanes.
-pub(super) fn assign<'a>(lanes: &Lanes, records: impl Iterator<Item = (usize, &'a Facts)>) -> Assignment {
-    let mut assignment = Assignment::default();
-    let mut keys = Keys::default();
-    let mut places = Vec::new();
-    for (position, facts) in records {
-        let place = keys.place(lanes, facts).unwrap_or_else(|error| {
-            assignment.faults.push((position, error));
-            Place::without_keys(lanes)
-        });
-        places.push((position, place));
-    }
-    let mut last = HashMap::with_capacity_and_hasher(places.len(), RandomState::default());
-    assignment.records.extend(places.into_iter().map(|(position, place)| {
-        let predecessor = match place {
-            Place::Alone => None,
-            Place::Lane { table, key } => last.insert((table, key.map(|key| keys.texts.get(key))), position),
-        };
-        (position, predecessor)
-    }));
-    assignment
+struct Lane {
+    goes_by: LaneKey,
+    /// The position of its last record.
+    last: usize,
 }
 
-/// Which lane a record belongs to.
-enum Place {
-    Alone,
-    /// Records of the same table, by number, and the same text of what the lane goes by.
-    Lane {
-        table: usize,
-        key: Option<Range<usize>>,
-    },
+/// Records of the same table, by number, and the same text of what the lane goes by.
+#[derive(Clone)]
+struct LaneKey {
+    table: usize,
+    key: Option<Range<usize>>,
 }
 
-impl Place {
-    fn without_keys(lanes: &Lanes) -> Self {
-        match lanes {
-            Lanes::WholeBatch => Self::Lane { table: 0, key: None },
-            _ => Self::Alone,
+impl<'a> LaneMap<'a> {
+    /// For about so many records.
+    pub(super) fn new(policy: &'a Lanes, records: usize) -> Self {
+        Self {
+            policy,
+            lanes: Vec::with_capacity(records),
+            numbers: HashTable::with_capacity(records),
+            hasher: RandomState::default(),
+            texts: KeyTexts::default(),
+            streams: Vec::new(),
+            tables: Vec::new(),
         }
     }
-}
 
-/// The keys of a batch: each text once, so that a record costs no allocation of its own.
-#[derive(Default)]
-struct Keys<'a> {
-    texts: KeyTexts<'a>,
-    /// The distinct stream ARNs, and their tables. A batch comes from one stream, so that the last is always it.
-    streams: Vec<(Option<&'a str>, usize)>,
-    tables: Vec<Option<&'a str>>,
-}
+    /// Has the next record enter its lane; gives the one before it there, or says why its keys cannot be read: then it stands
+    /// alone, but in a batch of strict order.
+    pub(super) fn enter(
+        &mut self,
+        position: usize,
+        facts: &Facts,
+        keys: Option<&'a str>,
+    ) -> (Option<usize>, Option<DecodeError>) {
+        let (key, error) = match keys.map(|json| self.key(json, facts)) {
+            Some(Ok(key)) => (key, None),
+            Some(Err(error)) => (self.without_keys(), Some(error.within("Keys"))),
+            None => (self.without_keys(), None),
+        };
+        (key.and_then(|key| self.put_last(key, position)), error)
+    }
 
-impl<'a> Keys<'a> {
-    fn place(&mut self, lanes: &Lanes, facts: &'a Facts) -> Result<Place, DecodeError> {
-        let Some(json) = facts.keys_json() else { return Ok(Place::without_keys(lanes)) };
-        let key = self.texts.push(json).map_err(|error| error.within("Keys"))?;
-        Ok(match lanes {
-            Lanes::WholeBatch | Lanes::Unordered => Place::without_keys(lanes),
-            Lanes::PerItem => Place::Lane { table: self.table(facts), key: Some(key) },
+    fn put_last(&mut self, key: LaneKey, position: usize) -> Option<usize> {
+        let Self { lanes, numbers, hasher, texts, .. } = self;
+        let text = |key: &LaneKey| key.key.clone().map(|key| texts.get(key));
+        let hash = |key: &LaneKey| hasher.hash_one((key.table, text(key)));
+        let is_same = |other: &LaneKey| other.table == key.table && text(other) == text(&key);
+        let hashed = hash(&key);
+        if let Some(number) = numbers.find(hashed, |number| is_same(&lanes[*number].goes_by)) {
+            return Some(std::mem::replace(&mut lanes[*number].last, position));
+        }
+        numbers.insert_unique(hashed, lanes.len(), |number| hash(&lanes[*number].goes_by));
+        lanes.push(Lane { goes_by: key, last: position });
+        None
+    }
+
+    fn without_keys(&self) -> Option<LaneKey> {
+        matches!(self.policy, Lanes::WholeBatch).then_some(LaneKey { table: 0, key: None })
+    }
+
+    fn key(&mut self, json: &'a str, facts: &Facts) -> Result<Option<LaneKey>, DecodeError> {
+        let key = self.texts.push(json)?;
+        Ok(match self.policy {
+            Lanes::WholeBatch | Lanes::Unordered => self.without_keys(),
+            Lanes::PerItem => Some(LaneKey { table: self.table(facts), key: Some(key) }),
             Lanes::PerKeyAttribute(name) => {
-                Place::Lane { table: self.table(facts), key: self.texts.attribute(key, name) }
+                Some(LaneKey { table: self.table(facts), key: self.texts.attribute(key, name) })
             }
         })
     }
 
     /// The number of the record's table.
-    fn table(&mut self, facts: &'a Facts) -> usize {
+    fn table(&mut self, facts: &Facts) -> usize {
         let stream = facts.stream_arn();
-        if let Some((_, table)) = self.streams.iter().rfind(|(known, _)| *known == stream) {
+        if let Some((_, table)) = self.streams.iter().rfind(|(known, _)| known.stream_arn() == stream) {
             return *table;
         }
-        let name = facts.table_arn().or(stream);
-        let table = self.tables.iter().position(|known| *known == name).unwrap_or(self.tables.len());
+        let table = self.tables.iter().position(|known| name(known) == name(facts)).unwrap_or(self.tables.len());
         if table == self.tables.len() {
-            self.tables.push(name);
+            self.tables.push(facts.clone());
         }
-        self.streams.push((stream, table));
+        self.streams.push((facts.clone(), table));
         table
     }
+}
+
+/// What tells a record's table from others.
+fn name(facts: &Facts) -> Option<&str> {
+    facts.table_arn().or_else(|| facts.stream_arn())
 }

@@ -43,7 +43,7 @@ impl<'a> Outbox<'a> {
     }
 
     /// Sends what waits, in batches, as far as there is room.
-    pub(super) fn flush(&mut self, batch: &Batch, clock: &Clock) {
+    pub(super) fn flush(&mut self, batch: &Batch<'_>, clock: &Clock) {
         let Some(queue) = self.queue else { return };
         while !self.waiting.is_empty() && self.in_flight.len() < MAX_IN_FLIGHT {
             let positions: Vec<usize> = std::iter::from_fn(|| self.waiting.pop_first()).take(MAX_BATCH).collect();

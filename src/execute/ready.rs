@@ -2,18 +2,19 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// The positions whose lane has come to them, the lowest first.
+#[derive(Default)]
 pub(super) struct Ready {
-    /// The first records of the lanes, ascending, from `next_head` on.
+    /// Those that had nobody before them when they were read, ascending, from `next_head` on.
     heads: Vec<usize>,
     next_head: usize,
-    /// The others, which become ready while the batch runs.
+    /// The others.
     others: BinaryHeap<Reverse<usize>>,
 }
 
 impl Ready {
-    /// `heads` ascend.
-    pub(super) fn new(heads: Vec<usize>) -> Self {
-        Self { heads, next_head: 0, others: BinaryHeap::new() }
+    /// Takes one that was just read, and so comes behind all that were read before.
+    pub(super) fn push_last(&mut self, position: usize) {
+        self.heads.push(position);
     }
 
     pub(super) fn push(&mut self, position: usize) {
@@ -45,7 +46,8 @@ mod tests {
 
     #[test]
     fn the_lowest_comes_first_whether_it_is_a_head_or_not() {
-        let mut ready = Ready::new(vec![1, 4, 5]);
+        let mut ready = Ready::default();
+        [1, 4, 5].into_iter().for_each(|position| ready.push_last(position));
         assert_eq!(ready.pop(), Some(1));
         ready.push(6);
         ready.push(2);

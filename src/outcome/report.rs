@@ -29,20 +29,6 @@ pub struct RecordReport {
 }
 
 impl RecordReport {
-    /// A record of which nothing is known yet.
-    pub(crate) fn open(position: usize, facts: Facts) -> Self {
-        Self {
-            position,
-            kind: facts.kind(),
-            outcome: Outcome::Unfinished,
-            attempts: 0,
-            failure: None,
-            dead_letter_error: None,
-            facts,
-            nameable: false,
-        }
-    }
-
     /// The record's `eventID`, where it could be read.
     pub fn event_id(&self) -> Option<&str> {
         self.facts.event_id()
@@ -105,8 +91,8 @@ pub(crate) struct Answer {
     /// The state of a tumbling window, to be answered unchanged.
     pub(crate) state: Option<Box<RawValue>>,
     pub(crate) deadline_stop: bool,
-    /// Why the payload is no JSON, where that was found only when an image was looked at.
-    pub(crate) not_json: Option<String>,
+    /// Why the payload is no stream's event, where that was found only while its records were processed.
+    pub(crate) refusal: Option<Error>,
 }
 
 /// How many records came to what.
@@ -189,7 +175,7 @@ impl BatchReport {
     ///
     /// # Errors
     /// If a record must be delivered again and no sequence number can name it ([`Error::is_unreportable`]), if the mapping
-    /// is said to ignore the answer ([`Error::is_batch_failed`]), or if the payload turned out to be no JSON
+    /// is said to ignore the answer ([`Error::is_batch_failed`]), or if the payload turned out to be no stream's event
     /// ([`Error::is_event`]). Lambda then delivers the whole batch again.
     pub fn response(&self) -> Result<StreamResponse, Error> {
         let response = match self.redelivery() {
@@ -204,7 +190,7 @@ impl BatchReport {
     }
 
     pub(crate) fn redelivery(&self) -> Redelivery<'_> {
-        if let (Some(_), Some(first)) = (&self.answer.not_json, self.records.first()) {
+        if let (Some(_), Some(first)) = (&self.answer.refusal, self.records.first()) {
             return Redelivery::Everything(first);
         }
         let Some(first) = self.checkpoint() else { return Redelivery::Nothing };
@@ -227,8 +213,8 @@ impl BatchReport {
     }
 
     fn batch_error(&self, first: &RecordReport) -> Error {
-        if let Some(why) = &self.answer.not_json {
-            return Error::not_json(why);
+        if let Some(refusal) = &self.answer.refusal {
+            return refusal.clone();
         }
         let open = self.records.iter().filter(|record| !record.outcome.is_done()).count();
         let which = format!(

@@ -1,8 +1,9 @@
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::json;
-use crate::payload::{Payload, Span, Text};
+use crate::payload::{Span, Stretch, Text};
 
 use super::envelope::Parts;
 use super::{Envelope, EventKind, MalformedRecord, Record, SequenceNumber};
@@ -10,23 +11,24 @@ use super::{Envelope, EventKind, MalformedRecord, Record, SequenceNumber};
 /// What is known of a record, also of a malformed one: its place in the payload that it shares with its batch.
 #[derive(Clone)]
 pub(crate) struct Facts {
-    payload: Arc<Payload>,
-    position: usize,
+    stretch: Arc<Stretch>,
+    place: usize,
 }
 
 impl Facts {
-    pub(crate) fn new(payload: Arc<Payload>, position: usize) -> Self {
-        Self { payload, position }
+    /// Those of some records of a stretch.
+    pub(crate) fn of_stretch(stretch: &Arc<Stretch>, records: Range<usize>) -> impl Iterator<Item = Self> {
+        records.map(|place| Self { stretch: Arc::clone(stretch), place })
     }
 
     pub(super) fn envelope(&self) -> &Envelope {
-        &self.payload.envelopes[self.position]
+        &self.stretch.envelopes[self.place]
     }
 
     /// Of one record's JSON text, or of whatever stands in its place.
     pub(crate) fn of_text(json: String) -> Self {
         let envelopes = vec![Envelope::of_text(&json)];
-        Self::new(Arc::new(Payload { text: json, envelopes }), 0)
+        Self { stretch: Arc::new(Stretch { text: Arc::new(json), envelopes }), place: 0 }
     }
 
     /// The record, unless it is malformed.
@@ -49,7 +51,7 @@ impl Facts {
 
     /// Why the payload that the record came in is no JSON.
     pub(crate) fn why_not_json(&self) -> String {
-        json::why_not_json(&self.payload.text).map_or_else(|| "it cannot be read".to_owned(), |error| error.to_string())
+        json::why_not_json(&self.stretch.text).map_or_else(|| "it cannot be read".to_owned(), |error| error.to_string())
     }
 
     /// The record as it came, byte for byte.
@@ -99,6 +101,11 @@ impl Facts {
         self.envelope().keys.map(|keys| self.part(keys))
     }
 
+    /// The same as a part of the payload's text, which the caller has as well.
+    pub(crate) fn keys_json_in<'a>(&self, text: &'a str) -> Option<&'a str> {
+        self.envelope().keys.map(|keys| keys.of(text))
+    }
+
     pub(crate) fn table_name(&self) -> Option<&str> {
         let (_, resource) = self.table_arn()?.rsplit_once(":table/")?;
         Some(resource)
@@ -113,10 +120,10 @@ impl Facts {
     }
 
     pub(super) fn part(&self, span: Span) -> &str {
-        span.of(&self.payload.text)
+        span.of(&self.stretch.text)
     }
 
     fn text<'a>(&'a self, text: Option<&'a Text>) -> Option<&'a str> {
-        text.map(|text| text.of(&self.payload.text))
+        text.map(|text| text.of(&self.stretch.text))
     }
 }

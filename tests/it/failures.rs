@@ -251,6 +251,39 @@ async fn after_a_dead_letter_the_rest_of_the_lane_can_follow_it_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_letter_tells_when_its_first_attempt_began_and_when_it_was_given_up() {
+    let script = Script::new([("item-0", Act::RetryAfter(Duration::from_secs(20)))]);
+    let queue = TestQueue::default();
+    let policy = FailurePolicy::DeadLetterAll;
+    let processor = with(&script).dead_letter_queue(queue.clone()).failure_policy(policy).build().unwrap();
+    process(&processor, &inserts(1)).await;
+    let letter = &queue.letters()[0];
+    assert_eq!(letter.attempts(), 3);
+    let between = letter.dead_lettered().duration_since(letter.first_seen()).unwrap();
+    assert!((40..41).contains(&between.as_secs()), "{between:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_lane_follows_a_dead_letter_however_far_behind_it_stands() {
+    // So many others that the dead letter is sent long before the last is come to.
+    let others = inserts(250).into_iter().skip(1);
+    let broken = change(0, "a", 0).with("/dynamodb/NewImage/version", 7);
+    let changes: Vec<Change> = [broken].into_iter().chain(others).chain([change(250, "a", 1)]).collect();
+    for follows in [true, false] {
+        let script = Script::default();
+        let after = if follows { AfterDeadLetter::FollowLane } else { AfterDeadLetter::Continue };
+        let queue = TestQueue::default();
+        let processor = with(&script).dead_letter_queue(queue.clone()).after_dead_letter(after).build().unwrap();
+        let report = process(&processor, &changes).await;
+        let last = &report.records()[250];
+        let expected = if follows { (Outcome::DeadLettered, 0) } else { (DONE, 1) };
+        assert_eq!((last.outcome, last.attempts), expected);
+        assert_eq!(report.counts().succeeded, if follows { 249 } else { 250 });
+        assert_eq!(queue.letters().len(), if follows { 2 } else { 1 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_lane_waits_until_the_queue_has_accepted() {
     let script = Script::new([]);
     let queue = TestQueue::slow(Duration::from_secs(3));

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lambda_streams::{
-    AfterDeadLetter, BatchReport, Change, Deadline, Error, EventShape, Failure, HandlerError, Insert, Lanes, Outcome,
-    Record, RetryPolicy, SkipReason, StreamEvent, StreamProcessor,
+    AfterDeadLetter, BatchReport, Change, Deadline, Error, ErrorKind, EventShape, Failure, Handler, HandlerError,
+    Insert, Lanes, Outcome, Record, RetryPolicy, SkipReason, StreamEvent, StreamProcessor,
 };
 
-use crate::support::{Order, Script, TestQueue, change, inserts, outcomes, payload};
+use crate::support::{Act, Order, Script, TestQueue, change, inserts, outcomes, payload};
 
 /// What became of a batch, without the times.
 #[derive(Debug, PartialEq)]
@@ -228,5 +228,101 @@ async fn an_image_that_is_no_json_is_found_where_its_record_is_malformed_too() {
         let error = processor.process_payload(body.clone().into_bytes(), Deadline::none()).await.err();
         let expected = StreamEvent::from_slice(body.as_bytes()).unwrap_err().to_string();
         assert_eq!(error.map(|error| error.to_string()), Some(expected), "{malformed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_json_behind_records_that_have_begun_fails_the_whole_invocation() {
+    let changes = inserts(200);
+    let text = payload(&changes);
+    let (from, _) = text.match_indices("{\"awsRegion\"").nth(150).unwrap();
+    for broken in [
+        text[..from].to_owned(),
+        format!("{}]}}", &text[..from]),
+        format!("{}7{}", &text[..from], &text[from..]),
+        format!("{text}}}"),
+        format!("{}x", &text[..text.len() - 2]),
+        format!("{},\"Records\":[]}}", &text[..text.len() - 1]),
+        format!("{},\"Records\":[{}]}}", &text[..text.len() - 1], change(200, "a", 0).0),
+        format!("{},\"window\":{{}}}}", &text[..text.len() - 1]),
+    ] {
+        let expected = StreamEvent::from_slice(broken.as_bytes()).expect_err(&broken[from..]);
+        let script = Script::default();
+        let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
+        let report = processor.process_payload(broken.clone().into_bytes(), Deadline::none()).await.unwrap();
+        let error = report.response().expect_err(&broken[from..]);
+        assert!(error.is_event());
+        assert_eq!(error.to_string(), expected.to_string());
+        let count = report.records().len();
+        assert!((150..=200).contains(&count), "{count}");
+        assert!((100..=count).contains(&script.started().len()), "{}", script.started().len());
+
+        // What was done is known when the mended payload comes.
+        let done = report.counts().succeeded;
+        let report = processor.process_payload(text.clone().into_bytes(), Deadline::none()).await.unwrap();
+        assert_eq!((report.counts().redelivered, report.counts().succeeded), (done, 200 - done));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_state_of_a_tumbling_window_is_answered_wherever_it_stands() {
+    let records = payload(&inserts(100));
+    let records = &records[1..records.len() - 1];
+    let window = r#""window":{"start":"2026-01-01T00:00:00Z","end":"2026-01-01T00:05:00Z"},"state":{"sum":7},"shardId":"s","isFinalInvokeForWindow":false"#;
+    for body in [format!("{{{records},{window}}}"), format!("{{{window},{records}}}")] {
+        let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
+        let report = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
+        let response = serde_json::to_value(report.response().unwrap()).unwrap();
+        assert_eq!(response["state"], serde_json::json!({"sum": 7}));
+        assert_eq!(report.counts().succeeded, 100);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_handler_is_called_before_a_record_of_a_stream_was_found() {
+    let script = Script::default();
+    let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
+    let foreign = vec![r#"{"messageId":"1","eventSource":"aws:sqs","body":"x"}"#; 200].join(",");
+    let error = processor.process_payload(format!("{{\"Records\":[{foreign}]}}").into_bytes(), Deadline::none()).await;
+    assert_eq!(error.unwrap_err().event_shape(), Some(EventShape::Sqs));
+    assert!(script.started().is_empty());
+
+    let body = format!("{{\"Records\":[{foreign},{}]}}", change(0, "a", 0).0);
+    let queue = TestQueue::default();
+    let processor = StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue.clone());
+    let report = processor.build().unwrap().process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
+    assert_eq!((report.counts().dead_lettered, report.counts().succeeded), (200, 1));
+    assert_eq!(queue.letters().len(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_behind_a_stop_are_read_for_the_answer_and_do_not_begin() {
+    let mut changes = inserts(200);
+    changes[120] = changes[120].clone().with("/eventName", "UPSERT");
+    let script = Script::new([("item-7", Act::FailPermanently)]);
+    let processor = StreamProcessor::builder().on_insert(script_of_orders(script.clone())).build().unwrap();
+    let report = processor.process_payload(payload(&changes).into_bytes(), Deadline::none()).await.unwrap();
+    let counts = report.counts();
+    assert_eq!((counts.received, counts.succeeded, counts.reported, counts.held_back), (200, 7, 1, 192));
+    let behind = &report.records()[120];
+    assert_eq!((behind.attempts, behind.failure.as_ref().map(|failure| failure.kind)), (0, Some(ErrorKind::Malformed)));
+    assert_eq!(report.response().unwrap().checkpoint(), Some(&*crate::support::sequence_number(7)));
+
+    let slow = StreamProcessor::builder().on_record(|_: Record| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(())
+    });
+    let deadline = Deadline::after(Duration::from_millis(3_500));
+    let processor = slow.deadline_margin(Duration::from_millis(200)).build().unwrap();
+    let report = processor.process_payload(payload(&inserts(200)).into_bytes(), deadline).await.unwrap();
+    assert_eq!((report.counts().succeeded, report.counts().unfinished), (30, 170));
+    assert!(report.stopped_at_deadline());
+}
+
+/// The script as a handler of inserts.
+fn script_of_orders(script: Script) -> impl Handler<Insert<Order>> {
+    move |change: Insert<Order>| {
+        let script = script.clone();
+        async move { script.handle(change.record).await }
     }
 }

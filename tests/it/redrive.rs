@@ -56,6 +56,19 @@ async fn every_failed_message_is_named_and_holds_back_its_item_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_failed_holds_back_its_item_however_far_behind_the_rest_stands() {
+    let others = (1..150).map(|number| change(number, "b", number as u32));
+    let changes: Vec<Change> = [change(0, "a", 0)].into_iter().chain(others).chain([change(150, "a", 1)]).collect();
+    let bodies = dead_letters(&changes).await;
+    let script = Script::new([("a", Act::FailPermanently)]);
+    let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(1).build().unwrap();
+    let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+    assert_eq!(named(&report), ["m-0", "m-150"]);
+    assert_eq!(report.batch().records()[150].attempts, 0);
+    assert_eq!(script.succeeded().len(), 149);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_fails_again_is_named_and_not_sent_once_more() {
     let bodies = dead_letters(&inserts(1)).await;
     let queue = MemoryDeadLetterQueue::new();

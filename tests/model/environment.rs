@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use lambda_streams::{
     AfterDeadLetter, Deadline, EventKind, FailurePolicy, HandlerError, Invocation, Lanes, Outcome, Record, RetryPolicy,
-    StreamEvent, StreamProcessor,
+    StreamProcessor,
 };
 
 use crate::broken;
@@ -84,11 +84,10 @@ impl Environment {
         context.request_id = invocation.to_string();
         let processor = self.processor.clone();
         Box::pin(async move {
-            let event = match StreamEvent::from_slice(payload.as_bytes()) {
-                Ok(event) => event,
+            let report = match processor.process_payload(payload.into_bytes(), context).await {
+                Ok(report) => report,
                 Err(error) => return Ran { answer: Err(error.to_string()), outcomes: None },
             };
-            let report = processor.process(event, context).await;
             let outcomes = report.records().iter().map(|record| record.outcome).collect();
             let response = report.response().map_err(|error| error.to_string());
             let answer = response.map(|response| serde_json::to_string(&response).expect("a response is JSON"));
