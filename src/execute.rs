@@ -2,8 +2,9 @@
 //!
 //! Everything happens inside one future, which owns the handlers' futures, the backoffs and the dead letters under way:
 //! nothing is spawned, and dropping it cancels all. Whenever a permit is free, the ready record with the lowest position
-//! starts, so that the checkpoint moves forward; a record becomes ready when its predecessor in its lane is finished. A
-//! handler is polled in the moment in which it starts: one that need not wait is never kept.
+//! starts, so that the checkpoint moves forward; a record becomes ready when its predecessor in its lane is finished. The
+//! next records are read when none of those before them is ready. A handler is polled in the moment in which it starts: one
+//! that need not wait is never kept.
 
 mod attempt;
 mod batch;
