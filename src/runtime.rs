@@ -84,8 +84,9 @@ pub fn runtime(
 
 /// Has glibc keep an invocation's memory for the next one.
 ///
-/// By default it gives back to the system what is larger than the largest block of its own that was ever freed, or twice as
-/// large in all. So one block is freed that is as large as counts, and larger than any payload; nothing is written to it.
+/// By default it maps a block of its own for whatever is larger than the largest such block that was freed so far, and gives
+/// back what is free at the heap's end beyond twice that size ([mallopt(3)](https://man7.org/linux/man-pages/man3/mallopt.3.html)).
+/// So one is freed that is as large as counts, and larger than any payload; nothing is written to it.
 fn keep_memory() {
     const LARGEST: usize = 31 * 1024 * 1024;
     let mut block = Vec::<u8>::new();
@@ -188,5 +189,27 @@ impl Service<LambdaEvent<ReadAnswer>> for Answering {
             ReadAnswer::Response(response) => Ok(response),
             ReadAnswer::Failure(failure) => Err(failure),
         })
+    }
+}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    /// The bytes of this process that are in memory.
+    fn resident() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it tells what is resident");
+        line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
+    }
+
+    #[test]
+    fn an_invocations_memory_is_kept_for_the_next() {
+        const PAYLOAD: usize = 24 * 1024 * 1024;
+        keep_memory();
+        let before = resident();
+        drop(std::hint::black_box(vec![1_u8; PAYLOAD]));
+        let kept = resident().saturating_sub(before);
+        assert!(kept > PAYLOAD / 2, "{kept} of {PAYLOAD} bytes are left");
     }
 }
