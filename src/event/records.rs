@@ -63,7 +63,8 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Reads the next of them.
+    /// Reads the next of them; all at once, since to count an owner more of what they share waits for all that was stored
+    /// before.
     pub(crate) fn next(&mut self) -> Vec<Facts> {
         match self {
             Self::Event { event, taken } => {

@@ -201,7 +201,8 @@ impl<'a> Batch<'a> {
         let facts = &self.slots[position].facts;
         let is_json = facts.has_json_images();
         if !is_json {
-            self.refusal = Some(Error::not_json(facts.why_not_json()));
+            // Once: that goes over the whole payload, and says the same for every image.
+            self.refusal.get_or_insert_with(|| Error::not_json(facts.why_not_json()));
         }
         is_json
     }

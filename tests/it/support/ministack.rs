@@ -68,6 +68,7 @@ fn start_on(program: &OsString, port: u16) -> Option<Ministack> {
         if child.try_wait().is_ok_and(|status| status.is_some()) {
             return None;
         }
+        // Another process opens the port: there is no clock to pause, and nothing else to wait on.
         std::thread::sleep(BETWEEN_TRIES);
     }
     child.kill().ok();
