@@ -57,6 +57,7 @@ pub struct ProcessorBuilder {
     concurrency: usize,
     lanes: Lanes,
     retry: RetryPolicy,
+    handler_timeout: Option<Duration>,
     failure_policy: Option<FailurePolicy>,
     give_up_after: Duration,
     after_dead_letter: AfterDeadLetter,
@@ -75,6 +76,7 @@ impl ProcessorBuilder {
             concurrency: 10,
             lanes: Lanes::default(),
             retry: RetryPolicy::default(),
+            handler_timeout: None,
             failure_policy: None,
             give_up_after: SIX_HOURS,
             after_dead_letter: AfterDeadLetter::default(),
@@ -160,6 +162,38 @@ impl ProcessorBuilder {
         self
     }
 
+    /// How long one attempt of a handler may take, its waiting for others included; more than zero. Default: as long as the
+    /// invocation lasts.
+    ///
+    /// A handler that is not done by then is dropped at its current `await`, and its record has failed: retryable, with the
+    /// error kind [`Timeout`](crate::ErrorKind::Timeout), so that it is tried again and then goes the way of all failures.
+    /// **Without a timeout, a record whose handler hangs is unfinished in every invocation**: it never becomes a dead letter,
+    /// and holds up its shard until Lambda discards it, and the good records behind it. What computes without an `await`
+    /// cannot be interrupted.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lambda_streams::{Deadline, ErrorKind, Record, RetryPolicy, StreamEvent, StreamProcessor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lambda_streams::Error> {
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|record: Record| std::future::pending())
+    ///     .handler_timeout(Duration::from_millis(1))
+    ///     .retry(RetryPolicy::none())
+    ///     .build()?;
+    /// let event = StreamEvent::from_slice(br#"{"Records": [{"eventSource": "aws:dynamodb", "eventName": "REMOVE",
+    ///     "dynamodb": {"Keys": {"id": {"S": "a"}}, "SequenceNumber": "1"}}]}"#)?;
+    /// let report = processor.process(event, Deadline::none()).await;
+    /// assert_eq!(report.records()[0].failure.as_ref().map(|failure| failure.kind), Some(ErrorKind::Timeout));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
+        self.handler_timeout = Some(timeout);
+        self
+    }
+
     /// What a failed record becomes. Default: [`FailurePolicy::DeadLetterPermanent`] with a dead-letter queue,
     /// [`FailurePolicy::ReportAll`] without.
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
@@ -235,6 +269,7 @@ impl ProcessorBuilder {
             concurrency: self.concurrency,
             lanes: self.lanes,
             retry: self.retry,
+            handler_timeout: self.handler_timeout,
             failure_policy: self.failure_policy.unwrap_or(default_policy),
             give_up_after: self.give_up_after,
             after_dead_letter: self.after_dead_letter,
@@ -262,6 +297,8 @@ impl ProcessorBuilder {
             "`max_attempts` of the retry policy is 0: the first attempt counts, so it must be at least 1".to_owned()
         } else if self.retry.base_delay > self.retry.max_delay {
             "`base_delay` of the retry policy is longer than its `max_delay`".to_owned()
+        } else if self.handler_timeout == Some(Duration::ZERO) {
+            "`handler_timeout` is zero: a handler would have no time at all".to_owned()
         } else if wants_queue && no_queue {
             "the failure policy makes dead letters, but there is no `dead_letter_queue`".to_owned()
         } else {
@@ -284,6 +321,7 @@ impl fmt::Debug for ProcessorBuilder {
             .field("concurrency", &self.concurrency)
             .field("lanes", &self.lanes)
             .field("retry", &self.retry)
+            .field("handler_timeout", &self.handler_timeout)
             .field("failure_policy", &self.failure_policy)
             .field("give_up_after", &self.give_up_after)
             .field("dead_letter_queue", &self.queue.is_some())

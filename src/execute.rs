@@ -229,14 +229,15 @@ impl<'a> Execution<'a> {
         let Some(record) = self.batch.begin_attempt(position) else { return Some(permit) };
         let Some(handler) = self.settings.routes.of(record.kind()) else { return Some(permit) };
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
-        let attempted = match GuardedAttempt::begin(handler, record, (position, *now), permit) {
-            Ok(attempt) => self.attempts.start(attempt)?,
-            Err(failed) if self.batch.has_json_images(position) => failed,
-            Err(failed) => {
-                self.break_off();
-                return Some(failed.permit);
-            }
-        };
+        let attempted =
+            match GuardedAttempt::begin(handler, record, (position, *now), self.settings.handler_timeout, permit) {
+                Ok(attempt) => self.attempts.start(attempt)?,
+                Err(failed) if self.batch.has_json_images(position) => failed,
+                Err(failed) => {
+                    self.break_off();
+                    return Some(failed.permit);
+                }
+            };
         *now = Instant::now();
         Some(self.attempted(attempted, *now))
     }
@@ -356,7 +357,19 @@ impl<'a> Execution<'a> {
         }
         // What is dropped is what takes longest: left out, the durations would look better than they are.
         self.measured.attempts.extend(self.attempts.iter().map(|attempt| millis(attempt.duration())));
+        let out_of_retries = self.retried();
         self.break_off();
+        out_of_retries.into_iter().for_each(|position| self.give_up_or_report(position, true));
+    }
+
+    /// Those that have failed, and are tried again or wait for it, in stream order.
+    fn retried(&self) -> Vec<usize> {
+        let running = self.attempts.iter().map(GuardedAttempt::position);
+        let waiting = self.backing_off.iter().copied().chain(self.ready.iter());
+        let has_failed = |position: &usize| self.lets_begin(*position) && self.batch.has_failed(*position);
+        let mut retried: Vec<usize> = running.chain(waiting).filter(has_failed).collect();
+        retried.sort_unstable();
+        retried
     }
 
     /// Drops all that runs, and begins nothing more.

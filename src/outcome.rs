@@ -22,7 +22,8 @@ pub enum Outcome {
     DeadLettered,
     /// It failed, and Lambda is told to deliver it again.
     Reported,
-    /// Its handler still ran, or it had not begun, when the deadline neared; Lambda is told to deliver it again.
+    /// Its handler still ran, or it had not begun, when the deadline neared, and it had not failed before in this
+    /// invocation; Lambda is told to deliver it again.
     Unfinished,
     /// An earlier record was reported, so that it will be delivered again anyway.
     HeldBack,

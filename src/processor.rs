@@ -62,6 +62,7 @@ pub(crate) struct Settings {
     pub(crate) concurrency: usize,
     pub(crate) lanes: Lanes,
     pub(crate) retry: RetryPolicy,
+    pub(crate) handler_timeout: Option<Duration>,
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) give_up_after: Duration,
     pub(crate) after_dead_letter: AfterDeadLetter,

@@ -19,7 +19,7 @@ const VERSION: u64 = 1;
 /// | member | what |
 /// |---|---|
 /// | `version` | 1 |
-/// | `errorKind` | `malformed`, `decode`, `handler`, `panic` or `predecessor`: an [`ErrorKind`](crate::ErrorKind) |
+/// | `errorKind` | `malformed`, `decode`, `handler`, `panic`, `timeout` or `predecessor`: an [`ErrorKind`](crate::ErrorKind) |
 /// | `errorMessage` | what the error said |
 /// | `errorSources` | what its sources said, the nearest first; absent without sources |
 /// | `attempts` | how often the handler was called |

@@ -2,11 +2,11 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::decode::DecodeError;
 use crate::handler::{Attempt, ErasedHandler, HandlerError};
@@ -37,30 +37,51 @@ pub(super) struct GuardedAttempt<'a> {
     begun: Instant,
     /// `None` once it has ended.
     running: Option<(Attempt<'a>, OwnedSemaphorePermit)>,
+    timeout: Option<Duration>,
+    /// The end of its time, from when it first had to wait.
+    time_out: Option<Pin<Box<Sleep>>>,
     /// Around all that its handler does; disabled unless the log's level asks for it.
     span: RecordSpan,
 }
 
 impl<'a> GuardedAttempt<'a> {
-    /// Decodes the record and calls its handler, whose future is to be polled at once; or says why that failed.
+    /// Decodes the record and calls its handler, whose future is to be polled at once and may take so long; or says why that
+    /// failed.
     pub(super) fn begin(
         handler: &'a dyn ErasedHandler,
         record: Record,
         (position, begun): (usize, Instant),
+        timeout: Option<Duration>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, Attempted> {
         let span = RecordSpan::new(&record);
         let failed = match span.in_scope(|| guard("handler", || handler.attempt(record))) {
-            Ok(Ok(attempt)) => return Ok(Self { position, begun, running: Some((attempt, permit)), span }),
+            Ok(Ok(attempt)) => {
+                let running = Some((attempt, permit));
+                return Ok(Self { position, begun, running, timeout, time_out: None, span });
+            }
             Ok(Err(error)) => AttemptFailed::from(error),
             Err(panic) => AttemptFailed::permanent(panic),
         };
         Err(Attempted { position, begun, result: Err(failed), permit })
     }
 
+    /// Of its record.
+    pub(super) fn position(&self) -> usize {
+        self.position
+    }
+
     /// How long it has run.
     pub(super) fn duration(&self) -> Duration {
         self.begun.elapsed()
+    }
+
+    /// Says, once its time is over, that it was.
+    fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<AttemptFailed> {
+        let Some(timeout) = self.timeout else { return Poll::Pending };
+        let Some(end) = self.begun.checked_add(timeout) else { return Poll::Pending };
+        let time_out = self.time_out.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        time_out.as_mut().poll(context).map(|()| AttemptFailed::timed_out(timeout))
     }
 }
 
@@ -68,17 +89,17 @@ impl Future for GuardedAttempt<'_> {
     type Output = Attempted;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Attempted> {
-        let Self { position, begun, running, span } = &mut *self;
+        let Self { running, span, .. } = &mut *self;
         let Some((attempt, _)) = running else { return Poll::Pending };
         let polled = match span.in_scope(|| guard("handler", || attempt.as_mut().poll(context))) {
-            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Pending) => Err(ready!(self.poll_timeout(context))),
             Ok(Poll::Ready(Ok(()))) => Ok(()),
             Ok(Poll::Ready(Err(error))) => Err(AttemptFailed::from(error)),
             Err(panic) => Err(AttemptFailed::permanent(panic)),
         };
-        let Some((attempt, permit)) = running.take() else { return Poll::Pending };
-        let ended = drop_guarded(attempt, span).map_err(AttemptFailed::permanent);
-        Poll::Ready(Attempted { position: *position, begun: *begun, result: polled.and(ended), permit })
+        let Some((attempt, permit)) = self.running.take() else { return Poll::Pending };
+        let ended = drop_guarded(attempt, &self.span).map_err(AttemptFailed::permanent);
+        Poll::Ready(Attempted { position: self.position, begun: self.begun, result: polled.and(ended), permit })
     }
 }
 
@@ -99,6 +120,12 @@ fn drop_guarded(attempt: Attempt<'_>, span: &RecordSpan) -> Result<(), Failure> 
 impl AttemptFailed {
     fn permanent(failure: Failure) -> Self {
         Self { failure, retryable: false, delay: None }
+    }
+
+    fn timed_out(timeout: Duration) -> Self {
+        let failure =
+            Failure::new(ErrorKind::Timeout, format!("the handler was not done after its timeout of {timeout:?}"));
+        Self { failure, retryable: true, delay: None }
     }
 }
 

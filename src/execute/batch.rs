@@ -282,6 +282,12 @@ impl<'a> Batch<'a> {
         slot.attempts == 0 && slot.failure().is_some()
     }
 
+    /// Whether an attempt at the record has failed.
+    pub(super) fn has_failed(&self, position: usize) -> bool {
+        let slot = &self.slots[position];
+        slot.attempts > 0 && slot.failure().is_some()
+    }
+
     /// Counts an attempt, and gives the record to make it with.
     pub(super) fn begin_attempt(&mut self, position: usize) -> Option<Record> {
         let slot = &mut self.slots[position];

@@ -29,6 +29,11 @@ impl Ready {
         }
     }
 
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        self.heads.iter().skip(self.next_head).copied().chain(self.others.iter().map(|Reverse(other)| *other))
+    }
+
     pub(super) fn pop(&mut self) -> Option<usize> {
         let first = self.first()?;
         if self.heads.get(self.next_head) == Some(&first) {
@@ -53,6 +58,7 @@ mod tests {
         ready.push(2);
         ready.push(3);
         assert_eq!(ready.first(), Some(2));
+        assert_eq!(ready.iter().collect::<std::collections::BTreeSet<_>>(), (2..=6).collect());
         assert_eq!(std::iter::from_fn(|| ready.pop()).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
         assert_eq!((ready.first(), ready.pop()), (None, None));
     }

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Handler,
     /// The handler panicked.
     Panic,
+    /// The handler was not done after its [timeout](crate::ProcessorBuilder::handler_timeout).
+    Timeout,
     /// An earlier record of the same item became a dead letter, and the rest of its lane follows it.
     Predecessor,
 }
@@ -28,6 +30,7 @@ impl ErrorKind {
             Self::Decode => "decode",
             Self::Handler => "handler",
             Self::Panic => "panic",
+            Self::Timeout => "timeout",
             Self::Predecessor => "predecessor",
         }
     }

@@ -24,7 +24,8 @@ pub(crate) struct KindTotals {
 /// The kinds of change, and the one of records whose kind could not be read.
 pub(crate) const KINDS: [&str; 4] = ["INSERT", "MODIFY", "REMOVE", "unknown"];
 
-pub(crate) const ERROR_KINDS: [&str; 6] = ["malformed", "decode", "handler", "panic", "predecessor", "unknown"];
+pub(crate) const ERROR_KINDS: [&str; 7] =
+    ["malformed", "decode", "handler", "panic", "timeout", "predecessor", "unknown"];
 
 impl Totals {
     pub(crate) fn of(report: &BatchReport) -> Self {
@@ -65,8 +66,9 @@ fn error_place(kind: Option<ErrorKind>) -> usize {
         Some(ErrorKind::Decode) => 1,
         Some(ErrorKind::Handler) => 2,
         Some(ErrorKind::Panic) => 3,
-        Some(ErrorKind::Predecessor) => 4,
-        None => 5,
+        Some(ErrorKind::Timeout) => 4,
+        Some(ErrorKind::Predecessor) => 5,
+        None => 6,
     }
 }
 
@@ -79,9 +81,14 @@ mod tests {
         for kind in [EventKind::Insert, EventKind::Modify, EventKind::Remove] {
             assert_eq!(KINDS[place(Some(kind))], kind.as_str());
         }
-        for kind in
-            [ErrorKind::Malformed, ErrorKind::Decode, ErrorKind::Handler, ErrorKind::Panic, ErrorKind::Predecessor]
-        {
+        for kind in [
+            ErrorKind::Malformed,
+            ErrorKind::Decode,
+            ErrorKind::Handler,
+            ErrorKind::Panic,
+            ErrorKind::Timeout,
+            ErrorKind::Predecessor,
+        ] {
             assert_eq!(ERROR_KINDS[error_place(Some(kind))], kind.as_str());
         }
         assert_eq!((KINDS[place(None)], ERROR_KINDS[error_place(None)]), ("unknown", "unknown"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda_streams::{Deadline, Outcome, StreamProcessor};
+use lambda_streams::{Deadline, ErrorKind, Outcome, RetryPolicy, StreamProcessor};
 use tokio::time::Instant;
 
 use crate::support::{Act, Script, TestQueue, change, checkpoint, event, inserts, outcomes};
@@ -178,4 +178,44 @@ async fn a_deadline_in_1970_is_a_local_tools_duration() {
     context.deadline = crate::support::seconds_ago(60) * 1_000;
     let passed = lambda_streams::Invocation::from(&context).deadline.instant().unwrap();
     assert!(passed <= Instant::now(), "a time that has passed stays one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_failed_and_is_tried_again_when_the_time_is_over_goes_the_way_of_failures() {
+    let fail = Act::FailAfter(Duration::from_secs(10));
+    let script = Script::new([("item-0", fail), ("item-1", fail)]);
+    let queue = TestQueue::default();
+    let retry = RetryPolicy::default().base_delay(Duration::ZERO);
+    let builder = StreamProcessor::builder().on_record(script).retry(retry).dead_letter_queue(queue.clone());
+    let changes = [inserts(1)[0].clone().aged(7 * 60 * 60), inserts(2)[1].clone(), inserts(3)[2].clone()];
+    let report = builder.build().unwrap().process(event(&changes), Deadline::after(Duration::from_secs(30))).await;
+    assert!(report.stopped_at_deadline());
+    assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::Reported, DONE], "the older is given up");
+    assert_eq!((queue.accepted(), checkpoint(&report)), (vec!["event-0".to_owned()], Some(1)));
+    let letter = &queue.letters()[0];
+    assert_eq!((letter.error_kind(), letter.attempts()), (ErrorKind::Handler, 3), "the third was cut off");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_failed_and_waits_for_a_permit_when_the_time_is_over_goes_the_way_of_failures() {
+    let script = Script::new([("item-0", Act::RetryAfter(Duration::from_secs(1))), ("item-1", Act::Hang)]);
+    let queue = TestQueue::default();
+    let builder = StreamProcessor::builder().on_record(script).concurrency(1).dead_letter_queue(queue.clone());
+    let changes = [inserts(1)[0].clone().aged(7 * 60 * 60), inserts(2)[1].clone()];
+    let report = builder.build().unwrap().process(event(&changes), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(outcomes(&report), [Outcome::DeadLettered, OPEN]);
+    assert_eq!((queue.accepted(), checkpoint(&report)), (vec!["event-0".to_owned()], Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_reported_record_nothing_is_given_up_when_the_time_is_over() {
+    let fail = Act::FailAfter(Duration::from_secs(10));
+    let script = Script::new([("item-0", Act::FailAfter(Duration::from_secs(4))), ("item-1", fail)]);
+    let queue = TestQueue::default();
+    let retry = RetryPolicy::default().base_delay(Duration::ZERO);
+    let builder = StreamProcessor::builder().on_record(script).retry(retry).dead_letter_queue(queue.clone());
+    let changes = [inserts(1)[0].clone(), inserts(2)[1].clone().aged(7 * 60 * 60)];
+    let report = builder.build().unwrap().process(event(&changes), Deadline::after(Duration::from_secs(20))).await;
+    assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::HeldBack]);
+    assert!(queue.accepted().is_empty(), "it comes again, with the time of a whole invocation");
 }

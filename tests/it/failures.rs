@@ -3,14 +3,20 @@
 use std::time::Duration;
 
 use lambda_streams::{
-    AfterDeadLetter, ErrorKind, FailurePolicy, Outcome, ProcessorBuilder, RetryPolicy, SkipReason, StreamProcessor,
+    AfterDeadLetter, Deadline, ErrorKind, FailurePolicy, Outcome, ProcessorBuilder, RetryPolicy, SkipReason,
+    StreamProcessor,
 };
 use tokio::time::Instant;
 
-use crate::support::{Act, Change, Script, TestQueue, change, checkpoint, inserts, outcomes, process};
+use crate::support::{Act, Change, Script, TestQueue, change, checkpoint, event, inserts, outcomes, process};
 
 fn with(script: &Script) -> ProcessorBuilder {
     StreamProcessor::builder().on_record(script.clone())
+}
+
+/// Three attempts, one at once behind the other.
+fn without_delay() -> RetryPolicy {
+    RetryPolicy::default().base_delay(Duration::ZERO)
 }
 
 const DONE: Outcome = Outcome::Succeeded;
@@ -353,4 +359,70 @@ async fn a_panic_leaves_other_records_and_the_next_invocation_alone() {
     assert_eq!(message, "the handler panicked: a bug in the handler");
     let next: Vec<Change> = (10..40).map(|number| change(number, &format!("next-{number}"), 0)).collect();
     assert_eq!(outcomes(&process(&processor, &next).await), [DONE; 30], "all permits came back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_hangs_is_tried_again_and_reported_while_the_others_go_on() {
+    let script = Script::new([("item-1", Act::Hang)]);
+    let queue = TestQueue::default();
+    let builder = with(&script).dead_letter_queue(queue.clone()).retry(without_delay());
+    let processor = builder.handler_timeout(Duration::from_secs(5)).build().unwrap();
+    let before = Instant::now();
+    let report = process(&processor, &inserts(3)).await;
+    assert_eq!(outcomes(&report), [DONE, Outcome::Reported, DONE]);
+    assert_eq!((report.records()[1].attempts, before.elapsed()), (3, Duration::from_secs(15)));
+    let failure = report.records()[1].failure.as_ref().unwrap();
+    assert_eq!(failure.kind, ErrorKind::Timeout);
+    assert_eq!(failure.message, "the handler was not done after its timeout of 5s");
+    assert!(queue.accepted().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_whose_handler_always_hangs_becomes_a_dead_letter_as_other_failures_do() {
+    let script = Script::new([("a", Act::Hang), ("b", Act::Hang)]);
+    let queue = TestQueue::default();
+    let builder = with(&script).dead_letter_queue(queue.clone()).handler_timeout(Duration::from_secs(5));
+    let changes = [change(0, "a", 0).aged(7 * 60 * 60), change(1, "b", 0)];
+    let report = process(&builder.build().unwrap(), &changes).await;
+    assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::Reported], "the older is given up");
+    assert_eq!(queue.letters()[0].error_kind(), ErrorKind::Timeout);
+
+    let queue = TestQueue::default();
+    let builder = with(&script).dead_letter_queue(queue.clone()).handler_timeout(Duration::from_secs(5));
+    let processor = builder.failure_policy(FailurePolicy::DeadLetterAll).build().unwrap();
+    let report = process(&processor, &[change(0, "a", 0), change(1, "c", 0), change(2, "a", 1)]).await;
+    assert_eq!(outcomes(&report), [Outcome::DeadLettered, DONE, Outcome::DeadLettered]);
+    assert_eq!(script.most_running(), 2, "what ran out of time no longer runs beside what comes behind it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_has_all_of_its_timeout_and_each_attempt_has_its_own() {
+    let just = Duration::from_secs(5);
+    let script =
+        Script::new([("item-0", Act::Take(just)), ("item-1", Act::FailAfter(just)), ("item-2", Act::Take(just * 2))]);
+    let processor = with(&script).retry(RetryPolicy::default().max_attempts(2)).handler_timeout(just).build().unwrap();
+    let report = process(&processor, &inserts(3)).await;
+    let kind = |position: usize| report.records()[position].failure.as_ref().map(|failure| failure.kind);
+    assert_eq!((kind(0), kind(1), kind(2)), (None, Some(ErrorKind::Handler), Some(ErrorKind::Timeout)));
+    assert_eq!(report.records()[1].attempts, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_panics_when_its_time_is_over_has_run_out_of_time() {
+    let script = Script::new([("item-0", Act::PanicOnDrop)]);
+    let builder = with(&script).retry(without_delay()).handler_timeout(Duration::from_secs(1));
+    let report = process(&builder.build().unwrap(), &inserts(2)).await;
+    assert_eq!(outcomes(&report), [Outcome::Reported, DONE]);
+    assert_eq!(report.records()[0].failure.as_ref().unwrap().kind, ErrorKind::Timeout);
+    assert_eq!(report.records()[0].attempts, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_longer_than_the_invocation_leaves_the_record_unfinished() {
+    for timeout in [Duration::from_secs(60), Duration::MAX] {
+        let script = Script::new([("item-0", Act::Hang)]);
+        let processor = with(&script).handler_timeout(timeout).build().unwrap();
+        let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
+        assert_eq!(outcomes(&report), [Outcome::Unfinished], "{timeout:?}");
+    }
 }

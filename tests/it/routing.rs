@@ -120,6 +120,7 @@ fn contradictory_settings_are_refused_with_what_to_do() {
         (with().concurrency(usize::MAX), "`concurrency` is"),
         (with().retry(lambda_streams::RetryPolicy::default().max_attempts(0)), "`max_attempts`"),
         (with().retry(lambda_streams::RetryPolicy::default().max_delay(std::time::Duration::ZERO)), "`base_delay`"),
+        (with().handler_timeout(std::time::Duration::ZERO), "`handler_timeout` is zero"),
         (with().failure_policy(lambda_streams::FailurePolicy::DeadLetterAll), "no `dead_letter_queue`"),
     ] {
         let error = builder.build().expect_err(words);

@@ -56,6 +56,7 @@ fn behaviours() -> impl Strategy<Value = Behaviour> {
         1 => Just(FailUntilHealed),
         1 => (1..3_u8).prop_map(|times| HangTimes { times }),
         1 => Just(HangUntilHealed),
+        1 => Just(Hang),
         1 => millis().prop_map(|millis| Permanent { millis }),
         1 => Just(PanicAtOnce),
         1 => millis().prop_map(|millis| PanicLater { millis }),
@@ -115,6 +116,7 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
         1..4_u32,
         prop_oneof![Just(0_u64), Just(30), Just(21_600)],
         prop_oneof![3 => Just(None), 1 => (100..1_000_u64).prop_map(Some)],
+        prop_oneof![2 => Just(None), 1 => (300..1_900_u16).prop_map(Some)],
     );
     (
         1..5_usize,
@@ -130,7 +132,7 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
                 concurrency,
                 lanes,
                 policy,
-                (max_attempts, give_up_after_seconds, margin_millis),
+                (max_attempts, give_up_after_seconds, margin_millis, handler_timeout_millis),
                 queue,
                 follow_lane,
                 remember,
@@ -139,6 +141,7 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
                     concurrency,
                     lanes,
                     max_attempts,
+                    handler_timeout_millis,
                     queue,
                     policy,
                     give_up_after_seconds,

@@ -132,6 +132,9 @@ fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> Stream
     if plan.follow_lane {
         builder = builder.after_dead_letter(AfterDeadLetter::FollowLane);
     }
+    if let Some(millis) = plan.handler_timeout_millis {
+        builder = builder.handler_timeout(Duration::from_millis(millis.into()));
+    }
     if let Some(millis) = plan.margin_millis {
         builder = builder.deadline_margin(Duration::from_millis(millis));
     }

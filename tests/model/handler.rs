@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_streams::HandlerError;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use crate::plan::Behaviour;
+use crate::plan::{Behaviour, PANIC_IN_DROP_MILLIS};
 use crate::world::{ON_PURPOSE, World};
 
 /// After so long whatever was down is up again.
@@ -39,6 +39,7 @@ impl World {
             Behaviour::FailUntilHealed if !healed => return Err("down".into()),
             Behaviour::HangTimes { times } if attempt <= times.into() => std::future::pending().await,
             Behaviour::HangUntilHealed if !healed => std::future::pending().await,
+            Behaviour::Hang => std::future::pending().await,
             Behaviour::Permanent { millis } => {
                 pause(millis).await;
                 return Err(HandlerError::permanent("never"));
@@ -51,7 +52,7 @@ impl World {
             Behaviour::PanicTimes { times } if attempt <= times.into() => std::panic::panic_any(ON_PURPOSE),
             Behaviour::PanicInDrop => {
                 let armed = PanicsInDrop(std::cell::Cell::new(true));
-                sleep(Duration::from_millis(700)).await;
+                pause(PANIC_IN_DROP_MILLIS).await;
                 armed.0.set(false);
             }
             _ => {}
@@ -77,6 +78,7 @@ struct Running {
     invocation: usize,
     id: usize,
     attempt: u32,
+    begun: Instant,
     ended: bool,
 }
 
@@ -94,7 +96,7 @@ impl Running {
         world.tally.attempts.count();
         let attempt = ledger.records[id].attempts;
         drop(ledger);
-        Self { world: Arc::clone(world), environment, invocation, id, attempt, ended: false }
+        Self { world: Arc::clone(world), environment, invocation, id, attempt, begun: Instant::now(), ended: false }
     }
 
     fn end(mut self, result: &Result<(), HandlerError>) {
@@ -110,6 +112,11 @@ impl Running {
         }
     }
 
+    fn is_timed_out(&self) -> bool {
+        let timeout = self.world.plan.processor.handler_timeout_millis;
+        timeout.is_some_and(|millis| self.begun.elapsed() >= Duration::from_millis(millis.into()))
+    }
+
     fn failed(&self, retryable: bool) {
         let mut ledger = self.world.ledger();
         let log = &mut ledger.invocations[self.invocation];
@@ -122,7 +129,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if !self.ended && self.is_timed_out() {
+            // It may panic as well, when it is dropped: it has run out of time all the same.
+            self.world.tally.timeouts.count();
+            self.failed(true);
+        } else if std::thread::panicking() {
             self.world.tally.panics.count();
             self.failed(false);
         } else if !self.ended {

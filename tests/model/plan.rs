@@ -51,6 +51,9 @@ pub(crate) enum Shape {
     Number,
 }
 
+/// How long a handler waits that panics where it is dropped before.
+pub(crate) const PANIC_IN_DROP_MILLIS: u16 = 700;
+
 /// What its handler does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behaviour {
@@ -70,6 +73,8 @@ pub(crate) enum Behaviour {
         times: u8,
     },
     HangUntilHealed,
+    /// For ever; drawn only with a handler timeout that ends it.
+    Hang,
     Permanent {
         millis: u16,
     },
@@ -105,6 +110,8 @@ pub(crate) struct ProcessorPlan {
     pub(crate) concurrency: usize,
     pub(crate) lanes: LanesPlan,
     pub(crate) max_attempts: u32,
+    /// Short enough to run out before an invocation does.
+    pub(crate) handler_timeout_millis: Option<u16>,
     pub(crate) queue: bool,
     pub(crate) policy: PolicyPlan,
     pub(crate) give_up_after_seconds: u64,
@@ -170,23 +177,53 @@ pub(crate) enum InvocationFault {
     },
 }
 
+impl Behaviour {
+    /// Whether it is never done in time, or not in its first attempts.
+    pub(crate) fn times_out(self, timeout_millis: Option<u16>) -> bool {
+        use Behaviour::*;
+        let Some(timeout) = timeout_millis else { return false };
+        matches!(self, HangTimes { .. } | HangUntilHealed) || self.always_times_out(timeout)
+    }
+
+    fn always_times_out(self, timeout: u16) -> bool {
+        use Behaviour::*;
+        match self {
+            Succeed { millis } | FailTimes { millis, .. } | Permanent { millis } | PanicLater { millis } => {
+                millis > timeout
+            }
+            PanicInDrop => PANIC_IN_DROP_MILLIS > timeout,
+            Hang => true,
+            _ => false,
+        }
+    }
+}
+
 impl RecordPlan {
     /// Whether no number of attempts and no patience make it succeed.
-    fn is_hopeless(&self) -> bool {
+    fn is_hopeless(&self, timeout_millis: Option<u16>) -> bool {
         let fine = matches!(self.shape, Shape::Good | Shape::NoHandler | Shape::FilteredOut);
         let hopeless = matches!(
             self.behaviour,
             Behaviour::Permanent { .. } | Behaviour::PanicAtOnce | Behaviour::PanicLater { .. }
         );
-        !fine || hopeless
+        !fine || hopeless || timeout_millis.is_some_and(|timeout| self.behaviour.always_times_out(timeout))
     }
 }
 
 impl Plan {
     /// A record that fails for good, and that nobody takes out, must meet a limit, or its stream rightly never ends.
     pub(crate) fn finite(mut self) -> Self {
+        let timeout = self.processor.handler_timeout_millis;
+        for record in self.records.iter_mut().filter(|record| timeout.is_none() && record.behaviour == Behaviour::Hang)
+        {
+            record.behaviour = Behaviour::HangUntilHealed;
+        }
+        // What may be tried again is taken out only for its age: not after a quarter of a day of ever the same.
+        if self.records.iter().any(|record| timeout.is_some_and(|timeout| record.behaviour.always_times_out(timeout))) {
+            self.processor.give_up_after_seconds = self.processor.give_up_after_seconds.min(30);
+        }
         let taken_out = self.processor.queue && self.processor.policy != PolicyPlan::ReportAll;
-        if !taken_out && self.mapping.retries < 0 && self.records.iter().any(RecordPlan::is_hopeless) {
+        if !taken_out && self.mapping.retries < 0 && self.records.iter().any(|record| record.is_hopeless(timeout)) {
             self.mapping.retries = 2;
         }
         // Where every failure repeats the whole batch, the batch must fit into one invocation.

@@ -95,6 +95,10 @@ impl ModelQueue {
             ErrorKind::Decode => matches!(known.plan.shape, Shape::ImageMalformed | Shape::KeysNotScalar),
             ErrorKind::Panic => known.is_well_formed() && known.plan.behaviour.panics(),
             ErrorKind::Handler => known.is_well_formed() && known.plan.behaviour.fails(),
+            ErrorKind::Timeout => {
+                known.is_well_formed()
+                    && known.plan.behaviour.times_out(self.world.plan.processor.handler_timeout_millis)
+            }
             ErrorKind::Predecessor => follows,
             _ => false,
         };

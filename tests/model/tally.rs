@@ -40,6 +40,7 @@ pub(crate) struct Counts {
     pub(crate) attempts: Count,
     pub(crate) panics: Count,
     pub(crate) cancellations: Count,
+    pub(crate) timeouts: Count,
     pub(crate) dead_letters: Count,
     pub(crate) environments: Count,
     pub(crate) crashes: Count,
@@ -64,7 +65,7 @@ impl Tally {
         self.discarded.add(summary.discarded);
     }
 
-    fn all(&self) -> [(&'static str, u64); 15] {
+    fn all(&self) -> [(&'static str, u64); 16] {
         [
             ("schedules", self.schedules.get()),
             ("records", self.records.get()),
@@ -76,6 +77,7 @@ impl Tally {
             ("throttles", self.throttles.get()),
             ("panics", self.panics.get()),
             ("cancelled handlers", self.cancellations.get()),
+            ("handlers out of time", self.timeouts.get()),
             ("crashes", self.crashes.get()),
             ("lost answers", self.lost_answers.get()),
             ("environments", self.environments.get()),

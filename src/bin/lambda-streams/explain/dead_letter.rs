@@ -49,6 +49,7 @@ fn why(kind: ErrorKind) -> &'static str {
         ErrorKind::Decode => "its image does not fit the handler's type",
         ErrorKind::Handler => "the handler returned an error",
         ErrorKind::Panic => "the handler panicked",
+        ErrorKind::Timeout => "the handler was not done after its timeout",
         ErrorKind::Predecessor => "an earlier record of the same item is a dead letter",
         _ => kind.as_str(),
     }
