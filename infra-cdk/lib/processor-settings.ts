@@ -35,18 +35,26 @@ export interface ProcessorSettings {
   readonly maxAttempts?: number;
 
   /**
-   * The shortest wait between two attempts.
+   * The longest wait before the second attempt, up to a minute; it doubles with each further one. Waits are random, from none on.
    *
    * @default Duration.millis(100)
    */
   readonly retryBase?: Duration;
 
   /**
-   * The longest wait between two attempts.
+   * What no wait exceeds, up to ten minutes.
    *
    * @default Duration.seconds(2)
    */
   readonly retryMax?: Duration;
+
+  /**
+   * How long an attempt at a record may take. A handler that hangs has failed by then, and its record becomes a dead letter in
+   * the end; so it must be less than what an invocation has.
+   *
+   * @default - a quarter of the function's timeout: 15 seconds of 60
+   */
+  readonly handlerTimeout?: Duration;
 
   /**
    * The age at which a record that still fails becomes a dead letter; less than the mapping's `maxRecordAge`.
@@ -59,20 +67,26 @@ export interface ProcessorSettings {
 /** The mapping reports partial batch responses, and the function is told that it does: one fact, stated in both places. */
 export const REPORT_BATCH_ITEM_FAILURES = true;
 
-/** The settings with their defaults, checked. */
-export function resolveSettings(scope: Construct, settings: ProcessorSettings = {}): Required<ProcessorSettings> {
+/** The settings of a function with that timeout, with their defaults, checked. */
+export function resolveSettings(
+  scope: Construct,
+  timeout: Duration,
+  settings: ProcessorSettings = {},
+): Required<ProcessorSettings> {
   const resolved = {
     logLevel: settings.logLevel ?? LogLevel.INFO,
     concurrency: settings.concurrency ?? 10,
     maxAttempts: settings.maxAttempts ?? 3,
     retryBase: settings.retryBase ?? Duration.millis(100),
     retryMax: settings.retryMax ?? Duration.seconds(2),
+    handlerTimeout: settings.handlerTimeout ?? Duration.millis(Math.ceil(timeout.toMilliseconds() / 4)),
     giveUpAfter: settings.giveUpAfter ?? Duration.hours(6),
   };
   checkRange(scope, 'concurrency', resolved.concurrency, 1, 10_000);
   checkRange(scope, 'maxAttempts', resolved.maxAttempts, 1, 100);
-  checkDuration(scope, 'retryBase', resolved.retryBase, Duration.millis(1), Duration.minutes(15));
-  checkDuration(scope, 'retryMax', resolved.retryMax, Duration.millis(1), Duration.minutes(15));
+  checkDuration(scope, 'retryBase', resolved.retryBase, Duration.millis(0), Duration.minutes(1));
+  checkDuration(scope, 'retryMax', resolved.retryMax, Duration.millis(0), Duration.minutes(10));
+  checkDuration(scope, 'handlerTimeout', resolved.handlerTimeout, Duration.millis(1), Duration.minutes(15));
   checkDuration(scope, 'giveUpAfter', resolved.giveUpAfter, Duration.seconds(1), Duration.days(1));
   check(
     scope,
@@ -80,7 +94,20 @@ export function resolveSettings(scope: Construct, settings: ProcessorSettings = 
     `retryBase (${resolved.retryBase.toHumanString()}) is longer than retryMax (${resolved.retryMax.toHumanString()}); ` +
       'write the shorter wait as retryBase',
   );
+  const stop = stopsAfter(timeout);
+  check(
+    scope,
+    resolved.handlerTimeout.toMilliseconds() < stop.toMilliseconds(),
+    `handlerTimeout (${resolved.handlerTimeout.toHumanString()}) is not below the ${stop.toHumanString()} after which an invocation ` +
+      'stops: a record whose handler hangs would never become a dead letter; write less, or give the function more time',
+  );
   return resolved;
+}
+
+/** When an invocation stops, a tenth of its time before the timeout, at least 250 ms and at most 10 s. */
+function stopsAfter(timeout: Duration): Duration {
+  const all = timeout.toMilliseconds();
+  return Duration.millis(all - Math.min(Math.max(Math.ceil(all / 10), 250), 10_000));
 }
 
 /** Where the function sends and what it calls itself. */
@@ -108,6 +135,7 @@ export function processorEnvironment(
     MAX_ATTEMPTS: String(settings.maxAttempts),
     RETRY_BASE_MS: String(settings.retryBase.toMilliseconds()),
     RETRY_MAX_MS: String(settings.retryMax.toMilliseconds()),
+    HANDLER_TIMEOUT_MS: String(settings.handlerTimeout.toMilliseconds()),
     GIVE_UP_AFTER_SECONDS: String(settings.giveUpAfter.toSeconds()),
     REPORT_BATCH_ITEM_FAILURES: String(REPORT_BATCH_ITEM_FAILURES),
     POWERTOOLS_METRICS_NAMESPACE: identity.metricsNamespace,

@@ -163,10 +163,10 @@ export class StreamProcessor extends Construct {
     super(scope, id);
     this.props = props;
     this.checkProps();
-    this.settings = resolveSettings(this, props.settings);
     this.metricsNamespace = props.metricsNamespace ?? 'LambdaStreams';
     this.serviceName = props.serviceName ?? Names.uniqueResourceName(this, { maxLength: 64, separator: '-' });
     this.timeout = this.findTimeout();
+    this.settings = resolveSettings(this, this.timeout, props.settings);
     this.deadLetterQueue = props.deadLetterQueue ?? this.createQueue('DeadLetters', props.redrive);
     this.onFailure = props.onFailure ?? this.createFailureDestination();
     if (props.handler) {

@@ -38,6 +38,7 @@ describe('a property changes what it says and nothing else', () => {
     ['maxAttempts', { settings: { maxAttempts: 5 } }, [variable('MAX_ATTEMPTS')]],
     ['retryBase', { settings: { retryBase: Duration.millis(50) } }, [variable('RETRY_BASE_MS')]],
     ['retryMax', { settings: { retryMax: Duration.seconds(9) } }, [variable('RETRY_MAX_MS')]],
+    ['handlerTimeout', { settings: { handlerTimeout: Duration.seconds(5) } }, [variable('HANDLER_TIMEOUT_MS')]],
     ['giveUpAfter', { settings: { giveUpAfter: Duration.hours(1) } }, [variable('GIVE_UP_AFTER_SECONDS')]],
     ['logLevel warn', { settings: { logLevel: LogLevel.WARN } }, [variable('LOG_LEVEL')]],
     ['logLevel debug', { settings: { logLevel: LogLevel.DEBUG } }, [variable('LOG_LEVEL'), fn('LoggingConfig/ApplicationLogLevel')]],
@@ -53,6 +54,7 @@ describe('a property changes what it says and nothing else', () => {
       { functionOptions: { timeout: Duration.seconds(90) } },
       [
         alarm('DurationNearTimeout', 'Threshold'),
+        variable('HANDLER_TIMEOUT_MS'),
         fn('Timeout'),
         'SQS::Queue(ProcessorDeadLetters)/VisibilityTimeout',
         'SQS::Queue(ProcessorFailedInvocations)/VisibilityTimeout',

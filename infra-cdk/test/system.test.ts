@@ -120,6 +120,7 @@ describe('function', () => {
       MAX_ATTEMPTS: '3',
       RETRY_BASE_MS: '100',
       RETRY_MAX_MS: '2000',
+      HANDLER_TIMEOUT_MS: '15000',
       GIVE_UP_AFTER_SECONDS: '21600',
       REPORT_BATCH_ITEM_FAILURES: 'true',
       POWERTOOLS_METRICS_NAMESPACE: 'LambdaStreams',

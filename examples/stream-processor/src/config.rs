@@ -9,6 +9,7 @@
 //! | `MAX_ATTEMPTS` | attempts at a record in one invocation, 1 to 100 | 3 |
 //! | `RETRY_BASE_MS` | longest delay before the second attempt, to 60,000 | 100 |
 //! | `RETRY_MAX_MS` | what the delay never exceeds, to 600,000 | 2000 |
+//! | `HANDLER_TIMEOUT_MS` | how long an attempt may take, to 900,000 | 15000 |
 //! | `GIVE_UP_AFTER_SECONDS` | age from which on a record is given up, to 86,400 | 21600 |
 //! | `REPORT_BATCH_ITEM_FAILURES` | what the event source mapping has: `true` or `false` | `true` |
 
@@ -80,6 +81,7 @@ impl<G: Fn(&str) -> Option<OsString>> Variables<G> {
             max_attempts: self.number("MAX_ATTEMPTS", 1..=100).unwrap_or(default.max_attempts),
             retry_base: self.number("RETRY_BASE_MS", 0..=60_000).map_or(default.retry_base, millis),
             retry_max: self.number("RETRY_MAX_MS", 0..=600_000).map_or(default.retry_max, millis),
+            handler_timeout: self.number("HANDLER_TIMEOUT_MS", 1..=900_000).map_or(default.handler_timeout, millis),
             give_up_after: self.number("GIVE_UP_AFTER_SECONDS", 0..=86_400).map_or(default.give_up_after, seconds),
             report_batch_item_failures: report,
         }
@@ -172,6 +174,7 @@ mod tests {
             ("MAX_ATTEMPTS", "5"),
             ("RETRY_BASE_MS", "10"),
             ("RETRY_MAX_MS", "20"),
+            ("HANDLER_TIMEOUT_MS", "5000"),
             ("GIVE_UP_AFTER_SECONDS", "60"),
             ("REPORT_BATCH_ITEM_FAILURES", "False"),
         ])
@@ -181,6 +184,7 @@ mod tests {
             max_attempts: 5,
             retry_base: Duration::from_millis(10),
             retry_max: Duration::from_millis(20),
+            handler_timeout: Duration::from_secs(5),
             give_up_after: Duration::from_secs(60),
             report_batch_item_failures: false,
         };
@@ -200,6 +204,7 @@ mod tests {
             ("MAX_ATTEMPTS", "three", "MAX_ATTEMPTS is \"three\", not a number from 1 to 100"),
             ("RETRY_BASE_MS", "-1", "RETRY_BASE_MS is \"-1\", not a number from 0 to 60000"),
             ("RETRY_MAX_MS", "50", "RETRY_BASE_MS is longer than RETRY_MAX_MS"),
+            ("HANDLER_TIMEOUT_MS", "0", "HANDLER_TIMEOUT_MS is \"0\", not a number from 1 to 900000"),
             ("GIVE_UP_AFTER_SECONDS", "1.5", "GIVE_UP_AFTER_SECONDS is \"1.5\", not a number from 0 to 86400"),
             ("REPORT_BATCH_ITEM_FAILURES", "yes", "REPORT_BATCH_ITEM_FAILURES is \"yes\", not true or false"),
         ];

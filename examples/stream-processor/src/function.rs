@@ -158,6 +158,7 @@ impl Function {
                 "maxAttempts": settings.max_attempts,
                 "retryBaseMs": millis(settings.retry_base),
                 "retryMaxMs": millis(settings.retry_max),
+                "handlerTimeoutMs": millis(settings.handler_timeout),
                 "giveUpAfterSeconds": settings.give_up_after.as_secs(),
                 "reportBatchItemFailures": settings.report_batch_item_failures,
             },

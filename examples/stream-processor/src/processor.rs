@@ -13,6 +13,7 @@ pub(crate) struct Settings {
     pub(crate) max_attempts: u32,
     pub(crate) retry_base: Duration,
     pub(crate) retry_max: Duration,
+    pub(crate) handler_timeout: Duration,
     pub(crate) give_up_after: Duration,
     /// Must say what the event source mapping has among its `FunctionResponseTypes`.
     pub(crate) report_batch_item_failures: bool,
@@ -25,6 +26,7 @@ impl Default for Settings {
             max_attempts: 3,
             retry_base: Duration::from_millis(100),
             retry_max: Duration::from_secs(2),
+            handler_timeout: Duration::from_secs(15),
             give_up_after: Duration::from_secs(6 * 60 * 60),
             report_batch_item_failures: true,
         }
@@ -43,6 +45,7 @@ pub(crate) fn builder<J: Journal>(settings: &Settings, handlers: &Handlers<J>) -
         .on_remove(handlers.clone())
         .concurrency(settings.concurrency)
         .retry(retry)
+        .handler_timeout(settings.handler_timeout)
         .give_up_after(settings.give_up_after)
         .report_batch_item_failures(settings.report_batch_item_failures)
 }

@@ -62,7 +62,8 @@ fn get_answers_version_configuration_and_counters() {
     assert_eq!((&body["functionName"], &body["functionVersion"]), (&json!("the-function"), &json!("7")));
     let configuration = json!({
         "tableName": TABLE, "deadLetterQueue": "dead-letters", "logLevel": "INFO", "concurrency": 64, "maxAttempts": 3,
-        "retryBaseMs": 100.0, "retryMaxMs": 2000.0, "giveUpAfterSeconds": 21_600, "reportBatchItemFailures": true,
+        "retryBaseMs": 100.0, "retryMaxMs": 2000.0, "handlerTimeoutMs": 15000.0, "giveUpAfterSeconds": 21_600,
+        "reportBatchItemFailures": true,
     });
     assert_eq!(body["configuration"], configuration);
     let counters = json!({

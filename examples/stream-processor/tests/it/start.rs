@@ -32,6 +32,7 @@ fn a_malformed_variable_stops_the_start_and_is_named() {
         ("MAX_ATTEMPTS", "many"),
         ("RETRY_BASE_MS", "100ms"),
         ("RETRY_MAX_MS", "99"),
+        ("HANDLER_TIMEOUT_MS", "15s"),
         ("GIVE_UP_AFTER_SECONDS", "-1"),
         ("REPORT_BATCH_ITEM_FAILURES", "perhaps"),
     ];
