@@ -13,9 +13,10 @@ use crate::error::Error;
 use crate::handler::{self, ErasedHandler, Handler};
 use crate::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
-use crate::processor::{Filter, Routes, Settings, StreamProcessor};
+use crate::processor::StreamProcessor;
 use crate::record::Record;
 use crate::replay::Replay;
+use crate::settings::{Filter, Routes, Settings};
 
 const SIX_HOURS: Duration = Duration::from_secs(6 * 60 * 60);
 

@@ -3,7 +3,8 @@
 mod attributes;
 
 use crate::decode::DecodeError;
-use crate::record::{EventKind, Record};
+use crate::event_kind::EventKind;
+use crate::record::Record;
 
 pub use self::attributes::ChangedAttributes;
 

@@ -39,7 +39,7 @@ use crate::log::{self, Next};
 use crate::metrics::{Measurements, millis};
 use crate::outcome::{BatchReport, ErrorKind, Failure, Outcome};
 use crate::policy::{AfterDeadLetter, FailurePolicy};
-use crate::processor::Settings;
+use crate::settings::Settings;
 
 /// Processes a batch until every record is finished or reported, and measures it.
 pub(crate) async fn run(

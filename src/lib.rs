@@ -101,6 +101,7 @@ mod decode;
 mod emf;
 mod error;
 mod event;
+mod event_kind;
 mod execute;
 mod handler;
 mod invocation;
@@ -123,6 +124,7 @@ mod replay;
 mod response;
 mod runtime;
 mod service;
+mod settings;
 
 #[cfg(all(feature = "emf", feature = "logs"))]
 pub mod operating {
@@ -147,6 +149,7 @@ pub use crate::decode::{AttributeType, DecodeError, from_image, from_keys};
 pub use crate::emf::{Emf, EmfBuilder};
 pub use crate::error::Error;
 pub use crate::event::{EventShape, StreamEvent};
+pub use crate::event_kind::EventKind;
 pub use crate::handler::{Handler, HandlerError};
 pub use crate::invocation::{Deadline, Invocation};
 #[cfg(feature = "logs")]
@@ -154,7 +157,7 @@ pub use crate::log::{LogFormat, Logs};
 pub use crate::outcome::{BatchReport, Counts, ErrorKind, Failure, Outcome, RecordReport, SkipReason};
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 pub use crate::processor::StreamProcessor;
-pub use crate::record::{EventKind, MalformedRecord, Record, SequenceNumber};
+pub use crate::record::{MalformedRecord, Record, SequenceNumber};
 pub use crate::redrive::{DeadLetterEvent, RedriveReport};
 pub use crate::response::StreamResponse;
 pub use crate::runtime::{run, runtime};

@@ -20,10 +20,11 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Span, debug, debug_span, info, info_span, warn};
 
 use crate::dead_letter::DeadLetterError;
+use crate::event_kind::EventKind;
 use crate::invocation::Invocation;
 use crate::metrics::millis;
 use crate::outcome::{BatchReport, Failure, Totals};
-use crate::record::{EventKind, Facts, Record, SequenceNumber};
+use crate::record::{Facts, Record, SequenceNumber};
 
 #[cfg(feature = "logs")]
 pub use self::output::{LogFormat, Logs};

@@ -1,27 +1,21 @@
-//! The processor: its settings, and one batch from event to report.
+//! The processor: one batch from event to report.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::builder::ProcessorBuilder;
-use crate::dead_letter::ErasedDeadLetterQueue;
 use crate::error::Error;
 use crate::event::{self, Records, StreamEvent};
 use crate::execute;
-use crate::handler::ErasedHandler;
 use crate::invocation::Invocation;
 use crate::log;
-use crate::metrics::{Meter, Observed};
+use crate::metrics::Observed;
 use crate::outcome::{BatchReport, Totals};
-use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
-use crate::record::{EventKind, Record};
 use crate::redrive::{DeadLetterEvent, RedriveReport};
-use crate::replay::Replay;
+use crate::settings::Settings;
 
 /// Turns an invocation of a function by a DynamoDB stream into typed handler calls and a truthful answer.
 ///
@@ -49,59 +43,6 @@ use crate::replay::Replay;
 #[derive(Clone)]
 pub struct StreamProcessor {
     settings: Arc<Settings>,
-}
-
-pub(crate) type Filter = Box<dyn Fn(&Record) -> bool + Send + Sync>;
-
-/// What a processor was built with, and what its clones share.
-pub(crate) struct Settings {
-    pub(crate) routes: Routes,
-    pub(crate) filter: Option<Filter>,
-    pub(crate) limit: Arc<Semaphore>,
-    /// How many permits the limit has in all.
-    pub(crate) concurrency: usize,
-    pub(crate) lanes: Lanes,
-    pub(crate) retry: RetryPolicy,
-    pub(crate) handler_timeout: Option<Duration>,
-    pub(crate) failure_policy: FailurePolicy,
-    pub(crate) give_up_after: Duration,
-    pub(crate) after_dead_letter: AfterDeadLetter,
-    pub(crate) queue: Option<Arc<dyn ErasedDeadLetterQueue>>,
-    pub(crate) deadline_margin: Option<Duration>,
-    pub(crate) replay: Option<Replay>,
-    pub(crate) report_batch_item_failures: bool,
-    pub(crate) meter: Meter,
-}
-
-impl Settings {
-    /// How many handlers run at this moment, over all invocations.
-    pub(crate) fn handlers_running(&self) -> usize {
-        self.concurrency.saturating_sub(self.limit.available_permits())
-    }
-}
-
-/// Which handler a kind of change goes to.
-#[derive(Default)]
-pub(crate) struct Routes {
-    pub(crate) insert: Option<Box<dyn ErasedHandler>>,
-    pub(crate) modify: Option<Box<dyn ErasedHandler>>,
-    pub(crate) remove: Option<Box<dyn ErasedHandler>>,
-    pub(crate) other: Option<Box<dyn ErasedHandler>>,
-}
-
-impl Routes {
-    pub(crate) fn of(&self, kind: EventKind) -> Option<&dyn ErasedHandler> {
-        let own = match kind {
-            EventKind::Insert => &self.insert,
-            EventKind::Modify => &self.modify,
-            EventKind::Remove => &self.remove,
-        };
-        own.as_deref().or(self.other.as_deref())
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        [&self.insert, &self.modify, &self.remove, &self.other].into_iter().all(Option::is_none)
-    }
 }
 
 impl StreamProcessor {

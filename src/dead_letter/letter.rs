@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::decode;
+use crate::event_kind::EventKind;
 use crate::invocation::Invocation;
 use crate::outcome::{ErrorKind, Failure};
-use crate::record::{EventKind, Facts, SequenceNumber};
+use crate::record::{Facts, SequenceNumber};
 
 /// A record that the processor gives up on, whole, with the reason.
 ///

@@ -7,7 +7,7 @@ mod reason;
 
 use std::fmt;
 
-use crate::record::EventKind;
+use crate::event_kind::EventKind;
 
 pub use self::attribute_type::AttributeType;
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::event_kind::EventKind;
 use crate::payload::{Stretch, Window};
-use crate::record::{EventKind, Facts, Images};
+use crate::record::{Facts, Images};
 
 use super::StreamEvent;
 use super::reader::EventReader;

@@ -17,9 +17,9 @@ use crate::metrics::Ages;
 use crate::outcome::{Answer, BatchReport, ErrorKind, Failure, Outcome, RecordReport, SkipReason};
 use crate::payload::Window;
 use crate::policy::AfterDeadLetter;
-use crate::processor::Settings;
 use crate::record::{Facts, MalformedRecord, Record, SequenceNumber};
 use crate::replay::{Replay, ReplayKey};
+use crate::settings::Settings;
 
 /// A batch's records and what is known of each so far.
 pub(super) struct Batch<'a> {

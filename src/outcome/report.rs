@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 use super::{Failure, Outcome, SkipReason};
 use crate::dead_letter::DeadLetterError;
 use crate::error::Error;
-use crate::record::{EventKind, Facts, SequenceNumber};
+use crate::event_kind::EventKind;
+use crate::record::{Facts, SequenceNumber};
 use crate::response::StreamResponse;
 
 /// What became of one record.

@@ -1,5 +1,5 @@
 use super::{BatchReport, Counts, ErrorKind, Outcome};
-use crate::record::EventKind;
+use crate::event_kind::EventKind;
 
 /// What a batch came to, in the numbers that logs and metrics have.
 #[derive(Debug, Default)]

@@ -8,7 +8,8 @@ use crate::json::{BadMember, Members, NotJson, Scanner, Value};
 use crate::payload::{Span, Text};
 
 use super::malformed::Fault;
-use super::{EventKind, SequenceNumber, creation_time};
+use super::{SequenceNumber, creation_time};
+use crate::event_kind::EventKind;
 
 /// The only `eventSource` of a DynamoDB stream's records.
 const DYNAMODB: &str = "aws:dynamodb";

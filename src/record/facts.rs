@@ -6,7 +6,8 @@ use crate::json;
 use crate::payload::{Span, Stretch, Text};
 
 use super::envelope::Parts;
-use super::{Envelope, EventKind, MalformedRecord, Record, SequenceNumber};
+use super::{Envelope, MalformedRecord, Record, SequenceNumber};
+use crate::event_kind::EventKind;
 
 /// What is known of a record, also of a malformed one: its place in the payload that it shares with its batch.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::AttributeType;
-use crate::record::EventKind;
+use crate::event_kind::EventKind;
 
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Reason {

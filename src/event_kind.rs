@@ -1,0 +1,41 @@
+//! The kinds of change.
+
+use std::fmt;
+
+/// What happened to the item: the stream's `eventName`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// An item was created.
+    Insert,
+    /// At least one attribute of an item was changed.
+    Modify,
+    /// An item was deleted, by a caller or by its time to live.
+    Remove,
+}
+
+impl EventKind {
+    /// The kind as the stream spells it: `INSERT`, `MODIFY` or `REMOVE`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Insert => "INSERT",
+            Self::Modify => "MODIFY",
+            Self::Remove => "REMOVE",
+        }
+    }
+
+    pub(crate) fn from_wire(name: &str) -> Option<Self> {
+        match name {
+            "INSERT" => Some(Self::Insert),
+            "MODIFY" => Some(Self::Modify),
+            "REMOVE" => Some(Self::Remove),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
