@@ -19,7 +19,7 @@ use serde::de::Deserialize;
 pub use self::error::{AttributeType, DecodeError};
 
 pub(crate) use self::compare::changed_attributes;
-pub(crate) use self::keys::{KeyTexts, canonical_keys};
+pub(crate) use self::keys::{KeyValue, are_same_keys, canonical_keys, check_keys, hash_keys, key_value};
 
 use self::cursor::Cursor;
 
@@ -96,7 +96,7 @@ pub(crate) fn from_member<'de, T: Deserialize<'de>>(
 /// # Ok::<(), lambda_streams::DecodeError>(())
 /// ```
 pub fn from_keys<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
-    keys::check(json)?;
+    check_keys(json)?;
     from_image(json)
 }
 

@@ -1,7 +1,7 @@
-//! A primary key in one spelling, so that records of one item are found to be of one item.
+//! Primary keys, compared so that records of one item are found to be of one item, however their keys are spelt.
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use super::cursor::Cursor;
 use super::error::{AttributeType, DecodeError, Fault};
@@ -10,83 +10,14 @@ use super::number;
 /// A primary key in one canonical spelling, whatever the order of its attributes, their escapes and their numbers.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct CanonicalKeys {
-    /// For each attribute, the last by name first: `NAME:LENGTH` and `VALUE:LENGTH`, where the value begins with its
-    /// type. A length stands behind its text so that a number is written only once.
-    text: String,
+    attributes: Vec<(String, String)>,
 }
 
 impl CanonicalKeys {
     /// The attributes, sorted by name: each with its type and value, in one spelling: `Sabc`, `N-125e-4`, `BZm9v`.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
-        attributes(&self.text)
+        self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
-}
-
-fn attributes(mut rest: &str) -> impl Iterator<Item = (&str, &str)> {
-    std::iter::from_fn(move || {
-        let value = part(&mut rest)?;
-        Some((part(&mut rest)?, value))
-    })
-}
-
-/// The primary keys of many records in one canonical spelling, one behind the other in one text.
-#[derive(Default)]
-pub(crate) struct KeyTexts<'de> {
-    text: String,
-    /// Those of one key; kept for its memory alone.
-    attributes: Vec<KeyAttribute<'de>>,
-}
-
-impl<'de> KeyTexts<'de> {
-    /// Takes another key; returns where it stands in the text.
-    pub(crate) fn push(&mut self, json: &'de str) -> Result<Range<usize>, DecodeError> {
-        self.attributes.clear();
-        read(json, |key| self.attributes.push(key))?;
-        self.attributes.sort_unstable_by(|one, other| other.name.cmp(&one.name));
-        let start = self.text.len();
-        // The lengths take about as much room as the frames of the values did.
-        self.text.reserve(json.len());
-        for KeyAttribute { name, tag, value } in &self.attributes {
-            push_part(&mut self.text, |text| text.push_str(name));
-            push_part(&mut self.text, |text| {
-                text.push_str(tag.as_str());
-                match tag {
-                    AttributeType::N => number::canonical(value, text),
-                    _ => text.push_str(value),
-                }
-            });
-        }
-        Ok(start..self.text.len())
-    }
-
-    /// A key that was taken before.
-    pub(crate) fn get(&self, key: Range<usize>) -> &str {
-        &self.text[key]
-    }
-
-    /// Where one attribute's type and value of a key stand; `None` if the key does not have it.
-    pub(crate) fn attribute(&self, key: Range<usize>, name: &str) -> Option<Range<usize>> {
-        let start = key.start;
-        let value = attributes(&self.text[key.clone()]).find_map(|(found, value)| (found == name).then_some(value))?;
-        let offset = value.as_ptr().addr() - self.text[key].as_ptr().addr();
-        Some(start + offset..start + offset + value.len())
-    }
-}
-
-/// Cuts `TEXT:LENGTH` off the end.
-fn part<'a>(rest: &mut &'a str) -> Option<&'a str> {
-    let (text, length) = rest.rsplit_once(':')?;
-    let (before, part) = text.split_at_checked(text.len().checked_sub(length.parse().ok()?)?)?;
-    *rest = before;
-    Some(part)
-}
-
-fn push_part(text: &mut String, push: impl FnOnce(&mut String)) {
-    let start = text.len();
-    push(text);
-    let length = text.len() - start;
-    text.push(':');
-    number::push_decimal(length as u64, text);
 }
 
 /// Shows the names, and nothing of the values.
@@ -98,28 +29,80 @@ impl std::fmt::Debug for CanonicalKeys {
 
 /// The primary key in one canonical spelling.
 pub(crate) fn canonical_keys(json: &str) -> Result<CanonicalKeys, DecodeError> {
-    let mut keys = KeyTexts::default();
-    keys.push(json)?;
-    Ok(CanonicalKeys { text: keys.text })
+    let mut attributes = Vec::new();
+    read(json, |name, value| attributes.push((name.into_owned(), value.canonical())))?;
+    attributes.sort_unstable();
+    Ok(CanonicalKeys { attributes })
+}
+
+/// A hash of a primary key, the same for all spellings of it.
+#[inline]
+pub(crate) fn hash_keys(json: &str, hasher: &impl BuildHasher) -> Result<u64, DecodeError> {
+    // A sum has no order, as the attributes have none.
+    let mut sum = 0_u64;
+    read(json, |name, value| sum = sum.wrapping_add(hasher.hash_one((name, value))))?;
+    Ok(sum)
+}
+
+/// Whether two primary keys, both well-formed, are of one item.
+#[inline]
+pub(crate) fn are_same_keys(one: &str, other: &str) -> bool {
+    one == other || matches!((canonical_keys(one), canonical_keys(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// The value of one attribute of a primary key; `None` if the key does not have it.
+pub(crate) fn key_value<'de>(json: &'de str, wanted: &str) -> Result<Option<KeyValue<'de>>, DecodeError> {
+    let mut found = None;
+    read(json, |name, value| found = if name == wanted { Some(value) } else { found.take() })?;
+    Ok(found)
 }
 
 /// Checks that a primary key is well-formed: attributes, at least one, that a key can have.
-pub(super) fn check(json: &str) -> Result<(), DecodeError> {
-    read(json, drop)
+pub(crate) fn check_keys(json: &str) -> Result<(), DecodeError> {
+    read(json, |_, _| {})
 }
 
-struct KeyAttribute<'de> {
-    name: Cow<'de, str>,
+/// The value of a key attribute. Equal are those of one value, however they are spelt.
+pub(crate) struct KeyValue<'de> {
     tag: AttributeType,
-    value: Cow<'de, str>,
+    text: Cow<'de, str>,
 }
 
-fn read<'de>(json: &'de str, mut keep: impl FnMut(KeyAttribute<'de>)) -> Result<(), DecodeError> {
+impl KeyValue<'_> {
+    fn canonical(&self) -> String {
+        let mut text = self.tag.as_str().to_owned();
+        match self.tag {
+            AttributeType::N => number::canonical(&self.text, &mut text),
+            _ => text.push_str(&self.text),
+        }
+        text
+    }
+}
+
+impl PartialEq for KeyValue<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let is_equal_number = || self.tag == AttributeType::N && self.canonical() == other.canonical();
+        self.tag == other.tag && (self.text == other.text || is_equal_number())
+    }
+}
+
+impl Hash for KeyValue<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.tag {
+            AttributeType::N => number::significant_digits(&self.text).hash(state),
+            _ => self.text.hash(state),
+        }
+    }
+}
+
+#[inline]
+fn read<'de>(json: &'de str, mut keep: impl FnMut(Cow<'de, str>, KeyValue<'de>)) -> Result<(), DecodeError> {
     let mut cursor = Cursor::new(json);
     let mut names = cursor.open_members()?;
     while let Some(name) = cursor.next_member(&mut names)? {
-        let (tag, value) = cursor.key_value().map_err(|fault| fault.at_name(&name.text))?;
-        keep(KeyAttribute { name: name.text, tag, value });
+        let value = cursor.key_value().map_err(|fault| fault.at_name(&name.text))?;
+        keep(name.text, value);
     }
     cursor.end()?;
     if names.is_empty() { Ok(cursor.malformed("a primary key has at least one attribute")?) } else { Ok(()) }
@@ -127,27 +110,29 @@ fn read<'de>(json: &'de str, mut keep: impl FnMut(KeyAttribute<'de>)) -> Result<
 
 impl<'de> Cursor<'de> {
     #[inline]
-    fn key_value(&mut self) -> Result<(AttributeType, Cow<'de, str>), Fault> {
+    fn key_value(&mut self) -> Result<KeyValue<'de>, Fault> {
         if let Some(text) = self.plain_text() {
-            return Ok((AttributeType::S, Cow::Borrowed(text)));
+            return Ok(KeyValue { tag: AttributeType::S, text: Cow::Borrowed(text) });
         }
         if let Some(number) = self.plain_number() {
-            return Ok((AttributeType::N, Cow::Borrowed(number)));
+            return Ok(KeyValue { tag: AttributeType::N, text: Cow::Borrowed(number) });
         }
         let tag = self.open_value()?;
-        let value = match tag {
+        let text = match tag {
             AttributeType::S => self.text_content()?,
             AttributeType::N => self.number_content()?,
             AttributeType::B => self.base64_content()?,
             _ => return self.malformed("an attribute of a primary key is S, N or B"),
         };
         self.close_value()?;
-        Ok((tag, value))
+        Ok(KeyValue { tag, text })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::hash::RandomState;
+
     use super::*;
 
     fn keys(json: &str) -> CanonicalKeys {
@@ -165,7 +150,12 @@ mod tests {
             &[r#"{"n":{"N":"0"}}"#, r#"{"n":{"N":"-0"}}"#, r#"{"n":{"N":"0e7"}}"#],
             &[r#"{"b":{"B":"+/+/"}}"#, r#"{"b":{"B":"+\/+\u002f"}}"#],
         ] {
-            assert!(group.iter().all(|json| keys(json) == keys(group[0])), "{group:?}");
+            let hasher = RandomState::new();
+            for json in group {
+                assert_eq!(keys(json), keys(group[0]), "{json}");
+                assert!(are_same_keys(json, group[0]), "{json}");
+                assert_eq!(hash_keys(json, &hasher), hash_keys(group[0], &hasher), "{json}");
+            }
         }
     }
 
@@ -187,6 +177,7 @@ mod tests {
         for (index, one) in all.iter().enumerate() {
             for other in &all[index + 1..] {
                 assert_ne!(keys(one), keys(other), "{one} {other}");
+                assert!(!are_same_keys(one, other), "{one} {other}");
             }
         }
     }
@@ -194,15 +185,29 @@ mod tests {
     #[test]
     fn an_attribute_is_found_by_its_name() {
         let json = r#"{"s":{"S":"ü:1"},"é":{"N":"-0.0125"},"b":{"B":"Zm9v"}}"#;
-        let mut texts = KeyTexts::default();
-        texts.push(r#"{"s":{"S":"other"}}"#).unwrap_or_else(|error| panic!("{error}"));
-        let key = texts.push(json).unwrap_or_else(|error| panic!("{error}"));
-        for (name, value) in [("s", Some("Sü:1")), ("é", Some("N-125e-4")), ("b", Some("BZm9v")), ("a", None)] {
-            assert_eq!(texts.attribute(key.clone(), name).map(|part| texts.get(part)), value);
+        let all = [("b", "BZm9v"), ("s", "Sü:1"), ("é", "N-125e-4")];
+        for (name, value) in all {
+            let found = key_value(json, name).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(found.map(|found| found.canonical()).as_deref(), Some(value));
         }
-        assert_eq!(texts.get(key), &*keys(json).text);
-        assert_eq!(keys(json).attributes().map(|(name, _)| name).collect::<Vec<_>>(), ["b", "s", "é"]);
+        assert!(key_value(json, "a").is_ok_and(|found| found.is_none()));
+        assert_eq!(keys(json).attributes().collect::<Vec<_>>(), all);
         assert_eq!(format!("{:?}", keys(json)), r#"{"b", "s", "é"}"#);
+    }
+
+    #[test]
+    fn a_value_is_equal_to_all_spellings_of_it_and_to_no_other() {
+        let value = |json: &'static str| key_value(json, "a").ok().flatten().expect("it has the attribute");
+        let hasher = RandomState::new();
+        let same =
+            [r#"{"a":{"N":"-12.50"}}"#, r#"{"a":{"N":"-1250e-2"},"b":{"S":""}}"#, r#"{"\u0061":{"N":"-012.5"}}"#];
+        for json in same {
+            assert!(value(json) == value(same[0]), "{json}");
+            assert_eq!(hasher.hash_one(value(json)), hasher.hash_one(value(same[0])), "{json}");
+        }
+        for json in [r#"{"a":{"N":"12.5"}}"#, r#"{"a":{"N":"-125"}}"#, r#"{"a":{"S":"-12.50"}}"#] {
+            assert!(value(json) != value(same[0]), "{json}");
+        }
     }
 
     #[test]
@@ -227,7 +232,8 @@ mod tests {
         ] {
             let error = canonical_keys(json).expect_err(json);
             assert!(error.is_malformed(), "{json}: {error}");
-            assert_eq!(check(json), Err(error));
+            assert_eq!(hash_keys(json, &RandomState::new()), Err(error.clone()));
+            assert_eq!(check_keys(json), Err(error));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Decimal numbers as text, of any precision.
 
+use std::borrow::Cow;
+
 /// Whether it is a decimal number as DynamoDB writes one: `-12.5E-3`.
 #[inline]
 pub(super) fn is_number(text: &str) -> bool {
@@ -58,6 +60,18 @@ pub(super) fn canonical(text: &str, out: &mut String) {
     push_exponent(exponent, zeros as i64 - fraction.len() as i64, out);
 }
 
+/// The digits of a number's one spelling, with its sign: the same for all spellings of a number, and for few others.
+#[inline]
+pub(super) fn significant_digits(text: &str) -> Cow<'_, str> {
+    if is_plain(text.as_bytes()) {
+        return Cow::Borrowed(text.trim_end_matches('0'));
+    }
+    let mut spelling = String::new();
+    canonical(text, &mut spelling);
+    spelling.truncate(spelling.find('e').unwrap_or(spelling.len()));
+    Cow::Owned(spelling)
+}
+
 /// Whether it is a positive whole number without zeros before it, as most keys are.
 fn is_plain(text: &[u8]) -> bool {
     let are_digits = text.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_digit());
@@ -82,7 +96,7 @@ fn push_exponent(exponent: &str, shift: i64, out: &mut String) {
     push_decimal(power.unsigned_abs(), out);
 }
 
-pub(super) fn push_decimal(number: u64, out: &mut String) {
+fn push_decimal(number: u64, out: &mut String) {
     if number >= 10 {
         push_decimal(number / 10, out);
     }
@@ -123,6 +137,8 @@ mod tests {
             &["12345678901234567890123456789012345678", "1.2345678901234567890123456789012345678e37"],
         ] {
             assert!(group.iter().all(|text| spelling(text) == spelling(group[0])), "{group:?}");
+            let digits = significant_digits(group[0]);
+            assert!(group.iter().all(|text| significant_digits(text) == digits), "{group:?}");
         }
     }
 

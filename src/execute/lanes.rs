@@ -1,40 +1,46 @@
 //! Which lane a record belongs to, and who stands there before it.
 
 use std::hash::BuildHasher;
-use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::decode::{DecodeError, KeyTexts};
+use crate::decode::{self, DecodeError, KeyValue};
 use crate::policy::Lanes;
 use crate::record::Facts;
 
 /// The lanes of a batch, which its records enter in stream order.
 pub(super) struct LaneMap<'a> {
     policy: &'a Lanes,
-    lanes: Vec<Lane>,
+    lanes: Vec<Lane<'a>>,
     /// The lanes' numbers, found by what the lanes go by.
     numbers: HashTable<usize>,
     hasher: RandomState,
-    texts: KeyTexts<'a>,
     /// A record of each stream ARN, and the number of its table. A batch comes from one stream, so that the last is always it.
     streams: Vec<(Facts, usize)>,
     /// A record of each table.
     tables: Vec<Facts>,
 }
 
-struct Lane {
-    goes_by: LaneKey,
+struct Lane<'a> {
+    key: LaneKey<'a>,
     /// The position of its last record.
     last: usize,
 }
 
-/// Records of the same table, by number, and the same text of what the lane goes by.
-#[derive(Clone)]
-struct LaneKey {
+/// What a lane goes by: its table, by number, and what its records have in common.
+struct LaneKey<'a> {
     table: usize,
-    key: Option<Range<usize>>,
+    common: Common<'a>,
+    hash: u64,
+}
+
+enum Common<'a> {
+    /// The item's primary key, as one of the records spells it.
+    Item(&'a str),
+    /// The value of a key attribute, or that they do not have it.
+    Attribute(Option<KeyValue<'a>>),
+    Batch,
 }
 
 impl<'a> LaneMap<'a> {
@@ -45,7 +51,6 @@ impl<'a> LaneMap<'a> {
             lanes: Vec::with_capacity(records),
             numbers: HashTable::with_capacity(records),
             hasher: RandomState::default(),
-            texts: KeyTexts::default(),
             streams: Vec::new(),
             tables: Vec::new(),
         }
@@ -67,33 +72,35 @@ impl<'a> LaneMap<'a> {
         (key.and_then(|key| self.put_last(key, position)), error)
     }
 
-    fn put_last(&mut self, key: LaneKey, position: usize) -> Option<usize> {
-        let Self { lanes, numbers, hasher, texts, .. } = self;
-        let text = |key: &LaneKey| key.key.clone().map(|key| texts.get(key));
-        let hash = |key: &LaneKey| hasher.hash_one((key.table, text(key)));
-        let is_same = |other: &LaneKey| other.table == key.table && text(other) == text(&key);
-        let hashed = hash(&key);
-        if let Some(number) = numbers.find(hashed, |number| is_same(&lanes[*number].goes_by)) {
+    fn put_last(&mut self, key: LaneKey<'a>, position: usize) -> Option<usize> {
+        let Self { lanes, numbers, .. } = self;
+        if let Some(number) = numbers.find(key.hash, |number| lanes[*number].key == key) {
             return Some(std::mem::replace(&mut lanes[*number].last, position));
         }
-        numbers.insert_unique(hashed, lanes.len(), |number| hash(&lanes[*number].goes_by));
-        lanes.push(Lane { goes_by: key, last: position });
+        numbers.insert_unique(key.hash, lanes.len(), |number| lanes[*number].key.hash);
+        lanes.push(Lane { key, last: position });
         None
     }
 
-    fn without_keys(&self) -> Option<LaneKey> {
-        matches!(self.policy, Lanes::WholeBatch).then_some(LaneKey { table: 0, key: None })
+    fn without_keys(&self) -> Option<LaneKey<'a>> {
+        matches!(self.policy, Lanes::WholeBatch).then_some(LaneKey { table: 0, common: Common::Batch, hash: 0 })
     }
 
-    fn key(&mut self, json: &'a str, facts: &Facts) -> Result<Option<LaneKey>, DecodeError> {
-        let key = self.texts.push(json)?;
-        Ok(match self.policy {
-            Lanes::WholeBatch | Lanes::Unordered => self.without_keys(),
-            Lanes::PerItem => Some(LaneKey { table: self.table(facts), key: Some(key) }),
-            Lanes::PerKeyAttribute(name) => {
-                Some(LaneKey { table: self.table(facts), key: self.texts.attribute(key, name) })
+    fn key(&mut self, json: &'a str, facts: &Facts) -> Result<Option<LaneKey<'a>>, DecodeError> {
+        let (common, hash) = match self.policy {
+            Lanes::WholeBatch | Lanes::Unordered => {
+                decode::check_keys(json)?;
+                return Ok(self.without_keys());
             }
-        })
+            Lanes::PerItem => (Common::Item(json), decode::hash_keys(json, &self.hasher)?),
+            Lanes::PerKeyAttribute(name) => {
+                let value = decode::key_value(json, name)?;
+                let hash = self.hasher.hash_one(&value);
+                (Common::Attribute(value), hash)
+            }
+        };
+        let table = self.table(facts);
+        Ok(Some(LaneKey { table, common, hash: hash.wrapping_add(table as u64) }))
     }
 
     /// The number of the record's table.
@@ -108,6 +115,19 @@ impl<'a> LaneMap<'a> {
         }
         self.streams.push((facts.clone(), table));
         table
+    }
+}
+
+impl PartialEq for LaneKey<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        // The hash first: it tells nearly all apart, and two spellings of a key cost more to compare.
+        (self.hash, self.table) == (other.hash, other.table)
+            && match (&self.common, &other.common) {
+                (Common::Item(one), Common::Item(other)) => decode::are_same_keys(one, other),
+                (Common::Attribute(one), Common::Attribute(other)) => one == other,
+                (Common::Batch, Common::Batch) => true,
+                _ => false,
+            }
     }
 }
 
