@@ -199,14 +199,17 @@ impl Behaviour {
 }
 
 impl RecordPlan {
+    fn is_fine(&self) -> bool {
+        matches!(self.shape, Shape::Good | Shape::NoHandler | Shape::FilteredOut)
+    }
+
     /// Whether no number of attempts and no patience make it succeed.
     fn is_hopeless(&self, timeout_millis: Option<u16>) -> bool {
-        let fine = matches!(self.shape, Shape::Good | Shape::NoHandler | Shape::FilteredOut);
         let hopeless = matches!(
             self.behaviour,
             Behaviour::Permanent { .. } | Behaviour::PanicAtOnce | Behaviour::PanicLater { .. }
         );
-        !fine || hopeless || timeout_millis.is_some_and(|timeout| self.behaviour.always_times_out(timeout))
+        !self.is_fine() || hopeless || timeout_millis.is_some_and(|timeout| self.behaviour.always_times_out(timeout))
     }
 }
 
@@ -221,6 +224,10 @@ impl Plan {
         // What may be tried again is taken out only for its age: not after a quarter of a day of ever the same.
         if self.records.iter().any(|record| timeout.is_some_and(|timeout| record.behaviour.always_times_out(timeout))) {
             self.processor.give_up_after_seconds = self.processor.give_up_after_seconds.min(30);
+            // A record that no number names is delivered with the one before it, which must leave it some time.
+            if !self.records.iter().all(RecordPlan::is_fine) {
+                self.mapping.timeout_seconds = self.mapping.timeout_seconds.max(10);
+            }
         }
         let taken_out = self.processor.queue && self.processor.policy != PolicyPlan::ReportAll;
         if !taken_out && self.mapping.retries < 0 && self.records.iter().any(|record| record.is_hopeless(timeout)) {
