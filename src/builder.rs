@@ -1,5 +1,6 @@
 //! Puts a processor together, and refuses settings that contradict each other.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::processor::StreamProcessor;
 use crate::record::Record;
 use crate::replay::Replay;
-use crate::settings::{Filter, Routes, Settings};
+use crate::settings::{Filter, PermanentIf, Routes, Settings};
 
 const SIX_HOURS: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -58,6 +59,7 @@ pub struct ProcessorBuilder {
     concurrency: usize,
     lanes: Lanes,
     retry: RetryPolicy,
+    permanent_if: Option<PermanentIf>,
     handler_timeout: Option<Duration>,
     failure_policy: Option<FailurePolicy>,
     give_up_after: Duration,
@@ -77,6 +79,7 @@ impl ProcessorBuilder {
             concurrency: 10,
             lanes: Lanes::default(),
             retry: RetryPolicy::default(),
+            permanent_if: None,
             handler_timeout: None,
             failure_policy: None,
             give_up_after: SIX_HOURS,
@@ -160,6 +163,40 @@ impl ProcessorBuilder {
     /// How retryable failures are tried again. Default: 3 attempts, 100 ms to 2 s.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
+        self
+    }
+
+    /// Says which errors no further attempt helps against, of those that handlers return by `?`. Default: none.
+    ///
+    /// An error that was made by [`HandlerError::retryable`](crate::HandlerError::retryable),
+    /// [`retry_after`](crate::HandlerError::retry_after) or [`permanent`](crate::HandlerError::permanent) keeps its class. If
+    /// `is_permanent` panics, the record has failed as if its handler had.
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Record, StreamProcessor};
+    ///
+    /// #[derive(Debug)]
+    /// enum OrderError { NoSuchCustomer, IndexIsDown }
+    /// # impl std::fmt::Display for OrderError {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("no luck") }
+    /// # }
+    /// # impl std::error::Error for OrderError {}
+    ///
+    /// async fn index(record: Record) -> Result<(), HandlerError> {
+    ///     Err(OrderError::NoSuchCustomer)?
+    /// }
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(index)
+    ///     .permanent_if(|error| matches!(error.downcast_ref(), Some(OrderError::NoSuchCustomer)))
+    ///     .build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
+    pub fn permanent_if(
+        mut self,
+        is_permanent: impl Fn(&(dyn StdError + Send + Sync + 'static)) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.permanent_if = Some(Box::new(is_permanent));
         self
     }
 
@@ -270,6 +307,7 @@ impl ProcessorBuilder {
             concurrency: self.concurrency,
             lanes: self.lanes,
             retry: self.retry,
+            permanent_if: self.permanent_if,
             handler_timeout: self.handler_timeout,
             failure_policy: self.failure_policy.unwrap_or(default_policy),
             give_up_after: self.give_up_after,

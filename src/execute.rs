@@ -229,15 +229,14 @@ impl<'a> Execution<'a> {
         let Some(record) = self.batch.begin_attempt(position) else { return Some(permit) };
         let Some(handler) = self.settings.routes.of(record.kind()) else { return Some(permit) };
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
-        let attempted =
-            match GuardedAttempt::begin(handler, record, (position, *now), self.settings.handler_timeout, permit) {
-                Ok(attempt) => self.attempts.start(attempt)?,
-                Err(failed) if self.batch.has_json_images(position) => failed,
-                Err(failed) => {
-                    self.break_off();
-                    return Some(failed.permit);
-                }
-            };
+        let attempted = match GuardedAttempt::begin(handler, record, (position, *now), self.settings, permit) {
+            Ok(attempt) => self.attempts.start(attempt)?,
+            Err(failed) if self.batch.has_json_images(position) => failed,
+            Err(failed) => {
+                self.break_off();
+                return Some(failed.permit);
+            }
+        };
         *now = Instant::now();
         Some(self.attempted(attempted, *now))
     }

@@ -1,5 +1,6 @@
 //! What a processor was built with.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::replay::Replay;
 
 pub(crate) type Filter = Box<dyn Fn(&Record) -> bool + Send + Sync>;
 
+pub(crate) type PermanentIf = Box<dyn Fn(&(dyn StdError + Send + Sync + 'static)) -> bool + Send + Sync>;
+
 /// All of it; shared by the processor's clones.
 pub(crate) struct Settings {
     pub(crate) routes: Routes,
@@ -24,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) concurrency: usize,
     pub(crate) lanes: Lanes,
     pub(crate) retry: RetryPolicy,
+    pub(crate) permanent_if: Option<PermanentIf>,
     pub(crate) handler_timeout: Option<Duration>,
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) give_up_after: Duration,

@@ -13,6 +13,7 @@ use crate::handler::{Attempt, ErasedHandler, HandlerError};
 use crate::log::RecordSpan;
 use crate::outcome::{ErrorKind, Failure};
 use crate::record::Record;
+use crate::settings::{PermanentIf, Settings};
 
 /// Why an attempt failed, and what may come of another.
 pub(super) struct AttemptFailed {
@@ -37,7 +38,7 @@ pub(super) struct GuardedAttempt<'a> {
     begun: Instant,
     /// `None` once it has ended.
     running: Option<(Attempt<'a>, OwnedSemaphorePermit)>,
-    timeout: Option<Duration>,
+    settings: &'a Settings,
     /// The end of its time, from when it first had to wait.
     time_out: Option<Pin<Box<Sleep>>>,
     /// Around all that its handler does; disabled unless the log's level asks for it.
@@ -45,20 +46,19 @@ pub(super) struct GuardedAttempt<'a> {
 }
 
 impl<'a> GuardedAttempt<'a> {
-    /// Decodes the record and calls its handler, whose future is to be polled at once and may take so long; or says why that
-    /// failed.
+    /// Decodes the record and calls its handler, whose future is to be polled at once; or says why that failed.
     pub(super) fn begin(
         handler: &'a dyn ErasedHandler,
         record: Record,
         (position, begun): (usize, Instant),
-        timeout: Option<Duration>,
+        settings: &'a Settings,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, Attempted> {
         let span = RecordSpan::new(&record);
         let failed = match span.in_scope(|| guard("handler", || handler.attempt(record))) {
             Ok(Ok(attempt)) => {
                 let running = Some((attempt, permit));
-                return Ok(Self { position, begun, running, timeout, time_out: None, span });
+                return Ok(Self { position, begun, running, settings, time_out: None, span });
             }
             Ok(Err(error)) => AttemptFailed::from(error),
             Err(panic) => AttemptFailed::permanent(panic),
@@ -78,7 +78,7 @@ impl<'a> GuardedAttempt<'a> {
 
     /// Says, once its time is over, that it was.
     fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<AttemptFailed> {
-        let Some(timeout) = self.timeout else { return Poll::Pending };
+        let Some(timeout) = self.settings.handler_timeout else { return Poll::Pending };
         let Some(end) = self.begun.checked_add(timeout) else { return Poll::Pending };
         let time_out = self.time_out.get_or_insert_with(|| Box::pin(sleep_until(end)));
         time_out.as_mut().poll(context).map(|()| AttemptFailed::timed_out(timeout))
@@ -94,7 +94,7 @@ impl Future for GuardedAttempt<'_> {
         let polled = match span.in_scope(|| guard("handler", || attempt.as_mut().poll(context))) {
             Ok(Poll::Pending) => Err(ready!(self.poll_timeout(context))),
             Ok(Poll::Ready(Ok(()))) => Ok(()),
-            Ok(Poll::Ready(Err(error))) => Err(AttemptFailed::from(error)),
+            Ok(Poll::Ready(Err(error))) => Err(AttemptFailed::of(error, self.settings.permanent_if.as_ref())),
             Err(panic) => Err(AttemptFailed::permanent(panic)),
         };
         let Some((attempt, permit)) = self.running.take() else { return Poll::Pending };
@@ -122,6 +122,18 @@ impl AttemptFailed {
         Self { failure, retryable: false, delay: None }
     }
 
+    fn of(error: HandlerError, permanent_if: Option<&PermanentIf>) -> Self {
+        let permanent_if = permanent_if.filter(|_| error.is_unsaid());
+        match permanent_if.map_or(Ok(false), |is_permanent| guard("`permanent_if`", || is_permanent(error.source()))) {
+            Ok(is_permanent) => Self {
+                failure: Failure::of(ErrorKind::Handler, error.source()),
+                retryable: error.is_retryable() && !is_permanent,
+                delay: error.delay(),
+            },
+            Err(panic) => Self::permanent(panic),
+        }
+    }
+
     fn timed_out(timeout: Duration) -> Self {
         let failure =
             Failure::new(ErrorKind::Timeout, format!("the handler was not done after its timeout of {timeout:?}"));
@@ -132,16 +144,6 @@ impl AttemptFailed {
 impl From<DecodeError> for AttemptFailed {
     fn from(error: DecodeError) -> Self {
         Self::permanent(Failure::of(ErrorKind::Decode, &error))
-    }
-}
-
-impl From<HandlerError> for AttemptFailed {
-    fn from(error: HandlerError) -> Self {
-        Self {
-            failure: Failure::of(ErrorKind::Handler, error.source()),
-            retryable: error.is_retryable(),
-            delay: error.delay(),
-        }
     }
 }
 

@@ -6,7 +6,8 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a handler failed, and whether another attempt may help.
 ///
-/// `?` turns any error into a retryable one. The type does not implement [`std::error::Error`] itself, which is what
+/// `?` turns any error into a retryable one, unless the processor knows better
+/// ([`permanent_if`](crate::ProcessorBuilder::permanent_if)). The type does not implement [`std::error::Error`] itself, which is what
 /// makes that conversion possible; [`source`](Self::source) is the error that was given.
 ///
 /// Its text is written to the log and into the dead letter: leave item data out of it.
@@ -31,7 +32,11 @@ pub struct HandlerError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
-    Retryable { after: Option<Duration> },
+    /// What `?` makes of any error.
+    Unsaid,
+    Retryable {
+        after: Option<Duration>,
+    },
     Permanent,
 }
 
@@ -53,14 +58,19 @@ impl HandlerError {
 
     /// Whether another attempt may help.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.class, Class::Retryable { .. })
+        !matches!(self.class, Class::Permanent)
+    }
+
+    /// Whether only `?` has made it, so that nobody has said of what class it is.
+    pub(crate) fn is_unsaid(&self) -> bool {
+        self.class == Class::Unsaid
     }
 
     /// The delay that [`retry_after`](Self::retry_after) asked for.
     pub fn delay(&self) -> Option<Duration> {
         match self.class {
             Class::Retryable { after } => after,
-            Class::Permanent => None,
+            Class::Unsaid | Class::Permanent => None,
         }
     }
 
@@ -72,7 +82,7 @@ impl HandlerError {
 
 impl<E: Into<BoxError>> From<E> for HandlerError {
     fn from(error: E) -> Self {
-        Self::retryable(error)
+        Self { source: error.into(), class: Class::Unsaid }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lambda_streams::{
-    AfterDeadLetter, Deadline, ErrorKind, FailurePolicy, Outcome, ProcessorBuilder, RetryPolicy, SkipReason,
-    StreamProcessor,
+    AfterDeadLetter, Deadline, ErrorKind, FailurePolicy, HandlerError, Lanes, Outcome, ProcessorBuilder, Record,
+    RetryPolicy, SkipReason, StreamProcessor,
 };
 use tokio::time::Instant;
 
@@ -425,4 +425,55 @@ async fn a_timeout_longer_than_the_invocation_leaves_the_record_unfinished() {
         let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
         assert_eq!(outcomes(&report), [Outcome::Unfinished], "{timeout:?}");
     }
+}
+
+#[derive(Debug)]
+struct Coded(u16);
+
+impl std::fmt::Display for Coded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "code {}", self.0)
+    }
+}
+
+impl std::error::Error for Coded {}
+
+#[tokio::test(start_paused = true)]
+async fn the_processor_may_know_which_errors_are_permanent_of_those_that_say_nothing() {
+    let handler = |record: Record| async move {
+        match record.event_id() {
+            Some("event-0") => Err(Coded(404))?,
+            Some("event-1") => Err(Coded(503))?,
+            Some("event-2") => Err(HandlerError::retryable(Coded(404))),
+            Some("event-3") => Err(HandlerError::retry_after(Coded(404), Duration::ZERO)),
+            _ => Err(Coded(0))?,
+        }
+    };
+    let processor = StreamProcessor::builder()
+        .on_record(handler)
+        .permanent_if(|error| match error.downcast_ref::<Coded>() {
+            Some(Coded(0)) => panic!("a bug in the classification"),
+            code => code.is_some_and(|code| code.0 == 404),
+        })
+        .dead_letter_queue(TestQueue::default())
+        .lanes(Lanes::Unordered)
+        .build()
+        .unwrap();
+    let mut seen = Vec::new();
+    for number in 0..5 {
+        let report = process(&processor, &inserts(5)[number..=number]).await;
+        let record = &report.records()[0];
+        seen.push((record.outcome, record.attempts, record.failure.as_ref().unwrap().kind));
+    }
+    let reported = (Outcome::Reported, 3, ErrorKind::Handler);
+    assert_eq!(
+        seen,
+        [
+            (Outcome::DeadLettered, 1, ErrorKind::Handler),
+            reported,
+            reported,
+            reported,
+            (Outcome::DeadLettered, 1, ErrorKind::Panic),
+        ]
+    );
 }
