@@ -159,6 +159,40 @@ impl FromRecord for Record {
     }
 }
 
+/// Makes what the handlers of one kind receive of a record of that kind.
+macro_rules! try_from_record {
+    ($($change:ident)*) => {$(
+        impl<T: serde::de::DeserializeOwned + Send + 'static> TryFrom<Record> for $change<T> {
+            type Error = DecodeError;
+
+            /// What a handler of such changes would receive.
+            ///
+            /// # Errors
+            /// If the record is of another kind, or its images are malformed, missing, or do not fit the type.
+            fn try_from(record: Record) -> Result<Self, DecodeError> {
+                match record.kind() {
+                    EventKind::$change => Self::from_record(record),
+                    kind => Err(DecodeError::wrong_kind(stringify!($change), kind)),
+                }
+            }
+        }
+    )*};
+}
+
+try_from_record! { Insert Modify Remove }
+
+impl<T: serde::de::DeserializeOwned + Send + 'static> TryFrom<Record> for Change<T> {
+    type Error = DecodeError;
+
+    /// What a handler of any change would receive.
+    ///
+    /// # Errors
+    /// If the record's images are malformed, or do not fit the type.
+    fn try_from(record: Record) -> Result<Self, DecodeError> {
+        Self::from_record(record)
+    }
+}
+
 impl<T> Change<T> {
     /// What happened to the item.
     pub fn kind(&self) -> EventKind {

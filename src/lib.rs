@@ -65,6 +65,11 @@
 //! well-formed, also where the handler's type does not look. Of a record that no handler takes, the envelope alone is
 //! checked. Unknown members are ignored everywhere.
 //!
+//! # Test your handlers
+//!
+//! The module [`testing`] makes events by hand, and records turn into changes (`TryFrom`): handlers can be called alone, or
+//! a processor with all of its settings, without AWS.
+//!
 //! # Features
 //!
 //! | feature | default | what it brings |
@@ -125,6 +130,7 @@ mod response;
 mod runtime;
 mod service;
 mod settings;
+pub mod testing;
 
 #[cfg(all(feature = "emf", feature = "logs"))]
 pub mod operating {

@@ -42,6 +42,10 @@ impl DecodeError {
         Self(fault)
     }
 
+    pub(crate) fn wrong_kind(wanted: &'static str, kind: EventKind) -> Self {
+        Self(Fault::new(Reason::WrongKind { wanted, kind }))
+    }
+
     /// Puts the member of the record in front of the path.
     pub(crate) fn within(mut self, member: &'static str) -> Self {
         self.0.path_mut().within(member);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps an error fails, as it should")]
 
 mod support;
+mod testing;
 
 #[cfg(feature = "local")]
 mod any_input;

@@ -12,6 +12,10 @@ pub(super) enum Reason {
         kind: EventKind,
         view_type: Option<&'static str>,
     },
+    WrongKind {
+        wanted: &'static str,
+        kind: EventKind,
+    },
     Malformed(&'static str),
     WrongType {
         expected: String,
@@ -71,6 +75,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingImage { image, kind, view_type } => missing_image(f, image, *kind, *view_type),
+            Self::WrongKind { wanted, kind } => write!(f, "its record is of the kind {kind}, which is no `{wanted}`"),
             Self::Malformed(what) => f.write_str(what),
             Self::WrongType { expected, found: Some(found) } => write!(f, "wanted {expected}, found {found}"),
             Self::WrongType { expected, found: None } => write!(f, "wanted {expected}, found something else"),

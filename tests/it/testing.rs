@@ -1,0 +1,112 @@
+//! Events that users make by hand for their own tests.
+
+use std::time::Duration;
+
+use lambda_streams::testing::TestStream;
+use lambda_streams::{
+    Change, Deadline, EventKind, Insert, MemoryDeadLetterQueue, Modify, Outcome, Record, Remove, StreamProcessor,
+};
+use serde_json::{Value, json};
+
+use crate::support::{Order, outcomes};
+
+fn order(id: &str, version: u32) -> Value {
+    json!({"id": {"S": id}, "version": {"N": version.to_string()}})
+}
+
+fn records(stream: TestStream) -> Vec<Record> {
+    stream.event().expect("a stream event").records().map(|record| record.expect("a whole record")).collect()
+}
+
+fn stream() -> TestStream {
+    TestStream::new("orders", &["id"])
+}
+
+#[test]
+fn its_records_are_those_of_a_stream() {
+    let all =
+        stream().insert(order("a", 0)).modify(order("a", 0), order("a", 1)).remove(order("a", 1)).expire(order("b", 7));
+    let all = records(all);
+    let kinds: Vec<EventKind> = all.iter().map(Record::kind).collect();
+    assert_eq!(kinds, [EventKind::Insert, EventKind::Modify, EventKind::Remove, EventKind::Remove]);
+    assert_eq!(all.iter().map(Record::is_ttl_expiry).collect::<Vec<_>>(), [false, false, false, true]);
+    let images = |record: &Record| [record.old_image_json().is_some(), record.new_image_json().is_some()];
+    assert_eq!(all.iter().map(images).collect::<Vec<_>>(), [[false, true], [true, true], [true, false], [true, false]]);
+    for (number, record) in all.iter().enumerate() {
+        assert_eq!(record.event_id(), Some(format!("test-{}", number + 1).as_str()));
+        assert_eq!((record.table_name(), record.view_type()), (Some("orders"), Some("NEW_AND_OLD_IMAGES")));
+        assert!(
+            record.created_at().is_some_and(|at| at.elapsed().expect("not in the future") < Duration::from_secs(60))
+        );
+    }
+    assert!(all.windows(2).all(|pair| pair[0].sequence_number().as_str() < pair[1].sequence_number().as_str()));
+    assert_eq!(all[3].keys_json(), r#"{"id":{"S":"b"}}"#);
+    assert_eq!(all[1].changed_attributes().unwrap().iter().collect::<Vec<_>>(), ["version"]);
+}
+
+#[test]
+fn a_record_becomes_the_change_of_its_kind_and_no_other() {
+    let all = records(stream().insert(order("a", 0)).modify(order("a", 0), order("a", 1)).remove(order("a", 1)));
+    let insert = Insert::<Order>::try_from(all[0].clone()).unwrap();
+    let modify = Modify::<Order>::try_from(all[1].clone()).unwrap();
+    let remove = Remove::<Order>::try_from(all[2].clone()).unwrap();
+    assert_eq!((insert.new.version, modify.old.version, modify.new.version, remove.old.version), (0, 0, 1, 1));
+    for record in &all {
+        assert!(Change::<Order>::try_from(record.clone()).is_ok());
+    }
+    let error = Insert::<Order>::try_from(all[1].clone()).unwrap_err();
+    assert_eq!(error.to_string(), "the item: its record is of the kind MODIFY, which is no `Insert`");
+    assert!(Modify::<Order>::try_from(all[2].clone()).is_err() && Remove::<Order>::try_from(all[0].clone()).is_err());
+    let odd = records(stream().insert(json!({"id": {"S": "a"}, "version": {"S": "a canary"}})));
+    let error = Insert::<Order>::try_from(odd[0].clone()).unwrap_err().to_string();
+    assert_eq!(error, "attribute `NewImage.version`: wanted u32, found S");
+}
+
+#[test]
+fn a_view_type_decides_which_images_a_record_has() {
+    for (view_type, images) in
+        [("KEYS_ONLY", [false, false]), ("OLD_IMAGE", [true, false]), ("NEW_IMAGE", [false, true])]
+    {
+        let all = records(stream().view_type(view_type).modify(order("a", 0), order("a", 1)));
+        assert_eq!([all[0].old_image_json().is_some(), all[0].new_image_json().is_some()], images, "{view_type}");
+        assert_eq!((all[0].view_type(), all[0].keys_json()), (Some(view_type), r#"{"id":{"S":"a"}}"#));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn malformed_and_old_records_meet_what_they_would_meet() {
+    let fail = |change: Insert<Order>| async move {
+        if change.new.version == 0 { Ok(()) } else { Err("the index is down".into()) }
+    };
+    let queue = MemoryDeadLetterQueue::default();
+    let processor = StreamProcessor::builder().on_insert(fail).dead_letter_queue(queue.clone()).build().unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    let event = stream().record(r#"{"eventName": 1}"#).insert(order("a", 0)).age(day).insert(order("b", 1)).event();
+    let report = processor.process(event.unwrap(), Deadline::none()).await;
+    assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::Succeeded, Outcome::DeadLettered]);
+    assert_eq!(queue.letters().len(), 2);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_the_number_of_the_change() {
+    for (stream, words) in [
+        (
+            stream().insert(order("a", 0)).insert(json!({"version": {"N": "1"}})),
+            "change 2 of the test stream: its item has no key attribute `id`",
+        ),
+        (
+            stream().insert(json!({"id": "a"})),
+            "change 1 of the test stream: its item is no DynamoDB JSON: attribute `id`:",
+        ),
+        (stream().remove(json!([])), "change 1 of the test stream: its item is no DynamoDB JSON"),
+        (
+            stream().remove(std::collections::HashMap::from([((1, 2), 3)])),
+            "change 1 of the test stream: its item does not serialize",
+        ),
+        (stream().view_type("BOTH").expire(json!({})), "`BOTH` is no view type of a stream"),
+        (stream().record("{"), "the payload is no JSON"),
+    ] {
+        let error = stream.event().expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
