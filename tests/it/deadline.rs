@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use lambda_streams::{Deadline, ErrorKind, Outcome, RetryPolicy, StreamProcessor};
+use futures::FutureExt;
+use lambda_streams::{Deadline, ErrorKind, Outcome, Record, RetryPolicy, StreamProcessor};
 use tokio::time::Instant;
 
 use crate::support::{Act, Script, TestQueue, change, checkpoint, event, inserts, outcomes};
@@ -218,4 +219,20 @@ async fn behind_a_reported_record_nothing_is_given_up_when_the_time_is_over() {
     let report = builder.build().unwrap().process(event(&changes), Deadline::after(Duration::from_secs(20))).await;
     assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::HeldBack]);
     assert!(queue.accepted().is_empty(), "it comes again, with the time of a whole invocation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_record_that_nobody_has_come_to_when_the_time_is_over_is_unfinished() {
+    // It computes for so long, and never waits.
+    let slow = |_: Record| async {
+        let _ = tokio::time::advance(Duration::from_secs(28)).now_or_never();
+        Ok(())
+    };
+    let queue = TestQueue::default();
+    let processor = StreamProcessor::builder().on_record(slow).dead_letter_queue(queue.clone()).build().unwrap();
+    let changes = [inserts(1)[0].clone(), inserts(2)[1].clone().with("/eventName", "UPSERT")];
+    let report = processor.process(event(&changes), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(outcomes(&report), [DONE, OPEN]);
+    let report = processor.process(event(&changes[1..]), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!((outcomes(&report), queue.accepted()), (vec![Outcome::DeadLettered], vec!["event-1".to_owned()]));
 }
