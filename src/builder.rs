@@ -170,7 +170,9 @@ impl ProcessorBuilder {
     ///
     /// An error that was made by [`HandlerError::retryable`](crate::HandlerError::retryable),
     /// [`retry_after`](crate::HandlerError::retry_after) or [`permanent`](crate::HandlerError::permanent) keeps its class. If
-    /// `is_permanent` panics, the record has failed as if its handler had.
+    /// `is_permanent` panics, the record has failed as if its handler had. An error that came through another error type stands
+    /// in that one's [`source`](std::error::Error::source); `anyhow::Error` hides its own from `downcast_ref`, but not those
+    /// below its context.
     ///
     /// ```
     /// use lambda_streams::{HandlerError, Record, StreamProcessor};

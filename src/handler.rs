@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::change::FromRecord;
 use crate::decode::DecodeError;
@@ -36,6 +37,24 @@ pub use self::error::HandlerError;
 ///     }
 /// }
 /// ```
+///
+/// One value for several kinds of change is shared in an [`Arc`]; a closure has its own share of a client:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use lambda_streams::{Insert, StreamProcessor};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+/// # struct Index;
+/// # impl Index { async fn put(&self, id: &str) -> std::io::Result<()> { Ok(()) } }
+///
+/// let index = Arc::new(Index);
+/// let processor = StreamProcessor::builder().on_insert(move |change: Insert<Order>| {
+///     let index = Arc::clone(&index);
+///     async move { Ok(index.put(&change.new.id).await?) }
+/// });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of `{C}`",
     label = "not a handler of `{C}`",
@@ -56,6 +75,12 @@ where
 {
     fn handle(&self, change: C) -> impl Future<Output = Result<(), HandlerError>> + Send {
         self(change)
+    }
+}
+
+impl<C, H: Handler<C>> Handler<C> for Arc<H> {
+    fn handle(&self, change: C) -> impl Future<Output = Result<(), HandlerError>> + Send {
+        H::handle(self, change)
     }
 }
 

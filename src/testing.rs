@@ -41,6 +41,7 @@
 //! retries, timeouts and deadlines pass at once.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -56,18 +57,24 @@ use crate::event_kind::EventKind;
 ///
 /// An item is whatever serializes to DynamoDB JSON: `serde_json`'s `json!({"id": {"S": "a"}})`, or one of your own types
 /// through [`serde_dynamo::to_item`](https://docs.rs/serde_dynamo/4/serde_dynamo/fn.to_item.html). Records have what a
-/// stream's have: both images, ascending sequence numbers, the event ids `test-1`, `test-2`, …, and the current time.
+/// stream's have: both images, ascending sequence numbers, the event ids `test-1`, `test-2`, …, and the current time. Each
+/// stream is one of its own, with an ARN of its own; deliver a clone of an event to see what becomes of records that come again.
 /// The [module](self) has an example.
 #[derive(Clone)]
 #[must_use]
 pub struct TestStream {
     table: String,
+    /// Tells it from the other streams of the process.
+    number: usize,
     keys: Vec<String>,
     view_type: String,
     age: Duration,
     records: Vec<String>,
     fault: Option<Error>,
 }
+
+/// How many there have been in this process.
+static STREAMS: AtomicUsize = AtomicUsize::new(0);
 
 /// An item's JSON, if it has one.
 type Item = Result<Value, serde_json::Error>;
@@ -77,6 +84,7 @@ impl TestStream {
     pub fn new(table: impl Into<String>, keys: &[&str]) -> Self {
         Self {
             table: table.into(),
+            number: STREAMS.fetch_add(1, Ordering::Relaxed),
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             view_type: "NEW_AND_OLD_IMAGES".to_owned(),
             age: Duration::ZERO,
@@ -191,7 +199,7 @@ impl TestStream {
                 change[name] = image;
             }
         }
-        let table = &self.table;
+        let (table, stream) = (&self.table, self.number);
         Ok(json!({
             "eventID": format!("test-{number}"),
             "eventName": kind.as_str(),
@@ -199,7 +207,7 @@ impl TestStream {
             "eventSource": "aws:dynamodb",
             "awsRegion": "us-east-1",
             "dynamodb": change,
-            "eventSourceARN": format!("arn:aws:dynamodb:us-east-1:123456789012:table/{table}/stream/2026-01-01T00:00:00.000"),
+            "eventSourceARN": format!("arn:aws:dynamodb:us-east-1:123456789012:table/{table}/stream/2026-01-01T00:00:00.{stream:03}"),
         }))
     }
 

@@ -123,6 +123,9 @@ impl AttemptFailed {
     }
 
     fn of(error: HandlerError, permanent_if: Option<&PermanentIf>) -> Self {
+        if let Some(undecoded) = error.source().downcast_ref::<DecodeError>().filter(|_| error.is_unsaid()) {
+            return Self::from(undecoded.clone());
+        }
         let permanent_if = permanent_if.filter(|_| error.is_unsaid());
         match permanent_if.map_or(Ok(false), |is_permanent| guard("`permanent_if`", || is_permanent(error.source()))) {
             Ok(is_permanent) => Self {

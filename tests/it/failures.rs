@@ -477,3 +477,23 @@ async fn the_processor_may_know_which_errors_are_permanent_of_those_that_say_not
         ]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_handler_fails_to_decode_by_itself_is_permanent_unless_it_says_otherwise() {
+    let handler = |record: Record| async move {
+        let order = record.new_image::<std::collections::HashMap<String, bool>>();
+        if record.event_id() == Some("event-1") {
+            order.map_err(HandlerError::retryable)?;
+        } else {
+            order?;
+        }
+        Ok(())
+    };
+    let queue = TestQueue::default();
+    let builder = StreamProcessor::builder().on_record(handler).dead_letter_queue(queue.clone());
+    let processor = builder.build().unwrap();
+    let report = process(&processor, &inserts(2)).await;
+    assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::Reported]);
+    let record = &report.records()[0];
+    assert_eq!((record.attempts, record.failure.as_ref().unwrap().kind), (1, ErrorKind::Decode));
+}

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lambda_streams::testing::TestStream;
 use lambda_streams::{
-    Change, Deadline, EventKind, Insert, MemoryDeadLetterQueue, Modify, Outcome, Record, Remove, StreamProcessor,
+    Change, Deadline, EventKind, Insert, MemoryDeadLetterQueue, Modify, Outcome, Record, Remove, SkipReason,
+    StreamProcessor,
 };
 use serde_json::{Value, json};
 
@@ -109,4 +110,19 @@ fn what_is_wrong_is_said_with_the_number_of_the_change() {
         let error = stream.event().expect_err(words).to_string();
         assert!(error.contains(words), "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_stream_is_not_taken_for_the_first_and_a_clone_of_an_event_is() {
+    let fail = |change: Insert<Order>| async move {
+        if change.new.id == "bad" { Err("the index is down".into()) } else { Ok(()) }
+    };
+    let processor = StreamProcessor::builder().on_insert(std::sync::Arc::new(fail)).build().unwrap();
+    let first = stream().insert(order("bad", 0)).insert(order("good", 0)).event().unwrap();
+    let report = processor.process(first.clone(), Deadline::none()).await;
+    assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::Succeeded]);
+    let second = stream().insert(order("c", 0)).insert(order("d", 0)).event().unwrap();
+    assert_eq!(outcomes(&processor.process(second, Deadline::none()).await), [Outcome::Succeeded; 2]);
+    let report = processor.process(first, Deadline::none()).await;
+    assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::Skipped(SkipReason::Redelivered)]);
 }

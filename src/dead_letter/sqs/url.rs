@@ -61,7 +61,7 @@ fn is_name(name: &str) -> bool {
 ///     "this is the queue's ARN; its URL is wanted, such as https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters"
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct QueueUrlError {
     variable: Option<&'static str>,
     fault: Fault,
@@ -100,6 +100,13 @@ impl fmt::Display for QueueUrlError {
             Fault::Arn => write!(f, "is the queue's ARN; its URL is wanted, {EXAMPLE}"),
             Fault::NotAUrl => write!(f, "is not the URL of an SQS queue, {EXAMPLE}"),
         }
+    }
+}
+
+/// As `main` prints it.
+impl fmt::Debug for QueueUrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "QueueUrlError({self})")
     }
 }
 
