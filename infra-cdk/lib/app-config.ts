@@ -36,8 +36,15 @@ export function readConfig(app: Construct, env: NodeJS.ProcessEnv = process.env)
     arm64: Architecture.ARM_64,
     x86_64: Architecture.X86_64,
   });
+  const stage = readStage(app, text('stage') ?? 'dev');
+  // Forgotten once, it would take the protection off what is deployed already.
+  check(
+    app,
+    stage === 'dev' || text('production') !== undefined,
+    `stage is ${stage}; say whether its data is kept, with -c production=true or -c production=false`,
+  );
   return {
-    stage: readStage(app, text('stage') ?? 'dev'),
+    stage,
     production: flag(app, 'production', text('production'), false),
     allowedCidrs: readAllowList(app, text('allowedCidrs')),
     alarmEmail: readEmail(app, text('alarmEmail')),

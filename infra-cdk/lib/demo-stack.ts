@@ -141,7 +141,7 @@ export class DemoStack extends Stack {
   // The same code once more: with one function for both, callers of the API could take all of the stream's concurrency, and
   // either the API's 29 seconds would bound the stream's batches or a caller would wait for an answer that never comes.
   private createOnDemandFunction(): ProcessorFunction {
-    const onDemand = new ProcessorFunction(this, 'OnDemandFunction', {
+    return new ProcessorFunction(this, 'OnDemandFunction', {
       description: 'Runs records through the processor on demand',
       code: this.props.code,
       architecture: this.props.architecture,
@@ -153,8 +153,6 @@ export class DemoStack extends Stack {
       failedInvocations: this.processor.failedInvocations!,
       removalPolicy: this.removalPolicy,
     });
-    this.processor.grantDeadLetters(onDemand.function);
-    return onDemand;
   }
 
   private createApi(): OnDemandApi {

@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Size } from 'aws-cdk-lib';
+import { Duration, Names, RemovalPolicy, Size } from 'aws-cdk-lib';
 import {
   AccessLogField,
   AccessLogFormat,
@@ -167,6 +167,8 @@ export class OnDemandApi extends Construct {
   private createApi(): RestApi {
     const overIpv6 = this.cidrs.some((cidr) => cidr.includes(':'));
     const api = new RestApi(this, 'Resource', {
+      // CloudWatch knows an API by its name alone: one name for each stage, or their alarms and graphs mix.
+      restApiName: Names.uniqueResourceName(this, { maxLength: 64, separator: '-' }),
       description: 'Runs DynamoDB stream records through the processor on demand',
       endpointConfiguration: {
         types: [EndpointType.REGIONAL],

@@ -55,7 +55,8 @@ export interface StreamMappingOptions {
   readonly bisectBatchOnError?: boolean;
 
   /**
-   * Where a new mapping starts: with changes from now on, or with everything that the stream still holds.
+   * Where a new mapping starts: with changes from now on, or with everything that the stream still holds. It is read when the
+   * mapping is made; a change would replace the mapping, which Lambda refuses beside the one that is there.
    *
    * @default StartingPosition.LATEST
    */

@@ -28,8 +28,6 @@ export const REASONS: Readonly<Record<string, string>> = {
   'OnDemandFunctionRoleDefaultPolicy WriteLogs': 'The function logs to its own group.',
   'OnDemandFunctionRoleDefaultPolicy SendFailedInvocations': 'Lambda sends failed asynchronous invocations as the function.',
   'OnDemandFunctionRoleDefaultPolicy EncryptFailedInvocations': 'That queue is encrypted with the key; only through SQS.',
-  'OnDemandFunctionRoleDefaultPolicy SendDeadLetters': 'Records that fail on demand become dead letters too.',
-  'OnDemandFunctionRoleDefaultPolicy EncryptDeadLetters': 'That queue is encrypted with the key; only through SQS.',
   'Api DenyFromElsewhere': 'The allow-list: whoever calls from elsewhere is refused, whatever else allows it.',
   'Api AllowGetFromTheAllowList': 'GET needs an address of the list and an API key.',
   'Api AllowSignedPostFromTheAllowList': "POST needs a signature too, of an identity that this account's own policies let call.",

@@ -50,6 +50,12 @@ describe('least privilege', () => {
     expect(onDynamo.sort()).toEqual(['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map((a) => `dynamodb:${a}`));
   });
 
+  it('keeps what callers post away from the dead letters', () => {
+    const onDemand = statements.filter(({ holder }) => holder === 'OnDemandFunctionRoleDefaultPolicy');
+    expect(onDemand.length).toBeGreaterThan(0);
+    expect(onDemand.filter(({ resources }) => JSON.stringify(resources).includes('DeadLetters'))).toEqual([]);
+  });
+
   it('asks for no redrive and no encryption where there is none', () => {
     const sids = statementsOf(processorTemplate()).map(({ sid }) => sid);
     expect(sids).toContain('SendDeadLetters');

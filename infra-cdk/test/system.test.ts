@@ -1,7 +1,7 @@
 import { Template } from 'aws-cdk-lib/assertions';
 import { Architecture, StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { demoTemplate, referred, resource, resources, streamMapping } from './support';
+import { demoTemplate, newDemo, referred, resource, resources, streamMapping } from './support';
 
 let demo: Template;
 let production: Template;
@@ -210,6 +210,16 @@ describe('API', () => {
       Quota: { Limit: 10_000, Period: 'DAY' },
     });
     demo.resourceCountIs('AWS::ApiGateway::UsagePlanKey', 1);
+  });
+
+  it('names the API after its stack, since its alarms and graphs find it by its name alone', () => {
+    const names = ['lambda-streams-dev', 'lambda-streams-prod'].map((id) => {
+      const template = Template.fromStack(newDemo({}, id));
+      const { Name } = resource(template, 'AWS::ApiGateway::RestApi').Properties;
+      expect(JSON.stringify(resource(template, 'AWS::CloudWatch::Alarm', 'ServerErrors').Properties)).toContain(Name);
+      return Name;
+    });
+    expect(new Set(names).size).toBe(2);
   });
 
   it('throttles the stage below the concurrency of its function', () => {

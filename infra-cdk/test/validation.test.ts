@@ -150,6 +150,7 @@ describe('the configuration of the app', () => {
   it.each([
     [{ production: 'yes' }, /production is "yes"; write one of true, false/],
     [{ stage: 'Prod Stage' }, /stage is "Prod Stage"; write a lower-case name/],
+    [{ stage: 'prod' }, /stage is prod; say whether its data is kept, with -c production=true or -c production=false/],
     [{ architecture: 'mips' }, /architecture is "mips"; write one of arm64, x86_64/],
     [{ startingPosition: 'NOW' }, /startingPosition is "NOW"; write one of LATEST, TRIM_HORIZON/],
     [{ alarmEmail: 'nobody' }, /alarmEmail is "nobody"; write an address/],

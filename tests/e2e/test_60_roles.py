@@ -95,12 +95,10 @@ def stream_role(arns: Resources) -> dict[str, set[tuple[str, str]]]:
 
 
 def on_demand_role(arns: Resources) -> dict[str, set[tuple[str, str]]]:
-    """The role behind the API: neither the stream nor the bucket nor the way back are its business."""
+    """The role behind the API: neither the stream nor the bucket nor the dead letters, in or out, are its business."""
     of_stream = stream_role(arns)
     own = {("logs:CreateLogStream", arns.other_logs), ("logs:PutLogEvents", arns.other_logs)}
-    shared = {
-        it for it in of_stream["allowed"] if it[1] in {arns.dead_letters, arns.failed_invocations} or it[0].startswith("xray:")
-    }
+    shared = {it for it in of_stream["allowed"] if it[1] == arns.failed_invocations or it[0].startswith("xray:")}
     return {
         "allowed": shared | own,
         "denied": (of_stream["allowed"] | of_stream["denied"]) - shared - own,

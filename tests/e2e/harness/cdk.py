@@ -23,6 +23,7 @@ class Cdk:
             "CI": "true",
             # The demo's documented configuration.
             "STAGE": STAGE,
+            "PRODUCTION": "false",
             "ALLOWED_CIDRS": f"{ADDRESS}/32",
             "ARCHITECTURE": function.architecture(),
             "FUNCTION_ASSET": str(asset),
