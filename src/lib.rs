@@ -2,7 +2,9 @@
 //! record inside, and a truthful partial batch response.
 //!
 //! ```no_run
-//! use lambda_streams::{HandlerError, Insert, Modify, SqsDeadLetterQueue, StreamProcessor};
+//! use lambda_streams::{HandlerError, Insert, Modify, StreamProcessor};
+//! # #[cfg(all(feature = "sqs", feature = "logs"))]
+//! use lambda_streams::{Logs, SqsDeadLetterQueue};
 //!
 //! #[derive(serde::Deserialize)]
 //! struct Order { id: String, status: String }
@@ -17,9 +19,10 @@
 //!     Ok(())
 //! }
 //!
-//! # #[cfg(feature = "sqs")]
+//! # #[cfg(all(feature = "sqs", feature = "logs"))]
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), lambda_runtime::Error> {
+//!     Logs::from_env().install()?; // what fails, and what becomes of it
 //!     let processor = StreamProcessor::builder()
 //!         .on_insert(created)
 //!         .on_modify(changed)
@@ -27,7 +30,7 @@
 //!         .build()?;
 //!     lambda_streams::run(processor).await
 //! }
-//! # #[cfg(not(feature = "sqs"))] fn main() {}
+//! # #[cfg(not(all(feature = "sqs", feature = "logs")))] fn main() {}
 //! ```
 //!
 //! # What becomes of a record
@@ -169,6 +172,6 @@ pub use crate::response::StreamResponse;
 pub use crate::runtime::{run, runtime};
 
 /// The README's example compiles.
-#[cfg(all(doctest, feature = "sqs"))]
+#[cfg(all(doctest, feature = "sqs", feature = "logs"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
