@@ -15,7 +15,7 @@ fn logs(written: &Written) -> Logs {
 }
 
 fn listen(logs: Logs) -> DefaultGuard {
-    tracing::subscriber::set_default(tracing_subscriber::registry().with(logs.into_layer()))
+    crate::support::listen(tracing_subscriber::registry().with(logs.into_layer()))
 }
 
 /// What was written, a line each, which must have come in one piece.

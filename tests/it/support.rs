@@ -23,6 +23,20 @@ use lambda_streams::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+/// Has this thread's events go to a subscriber, until the guard is dropped.
+///
+/// `tracing` asks only once whether a line is wanted: when it is met first, on whatever thread, and of one subscriber alone
+/// it asks that thread's own, which is none for tests that do not listen. So there is a second, which wants everything.
+#[cfg(feature = "logs")]
+pub(crate) fn listen(subscriber: impl Into<tracing::Dispatch>) -> tracing::subscriber::DefaultGuard {
+    static SECOND: std::sync::LazyLock<tracing::Dispatch> =
+        std::sync::LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+    let _second = &*SECOND;
+    let guard = tracing::dispatcher::set_default(&subscriber.into());
+    tracing::callsite::rebuild_interest_cache();
+    guard
+}
+
 /// The item of the tests.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Order {

@@ -28,7 +28,7 @@ async fn concurrent_invocations_are_children_of_their_own_trace_headers() {
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let logs = Logs::from_env().format(LogFormat::Json).writer(Written::default());
     let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("tests"));
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(logs.into_layer()).with(traces));
+    let _guard = crate::support::listen(tracing_subscriber::registry().with(logs.into_layer()).with(traces));
     let processor = StreamProcessor::builder()
         .on_record(|_| async {
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
