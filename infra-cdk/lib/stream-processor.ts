@@ -1,6 +1,5 @@
 import { Duration, Names, RemovalPolicy } from 'aws-cdk-lib';
 import { ITable } from 'aws-cdk-lib/aws-dynamodb';
-import { IGrantable } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { EventSourceMapping, Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { ILogGroup } from 'aws-cdk-lib/aws-logs';
@@ -190,7 +189,7 @@ export class StreamProcessor extends Construct {
     return this.ownKey;
   }
 
-  /** The environment of a further function that feeds the same dead-letter queue and counts as `serviceName`. */
+  /** The environment of a further function with the same settings, which counts as `serviceName`. */
   environmentFor(serviceName: string): Record<string, string> {
     return processorEnvironment(this.settings, {
       queueUrl: this.deadLetterQueue.queueUrl,
@@ -198,11 +197,6 @@ export class StreamProcessor extends Construct {
       metricsNamespace: this.metricsNamespace,
       serviceName,
     });
-  }
-
-  /** Lets a further function send dead letters. */
-  grantDeadLetters(grantee: IGrantable): void {
-    grantDeadLetters(grantee, this.deadLetterQueue);
   }
 
   private checkProps(): void {

@@ -122,19 +122,21 @@ impl AttemptFailed {
         Self { failure, retryable: false, delay: None }
     }
 
+    /// Of an error that says of what class it is, or of one that is for the processor to class.
     fn of(error: HandlerError, permanent_if: Option<&PermanentIf>) -> Self {
-        if let Some(undecoded) = error.source().downcast_ref::<DecodeError>().filter(|_| error.is_unsaid()) {
+        let failed = |is_permanent: bool| Self {
+            failure: Failure::of(ErrorKind::Handler, error.source()),
+            retryable: error.is_retryable() && !is_permanent,
+            delay: error.delay(),
+        };
+        if !error.is_unsaid() {
+            return failed(false);
+        }
+        if let Some(undecoded) = error.source().downcast_ref::<DecodeError>() {
             return Self::from(undecoded.clone());
         }
-        let permanent_if = permanent_if.filter(|_| error.is_unsaid());
-        match permanent_if.map_or(Ok(false), |is_permanent| guard("`permanent_if`", || is_permanent(error.source()))) {
-            Ok(is_permanent) => Self {
-                failure: Failure::of(ErrorKind::Handler, error.source()),
-                retryable: error.is_retryable() && !is_permanent,
-                delay: error.delay(),
-            },
-            Err(panic) => Self::permanent(panic),
-        }
+        let Some(is_permanent) = permanent_if else { return failed(false) };
+        guard("`permanent_if`", || is_permanent(error.source())).map_or_else(Self::permanent, failed)
     }
 
     fn timed_out(timeout: Duration) -> Self {

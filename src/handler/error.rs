@@ -6,9 +6,10 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a handler failed, and whether another attempt may help.
 ///
-/// `?` turns any error into a retryable one, unless it is a [`DecodeError`](crate::DecodeError), which no attempt changes, or the
-/// processor knows better ([`permanent_if`](crate::ProcessorBuilder::permanent_if)). The type does not implement [`std::error::Error`] itself, which is what
-/// makes that conversion possible; [`source`](Self::source) is the error that was given.
+/// `?` turns any error into a retryable one, unless it is a [`DecodeError`](crate::DecodeError), which no attempt changes, or
+/// the processor knows better ([`permanent_if`](crate::ProcessorBuilder::permanent_if)). The type does not implement
+/// [`std::error::Error`] itself, which is what makes that conversion possible; [`source`](Self::source) is the error that
+/// was given.
 ///
 /// Its text is written to the log and into the dead letter: leave item data out of it.
 ///

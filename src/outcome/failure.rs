@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum ErrorKind {
     /// The record's envelope cannot be read.
     Malformed,
-    /// An image or the keys are malformed, missing, or do not fit the handler's type.
+    /// An image or the keys are malformed, missing, or do not fit the handler's type, or one that it decodes by itself.
     Decode,
     /// The handler returned an error.
     Handler,
