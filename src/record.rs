@@ -3,6 +3,7 @@
 mod creation_time;
 mod envelope;
 mod facts;
+mod fnv;
 mod malformed;
 mod sequence_number;
 
@@ -17,6 +18,8 @@ pub use self::malformed::MalformedRecord;
 
 pub(crate) use self::envelope::{Envelope, Images, RawEnvelope};
 pub(crate) use self::facts::Facts;
+#[cfg(feature = "sqs")]
+pub(crate) use self::fnv::Fnv128;
 
 use crate::change::ChangedAttributes;
 use crate::decode::{self, DecodeError};
@@ -55,8 +58,27 @@ impl Record {
     pub(crate) fn new(facts: Facts) -> Result<Self, MalformedRecord> {
         match &facts.envelope().parts {
             Ok(_) => Ok(Self { facts }),
-            Err(fault) => Err(MalformedRecord(fault.clone())),
+            Err(fault) => Err(MalformedRecord { fault: fault.clone(), facts }),
         }
+    }
+
+    /// Reads one record in the JSON in which Lambda delivers it.
+    ///
+    /// For tools and tests; a function receives its records in a [`StreamEvent`](crate::StreamEvent).
+    ///
+    /// # Errors
+    /// If the text is not JSON, or not a record of a DynamoDB stream. The error keeps what could be read.
+    ///
+    /// ```
+    /// use lambda_streams::Record;
+    ///
+    /// let record = Record::from_json(r#"{"eventName": "INSERT", "eventSource": "aws:dynamodb",
+    ///     "dynamodb": {"Keys": {"id": {"S": "a"}}, "SequenceNumber": "111"}}"#)?;
+    /// assert_eq!(record.sequence_number().as_str(), "111");
+    /// # Ok::<(), lambda_streams::MalformedRecord>(())
+    /// ```
+    pub fn from_json(json: impl Into<String>) -> Result<Self, MalformedRecord> {
+        Self::new(Facts::of_text(json.into()))
     }
 
     /// The record's `eventID`, unique in its stream; `None` where the record has none.
@@ -126,6 +148,24 @@ impl Record {
     /// The item before the change as DynamoDB JSON, where the stream carries it.
     pub fn old_image_json(&self) -> Option<&str> {
         self.parts().old_image.map(|image| self.facts.part(image))
+    }
+
+    /// A name that all records of one item share: 32 hexadecimal digits, the same in every process and on every machine.
+    ///
+    /// It is a hash of the table and the primary key, however the record spells them: `{"N": "1"}` and `{"N": "1.0"}` are
+    /// one item. Use it as the message group of a FIFO queue, or the partition key of a stream, to keep each item's order.
+    ///
+    /// ```
+    /// # use lambda_streams::Record;
+    /// # fn record(number: &str) -> Record {
+    /// #     Record::from_json(format!(r#"{{"eventName": "REMOVE", "eventSource": "aws:dynamodb",
+    /// #         "dynamodb": {{"Keys": {{"id": {{"N": "{number}"}}}}, "SequenceNumber": "111"}}}}"#)).expect("well-formed")
+    /// # }
+    /// assert_eq!(record("1").group_id(), record("1.0").group_id());
+    /// assert_ne!(record("1").group_id(), record("2").group_id());
+    /// ```
+    pub fn group_id(&self) -> String {
+        self.facts.group_id()
     }
 
     /// Decodes the item's primary key.

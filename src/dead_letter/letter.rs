@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::decode;
 use crate::event_kind::EventKind;
 use crate::invocation::Invocation;
 use crate::outcome::{ErrorKind, Failure};
+#[cfg(feature = "sqs")]
+use crate::record::Fnv128;
 use crate::record::{Facts, SequenceNumber};
 
 /// A record that the processor gives up on, whole, with the reason.
@@ -114,24 +115,10 @@ impl DeadLetter {
         self.facts.kind()
     }
 
-    /// One name for all letters of the same item: 32 hexadecimal digits, the same in every process and on every machine.
-    ///
-    /// For queues that keep the order within a group, such as FIFO queues and partitioned streams. It is a hash of the
-    /// table and the primary key, however the record spells it. A record whose key cannot be read is a group of its own.
+    /// A name that all letters of one item share, for queues that keep order within a group, such as FIFO queues:
+    /// [`Record::group_id`](crate::Record::group_id) of the record inside.
     pub fn group_id(&self) -> String {
-        let table = self.facts.table_arn().or(self.stream_arn()).unwrap_or_default();
-        let mut hash = Fnv128::new();
-        match self.facts.keys_json().map(decode::canonical_keys) {
-            Some(Ok(keys)) => {
-                hash.part(table);
-                keys.attributes().for_each(|(name, value)| {
-                    hash.part(name);
-                    hash.part(value);
-                });
-            }
-            _ => hash.part(self.raw_json()),
-        }
-        hash.to_hex()
+        self.facts.group_id()
     }
 
     /// One name for all repetitions of this letter, at most 128 characters that SQS accepts: the event id, else the
@@ -143,7 +130,7 @@ impl DeadLetter {
         let named = self.event_id().map(str::to_owned).filter(|id| usable(id)).or_else(place);
         named.filter(|id| usable(id)).unwrap_or_else(|| {
             let mut hash = Fnv128::new();
-            hash.part(self.raw_json());
+            hash.write_str(self.raw_json());
             hash.to_hex()
         })
     }
@@ -160,41 +147,5 @@ impl fmt::Debug for DeadLetter {
             .field("error_kind", &self.error_kind())
             .field("attempts", &self.attempts)
             .finish_non_exhaustive()
-    }
-}
-
-/// FNV-1a of 128 bits: a hash that never changes, which the standard library does not promise of its own.
-struct Fnv128(u128);
-
-impl Fnv128 {
-    fn new() -> Self {
-        Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-        bytes.iter().for_each(|byte| self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(PRIME));
-    }
-
-    /// Adds a text and its length, so that `("ab", "c")` is not `("a", "bc")`.
-    fn part(&mut self, text: &str) {
-        self.bytes(&(text.len() as u64).to_be_bytes());
-        self.bytes(text.as_bytes());
-    }
-
-    fn to_hex(&self) -> String {
-        format!("{:032x}", self.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        let mut hash = Fnv128::new();
-        hash.bytes(b"a");
-        assert_eq!(hash.to_hex(), "d228cb696f1a8caf78912b704e4a8964");
     }
 }

@@ -221,7 +221,7 @@ impl<'a> Batch<'a> {
         match self.numbers.enter(*number, position, earlier) {
             None => slot.nameable = true,
             Some(first) => {
-                let error = MalformedRecord::repeated_sequence_number(first);
+                let error = MalformedRecord::repeated_sequence_number(slot.facts.clone(), first);
                 slot.fail_in_reading(Failure::of(ErrorKind::Malformed, &error));
             }
         }

@@ -2,10 +2,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::decode;
 use crate::json;
 use crate::payload::{Span, Stretch, Text};
 
 use super::envelope::Parts;
+use super::fnv::Fnv128;
 use super::{Envelope, MalformedRecord, Record, SequenceNumber};
 use crate::event_kind::EventKind;
 
@@ -39,7 +41,7 @@ impl Facts {
 
     /// Why it is malformed, if it is.
     pub(crate) fn malformed(&self) -> Option<MalformedRecord> {
-        self.envelope().parts.as_ref().err().map(|fault| MalformedRecord(fault.clone()))
+        self.envelope().parts.as_ref().err().map(|fault| MalformedRecord { fault: fault.clone(), facts: self.clone() })
     }
 
     /// Whether the images are JSON, where that has not been checked before.
@@ -118,6 +120,23 @@ impl Facts {
         let (table, _) = arn.split_once("/stream/").unwrap_or((arn, ""));
         let named = table.starts_with("arn:") && table.split_once(":table/").is_some_and(|(_, name)| !name.is_empty());
         named.then_some(table)
+    }
+
+    /// A name that all records of one item share: a hash of the table and the primary key, however the record spells it.
+    /// A record whose keys cannot be read is a group of its own.
+    pub(crate) fn group_id(&self) -> String {
+        let mut hash = Fnv128::new();
+        match self.keys_json().map(decode::canonical_keys) {
+            Some(Ok(keys)) => {
+                hash.write_str(self.table_arn().or(self.stream_arn()).unwrap_or_default());
+                keys.attributes().for_each(|(name, value)| {
+                    hash.write_str(name);
+                    hash.write_str(value);
+                });
+            }
+            _ => hash.write_str(self.raw_json()),
+        }
+        hash.to_hex()
     }
 
     pub(super) fn part(&self, span: Span) -> &str {
