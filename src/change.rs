@@ -1,12 +1,8 @@
 //! What a handler receives: one change of one item, with its images decoded.
 
-mod attributes;
-
-use crate::decode::DecodeError;
+use crate::decode::{ChangedAttributes, DecodeError};
 use crate::event_kind::EventKind;
 use crate::record::Record;
-
-pub use self::attributes::ChangedAttributes;
 
 /// An item was created.
 ///

@@ -1,6 +1,7 @@
 //! DynamoDB JSON into the user's type: one cursor over the text, without an attribute tree in between.
 
 mod access;
+mod changed;
 mod compare;
 mod cursor;
 mod elements;
@@ -16,6 +17,7 @@ use std::marker::PhantomData;
 
 use serde::de::Deserialize;
 
+pub use self::changed::ChangedAttributes;
 pub use self::error::{AttributeType, DecodeError};
 
 pub(crate) use self::compare::changed_attributes;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::event::EventShape;
+use crate::payload_kind::EventShape;
 
 /// Why a processor could not be built, an event could not be read, or an invocation must fail as a whole.
 ///

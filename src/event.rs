@@ -2,7 +2,6 @@
 
 mod reader;
 mod records;
-mod shape;
 mod window;
 
 use std::fmt;
@@ -12,12 +11,10 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::payload::{Stretch, Window};
-use crate::record::{Facts, Images, MalformedRecord, Record};
-
-pub use self::shape::EventShape;
+use crate::record::{Facts, Images, MalformedRecord, Record, Stretch};
 
 pub(crate) use self::records::Records;
+pub(crate) use self::window::Window;
 
 use self::reader::EventReader;
 

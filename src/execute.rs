@@ -12,7 +12,9 @@ mod deadline;
 mod lanes;
 mod outbox;
 mod ready;
+pub(crate) mod redelivery;
 mod running;
+pub(crate) mod settings;
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -34,12 +36,13 @@ use self::running::Running;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
+use crate::execute::settings::Settings;
+use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
-use crate::log::{self, Next};
-use crate::metrics::{Measurements, millis};
-use crate::outcome::{BatchReport, ErrorKind, Failure, Outcome};
+use crate::observe::log::{self, Next};
+use crate::observe::metrics::{Measurements, millis};
+use crate::outcome::{BatchReport, Outcome};
 use crate::policy::{AfterDeadLetter, FailurePolicy};
-use crate::settings::Settings;
 
 /// Processes a batch until every record is finished or reported, and measures it.
 pub(crate) async fn run(

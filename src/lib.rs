@@ -100,39 +100,28 @@
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
 //!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
 
-mod builder;
 mod change;
 mod clock;
 mod dead_letter;
 mod decode;
-#[cfg(feature = "emf")]
-mod emf;
 mod error;
 mod event;
 mod event_kind;
 mod execute;
+mod failure;
 mod handler;
 mod invocation;
 mod json;
 #[cfg(feature = "local-module")]
 pub mod local;
-mod log;
-mod metrics;
-#[cfg(feature = "otel")]
-mod otel;
+mod observe;
 mod outcome;
-mod payload;
+mod payload_kind;
 mod policy;
 mod processor;
 mod record;
 mod redrive;
-#[cfg(any(feature = "emf", feature = "logs"))]
-mod render;
-mod replay;
-mod response;
 mod runtime;
-mod service;
-mod settings;
 pub mod testing;
 
 #[cfg(all(feature = "emf", feature = "logs"))]
@@ -146,29 +135,29 @@ pub mod operating {
 #[doc = include_str!("docs/laptop.md")]
 pub mod laptop {}
 
-pub use crate::builder::ProcessorBuilder;
-pub use crate::change::{Change, ChangedAttributes, Insert, Modify, Remove};
+pub use crate::change::{Change, Insert, Modify, Remove};
 pub use crate::dead_letter::{
     DeadLetter, DeadLetterError, DeadLetterQueue, DeadLetterReadError, FileDeadLetterQueue, MemoryDeadLetterQueue,
 };
 #[cfg(feature = "sqs")]
 pub use crate::dead_letter::{QueueUrlError, SqsDeadLetterQueue};
-pub use crate::decode::{AttributeType, DecodeError, from_image, from_keys};
-#[cfg(feature = "emf")]
-pub use crate::emf::{Emf, EmfBuilder};
+pub use crate::decode::{AttributeType, ChangedAttributes, DecodeError, from_image, from_keys};
 pub use crate::error::Error;
-pub use crate::event::{EventShape, StreamEvent};
+pub use crate::event::StreamEvent;
 pub use crate::event_kind::EventKind;
+pub use crate::failure::{ErrorKind, Failure};
 pub use crate::handler::{Handler, HandlerError};
 pub use crate::invocation::{Deadline, Invocation};
+#[cfg(feature = "emf")]
+pub use crate::observe::emf::{Emf, EmfBuilder};
 #[cfg(feature = "logs")]
-pub use crate::log::{LogFormat, Logs};
-pub use crate::outcome::{BatchReport, Counts, ErrorKind, Failure, Outcome, RecordReport, SkipReason};
+pub use crate::observe::log::{LogFormat, Logs};
+pub use crate::outcome::{BatchReport, Counts, Outcome, RecordReport, SkipReason, StreamResponse};
+pub use crate::payload_kind::EventShape;
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
-pub use crate::processor::StreamProcessor;
+pub use crate::processor::{ProcessorBuilder, StreamProcessor};
 pub use crate::record::{MalformedRecord, Record, SequenceNumber};
 pub use crate::redrive::{DeadLetterEvent, RedriveReport};
-pub use crate::response::StreamResponse;
 pub use crate::runtime::{run, runtime};
 
 /// The README's example compiles.

@@ -1,11 +1,11 @@
 //! What became of each record, and the checkpoint that follows from it.
 
-mod failure;
 mod report;
+mod response;
 mod totals;
 
-pub use self::failure::{ErrorKind, Failure};
 pub use self::report::{BatchReport, Counts, RecordReport};
+pub use self::response::StreamResponse;
 
 pub(crate) use self::report::Answer;
 pub(crate) use self::totals::{ERROR_KINDS, KINDS, KindTotals, Totals};

@@ -1,21 +1,24 @@
 //! The processor: one batch from event to report.
 
+mod builder;
+
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::builder::ProcessorBuilder;
 use crate::error::Error;
 use crate::event::{self, Records, StreamEvent};
 use crate::execute;
+use crate::execute::settings::Settings;
 use crate::invocation::Invocation;
-use crate::log;
-use crate::metrics::Observed;
+use crate::observe::InvocationMetrics;
+use crate::observe::log;
 use crate::outcome::{BatchReport, Totals};
 use crate::redrive::{DeadLetterEvent, RedriveReport};
-use crate::settings::Settings;
+
+pub use self::builder::ProcessorBuilder;
 
 /// Turns an invocation of a function by a DynamoDB stream into typed handler calls and a truthful answer.
 ///
@@ -46,11 +49,6 @@ pub struct StreamProcessor {
 }
 
 impl StreamProcessor {
-    /// Starts to put a processor together.
-    pub fn builder() -> ProcessorBuilder {
-        ProcessorBuilder::new()
-    }
-
     pub(crate) fn new(settings: Settings) -> Self {
         Self { settings: Arc::new(settings) }
     }
@@ -83,7 +81,7 @@ impl StreamProcessor {
     async fn process_records(&self, records: Records<'_>, invocation: Invocation) -> BatchReport {
         let begun = Instant::now();
         let invocation = Arc::new(invocation);
-        let observed = Observed::begin();
+        let observed = InvocationMetrics::begin();
         let span = log::batch_span(&invocation);
         let batch = execute::run(&self.settings, records, Arc::clone(&invocation));
         let (report, measured) = batch.instrument(span.clone()).await;

@@ -6,6 +6,7 @@ mod facts;
 mod fnv;
 mod malformed;
 mod sequence_number;
+mod stretch;
 
 use std::fmt;
 use std::time::SystemTime;
@@ -20,9 +21,9 @@ pub(crate) use self::envelope::{Envelope, Images, RawEnvelope};
 pub(crate) use self::facts::Facts;
 #[cfg(feature = "sqs")]
 pub(crate) use self::fnv::Fnv128;
+pub(crate) use self::stretch::Stretch;
 
-use crate::change::ChangedAttributes;
-use crate::decode::{self, DecodeError};
+use crate::decode::{self, ChangedAttributes, DecodeError};
 use crate::event_kind::EventKind;
 
 use self::envelope::Parts;

@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 
 use crate::dead_letter::{DeadLetter, DeadLetterReadError};
 use crate::error::Error;
-use crate::event::{EventShape, StreamEvent};
+use crate::event::StreamEvent;
 use crate::outcome::BatchReport;
+use crate::payload_kind::EventShape;
 
 /// The payload of an invocation by an SQS queue of dead letters.
 ///

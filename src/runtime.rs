@@ -1,5 +1,7 @@
 //! The processor on Lambda, with each invocation's payload taken as the bytes that came.
 
+mod service;
+
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -13,8 +15,8 @@ use serde_json::value::RawValue;
 use tower_service::Service;
 
 use crate::invocation::Invocation;
+use crate::outcome::StreamResponse;
 use crate::processor::StreamProcessor;
-use crate::response::StreamResponse;
 
 type BoxError = lambda_runtime::Error;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::event_kind::EventKind;
+use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
-use crate::outcome::{ErrorKind, Failure};
 #[cfg(feature = "sqs")]
 use crate::record::Fnv128;
 use crate::record::{Facts, SequenceNumber};

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use super::changed::ChangedAttributes;
 use super::cursor::Cursor;
 use super::error::{AttributeType, DecodeError, Fault};
 use super::number;
-use crate::change::ChangedAttributes;
 
 /// Names the attributes in which two images differ.
 pub(crate) fn changed_attributes(old: &str, new: &str) -> Result<ChangedAttributes, DecodeError> {

@@ -8,7 +8,7 @@ use serde::forward_to_deserialize_any;
 
 use super::cursor::Cursor;
 use super::error::{AttributeType, Fault};
-use super::value::any_number;
+use super::number;
 
 /// What an element is.
 #[derive(Clone, Copy, PartialEq)]
@@ -101,7 +101,7 @@ impl<'de> Deserializer<'de> for Number<'de> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        any_number(&self.0, visitor)
+        number::any(&self.0, visitor)
     }
 
     number! {

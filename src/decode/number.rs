@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde::de::Visitor;
+
+use super::error::{AttributeType, Fault};
+
 /// Whether it is a decimal number as DynamoDB writes one: `-12.5E-3`.
 #[inline]
 pub(super) fn is_number(text: &str) -> bool {
@@ -27,6 +31,20 @@ pub(super) fn is_number(text: &str) -> bool {
 fn digits(text: &[u8]) -> Option<&[u8]> {
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     (count > 0).then(|| &text[count..])
+}
+
+/// A number for a type that takes any: an integer where it is written as one and fits, or else the nearest `f64`.
+pub(super) fn any<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, Fault> {
+    if let Ok(number) = text.parse() {
+        return visitor.visit_i64(number);
+    }
+    if let Ok(number) = text.parse() {
+        return visitor.visit_u64(number);
+    }
+    match text.parse() {
+        Ok(number) => visitor.visit_f64(number),
+        Err(_) => Err(Fault::wrong_value(&visitor, AttributeType::N)),
+    }
 }
 
 /// Appends the one spelling of a number's value, `-125e-4`: digits without zeros around them, and a power of ten.

@@ -9,6 +9,7 @@ use super::access::{Members, Variant};
 use super::cursor::{Cursor, Mark};
 use super::elements::Elements;
 use super::error::{AttributeType, Fault};
+use super::number;
 
 impl<'de> Cursor<'de> {
     /// Decodes a whole item.
@@ -180,7 +181,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
         match self.open()? {
             AttributeType::S => self.deserialize_str(visitor),
-            AttributeType::N => any_number(&self.number(&visitor)?, visitor),
+            AttributeType::N => number::any(&self.number(&visitor)?, visitor),
             AttributeType::B => self.deserialize_bytes(visitor),
             AttributeType::Bool => self.deserialize_bool(visitor),
             AttributeType::Null => self.deserialize_unit(visitor),
@@ -348,19 +349,5 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         }
         self.close()?;
         visitor.visit_unit()
-    }
-}
-
-/// A number for a type that takes any: an integer where it is written as one and fits, or else the nearest `f64`.
-pub(super) fn any_number<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, Fault> {
-    if let Ok(number) = text.parse() {
-        return visitor.visit_i64(number);
-    }
-    if let Ok(number) = text.parse() {
-        return visitor.visit_u64(number);
-    }
-    match text.parse() {
-        Ok(number) => visitor.visit_f64(number),
-        Err(_) => Err(Fault::wrong_value(&visitor, AttributeType::N)),
     }
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::json::{self, Members, NotJson, Object, Scanner};
-use crate::payload::{Stretch, Window};
-use crate::record::{Envelope, Images, RawEnvelope};
+use crate::payload_kind::{self, EventShape};
+use crate::record::{Envelope, Images, RawEnvelope, Stretch};
 
-use super::shape::{self, EventShape};
-use super::window;
+use super::window::{self, Window};
 
 /// The members that mean something, by their numbers.
 fn member(name: &str) -> Option<usize> {
@@ -159,7 +158,7 @@ impl<'a> EventReader<'a> {
             true => Error::broken_envelope("a member stands in it twice"),
             false => refuse(),
         })?;
-        if !self.has_records || !self.any_of_stream && shape::is_foreign(EventShape::of_json(self.text)) {
+        if !self.has_records || !self.any_of_stream && payload_kind::is_foreign(EventShape::of_json(self.text)) {
             return Err(refuse());
         }
         let members = members.map(|member| member.map(|member| member.json));

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::event_kind::EventKind;
-use crate::payload::{Stretch, Window};
-use crate::record::{Facts, Images};
+use crate::record::{Facts, Images, Stretch};
 
 use super::StreamEvent;
 use super::reader::EventReader;
+use super::window::Window;
 
 /// How many records are read before the first of them begins: few enough that their text is still in the caches when they
 /// are decoded, and enough that reading does not begin too often. In debug builds so few that tests come to the edges.

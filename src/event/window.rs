@@ -3,7 +3,12 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::payload::Window;
+/// What a tumbling window adds to the payload.
+#[derive(Clone)]
+pub(crate) struct Window {
+    /// The state of the invocation before, to be answered.
+    pub(crate) state: Box<RawValue>,
+}
 
 #[derive(Deserialize)]
 struct Bounds {

@@ -9,11 +9,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::decode::DecodeError;
+use crate::execute::settings::{PermanentIf, Settings};
+use crate::failure::{ErrorKind, Failure};
 use crate::handler::{Attempt, ErasedHandler, HandlerError};
-use crate::log::RecordSpan;
-use crate::outcome::{ErrorKind, Failure};
+use crate::observe::log::RecordSpan;
 use crate::record::Record;
-use crate::settings::{PermanentIf, Settings};
 
 /// Why an attempt failed, and what may come of another.
 pub(super) struct AttemptFailed {

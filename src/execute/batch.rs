@@ -11,15 +11,16 @@ use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, DeadLetterError};
 use crate::error::Error;
 use crate::event::Records;
+use crate::event::Window;
+use crate::execute::redelivery::{Replay, ReplayKey};
+use crate::execute::settings::Settings;
+use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
-use crate::log;
-use crate::metrics::Ages;
-use crate::outcome::{Answer, BatchReport, ErrorKind, Failure, Outcome, RecordReport, SkipReason};
-use crate::payload::Window;
+use crate::observe::log;
+use crate::observe::metrics::Ages;
+use crate::outcome::{Answer, BatchReport, Outcome, RecordReport, SkipReason};
 use crate::policy::AfterDeadLetter;
 use crate::record::{Facts, MalformedRecord, Record, SequenceNumber};
-use crate::replay::{Replay, ReplayKey};
-use crate::settings::Settings;
 
 /// A batch's records and what is known of each so far.
 pub(super) struct Batch<'a> {

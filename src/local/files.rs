@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::memory::MemorySource;
 use super::source::{SourceError, SourceRecord};
-use crate::event::EventShape;
+use crate::payload_kind::EventShape;
 
 /// The stream of records that name none.
 const STREAM_ARN: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/local/stream/2026-01-01T00:00:00.000";

@@ -2,12 +2,12 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use super::{Failure, Outcome, SkipReason};
+use super::{Outcome, SkipReason, StreamResponse};
 use crate::dead_letter::DeadLetterError;
 use crate::error::Error;
 use crate::event_kind::EventKind;
+use crate::failure::Failure;
 use crate::record::{Facts, SequenceNumber};
-use crate::response::StreamResponse;
 
 /// What became of one record.
 #[non_exhaustive]

@@ -1,5 +1,6 @@
-use super::{BatchReport, Counts, ErrorKind, Outcome};
+use super::{BatchReport, Counts, Outcome};
 use crate::event_kind::EventKind;
+use crate::failure::ErrorKind;
 
 /// What a batch came to, in the numbers that logs and metrics have.
 #[derive(Debug, Default)]

@@ -4,8 +4,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use crate::json::{BadMember, Members, NotJson, Scanner, Value};
-use crate::payload::{Span, Text};
+use crate::json::{BadMember, Members, NotJson, Scanner, Span, Text, Value};
 
 use super::malformed::Fault;
 use super::{SequenceNumber, creation_time};

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::decode;
-use crate::json;
-use crate::payload::{Span, Stretch, Text};
+use crate::json::{self, Span, Text};
 
 use super::envelope::Parts;
 use super::fnv::Fnv128;
+use super::stretch::Stretch;
 use super::{Envelope, MalformedRecord, Record, SequenceNumber};
 use crate::event_kind::EventKind;
 

@@ -15,8 +15,8 @@ use serde_json::value::RawValue;
 
 use super::super::DeadLetter;
 use super::VERSION;
+use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
-use crate::outcome::{ErrorKind, Failure};
 use crate::record::Facts;
 
 /// More than any invocation's payload: it bounds what a forged letter can make of this process's memory.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::super::DeadLetter;
 use super::VERSION;
-use crate::outcome::ErrorKind;
+use crate::failure::ErrorKind;
 
 const MAX_MESSAGE: usize = 4096;
 const MAX_SOURCE: usize = 1024;

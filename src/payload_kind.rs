@@ -62,7 +62,7 @@ impl EventShape {
         }
     }
 
-    pub(super) fn of_json(json: &str) -> Self {
+    pub(crate) fn of_json(json: &str) -> Self {
         match json.trim_start().as_bytes().first() {
             Some(b'{') => serde_json::from_str::<Clues<'_>>(json).map_or(Self::Object, |clues| clues.shape()),
             Some(b'[') => match first_element(json).is_some_and(is_stream_record) {
@@ -138,7 +138,7 @@ impl Clues<'_> {
 }
 
 /// Whether the records of an event of this shape are another source's.
-pub(super) fn is_foreign(shape: EventShape) -> bool {
+pub(crate) fn is_foreign(shape: EventShape) -> bool {
     !matches!(shape, EventShape::DynamoDbStream | EventShape::UnknownRecords)
 }
 

@@ -7,10 +7,10 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::fields::Fields;
+use super::format::LogFormat;
 use super::line::Line;
-use super::output::LogFormat;
 use crate::clock::time_of_day;
-use crate::render;
+use crate::observe::render;
 
 /// The layer that turns events into lines.
 pub(super) struct Lines {

@@ -7,17 +7,15 @@ use std::time::SystemTime;
 use metrics::Key;
 use serde_json::Map;
 
-use super::builder::Target;
-use super::registry::Numbers;
+use super::samples::Samples;
+use super::target::{MAX_NAME, Target, is_dimension};
 use super::units::Units;
-use crate::render;
+use crate::observe::render;
 
 // The specification's limits.
 const MAX_METRICS: usize = 100;
 const MAX_VALUES: usize = 100;
 const MAX_DIMENSIONS: usize = 30;
-const MAX_NAME: usize = 255;
-const MAX_DIMENSION_VALUE: usize = 1_024;
 /// Less than the 256 KB of a log event, which the format's documents are limited to wherever they are read.
 const MAX_BYTES: usize = 250_000;
 /// How much of a document labels may fill: enough for 30 dimensions of the greatest length.
@@ -143,14 +141,6 @@ fn sets<'a>(shared: &[&'a str], own: &[&'a str]) -> Vec<Vec<&'a str>> {
     std::iter::once(shared.to_vec()).chain(with_labels).collect()
 }
 
-/// Whether CloudWatch takes this as a dimension.
-pub(super) fn is_dimension(name: &str, value: &str) -> bool {
-    let is_text = |text: &str, limit| {
-        text.len() <= limit && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && !text.trim().is_empty()
-    };
-    is_text(name, MAX_NAME) && !name.starts_with(':') && is_text(value, MAX_DIMENSION_VALUE)
-}
-
 /// One document's metrics, as JSON.
 #[derive(Default)]
 struct Document {
@@ -208,7 +198,7 @@ impl Document {
 #[derive(Default)]
 pub(super) struct Desk {
     /// Metrics with something to tell, each with its place in the group.
-    pub(super) told: Vec<(usize, Numbers)>,
+    pub(super) told: Vec<(usize, Samples)>,
     documents: Vec<Document>,
     /// A metric's numbers as JSON.
     values: Vec<u8>,
@@ -250,17 +240,17 @@ impl Desk {
 
 /// Writes the next of a metric's numbers, from this one on, as JSON: one number, or an array of as many as a document may
 /// hold. Gives the place of the first one behind them, and nothing if there is none that is finite.
-fn part(numbers: &Numbers, from: usize, factor: f64, json: &mut Vec<u8>) -> Option<usize> {
+fn part(numbers: &Samples, from: usize, factor: f64, json: &mut Vec<u8>) -> Option<usize> {
     let values = match numbers {
         _ if from >= numbers.len() => return None,
-        Numbers::Count(count) if factor == 1.0 => {
+        Samples::Count(count) if factor == 1.0 => {
             json.clear();
             render::whole(json, *count);
             return Some(1);
         }
-        Numbers::Count(count) => &[*count as f64][..],
-        Numbers::Level(level) => &[*level],
-        Numbers::Values(values) => values,
+        Samples::Count(count) => &[*count as f64][..],
+        Samples::Level(level) => &[*level],
+        Samples::Values(values) => values,
     };
     json.clear();
     json.push(b'[');

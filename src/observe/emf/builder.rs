@@ -1,8 +1,11 @@
+//! Sets up [`Emf`]: namespace, dimensions, properties and where the lines go.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Write};
 
-use super::{Emf, INSTALLED, document};
+use super::target::{self, Target};
+use super::{Emf, INSTALLED};
 use crate::error::Error;
 
 const DEFAULT_NAMESPACE: &str = "LambdaStreams";
@@ -20,22 +23,6 @@ pub struct EmfBuilder {
     properties: BTreeMap<String, String>,
     property_labels: BTreeSet<String>,
     writer: Box<dyn Write + Send>,
-}
-
-/// Where the numbers go in CloudWatch, and what stands beside them.
-#[derive(Debug)]
-pub(super) struct Target {
-    pub(super) namespace: String,
-    pub(super) dimensions: Vec<(String, String)>,
-    pub(super) properties: Vec<(String, String)>,
-    /// Labels that are no dimensions.
-    property_labels: BTreeSet<String>,
-}
-
-impl Target {
-    pub(super) fn is_dimension(&self, label: &str) -> bool {
-        !self.property_labels.contains(label)
-    }
 }
 
 impl EmfBuilder {
@@ -131,7 +118,7 @@ impl EmfBuilder {
         } else if namespace.starts_with(':') || namespace.starts_with("AWS/") {
             format!("the metrics' namespace {namespace:?} starts with `:` or `AWS/`, which are CloudWatch's own")
         } else if let Some((name, value)) =
-            self.dimensions.iter().find(|(name, value)| !document::is_dimension(name, value) || *name == "_aws")
+            self.dimensions.iter().find(|(name, value)| !target::is_dimension(name, value) || *name == "_aws")
         {
             format!("CloudWatch takes no dimension {name:?} with the value {value:?}")
         } else if self.dimensions.len() > MAX_SHARED_DIMENSIONS {

@@ -43,32 +43,6 @@ impl Ages {
     }
 }
 
-/// An invocation whose numbers are taken together.
-pub(crate) struct Observed {
-    #[cfg(feature = "emf")]
-    running: Option<crate::emf::Running>,
-}
-
-impl Observed {
-    pub(crate) fn begin() -> Self {
-        Self {
-            #[cfg(feature = "emf")]
-            running: crate::emf::Running::begin(),
-        }
-    }
-
-    /// Records the invocation's numbers; where EMF is installed, it writes all that there are by now.
-    pub(crate) fn end(self, request_id: &str, record: impl FnOnce()) {
-        #[cfg(feature = "emf")]
-        if let Some(running) = self.running {
-            return running.end(request_id, record);
-        }
-        #[cfg(not(feature = "emf"))]
-        let _ = request_id;
-        record();
-    }
-}
-
 const COUNTERS: [(&str, &str); 12] = [
     ("RecordsReceived", "records delivered, by kind"),
     ("RecordsSucceeded", "records whose handler returned Ok, by kind"),

@@ -1,3 +1,5 @@
+//! Why a record failed: the kind of error, its message, and the chain of its sources.
+
 use std::error::Error as StdError;
 use std::fmt;
 

@@ -9,8 +9,8 @@ use tower_service::Service;
 
 use crate::error::Error;
 use crate::event::StreamEvent;
+use crate::outcome::StreamResponse;
 use crate::processor::StreamProcessor;
-use crate::response::StreamResponse;
 
 impl Service<LambdaEvent<StreamEvent>> for StreamProcessor {
     type Response = StreamResponse;

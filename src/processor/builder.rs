@@ -8,16 +8,16 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use super::StreamProcessor;
 use crate::change::{Change, Insert, Modify, Remove};
 use crate::dead_letter::{self, DeadLetterQueue};
 use crate::error::Error;
+use crate::execute::redelivery::Replay;
+use crate::execute::settings::{Filter, PermanentIf, Routes, Settings};
 use crate::handler::{self, ErasedHandler, Handler};
-use crate::metrics::Meter;
+use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
-use crate::processor::StreamProcessor;
 use crate::record::Record;
-use crate::replay::Replay;
-use crate::settings::{Filter, PermanentIf, Routes, Settings};
 
 const SIX_HOURS: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -70,8 +70,15 @@ pub struct ProcessorBuilder {
     report_batch_item_failures: bool,
 }
 
+impl StreamProcessor {
+    /// Starts a processor with the defaults, to which handlers and settings are added.
+    pub fn builder() -> ProcessorBuilder {
+        ProcessorBuilder::new()
+    }
+}
+
 impl ProcessorBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             routes: Routes::default(),
             registered_twice: None,

@@ -1,3 +1,5 @@
+//! The metrics of a process: their numbers since the last flush, grouped by labels as documents are.
+
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,9 +9,10 @@ use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 
-use super::builder::Target;
 use super::document::{Desk, Head, Moment, Text};
 use super::lock;
+use super::samples::Samples;
+use super::target::Target;
 use super::units::Units;
 
 /// The numbers since the last flush. Whoever holds a handle adds to it without a look-up.
@@ -111,44 +114,28 @@ impl HistogramFn for Value {
     }
 }
 
-/// A metric's numbers, taken out of the registry.
-pub(super) enum Numbers {
-    Count(u64),
-    Level(f64),
-    Values(Vec<f64>),
-}
-
-impl Numbers {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Count(_) | Self::Level(_) => 1,
-            Self::Values(values) => values.len(),
-        }
-    }
-}
-
 impl Metric {
     /// Takes each number once; `None` if there is nothing to tell.
-    fn take(&mut self) -> Option<Numbers> {
+    fn take(&mut self) -> Option<Samples> {
         // Before the numbers are taken: a handle that adds to them and is dropped after that must find the metric still there.
         self.forgotten = self.is_forgotten();
         let fresh = std::mem::take(&mut self.fresh);
         match self.of {
             Type::Counter => {
                 let count = self.value.count.swap(0, Ordering::AcqRel);
-                (fresh || count > 0).then_some(Numbers::Count(count))
+                (fresh || count > 0).then_some(Samples::Count(count))
             }
-            Type::Gauge => Some(Numbers::Level(f64::from_bits(self.value.level.load(Ordering::Acquire)))),
+            Type::Gauge => Some(Samples::Level(f64::from_bits(self.value.level.load(Ordering::Acquire)))),
             Type::Histogram => {
                 let values = std::mem::take(&mut *lock(&self.value.observations));
-                (!values.is_empty()).then_some(Numbers::Values(values))
+                (!values.is_empty()).then_some(Samples::Values(values))
             }
         }
     }
 
     /// Gives the room of numbers that are written back, for the next ones.
-    fn give_back(&self, numbers: Numbers) {
-        if let Numbers::Values(mut values) = numbers {
+    fn give_back(&self, numbers: Samples) {
+        if let Samples::Values(mut values) = numbers {
             values.clear();
             let mut observations = lock(&self.value.observations);
             if observations.is_empty() {

@@ -4,6 +4,8 @@
 #[cfg(feature = "logs")]
 mod fields;
 #[cfg(feature = "logs")]
+mod format;
+#[cfg(feature = "logs")]
 mod layer;
 #[cfg(feature = "logs")]
 mod line;
@@ -21,13 +23,16 @@ use tracing::{Span, debug, debug_span, info, info_span, warn};
 
 use crate::dead_letter::DeadLetterError;
 use crate::event_kind::EventKind;
+use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::metrics::millis;
-use crate::outcome::{BatchReport, Failure, Totals};
+use crate::observe::metrics::millis;
+use crate::outcome::{BatchReport, Totals};
 use crate::record::{Facts, Record, SequenceNumber};
 
 #[cfg(feature = "logs")]
-pub use self::output::{LogFormat, Logs};
+pub use self::format::LogFormat;
+#[cfg(feature = "logs")]
+pub use self::output::Logs;
 
 /// The span of a batch, named and filled by OpenTelemetry's conventions for functions and messaging.
 pub(crate) fn batch_span(invocation: &Invocation) -> Span {
@@ -40,7 +45,7 @@ pub(crate) fn batch_span(invocation: &Invocation) -> Span {
         aws.xray.trace_header = invocation.trace_header,
     );
     #[cfg(feature = "otel")]
-    crate::otel::follow(&span, invocation);
+    crate::observe::otel::follow(&span, invocation);
     span
 }
 

@@ -73,7 +73,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::metrics::millis;
+    use crate::observe::metrics::millis;
 
     fn written(value: f64) -> String {
         let mut line = Vec::new();

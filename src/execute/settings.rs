@@ -8,11 +8,11 @@ use tokio::sync::Semaphore;
 
 use crate::dead_letter::ErasedDeadLetterQueue;
 use crate::event_kind::EventKind;
+use crate::execute::redelivery::Replay;
 use crate::handler::ErasedHandler;
-use crate::metrics::Meter;
+use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::Record;
-use crate::replay::Replay;
 
 pub(crate) type Filter = Box<dyn Fn(&Record) -> bool + Send + Sync>;
 

@@ -3,6 +3,8 @@
 mod builder;
 mod document;
 mod registry;
+mod samples;
+mod target;
 mod units;
 
 use std::fmt;
@@ -13,9 +15,9 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 
 pub use self::builder::EmfBuilder;
 
-use self::builder::Target;
 use self::document::Moment;
 use self::registry::Registry;
+use self::target::Target;
 use self::units::Units;
 use crate::clock::time_of_day;
 
@@ -103,7 +105,7 @@ impl Emf {
             invocations: Mutex::default(),
         };
         let emf = Self { inner: Arc::new(inner) };
-        metrics::with_local_recorder(&emf, crate::metrics::describe);
+        metrics::with_local_recorder(&emf, super::metrics::describe);
         emf
     }
 
@@ -165,12 +167,12 @@ impl Invocations {
 }
 
 /// An invocation that runs while EMF is installed.
-pub(crate) struct Running {
+pub(crate) struct InvocationGuard {
     /// Until it has ended.
     emf: Option<&'static Emf>,
 }
 
-impl Running {
+impl InvocationGuard {
     pub(crate) fn begin() -> Option<Self> {
         let emf = INSTALLED.get()?;
         emf.begin();
@@ -186,7 +188,7 @@ impl Running {
 }
 
 /// Also an invocation that is cancelled has ended.
-impl Drop for Running {
+impl Drop for InvocationGuard {
     fn drop(&mut self) {
         if let Some(emf) = self.emf.take() {
             emf.cancel();

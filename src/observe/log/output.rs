@@ -7,6 +7,7 @@ use tracing_subscriber::filter::{FilterFn, LevelFilter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
+use super::format::LogFormat;
 use super::layer::Lines;
 use crate::error::Error;
 
@@ -44,16 +45,6 @@ pub struct Logs {
     function_name: String,
     panic_messages: bool,
     writer: Box<dyn Write + Send>,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
 }
 
 impl Logs {

@@ -1,16 +1,24 @@
-//! The text that all records of a batch share, and where in it they lie.
+//! Values of a JSON text, unread: where in the text they are.
 
-use std::sync::Arc;
+/// The text is no JSON. Whoever tells it asks `serde_json` for the words.
+#[derive(Debug)]
+pub(crate) struct NotJson;
 
-use serde_json::value::RawValue;
+/// A value, unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Value<'a> {
+    /// Its JSON.
+    pub(crate) json: &'a str,
+    /// Whether it is a string without escapes.
+    pub(super) is_plain: bool,
+}
 
-use crate::json::Value;
-use crate::record::Envelope;
-
-/// Records that stand behind one another in a payload: the payload's text, and their envelopes.
-pub(crate) struct Stretch {
-    pub(crate) text: Arc<String>,
-    pub(crate) envelopes: Vec<Envelope>,
+impl<'a> Value<'a> {
+    /// What stands between the quotes of a string without escapes.
+    #[inline]
+    pub(crate) fn plain(self) -> Option<&'a str> {
+        if self.is_plain { self.json.get(1..self.json.len() - 1) } else { None }
+    }
 }
 
 /// A part of a payload's text.
@@ -59,11 +67,4 @@ impl Text {
             Self::Unescaped(text) => text,
         }
     }
-}
-
-/// What a tumbling window adds to the payload.
-#[derive(Clone)]
-pub(crate) struct Window {
-    /// The state of the invocation before, to be answered.
-    pub(crate) state: Box<RawValue>,
 }

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 use tracing::Metadata;
 
 use super::fields::Fields;
-use super::output::LogFormat;
-use crate::render;
+use super::format::LogFormat;
+use crate::observe::render;
 
 /// One line of the log while it is put together: the event's own fields come first, then those of the spans around it, from
 /// the inside out; each name once.

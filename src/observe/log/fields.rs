@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use tracing::field::{Field, Visit};
 
-use crate::render;
+use crate::observe::render;
 
 /// The fields of one span or event, in their order and each once, with their values as JSON.
 #[derive(Default)]
