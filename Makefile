@@ -12,7 +12,7 @@ INFRA := $(wildcard infra-cdk/package.json)
 FEATURES = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | $(PYTHON) -c 'import json, sys; \
 	print(*next(p["features"] for p in json.load(sys.stdin)["packages"] if p["name"] == "lambda-streams"))')
 
-.PHONY: help test test-rust test-infra e2e e2e-mutants soak local instructions lint fmt clippy features docs deny package
+.PHONY: architecture help test test-rust test-infra e2e e2e-mutants soak local instructions lint fmt clippy features docs deny package
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -42,6 +42,9 @@ SOAK_SECONDS ?= 600
 
 soak: ## The model tests for SOAK_SECONDS: random schedules against the promises
 	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked --features local --test model soak -- --nocapture
+
+architecture: ## Draws the picture of ARCHITECTURE.md from the code
+	DRAW=1 $(CARGO) test --locked -p lambda-streams --test architecture
 
 local: ## The main job on an in-process DynamoDB; make local ARGS="--items FILE.ndjson"
 	$(CARGO) run --locked --example local -- $(ARGS)

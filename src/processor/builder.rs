@@ -12,8 +12,8 @@ use super::StreamProcessor;
 use crate::change::{Change, Insert, Modify, Remove};
 use crate::dead_letter::{self, DeadLetterQueue};
 use crate::error::Error;
-use crate::execute::redelivery::Replay;
-use crate::execute::settings::{Filter, PermanentIf, Routes, Settings};
+use crate::execute::redelivery::Completed;
+use crate::execute::settings::{FailureRules, Filter, PermanentIf, Routes, Settings};
 use crate::handler::{self, ErasedHandler, Handler};
 use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
@@ -312,18 +312,21 @@ impl ProcessorBuilder {
         Ok(StreamProcessor::new(Settings {
             routes: self.routes,
             filter: self.filter,
-            limit: Arc::new(Semaphore::new(self.concurrency)),
+            limit: Semaphore::new(self.concurrency),
             concurrency: self.concurrency,
             lanes: self.lanes,
-            retry: self.retry,
+            failing: FailureRules {
+                retry: self.retry,
+                policy: self.failure_policy.unwrap_or(default_policy),
+                max_record_age: self.give_up_after,
+                has_queue: self.queue.is_some(),
+            },
             permanent_if: self.permanent_if,
             handler_timeout: self.handler_timeout,
-            failure_policy: self.failure_policy.unwrap_or(default_policy),
-            give_up_after: self.give_up_after,
             after_dead_letter: self.after_dead_letter,
             queue: self.queue,
             deadline_margin: self.deadline_margin,
-            replay: self.remember_progress.then(Replay::default),
+            completed: self.remember_progress.then(Completed::default),
             report_batch_item_failures: self.report_batch_item_failures,
             meter: Meter::default(),
         }))

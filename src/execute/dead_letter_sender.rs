@@ -1,3 +1,6 @@
+//! Sends dead letters to the queue: what waits goes out together, and a lone letter at once. A panic of the queue is an
+//! answer that refuses every letter of its call.
+
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,23 +16,28 @@ use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, DeadLetterError, ErasedDeadLetterQueue};
 use crate::invocation::Invocation;
 
-/// The largest batch that a queue is asked to take at once: what SQS takes.
-const MAX_BATCH: usize = 10;
-/// How many batches may be under way at once.
+/// How many letters one call of the queue gets at most: few enough that one slow call delays few records.
+const MAX_LETTERS: usize = 10;
+/// How many calls may be in flight at once.
 const MAX_IN_FLIGHT: usize = 8;
 
-/// Positions, duration and results of a call of the queue.
-type Sent = (Vec<usize>, Duration, Vec<Result<(), DeadLetterError>>);
+/// A call of the queue that has ended.
+pub(super) struct Sent {
+    pub(super) positions: Vec<usize>,
+    pub(super) duration: Duration,
+    /// One result per position, in the same order; fewer if the queue broke its promise.
+    pub(super) results: Vec<Result<(), DeadLetterError>>,
+}
 
-/// Dead letters on their way: what is ready goes out together, and a lone one at once.
-pub(super) struct Outbox<'a> {
+/// Dead letters on their way to the queue.
+pub(super) struct DeadLetterSender<'a> {
     queue: Option<&'a dyn ErasedDeadLetterQueue>,
     invocation: Arc<Invocation>,
     waiting: BTreeSet<usize>,
     in_flight: FuturesUnordered<BoxFuture<'a, Sent>>,
 }
 
-impl<'a> Outbox<'a> {
+impl<'a> DeadLetterSender<'a> {
     pub(super) fn new(queue: Option<&'a dyn ErasedDeadLetterQueue>, invocation: Arc<Invocation>) -> Self {
         Self { queue, invocation, waiting: BTreeSet::new(), in_flight: FuturesUnordered::new() }
     }
@@ -42,17 +50,18 @@ impl<'a> Outbox<'a> {
         self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Sends what waits, in batches, as far as there is room.
+    /// Starts calls for the letters that wait, in stream order, up to the limit of calls in flight.
     pub(super) fn flush(&mut self, batch: &Batch<'_>, clock: &Clock) {
         let Some(queue) = self.queue else { return };
         while !self.waiting.is_empty() && self.in_flight.len() < MAX_IN_FLIGHT {
-            let positions: Vec<usize> = std::iter::from_fn(|| self.waiting.pop_first()).take(MAX_BATCH).collect();
+            let positions: Vec<usize> = std::iter::from_fn(|| self.waiting.pop_first()).take(MAX_LETTERS).collect();
             let letters: Vec<DeadLetter> =
                 positions.iter().map(|position| batch.dead_letter(*position, &self.invocation, clock)).collect();
             self.in_flight.push(Box::pin(send(queue, positions, letters)));
         }
     }
 
+    /// Waits for the next call to end; `None` if none is in flight.
     pub(super) async fn next(&mut self) -> Option<Sent> {
         self.in_flight.next().await
     }
@@ -64,5 +73,5 @@ async fn send(queue: &dyn ErasedDeadLetterQueue, positions: Vec<usize>, letters:
         let panicked = || Err(DeadLetterError::new("the dead-letter queue panicked"));
         positions.iter().map(|_| panicked()).collect()
     });
-    (positions, begun.elapsed(), results)
+    Sent { positions, duration: begun.elapsed(), results }
 }
