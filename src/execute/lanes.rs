@@ -11,6 +11,9 @@ use crate::policy::Lanes;
 use crate::record::Facts;
 
 /// The lanes of a batch. Records enter in stream order.
+///
+/// A lane is found by a hash of the keys as they are in the payload, and by comparing texts only where hashes agree. Writing
+/// each key once more, in one canonical spelling, took 575 more instructions a record (`make instructions`).
 pub(super) struct LaneMap<'a> {
     policy: &'a Lanes,
     lanes: Vec<Lane<'a>>,
