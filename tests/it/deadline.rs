@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use lambda_streams::{Deadline, ErrorKind, Outcome, Record, RetryPolicy, StreamProcessor};
+use lambda_streams::Outcome::*;
+use lambda_streams::{Deadline, ErrorKind, Record, RetryPolicy, StreamProcessor};
 use tokio::time::Instant;
 
-use crate::support::{Act, Script, TestQueue, change, checkpoint, event, inserts, outcomes};
-
-const DONE: Outcome = Outcome::Succeeded;
-const OPEN: Outcome = Outcome::Unfinished;
+use crate::support::{Act, Reply, Script, TestQueue, change, checkpoint, event, inserts, outcomes};
 
 #[tokio::test(start_paused = true)]
 async fn handlers_that_still_run_are_dropped_and_reported_as_unfinished() {
@@ -17,7 +15,7 @@ async fn handlers_that_still_run_are_dropped_and_reported_as_unfinished() {
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let before = Instant::now();
     let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
-    assert_eq!(outcomes(&report), [DONE, OPEN, DONE]);
+    assert_eq!(outcomes(&report), [Succeeded, Unfinished, Succeeded]);
     assert_eq!(checkpoint(&report), Some(1));
     assert!(report.stopped_at_deadline());
     assert_eq!(before.elapsed(), Duration::from_secs(27), "a tenth of the time left is the margin");
@@ -41,7 +39,7 @@ async fn the_margin_is_at_least_250_ms_and_at_most_10_s_or_as_set() {
         let deadline = Deadline::after(Duration::from_millis(left));
         let report = builder.build().unwrap().process(event(&inserts(1)), deadline).await;
         assert_eq!(before.elapsed(), Duration::from_millis(stop), "{left} ms left, margin {margin:?}");
-        assert_eq!(outcomes(&report), [OPEN]);
+        assert_eq!(outcomes(&report), [Unfinished]);
     }
 }
 
@@ -70,7 +68,7 @@ async fn a_batch_that_cannot_finish_in_one_invocation_finishes_over_several() {
         invocations += 1;
         let done = checkpoint(&report).unwrap_or(rest.len());
         assert!(done > 0, "each invocation moves the checkpoint");
-        assert!(outcomes(&report)[done..].iter().all(|outcome| *outcome == OPEN));
+        assert!(outcomes(&report)[done..].iter().all(|outcome| *outcome == Unfinished));
         rest.drain(..done);
     }
     assert_eq!(invocations, 3);
@@ -82,12 +80,12 @@ async fn no_record_starts_in_the_margin() {
     let script = Script::new([("item-0", Act::Take(Duration::from_millis(26_500)))]);
     let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(1).build().unwrap();
     let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
-    assert_eq!(outcomes(&report), [DONE, DONE, DONE]);
+    assert_eq!(outcomes(&report), [Succeeded, Succeeded, Succeeded]);
 
     let script = Script::new([("item-0", Act::Take(Duration::from_millis(27_500)))]);
     let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(1).build().unwrap();
     let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
-    assert_eq!(outcomes(&report), [OPEN, OPEN, OPEN]);
+    assert_eq!(outcomes(&report), [Unfinished, Unfinished, Unfinished]);
     assert_eq!(script.started().len(), 1);
 }
 
@@ -96,7 +94,7 @@ async fn no_deadline_means_no_deadline() {
     let script = Script::new([("item-0", Act::Take(Duration::from_secs(86_400)))]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let report = processor.process(event(&inserts(1)), Deadline::none()).await;
-    assert_eq!(outcomes(&report), [DONE]);
+    assert_eq!(outcomes(&report), [Succeeded]);
     assert!(!report.stopped_at_deadline());
 }
 
@@ -105,29 +103,29 @@ async fn a_deadline_that_has_passed_reports_everything_and_starts_nothing() {
     let script = Script::default();
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let report = processor.process(event(&inserts(2)), Deadline::at(Instant::now())).await;
-    assert_eq!(outcomes(&report), [OPEN, OPEN]);
+    assert_eq!(outcomes(&report), [Unfinished, Unfinished]);
     assert!(script.started().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn dead_letters_under_way_still_get_out_in_the_margin() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
-    let queue = TestQueue::slow(Duration::from_secs(28));
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(28)));
     let processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue.clone()).build().unwrap();
     let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
-    assert_eq!(outcomes(&report), [Outcome::DeadLettered]);
+    assert_eq!(outcomes(&report), [DeadLettered]);
     assert_eq!(queue.accepted(), ["event-0"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_hangs_does_not_hold_up_the_answer() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
-    let queue = TestQueue::slow(Duration::from_secs(3_600));
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(3_600)));
     let processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue).build().unwrap();
     let before = Instant::now();
     let report = processor.process(event(&inserts(2)), Deadline::after(Duration::from_secs(30))).await;
     assert!(before.elapsed() < Duration::from_secs(30));
-    assert_eq!(outcomes(&report), [Outcome::Unfinished, DONE]);
+    assert_eq!(outcomes(&report), [Unfinished, Succeeded]);
     assert_eq!(report.records()[0].failure.as_ref().map(|failure| failure.message.as_str()), Some("no such customer"));
 }
 
@@ -138,7 +136,7 @@ async fn a_backoff_that_would_reach_past_the_stop_is_not_waited_for() {
     let before = Instant::now();
     let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
     assert_eq!(before.elapsed(), Duration::ZERO);
-    assert_eq!(outcomes(&report), [Outcome::Reported]);
+    assert_eq!(outcomes(&report), [Reported]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +144,7 @@ async fn what_is_finished_at_the_very_stop_counts() {
     let script = Script::new([("item-0", Act::Take(Duration::from_secs(27)))]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
-    assert_eq!(outcomes(&report), [DONE]);
+    assert_eq!(outcomes(&report), [Succeeded]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +152,7 @@ async fn a_panic_of_a_handler_that_is_dropped_changes_nothing() {
     let script = Script::new([("item-0", Act::PanicOnDrop), ("item-1", Act::Hang)]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
-    assert_eq!(outcomes(&report), [OPEN, OPEN, DONE]);
+    assert_eq!(outcomes(&report), [Unfinished, Unfinished, Succeeded]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +189,7 @@ async fn what_has_failed_and_is_tried_again_when_the_time_is_over_goes_the_way_o
     let changes = [inserts(1)[0].clone().aged(7 * 60 * 60), inserts(2)[1].clone(), inserts(3)[2].clone()];
     let report = builder.build().unwrap().process(event(&changes), Deadline::after(Duration::from_secs(30))).await;
     assert!(report.stopped_at_deadline());
-    assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::Reported, DONE], "the older is given up");
+    assert_eq!(outcomes(&report), [DeadLettered, Reported, Succeeded], "the older is given up");
     assert_eq!((queue.accepted(), checkpoint(&report)), (vec!["event-0".to_owned()], Some(1)));
     let letter = &queue.letters()[0];
     assert_eq!((letter.error_kind(), letter.attempts()), (ErrorKind::Handler, 3), "the third was cut off");
@@ -204,7 +202,7 @@ async fn what_has_failed_and_waits_for_a_permit_when_the_time_is_over_goes_the_w
     let builder = StreamProcessor::builder().on_record(script).concurrency(1).dead_letter_queue(queue.clone());
     let changes = [inserts(1)[0].clone().aged(7 * 60 * 60), inserts(2)[1].clone()];
     let report = builder.build().unwrap().process(event(&changes), Deadline::after(Duration::from_secs(30))).await;
-    assert_eq!(outcomes(&report), [Outcome::DeadLettered, OPEN]);
+    assert_eq!(outcomes(&report), [DeadLettered, Unfinished]);
     assert_eq!((queue.accepted(), checkpoint(&report)), (vec!["event-0".to_owned()], Some(1)));
 }
 
@@ -217,7 +215,7 @@ async fn behind_a_reported_record_nothing_is_given_up_when_the_time_is_over() {
     let builder = StreamProcessor::builder().on_record(script).retry(retry).dead_letter_queue(queue.clone());
     let changes = [inserts(1)[0].clone(), inserts(2)[1].clone().aged(7 * 60 * 60)];
     let report = builder.build().unwrap().process(event(&changes), Deadline::after(Duration::from_secs(20))).await;
-    assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::HeldBack]);
+    assert_eq!(outcomes(&report), [Reported, HeldBack]);
     assert!(queue.accepted().is_empty(), "it comes again, with the time of a whole invocation");
 }
 
@@ -232,7 +230,7 @@ async fn a_malformed_record_that_nobody_has_come_to_when_the_time_is_over_is_unf
     let processor = StreamProcessor::builder().on_record(slow).dead_letter_queue(queue.clone()).build().unwrap();
     let changes = [inserts(1)[0].clone(), inserts(2)[1].clone().with("/eventName", "UPSERT")];
     let report = processor.process(event(&changes), Deadline::after(Duration::from_secs(30))).await;
-    assert_eq!(outcomes(&report), [DONE, OPEN]);
+    assert_eq!(outcomes(&report), [Succeeded, Unfinished]);
     let report = processor.process(event(&changes[1..]), Deadline::after(Duration::from_secs(30))).await;
-    assert_eq!((outcomes(&report), queue.accepted()), (vec![Outcome::DeadLettered], vec!["event-1".to_owned()]));
+    assert_eq!((outcomes(&report), queue.accepted()), (vec![DeadLettered], vec!["event-1".to_owned()]));
 }

@@ -2,30 +2,29 @@
 
 use std::time::Duration;
 
+use lambda_streams::Outcome::*;
 use lambda_streams::{
-    AfterDeadLetter, Deadline, ErrorKind, FailurePolicy, HandlerError, Lanes, Outcome, ProcessorBuilder, Record,
-    RetryPolicy, SkipReason, StreamProcessor,
+    AfterDeadLetter, Deadline, ErrorKind, FailurePolicy, HandlerError, Lanes, ProcessorBuilder, Record, RetryPolicy,
+    SkipReason, StreamProcessor,
 };
 use tokio::time::Instant;
 
-use crate::support::{Act, Change, Script, TestQueue, change, checkpoint, event, inserts, outcomes, process};
+use crate::support::{Act, Change, Reply, Script, TestQueue, change, checkpoint, event, inserts, outcomes, process};
 
 fn with(script: &Script) -> ProcessorBuilder {
     StreamProcessor::builder().on_record(script.clone())
 }
 
-/// Three attempts, one at once behind the other.
+/// Three attempts without a delay between them.
 fn without_delay() -> RetryPolicy {
     RetryPolicy::default().base_delay(Duration::ZERO)
 }
-
-const DONE: Outcome = Outcome::Succeeded;
 
 #[tokio::test(start_paused = true)]
 async fn a_record_whose_handler_returns_ok_succeeds() {
     let script = Script::default();
     let report = process(&with(&script).build().unwrap(), &inserts(3)).await;
-    assert_eq!(outcomes(&report), [DONE; 3]);
+    assert_eq!(outcomes(&report), [Succeeded; 3]);
     assert_eq!(checkpoint(&report), None);
     assert_eq!(script.started().len(), 3);
 }
@@ -37,7 +36,7 @@ async fn a_record_without_a_handler_for_its_kind_is_skipped_and_counted() {
         .build()
         .unwrap();
     let report = process(&processor, &[change(0, "a", 0), change(1, "a", 1)]).await;
-    assert_eq!(outcomes(&report), [DONE, Outcome::Skipped(SkipReason::NoHandler)]);
+    assert_eq!(outcomes(&report), [Succeeded, Skipped(SkipReason::NoHandler)]);
     assert_eq!(report.counts().skipped, 1);
     assert_eq!(checkpoint(&report), None);
 }
@@ -47,7 +46,7 @@ async fn a_record_that_is_filtered_out_is_skipped_and_counted() {
     let script = Script::default();
     let processor = with(&script).filter(|record| record.event_id() != Some("event-1")).build().unwrap();
     let report = process(&processor, &inserts(3)).await;
-    assert_eq!(outcomes(&report), [DONE, Outcome::Skipped(SkipReason::Filtered), DONE]);
+    assert_eq!(outcomes(&report), [Succeeded, Skipped(SkipReason::Filtered), Succeeded]);
     assert_eq!(report.counts().skipped, 1);
 }
 
@@ -61,14 +60,14 @@ async fn a_filter_that_panics_fails_its_record_alone() {
         .build()
         .unwrap();
     let report = process(&processor, &inserts(3)).await;
-    assert_eq!(outcomes(&report), [DONE, Outcome::DeadLettered, DONE]);
+    assert_eq!(outcomes(&report), [Succeeded, DeadLettered, Succeeded]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retryable_failure_is_retried_in_place_and_may_succeed() {
     let script = Script::new([("item-1", Act::FailTimes(2))]);
     let report = process(&with(&script).build().unwrap(), &inserts(3)).await;
-    assert_eq!(outcomes(&report), [DONE; 3]);
+    assert_eq!(outcomes(&report), [Succeeded; 3]);
     assert_eq!(report.records()[1].attempts, 3);
     assert_eq!(report.records()[1].failure, None);
     assert_eq!(report.counts().retries, 2);
@@ -80,7 +79,7 @@ async fn retries_exhausted_a_retryable_failure_is_reported() {
     let queue = TestQueue::default();
     let processor = with(&script).dead_letter_queue(queue.clone()).concurrency(1).build().unwrap();
     let report = process(&processor, &inserts(3)).await;
-    assert_eq!(report.records()[1].outcome, Outcome::Reported);
+    assert_eq!(report.records()[1].outcome, Reported);
     assert_eq!(report.records()[1].attempts, 3);
     assert_eq!(report.records()[1].failure.as_ref().unwrap().kind, ErrorKind::Handler);
     assert_eq!(checkpoint(&report), Some(1));
@@ -96,7 +95,7 @@ async fn retries_exhausted_a_record_older_than_give_up_after_becomes_a_dead_lett
     let mut changes = inserts(2);
     changes[0] = changes[0].clone().aged(120);
     let report = process(&processor, &changes).await;
-    assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::Reported]);
+    assert_eq!(outcomes(&report), [DeadLettered, Reported]);
     assert_eq!(queue.accepted(), ["event-0"]);
     assert_eq!(report.records()[0].attempts, 3, "its age does not cost it its retries");
 }
@@ -107,7 +106,7 @@ async fn a_record_of_unknown_age_is_never_given_up_for_its_age() {
     let processor =
         with(&script).dead_letter_queue(TestQueue::default()).give_up_after(Duration::ZERO).build().unwrap();
     let changes = [inserts(1)[0].clone().without("/dynamodb/ApproximateCreationDateTime")];
-    assert_eq!(outcomes(&process(&processor, &changes).await), [Outcome::Reported]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Reported]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +114,7 @@ async fn a_permanent_failure_becomes_a_dead_letter_without_retry() {
     let script = Script::new([("item-1", Act::FailPermanently)]);
     let queue = TestQueue::default();
     let report = process(&with(&script).dead_letter_queue(queue.clone()).build().unwrap(), &inserts(3)).await;
-    assert_eq!(outcomes(&report), [DONE, Outcome::DeadLettered, DONE]);
+    assert_eq!(outcomes(&report), [Succeeded, DeadLettered, Succeeded]);
     assert_eq!(report.records()[1].attempts, 1);
     assert_eq!(queue.accepted(), ["event-1"]);
     assert_eq!(checkpoint(&report), None);
@@ -139,7 +138,7 @@ async fn a_malformed_record_an_image_that_does_not_decode_and_a_panic_are_perman
         let processor = with(&script).dead_letter_queue(queue.clone()).build().unwrap();
         let changes = [change(0, "a", 0), bad, change(2, "c", 0)];
         let report = process(&processor, &changes).await;
-        assert_eq!(outcomes(&report), [DONE, Outcome::DeadLettered, DONE], "{kind}");
+        assert_eq!(outcomes(&report), [Succeeded, DeadLettered, Succeeded], "{kind}");
         assert_eq!(report.records()[1].failure.as_ref().unwrap().kind, kind);
         assert!(report.records()[1].attempts <= 1, "{kind}: no retry");
         assert_eq!(queue.accepted(), ["event-1"], "{kind}");
@@ -150,7 +149,7 @@ async fn a_malformed_record_an_image_that_does_not_decode_and_a_panic_are_perman
 async fn behind_a_reported_record_nothing_is_started_and_what_was_not_is_held_back() {
     let script = Script::new([("item-1", Act::FailPermanently)]);
     let report = process(&with(&script).concurrency(1).build().unwrap(), &inserts(4)).await;
-    assert_eq!(outcomes(&report), [DONE, Outcome::Reported, Outcome::HeldBack, Outcome::HeldBack]);
+    assert_eq!(outcomes(&report), [Succeeded, Reported, HeldBack, HeldBack]);
     assert_eq!(script.started().len(), 2);
 }
 
@@ -162,7 +161,7 @@ async fn behind_a_reported_record_what_runs_runs_to_its_end() {
         ("item-2", Act::FailAfter(Duration::from_secs(2))),
     ]);
     let report = process(&with(&script).concurrency(3).build().unwrap(), &inserts(4)).await;
-    assert_eq!(outcomes(&report), [Outcome::Reported, DONE, Outcome::HeldBack, Outcome::HeldBack]);
+    assert_eq!(outcomes(&report), [Reported, Succeeded, HeldBack, HeldBack]);
     assert_eq!(report.records()[2].attempts, 1, "a retry would be a new start");
 }
 
@@ -171,7 +170,7 @@ async fn behind_a_record_that_fails_at_once_no_handler_is_called() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
     let report = process(&with(&script).concurrency(4).build().unwrap(), &inserts(4)).await;
     assert_eq!(script.started().len(), 1);
-    assert_eq!(outcomes(&report)[1..], [Outcome::HeldBack; 3]);
+    assert_eq!(outcomes(&report)[1..], [HeldBack; 3]);
     assert!(report.records()[1..].iter().all(|record| record.attempts == 0));
 }
 
@@ -181,7 +180,7 @@ async fn a_record_before_the_checkpoint_still_starts() {
     let script = Script::new([("a", Act::Take(Duration::from_secs(1))), ("b", Act::FailPermanently)]);
     let changes = [change(0, "a", 0), change(1, "a", 1), change(2, "b", 0)];
     let report = process(&with(&script).build().unwrap(), &changes).await;
-    assert_eq!(outcomes(&report), [DONE, DONE, Outcome::Reported]);
+    assert_eq!(outcomes(&report), [Succeeded, Succeeded, Reported]);
     assert_eq!(checkpoint(&report), Some(2));
 }
 
@@ -191,7 +190,7 @@ async fn without_a_queue_every_failure_is_reported() {
         let script = Script::new([("item-0", act)]);
         let processor = with(&script).give_up_after(Duration::ZERO).build().unwrap();
         let report = process(&processor, &[inserts(1)[0].clone().aged(100_000)]).await;
-        assert_eq!(outcomes(&report), [Outcome::Reported], "{act:?}");
+        assert_eq!(outcomes(&report), [Reported], "{act:?}");
     }
 }
 
@@ -202,7 +201,7 @@ async fn the_failure_policy_can_make_everything_a_dead_letter() {
     let processor =
         with(&script).dead_letter_queue(queue.clone()).failure_policy(FailurePolicy::DeadLetterAll).build().unwrap();
     let report = process(&processor, &inserts(3)).await;
-    assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::DeadLettered, DONE]);
+    assert_eq!(outcomes(&report), [DeadLettered, DeadLettered, Succeeded]);
     assert_eq!(report.records()[0].attempts, 3);
 }
 
@@ -212,17 +211,17 @@ async fn the_failure_policy_can_report_everything_although_there_is_a_queue() {
     let queue = TestQueue::default();
     let processor =
         with(&script).dead_letter_queue(queue.clone()).failure_policy(FailurePolicy::ReportAll).build().unwrap();
-    assert_eq!(outcomes(&process(&processor, &inserts(1)).await), [Outcome::Reported]);
+    assert_eq!(outcomes(&process(&processor, &inserts(1)).await), [Reported]);
     assert!(queue.accepted().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_that_the_queue_does_not_accept_is_reported() {
-    for queue in [TestQueue::refusing(), TestQueue::answering_nothing(), TestQueue::panicking()] {
+    for reply in [Reply::Refuse, Reply::Nothing, Reply::Panic] {
         let script = Script::new([("item-1", Act::FailPermanently)]);
-        let processor = with(&script).dead_letter_queue(queue).concurrency(1).build().unwrap();
+        let processor = with(&script).dead_letter_queue(TestQueue::new(reply)).concurrency(1).build().unwrap();
         let report = process(&processor, &inserts(3)).await;
-        assert_eq!(report.records()[1].outcome, Outcome::Reported);
+        assert_eq!(report.records()[1].outcome, Reported, "{reply:?}");
         assert!(report.records()[1].dead_letter_error.is_some());
         assert_eq!(checkpoint(&report), Some(1));
     }
@@ -234,13 +233,13 @@ async fn after_a_dead_letter_the_lane_goes_on() {
     let queue = TestQueue::default();
     let changes = [change(0, "a", 0).with("/dynamodb/NewImage/version", 7), change(1, "a", 1), change(2, "a", 2)];
     let report = process(&with(&script).dead_letter_queue(queue.clone()).build().unwrap(), &changes).await;
-    assert_eq!(outcomes(&report), [Outcome::DeadLettered, DONE, DONE]);
+    assert_eq!(outcomes(&report), [DeadLettered, Succeeded, Succeeded]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_dead_letter_the_rest_of_the_lane_can_follow_it_in_order() {
     let script = Script::new([]);
-    let queue = TestQueue::slow(Duration::from_millis(5));
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_millis(5)));
     let changes = [
         change(0, "a", 0).with("/dynamodb/NewImage/version", 7),
         change(1, "b", 0),
@@ -250,8 +249,7 @@ async fn after_a_dead_letter_the_rest_of_the_lane_can_follow_it_in_order() {
     let processor =
         with(&script).dead_letter_queue(queue.clone()).after_dead_letter(AfterDeadLetter::FollowLane).build().unwrap();
     let report = process(&processor, &changes).await;
-    let dead = Outcome::DeadLettered;
-    assert_eq!(outcomes(&report), [dead, DONE, dead, dead]);
+    assert_eq!(outcomes(&report), [DeadLettered, Succeeded, DeadLettered, DeadLettered]);
     assert_eq!(queue.accepted(), ["event-0", "event-2", "event-3"]);
     assert_eq!(report.records()[3].failure.as_ref().unwrap().kind, ErrorKind::Predecessor);
 }
@@ -282,7 +280,7 @@ async fn the_rest_of_a_lane_follows_a_dead_letter_however_far_behind_it_stands()
         let processor = with(&script).dead_letter_queue(queue.clone()).after_dead_letter(after).build().unwrap();
         let report = process(&processor, &changes).await;
         let last = &report.records()[250];
-        let expected = if follows { (Outcome::DeadLettered, 0) } else { (DONE, 1) };
+        let expected = if follows { (DeadLettered, 0) } else { (Succeeded, 1) };
         assert_eq!((last.outcome, last.attempts), expected);
         assert_eq!(report.counts().succeeded, if follows { 249 } else { 250 });
         assert_eq!(queue.letters().len(), if follows { 2 } else { 1 });
@@ -292,7 +290,7 @@ async fn the_rest_of_a_lane_follows_a_dead_letter_however_far_behind_it_stands()
 #[tokio::test(start_paused = true)]
 async fn the_lane_waits_until_the_queue_has_accepted() {
     let script = Script::new([]);
-    let queue = TestQueue::slow(Duration::from_secs(3));
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(3)));
     let changes = [change(0, "a", 0).with("/dynamodb/NewImage/version", 7), change(1, "a", 1)];
     let before = Instant::now();
     let processor = with(&script).dead_letter_queue(queue.clone()).build().unwrap();
@@ -310,12 +308,12 @@ async fn the_lane_waits_until_the_queue_has_accepted() {
 #[tokio::test(start_paused = true)]
 async fn concurrent_failures_share_batches_and_a_lone_one_does_not_wait() {
     let broken = |number| inserts(number + 1).remove(number).with("/eventName", "UPSERT");
-    let queue = TestQueue::slow(Duration::from_millis(10));
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_millis(10)));
     let processor = with(&Script::default()).dead_letter_queue(queue.clone()).build().unwrap();
     process(&processor, &[broken(0)]).await;
     assert_eq!(queue.sends(), [1]);
 
-    let queue = TestQueue::slow(Duration::from_millis(10));
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_millis(10)));
     let processor = with(&Script::default()).dead_letter_queue(queue.clone()).build().unwrap();
     process(&processor, &(0..95).map(broken).collect::<Vec<_>>()).await;
     assert_eq!(queue.letters().len(), 95);
@@ -354,11 +352,11 @@ async fn a_panic_leaves_other_records_and_the_next_invocation_alone() {
     let script = Script::new([("item-1", Act::Panic)]);
     let processor = with(&script).build().unwrap();
     let report = process(&processor, &inserts(2)).await;
-    assert_eq!(outcomes(&report), [DONE, Outcome::Reported]);
+    assert_eq!(outcomes(&report), [Succeeded, Reported]);
     let message = &report.records()[1].failure.as_ref().unwrap().message;
     assert_eq!(message, "the handler panicked: a bug in the handler");
     let next: Vec<Change> = (10..40).map(|number| change(number, &format!("next-{number}"), 0)).collect();
-    assert_eq!(outcomes(&process(&processor, &next).await), [DONE; 30], "all permits came back");
+    assert_eq!(outcomes(&process(&processor, &next).await), [Succeeded; 30], "all permits came back");
 }
 
 #[tokio::test(start_paused = true)]
@@ -369,7 +367,7 @@ async fn a_handler_that_hangs_is_tried_again_and_reported_while_the_others_go_on
     let processor = builder.handler_timeout(Duration::from_secs(5)).build().unwrap();
     let before = Instant::now();
     let report = process(&processor, &inserts(3)).await;
-    assert_eq!(outcomes(&report), [DONE, Outcome::Reported, DONE]);
+    assert_eq!(outcomes(&report), [Succeeded, Reported, Succeeded]);
     assert_eq!((report.records()[1].attempts, before.elapsed()), (3, Duration::from_secs(15)));
     let failure = report.records()[1].failure.as_ref().unwrap();
     assert_eq!(failure.kind, ErrorKind::Timeout);
@@ -384,14 +382,14 @@ async fn a_record_whose_handler_always_hangs_becomes_a_dead_letter_as_other_fail
     let builder = with(&script).dead_letter_queue(queue.clone()).handler_timeout(Duration::from_secs(5));
     let changes = [change(0, "a", 0).aged(7 * 60 * 60), change(1, "b", 0)];
     let report = process(&builder.build().unwrap(), &changes).await;
-    assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::Reported], "the older is given up");
+    assert_eq!(outcomes(&report), [DeadLettered, Reported], "the older is given up");
     assert_eq!(queue.letters()[0].error_kind(), ErrorKind::Timeout);
 
     let queue = TestQueue::default();
     let builder = with(&script).dead_letter_queue(queue.clone()).handler_timeout(Duration::from_secs(5));
     let processor = builder.failure_policy(FailurePolicy::DeadLetterAll).build().unwrap();
     let report = process(&processor, &[change(0, "a", 0), change(1, "c", 0), change(2, "a", 1)]).await;
-    assert_eq!(outcomes(&report), [Outcome::DeadLettered, DONE, Outcome::DeadLettered]);
+    assert_eq!(outcomes(&report), [DeadLettered, Succeeded, DeadLettered]);
     assert_eq!(script.most_running(), 2, "what ran out of time no longer runs beside what comes behind it");
 }
 
@@ -412,7 +410,7 @@ async fn a_handler_that_panics_when_its_time_is_over_has_run_out_of_time() {
     let script = Script::new([("item-0", Act::PanicOnDrop)]);
     let builder = with(&script).retry(without_delay()).handler_timeout(Duration::from_secs(1));
     let report = process(&builder.build().unwrap(), &inserts(2)).await;
-    assert_eq!(outcomes(&report), [Outcome::Reported, DONE]);
+    assert_eq!(outcomes(&report), [Reported, Succeeded]);
     assert_eq!(report.records()[0].failure.as_ref().unwrap().kind, ErrorKind::Timeout);
     assert_eq!(report.records()[0].attempts, 3);
 }
@@ -423,7 +421,7 @@ async fn a_timeout_longer_than_the_invocation_leaves_the_record_unfinished() {
         let script = Script::new([("item-0", Act::Hang)]);
         let processor = with(&script).handler_timeout(timeout).build().unwrap();
         let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
-        assert_eq!(outcomes(&report), [Outcome::Unfinished], "{timeout:?}");
+        assert_eq!(outcomes(&report), [Unfinished], "{timeout:?}");
     }
 }
 
@@ -465,16 +463,10 @@ async fn the_processor_may_know_which_errors_are_permanent_of_those_that_say_not
         let record = &report.records()[0];
         seen.push((record.outcome, record.attempts, record.failure.as_ref().unwrap().kind));
     }
-    let reported = (Outcome::Reported, 3, ErrorKind::Handler);
+    let reported = (Reported, 3, ErrorKind::Handler);
     assert_eq!(
         seen,
-        [
-            (Outcome::DeadLettered, 1, ErrorKind::Handler),
-            reported,
-            reported,
-            reported,
-            (Outcome::DeadLettered, 1, ErrorKind::Panic),
-        ]
+        [(DeadLettered, 1, ErrorKind::Handler), reported, reported, reported, (DeadLettered, 1, ErrorKind::Panic)]
     );
 }
 
@@ -493,7 +485,7 @@ async fn what_a_handler_fails_to_decode_by_itself_is_permanent_unless_it_says_ot
     let builder = StreamProcessor::builder().on_record(handler).dead_letter_queue(queue.clone());
     let processor = builder.build().unwrap();
     let report = process(&processor, &inserts(2)).await;
-    assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::Reported]);
+    assert_eq!(outcomes(&report), [DeadLettered, Reported]);
     let record = &report.records()[0];
     assert_eq!((record.attempts, record.failure.as_ref().unwrap().kind), (1, ErrorKind::Decode));
 }

@@ -8,7 +8,7 @@ use tracing::{Level, subscriber::DefaultGuard};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::support::emf::Written;
-use crate::support::{Act, Change, Script, TestQueue, change, event, inserts, sequence_number};
+use crate::support::{Act, Change, Reply, Script, TestQueue, change, event, inserts, sequence_number};
 
 fn logs(written: &Written) -> Logs {
     Logs::from_env().format(LogFormat::Json).function_name("orders").writer(written.clone())
@@ -114,7 +114,7 @@ async fn a_record_that_fails_behind_the_checkpoint_is_held_back() {
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_that_is_not_accepted_says_why() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
-    let lines = log(Level::INFO, with(&script).dead_letter_queue(TestQueue::refusing()), &inserts(1)).await;
+    let lines = log(Level::INFO, with(&script).dead_letter_queue(TestQueue::new(Reply::Refuse)), &inserts(1)).await;
     assert_has(failures(&lines)[0], json!({"next": "reported", "dead_letter_error": "the queue is down"}));
 }
 

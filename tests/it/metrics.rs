@@ -5,7 +5,7 @@ use std::time::Duration;
 use lambda_streams::{AfterDeadLetter, Deadline, Emf, FailurePolicy, Invocation, ProcessorBuilder, StreamProcessor};
 
 use crate::support::emf::{Document, Written, numbers, sum};
-use crate::support::{Act, Change, Order, Script, TestQueue, change, event, inserts};
+use crate::support::{Act, Change, Order, Reply, Script, TestQueue, change, event, inserts};
 
 const ALL: [&str; 1] = ["service"];
 
@@ -134,10 +134,10 @@ async fn what_is_held_back_and_what_comes_again_is_counted() {
 #[tokio::test(start_paused = true)]
 async fn dead_letters_that_are_not_accepted_are_counted_and_timed() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
-    let builder = with(&script).dead_letter_queue(TestQueue::refusing());
+    let builder = with(&script).dead_letter_queue(TestQueue::new(Reply::Refuse));
     let documents = measure(builder, &[&inserts(1)], None).await;
     assert_sums(&documents, &[("DeadLetterSendFailures", 1.0), ("DeadLetters", 0.0), ("RecordsReported", 1.0)]);
-    let builder = with(&script).dead_letter_queue(TestQueue::slow(Duration::from_millis(1_500)));
+    let builder = with(&script).dead_letter_queue(TestQueue::new(Reply::AcceptAfter(Duration::from_millis(1_500))));
     let documents = measure(builder, &[&inserts(1)], None).await;
     assert_eq!(numbers(&documents, "DeadLetterDuration", &ALL), [1_500.0]);
 }

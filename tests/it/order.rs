@@ -5,7 +5,7 @@ use std::time::Duration;
 use lambda_streams::{Lanes, StreamProcessor};
 use serde_json::json;
 
-use crate::support::{Act, Change, Script, change, inserts, process};
+use crate::support::{Act, Change, Reply, Script, TestQueue, change, inserts, process};
 
 fn versions_of(id: &str, seen: &[(String, u32)]) -> Vec<u32> {
     seen.iter().filter(|(item, _)| item == id).map(|(_, version)| *version).collect()
@@ -116,7 +116,7 @@ async fn no_order_at_all_can_be_had() {
 #[tokio::test(start_paused = true)]
 async fn a_record_whose_keys_cannot_be_read_holds_nobody_up() {
     let script = Script::new([("a", Act::Take(Duration::from_millis(10)))]);
-    let queue = crate::support::TestQueue::slow(Duration::from_secs(60));
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(60)));
     let changes = [change(0, "a", 0).with("/dynamodb/Keys", json!({"id": {"M": {}}})), change(1, "a", 1)];
     let processor = StreamProcessor::builder().on_record(script.clone()).dead_letter_queue(queue).build().unwrap();
     let processing = process(&processor, &changes);

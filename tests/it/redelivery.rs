@@ -1,13 +1,12 @@
 //! Redelivery is not repetition (contract, section 5).
 
-use lambda_streams::{Deadline, Invocation, Outcome, SkipReason, StreamProcessor};
+use lambda_streams::Outcome::*;
+use lambda_streams::SkipReason::Redelivered;
+use lambda_streams::{Deadline, Invocation, StreamProcessor};
 
 use crate::support::{Act, Change, Script, TestQueue, change, checkpoint, event, inserts, outcomes, process};
 
-const DONE: Outcome = Outcome::Succeeded;
-const AGAIN: Outcome = Outcome::Skipped(SkipReason::Redelivered);
-
-/// Fails the first time around, in all its attempts.
+/// Fails all three attempts of the first invocation.
 const DOWN_ONCE: Act = Act::FailTimes(3);
 
 #[tokio::test(start_paused = true)]
@@ -16,9 +15,9 @@ async fn what_succeeded_behind_a_checkpoint_is_skipped_when_it_comes_again() {
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let changes = inserts(4);
     let report = process(&processor, &changes).await;
-    assert_eq!(outcomes(&report), [DONE, Outcome::Reported, DONE, DONE]);
+    assert_eq!(outcomes(&report), [Succeeded, Reported, Succeeded, Succeeded]);
     let report = process(&processor, &changes[1..]).await;
-    assert_eq!(outcomes(&report), [DONE, AGAIN, AGAIN]);
+    assert_eq!(outcomes(&report), [Succeeded, Skipped(Redelivered), Skipped(Redelivered)]);
     assert_eq!(report.counts().redelivered, 2);
     assert_eq!(script.succeeded().len(), 4, "each record once");
 }
@@ -30,7 +29,7 @@ async fn what_was_dead_lettered_behind_a_checkpoint_is_skipped_when_it_comes_aga
     let processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue.clone()).build().unwrap();
     process(&processor, &inserts(3)).await;
     let report = process(&processor, &inserts(3)).await;
-    assert_eq!(outcomes(&report), [DONE, AGAIN, AGAIN]);
+    assert_eq!(outcomes(&report), [Succeeded, Skipped(Redelivered), Skipped(Redelivered)]);
     assert_eq!(queue.accepted(), ["event-2"], "one dead letter, not two");
 }
 
@@ -39,11 +38,11 @@ async fn it_is_remembered_over_several_invocations_and_forgotten_once_one_has_go
     let script = Script::new([("item-0", Act::FailTimes(6))]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let changes = inserts(2);
-    assert_eq!(outcomes(&process(&processor, &changes).await), [Outcome::Reported, DONE]);
-    assert_eq!(outcomes(&process(&processor, &changes).await), [Outcome::Reported, AGAIN]);
-    assert_eq!(outcomes(&process(&processor, &changes).await), [DONE, AGAIN]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Reported, Succeeded]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Reported, Skipped(Redelivered)]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Succeeded, Skipped(Redelivered)]);
     // Delivered once more, for a reason of its own: it is a record like any other.
-    assert_eq!(outcomes(&process(&processor, &changes).await), [DONE, DONE]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Succeeded, Succeeded]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,7 +51,7 @@ async fn what_stands_before_the_checkpoint_is_not_remembered() {
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let changes = inserts(2);
     process(&processor, &changes).await;
-    assert_eq!(outcomes(&process(&processor, &changes).await), [DONE, Outcome::Reported]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Succeeded, Reported]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +61,7 @@ async fn a_whole_batch_that_fails_repeats_nothing_that_succeeded() {
         StreamProcessor::builder().on_record(script.clone()).report_batch_item_failures(false).build().unwrap();
     process(&processor, &inserts(3)).await.response().unwrap_err();
     let report = process(&processor, &inserts(3)).await;
-    assert_eq!(outcomes(&report), [AGAIN, DONE, AGAIN]);
+    assert_eq!(outcomes(&report), [Skipped(Redelivered), Succeeded, Skipped(Redelivered)]);
     assert_eq!(script.succeeded().len(), 3);
 }
 
@@ -74,17 +73,17 @@ async fn a_checkpoint_that_had_to_move_back_repeats_nothing_that_succeeded() {
     let report = process(&processor, &changes).await;
     assert_eq!(report.response().unwrap().checkpoint(), Some(crate::support::sequence_number(1).as_str()));
     let report = process(&processor, &changes[1..]).await;
-    assert_eq!(outcomes(&report), [AGAIN, Outcome::Reported]);
+    assert_eq!(outcomes(&report), [Skipped(Redelivered), Reported]);
     assert_eq!(script.succeeded().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn clones_share_the_memory_and_it_can_be_turned_off() {
-    for (remember, expected) in [(true, AGAIN), (false, DONE)] {
+    for (remember, expected) in [(true, Skipped(Redelivered)), (false, Succeeded)] {
         let script = Script::new([("item-0", DOWN_ONCE)]);
         let processor = StreamProcessor::builder().on_record(script).remember_progress(remember).build().unwrap();
         process(&processor, &inserts(2)).await;
-        assert_eq!(outcomes(&process(&processor.clone(), &inserts(2)).await), [DONE, expected]);
+        assert_eq!(outcomes(&process(&processor.clone(), &inserts(2)).await), [Succeeded, expected]);
     }
 }
 
@@ -95,7 +94,7 @@ async fn another_stream_with_the_same_numbers_is_another_record() {
     process(&processor, &inserts(2)).await;
     let arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/invoices/stream/2026-01-01T00:00:00.000";
     let others: Vec<Change> = inserts(2).into_iter().map(|change| change.with("/eventSourceARN", arn)).collect();
-    assert_eq!(outcomes(&process(&processor, &others).await), [DONE, DONE]);
+    assert_eq!(outcomes(&process(&processor, &others).await), [Succeeded, Succeeded]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +105,7 @@ async fn records_of_another_origin_neither_read_nor_write_the_memory() {
     on_demand.from_stream = false;
     processor.process(event(&inserts(2)), on_demand.clone()).await;
     let report = process(&processor, &inserts(2)).await;
-    assert_eq!(outcomes(&report), [DONE, DONE], "nothing was remembered");
+    assert_eq!(outcomes(&report), [Succeeded, Succeeded], "nothing was remembered");
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,5 +116,5 @@ async fn a_deadline_stop_remembers_as_well() {
     let report = processor.process(event(&inserts(3)), deadline()).await;
     assert_eq!(checkpoint(&report), Some(0));
     let report = processor.process(event(&inserts(3)), deadline()).await;
-    assert_eq!(outcomes(&report), [Outcome::Unfinished, AGAIN, AGAIN]);
+    assert_eq!(outcomes(&report), [Unfinished, Skipped(Redelivered), Skipped(Redelivered)]);
 }

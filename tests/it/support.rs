@@ -13,7 +13,7 @@ pub(crate) mod sqs_transport;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use lambda_streams::{
@@ -248,43 +248,34 @@ impl Handler<Record> for Script {
     }
 }
 
+/// How a [`TestQueue`] replies to each call.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Reply {
+    #[default]
+    Accept,
+    AcceptAfter(Duration),
+    Refuse,
+    /// No result for any letter.
+    Nothing,
+    Panic,
+}
+
 /// A dead-letter queue that a test can look into, and break.
 #[derive(Clone, Default)]
 pub(crate) struct TestQueue {
-    state: Arc<Mutex<QueueState>>,
+    reply: Reply,
+    sent: Arc<Mutex<Sent>>,
 }
 
 #[derive(Default)]
-struct QueueState {
-    letters: Vec<DeadLetter>,
-    sends: Vec<usize>,
-    refuse: bool,
-    answer_nothing: bool,
-    panic: bool,
-    delay: Duration,
+struct Sent {
+    accepted: Vec<DeadLetter>,
+    calls: Vec<usize>,
 }
 
 impl TestQueue {
-    pub(crate) fn refusing() -> Self {
-        Self::with(|state| state.refuse = true)
-    }
-
-    pub(crate) fn answering_nothing() -> Self {
-        Self::with(|state| state.answer_nothing = true)
-    }
-
-    pub(crate) fn panicking() -> Self {
-        Self::with(|state| state.panic = true)
-    }
-
-    pub(crate) fn slow(delay: Duration) -> Self {
-        Self::with(|state| state.delay = delay)
-    }
-
-    fn with(set: impl FnOnce(&mut QueueState)) -> Self {
-        let queue = Self::default();
-        set(&mut queue.state.lock().expect("no panic holds it"));
-        queue
+    pub(crate) fn new(reply: Reply) -> Self {
+        Self { reply, sent: Arc::default() }
     }
 
     /// The event ids of what was accepted, in order.
@@ -293,32 +284,30 @@ impl TestQueue {
     }
 
     pub(crate) fn letters(&self) -> Vec<DeadLetter> {
-        self.state.lock().expect("no panic holds it").letters.clone()
+        self.sent().accepted.clone()
     }
 
     /// How many dead letters each call brought.
     pub(crate) fn sends(&self) -> Vec<usize> {
-        self.state.lock().expect("no panic holds it").sends.clone()
+        self.sent().calls.clone()
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().expect("no panic holds it")
     }
 }
 
 impl DeadLetterQueue for TestQueue {
     async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
-        let (delay, panic) = {
-            let mut state = self.state.lock().expect("no panic holds it");
-            state.sends.push(letters.len());
-            (state.delay, state.panic)
-        };
-        assert!(!panic, "a bug in the queue");
-        tokio::time::sleep(delay).await;
-        let mut state = self.state.lock().expect("no panic holds it");
-        if state.answer_nothing {
-            return Vec::new();
+        self.sent().calls.push(letters.len());
+        match self.reply {
+            Reply::Accept => {}
+            Reply::AcceptAfter(delay) => tokio::time::sleep(delay).await,
+            Reply::Refuse => return letters.iter().map(|_| Err(DeadLetterError::new("the queue is down"))).collect(),
+            Reply::Nothing => return Vec::new(),
+            Reply::Panic => panic!("a bug in the queue"),
         }
-        if state.refuse {
-            return letters.iter().map(|_| Err(DeadLetterError::new("the queue is down"))).collect();
-        }
-        state.letters.extend_from_slice(letters);
+        self.sent().accepted.extend_from_slice(letters);
         letters.iter().map(|_| Ok(())).collect()
     }
 }
