@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::process::Command;
 
 use lambda_runtime::{Context, LambdaEvent};
+use lambda_streams::testing::TestStream;
 use lambda_streams::{Emf, HandlerError, Logs, Record, StreamEvent, StreamProcessor};
 use serde_json::{Value, json};
 use tower::{Service, ServiceExt};
@@ -30,18 +31,11 @@ fn fails(id: usize, number: usize) -> bool {
 }
 
 fn event(id: usize) -> StreamEvent {
-    let record = |number: usize| {
-        json!({
-            "eventID": format!("{id}-{number}"), "eventName": "INSERT", "eventSource": "aws:dynamodb",
-            "eventSourceARN": "arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000",
-            "dynamodb": {
-                "Keys": {"id": {"S": format!("{id}-{number}")}},
-                "SequenceNumber": (1_000_000 + number).to_string(),
-            },
-        })
-    };
-    let event = json!({"Records": (0..size(id)).map(record).collect::<Vec<_>>()});
-    StreamEvent::from_slice(event.to_string().as_bytes()).unwrap()
+    let stream = TestStream::new("orders", &["id"]);
+    let stream = (0..size(id))
+        .map(|number| format!("{id}-{number}"))
+        .fold(stream, |stream, record| stream.insert(json!({"id": {"S": record}})).with("/eventID", record));
+    stream.event().unwrap()
 }
 
 fn request(id: usize) -> LambdaEvent<StreamEvent> {

@@ -120,7 +120,7 @@ async fn a_dead_letter_that_is_not_accepted_says_why() {
 
 #[tokio::test(start_paused = true)]
 async fn a_malformed_record_says_what_is_known_of_it() {
-    let batch = [change(0, "a", 0).without("/eventName"), Change(Value::Null)];
+    let batch = [change(0, "a", 0).without("/eventName"), Change::raw("null")];
     let lines = log(Level::INFO, with(&Script::default()).dead_letter_queue(TestQueue::default()), &batch).await;
     let failures = failures(&lines);
     assert_has(failures[0], json!({"event_id": "event-0", "keys": "id", "error.type": "malformed", "attempts": 0}));
@@ -144,7 +144,7 @@ async fn a_batch_ends_with_one_line_that_counts() {
     let script = Script::new([("item-1", Act::FailPermanently), ("item-2", Act::FailTimes(1))]);
     let mut batch = inserts(4);
     batch.push(change(4, "item-0", 1));
-    batch.push(Change(Value::Null));
+    batch.push(Change::raw("null"));
     let lines = log(Level::INFO, with(&script).dead_letter_queue(TestQueue::default()), &batch).await;
     let ends: Vec<_> = lines.iter().filter(|line| line["message"] == "batch processed").collect();
     assert_eq!(ends.len(), 1);

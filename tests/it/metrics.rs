@@ -85,7 +85,7 @@ async fn records_are_counted_by_kind_and_failures_by_kind_of_error() {
         change(3, "panic", 1),
         change(4, "a", 1),
         change(5, "a", 1).with("/eventName", "REMOVE"),
-        Change(serde_json::Value::Null),
+        Change::raw("null"),
         change(7, "shy", 1),
     ];
     let documents = measure(builder, &[&batch], None).await;

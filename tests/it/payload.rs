@@ -120,7 +120,7 @@ async fn a_payload_comes_to_what_its_event_comes_to_whatever_is_broken_in_it() {
 
 /// A record whose new image is this text.
 fn with_image(record: &crate::support::Change, image: &str) -> String {
-    record.clone().with("/dynamodb/NewImage", "HERE").0.to_string().replace("\"HERE\"", image)
+    record.clone().with("/dynamodb/NewImage", "HERE").json().replace("\"HERE\"", image)
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +138,7 @@ async fn an_image_that_is_no_json_fails_the_whole_invocation() {
     ] {
         let changes = inserts(3);
         let broken = with_image(&changes[1], image);
-        let body = format!("{{\"Records\":[{},{broken},{}]}}", changes[0].0, changes[2].0);
+        let body = format!("{{\"Records\":[{},{broken},{}]}}", changes[0].json(), changes[2].json());
         let script = Script::default();
         let processor =
             StreamProcessor::builder().on_record(script.clone()).dead_letter_queue(queue.clone()).build().unwrap();
@@ -156,7 +156,7 @@ async fn an_image_that_is_no_json_fails_the_whole_invocation() {
 async fn no_handler_is_called_where_the_image_of_a_record_without_one_is_no_json() {
     let changes = inserts(2);
     let unhandled = with_image(&changes[1].clone().with("/eventName", "REMOVE"), r#"{"id":{"S":"a"},}"#);
-    let body = format!("{{\"Records\":[{},{unhandled}]}}", changes[0].0);
+    let body = format!("{{\"Records\":[{},{unhandled}]}}", changes[0].json());
     let processor =
         StreamProcessor::builder().on_insert(|_: Insert<Order>| async { panic!("called") }).build().unwrap();
     let report = processor.process_payload(body.clone().into_bytes(), Deadline::none()).await.unwrap();
@@ -174,7 +174,8 @@ async fn no_handler_is_called_where_the_image_of_a_record_without_one_is_no_json
 #[tokio::test(start_paused = true)]
 async fn an_image_that_no_handler_came_to_is_looked_at_all_the_same() {
     let first = change(0, "item-4", 0);
-    let body = format!("{{\"Records\":[{},{}]}}", first.0, with_image(&change(1, "item-4", 1), r#"{"id":{"S":"a"},}"#));
+    let body =
+        format!("{{\"Records\":[{},{}]}}", first.json(), with_image(&change(1, "item-4", 1), r#"{"id":{"S":"a"},}"#));
     let processor = StreamProcessor::builder().on_record(raw).retry(RetryPolicy::none()).build().unwrap();
     let report = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
     assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::HeldBack]);
@@ -198,7 +199,7 @@ async fn what_runs_is_dropped_and_what_was_done_is_remembered_when_an_image_is_n
     };
     let processor = StreamProcessor::builder().on_record(handler).build().unwrap();
     let broken = with_image(&changes[2], r#"{"id":{"S":"a"},}"#);
-    let body = format!("{{\"Records\":[{},{},{broken}]}}", changes[0].0, changes[1].0);
+    let body = format!("{{\"Records\":[{},{},{broken}]}}", changes[0].json(), changes[1].json());
     let report = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
     assert!(report.response().unwrap_err().is_event());
     assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::Unfinished, Outcome::Unfinished]);
@@ -213,7 +214,7 @@ async fn what_runs_is_dropped_and_what_was_done_is_remembered_when_an_image_is_n
 
 #[tokio::test(start_paused = true)]
 async fn an_image_that_is_no_json_is_found_where_its_record_is_malformed_too() {
-    let good = change(0, "a", 0).0.to_string();
+    let good = change(0, "a", 0).json();
     let broken = with_image(&change(1, "b", 0), r#"{"id":{"S":"a"},}"#);
     for malformed in [
         broken.replacen("\"eventID\"", "\"dynamodb\":{},\"eventID\"", 1),
@@ -243,7 +244,7 @@ async fn what_is_no_json_behind_records_that_have_begun_fails_the_whole_invocati
         format!("{text}}}"),
         format!("{}x", &text[..text.len() - 2]),
         format!("{},\"Records\":[]}}", &text[..text.len() - 1]),
-        format!("{},\"Records\":[{}]}}", &text[..text.len() - 1], change(200, "a", 0).0),
+        format!("{},\"Records\":[{}]}}", &text[..text.len() - 1], change(200, "a", 0).json()),
         format!("{},\"window\":{{}}}}", &text[..text.len() - 1]),
     ] {
         let expected = StreamEvent::from_slice(broken.as_bytes()).expect_err(&broken[from..]);
@@ -287,7 +288,7 @@ async fn no_handler_is_called_before_a_record_of_a_stream_was_found() {
     assert_eq!(error.unwrap_err().event_shape(), Some(EventShape::Sqs));
     assert!(script.started().is_empty());
 
-    let body = format!("{{\"Records\":[{foreign},{}]}}", change(0, "a", 0).0);
+    let body = format!("{{\"Records\":[{foreign},{}]}}", change(0, "a", 0).json());
     let queue = TestQueue::default();
     let processor = StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue.clone());
     let report = processor.build().unwrap().process_payload(body.into_bytes(), Deadline::none()).await.unwrap();

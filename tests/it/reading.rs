@@ -96,17 +96,18 @@ fn a_tumbling_windows_event_must_be_whole() {
 
 #[test]
 fn a_record_says_what_it_is() {
-    let changes = [change(7, "a", 1).with("/surprise", json!({"new": true})).with("/dynamodb/later", 1)];
+    let odd = change(7, "a", 1).with("/surprise", json!({"new": true})).with("/dynamodb/later", 1);
+    let changes = [odd.with("/dynamodb/SizeBytes", 59)];
     let record = event(&changes).records().next().unwrap().unwrap();
     assert_eq!(record.event_id(), Some("event-7"));
     assert_eq!(record.kind(), EventKind::Modify);
     assert_eq!(record.sequence_number().as_str(), crate::support::sequence_number(7));
     assert_eq!(record.table_name(), Some("orders"));
-    assert_eq!(record.region(), Some("eu-central-1"));
+    assert_eq!(record.region(), Some("us-east-1"));
     assert_eq!(record.size_bytes(), Some(59));
     assert_eq!(record.view_type(), Some("NEW_AND_OLD_IMAGES"));
     assert!(record.created_at().is_some() && !record.is_ttl_expiry());
-    assert_eq!(record.raw_json(), changes[0].0.to_string(), "byte for byte");
+    assert_eq!(record.raw_json(), changes[0].json(), "byte for byte");
     let keys: std::collections::HashMap<String, String> = record.keys().unwrap();
     assert_eq!(keys["id"], "a");
     let shown = format!("{record:?}");
@@ -116,6 +117,7 @@ fn a_record_says_what_it_is() {
 #[test]
 fn what_is_optional_may_be_absent_null_or_odd() {
     let record = |change: Change| event(&[change]).records().next().unwrap();
+    let usual = record(change(0, "a", 0)).unwrap();
     for path in [
         "/eventVersion",
         "/eventSourceARN",
@@ -138,7 +140,7 @@ fn what_is_optional_may_be_absent_null_or_odd() {
         ("/eventVersion", json!(2)),
     ] {
         let read = record(change(0, "a", 0).with(path, odd.clone())).expect(path);
-        assert!(read.size_bytes().is_none_or(|size| size == 59));
+        assert!(read.size_bytes().is_none() || read.size_bytes() == usual.size_bytes());
         assert!(!read.is_ttl_expiry());
     }
 }
@@ -183,9 +185,9 @@ async fn any_malformed_record_affects_itself_alone() {
         whole().with("/dynamodb/SequenceNumber", ""),
     ]
     .into_iter()
-    .map(|change| change.0.to_string())
+    .map(|change| change.json())
     .collect();
-    let text = whole().0.to_string();
+    let text = whole().with("/dynamodb/SizeBytes", 59).json();
     bad.extend([
         raw("null"),
         raw("[]"),
@@ -205,7 +207,7 @@ async fn any_malformed_record_affects_itself_alone() {
         format!("{{\"a\":{}1{}}}", "[".repeat(50_000), "]".repeat(50_000)),
     ]);
     for bad in bad {
-        let (first, last) = (change(0, "a", 0).0, change(2, "c", 0).0);
+        let (first, last) = (change(0, "a", 0).json(), change(2, "c", 0).json());
         let body = format!("{{\"Records\":[{first},{bad},{last}]}}");
         let shown = &bad[..bad.len().min(300)];
         let event = StreamEvent::from_slice(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {shown}"));

@@ -69,7 +69,7 @@ async fn a_whole_batch_that_fails_repeats_nothing_that_succeeded() {
 async fn a_checkpoint_that_had_to_move_back_repeats_nothing_that_succeeded() {
     let script = Script::default();
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
-    let changes = [change(0, "a", 0), change(1, "b", 0), Change(serde_json::Value::Null)];
+    let changes = [change(0, "a", 0), change(1, "b", 0), Change::raw("null")];
     let report = process(&processor, &changes).await;
     assert_eq!(report.response().unwrap().checkpoint(), Some(crate::support::sequence_number(1).as_str()));
     let report = process(&processor, &changes[1..]).await;

@@ -96,7 +96,7 @@ async fn a_malformed_record_reads_back_and_fails_alone_even_without_a_sequence_n
     let queue = MemoryDeadLetterQueue::new();
     let processor =
         StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue.clone()).build().unwrap();
-    process(&processor, &[Change(Value::Null), change(1, "a", 0).without("/dynamodb/SequenceNumber")]).await;
+    process(&processor, &[Change::raw("null"), change(1, "a", 0).without("/dynamodb/SequenceNumber")]).await;
     let mut bodies: Vec<String> = queue.letters().iter().map(|letter| letter.to_json()).collect();
     bodies.extend(dead_letters(&inserts(1)).await);
     let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;

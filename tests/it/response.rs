@@ -91,9 +91,9 @@ fn unusable_sequence_numbers() -> Vec<Change> {
         record().with(path, "12a"),
         record().with(path, 7),
         record().with(path, sequence_number(1)),
-        Change(Value::Null),
-        Change(json!([])),
-        Change(json!("record")),
+        Change::raw("null"),
+        Change::raw("[]"),
+        Change::raw("\"record\""),
     ]
 }
 

@@ -12,15 +12,17 @@ pub(crate) mod sqs_server;
 pub(crate) mod sqs_transport;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use lambda_streams::testing::TestStream;
 use lambda_streams::{
     BatchReport, DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, Handler, HandlerError, Outcome, Record,
     StreamEvent, StreamProcessor,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Has this thread's events go to a subscriber, until the guard is dropped.
@@ -29,8 +31,8 @@ use serde_json::{Value, json};
 /// it asks that thread's own, which is none for tests that do not listen. So there is a second, which wants everything.
 #[cfg(feature = "logs")]
 pub(crate) fn listen(subscriber: impl Into<tracing::Dispatch>) -> tracing::subscriber::DefaultGuard {
-    static SECOND: std::sync::LazyLock<tracing::Dispatch> =
-        std::sync::LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+    static SECOND: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
     let _second = &*SECOND;
     let guard = tracing::dispatcher::set_default(&subscriber.into());
     tracing::callsite::rebuild_interest_cache();
@@ -44,34 +46,22 @@ pub(crate) struct Order {
     pub(crate) version: u32,
 }
 
+/// The stream of all changes; some tests send one of them elsewhere.
+static ORDERS: LazyLock<TestStream> = LazyLock::new(|| TestStream::new("orders", &["id"]));
+
 /// One record of a test's event.
-#[derive(Debug, Clone)]
-pub(crate) struct Change(pub(crate) Value);
+#[derive(Clone)]
+pub(crate) struct Change(TestStream);
 
 /// The change with this number of the item with this id: an insert for version 0, a modification after that.
 pub(crate) fn change(number: usize, id: &str, version: u32) -> Change {
     let image = |version: u32| json!({"id": {"S": id}, "version": {"N": version.to_string()}});
-    let name = if version == 0 { "INSERT" } else { "MODIFY" };
-    let mut dynamodb = json!({
-        "ApproximateCreationDateTime": seconds_ago(0),
-        "Keys": {"id": {"S": id}},
-        "NewImage": image(version),
-        "SequenceNumber": sequence_number(number),
-        "SizeBytes": 59,
-        "StreamViewType": "NEW_AND_OLD_IMAGES"
-    });
-    if version > 0 {
-        dynamodb["OldImage"] = image(version - 1);
-    }
-    Change(json!({
-        "eventID": format!("event-{number}"),
-        "eventName": name,
-        "eventVersion": "1.1",
-        "eventSource": "aws:dynamodb",
-        "awsRegion": "eu-central-1",
-        "dynamodb": dynamodb,
-        "eventSourceARN": "arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000",
-    }))
+    let stream = ORDERS.clone().starting_at(number as u64);
+    let stream = match version.checked_sub(1) {
+        None => stream.insert(image(version)),
+        Some(before) => stream.modify(image(before), image(version)),
+    };
+    Change(stream.with("/eventID", format!("event-{number}")))
 }
 
 /// As many inserts of different items.
@@ -90,31 +80,46 @@ pub(crate) fn seconds_ago(seconds: u64) -> u64 {
 }
 
 impl Change {
-    pub(crate) fn with(mut self, path: &str, value: impl Into<Value>) -> Self {
-        let (parent, name) = path.rsplit_once('/').expect("an absolute path");
-        let parent = self.0.pointer_mut(parent).expect("the parent exists");
-        parent[name] = value.into();
-        self
+    /// A record as it is, most likely a malformed one.
+    pub(crate) fn raw(json: &str) -> Self {
+        Self(ORDERS.clone().record(json))
     }
 
-    pub(crate) fn without(mut self, path: &str) -> Self {
-        let (parent, name) = path.rsplit_once('/').expect("an absolute path");
-        let parent = self.0.pointer_mut(parent).and_then(Value::as_object_mut).expect("the parent exists");
-        parent.remove(name).expect("the member was there");
-        self
+    pub(crate) fn with(self, path: &str, value: impl Serialize) -> Self {
+        Self(self.0.with(path, value))
+    }
+
+    pub(crate) fn without(self, path: &str) -> Self {
+        Self(self.0.without(path))
     }
 
     pub(crate) fn aged(self, seconds: u64) -> Self {
         self.with("/dynamodb/ApproximateCreationDateTime", seconds_ago(seconds))
     }
+
+    pub(crate) fn json(&self) -> String {
+        let payload = self.0.clone().payload().expect("a record, edited where it can be");
+        let mut event: Value = serde_json::from_slice(&payload).expect("JSON");
+        event["Records"][0].take().to_string()
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.json())
+    }
+}
+
+fn stream(changes: &[Change]) -> TestStream {
+    changes.iter().fold(ORDERS.clone(), |stream, change| stream.record(change.json()))
 }
 
 pub(crate) fn payload(changes: &[Change]) -> String {
-    json!({"Records": changes.iter().map(|change| &change.0).collect::<Vec<_>>()}).to_string()
+    String::from_utf8(stream(changes).payload().expect("records")).expect("JSON is UTF-8")
 }
 
 pub(crate) fn event(changes: &[Change]) -> StreamEvent {
-    StreamEvent::from_slice(payload(changes).as_bytes()).expect("a stream event")
+    stream(changes).event().expect("a stream event")
 }
 
 /// Processes a batch without a deadline.

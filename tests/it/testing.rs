@@ -74,6 +74,37 @@ fn a_view_type_decides_which_images_a_record_has() {
     }
 }
 
+#[test]
+fn a_clone_can_continue_its_stream() {
+    let stream = stream();
+    let first = records(stream.clone().insert(order("a", 0)).insert(order("b", 0)));
+    let later =
+        records(stream.starting_at(3).modify(order("a", 0), order("a", 1)).starting_at(9).remove(order("b", 0)));
+    let all = [first, later].concat();
+    assert_eq!(all.iter().filter_map(Record::event_id).collect::<Vec<_>>(), ["test-1", "test-2", "test-3", "test-9"]);
+    assert!(all.windows(2).all(|pair| pair[0].sequence_number().as_str() < pair[1].sequence_number().as_str()));
+    assert!(all.iter().all(|record| record.stream_arn() == all[0].stream_arn()));
+}
+
+#[test]
+fn members_of_the_latest_record_can_be_edited() {
+    let event = stream()
+        .insert(order("a", 0))
+        .insert(order("b", 0))
+        .with("/eventID", "of my own")
+        .with("/dynamodb/NewImage/a~1b~0c", json!({"N": "1"}))
+        .without("/dynamodb/ApproximateCreationDateTime")
+        .insert(order("c", 0))
+        .without("/dynamodb/Keys")
+        .event()
+        .unwrap();
+    let all: Vec<_> = event.records().collect();
+    let [Ok(first), Ok(second), Err(_)] = &all[..] else { panic!("the third has no keys: {all:?}") };
+    assert_eq!((first.event_id(), second.event_id()), (Some("test-1"), Some("of my own")));
+    assert!(first.created_at().is_some() && second.created_at().is_none());
+    assert!(second.new_image_json().is_some_and(|image| image.contains(r#""a/b~c":{"N":"1"}"#)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn malformed_and_old_records_meet_what_they_would_meet() {
     let fail = |change: Insert<Order>| async move {
@@ -106,6 +137,18 @@ fn what_is_wrong_is_said_with_the_number_of_the_change() {
         ),
         (stream().view_type("BOTH").expire(json!({})), "`BOTH` is no view type of a stream"),
         (stream().record("{"), "the payload is no JSON"),
+        (stream().with("/eventID", 1), "change 1 of the test stream: there is no record yet to edit at `/eventID`"),
+        (
+            stream().insert(order("a", 0)).with("/no/where", 1),
+            "change 1 of the test stream: its record has no object around `/no/where`",
+        ),
+        (stream().insert(order("a", 0)).with("eventID", 1), "its record has no object around `eventID`"),
+        (stream().insert(order("a", 0)).without("/nothing"), "its record has no `/nothing`"),
+        (
+            stream().insert(order("a", 0)).with("/a", std::collections::HashMap::from([((1, 2), 3)])),
+            "the value of `/a` does not serialize",
+        ),
+        (stream().record("{").without("/eventID"), "its record is not valid JSON"),
     ] {
         let error = stream.event().expect_err(words).to_string();
         assert!(error.contains(words), "{error}");
