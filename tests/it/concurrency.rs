@@ -1,4 +1,4 @@
-//! The concurrency limit (contract, sections 3 and 8).
+//! The README's "Order": different items run concurrently, up to a limit.
 
 use std::time::Duration;
 

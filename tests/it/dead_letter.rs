@@ -1,4 +1,4 @@
-//! Section 7 of the contract, but for SQS.
+//! The README's "Poison leaves": a dead letter holds the whole record. Amazon SQS has a module of its own.
 
 mod envelope;
 mod queues;

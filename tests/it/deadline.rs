@@ -1,4 +1,4 @@
-//! The deadline (contract, section 6).
+//! The README's "Deadline": processing stops before the timeout and keeps its progress.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What becomes of a record (contract, section 4).
+//! The README's "Isolation", "Retries" and "Poison leaves": the outcome of a record that fails.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Order within lanes (contract, section 3).
+//! The README's "Order": records of one item run one after the other, different items concurrently.
 
 use std::time::Duration;
 

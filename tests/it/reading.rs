@@ -1,4 +1,5 @@
-//! Reading the payload (contract, section 1).
+//! The README's "Isolation", in the payload: a malformed record is one failed record, never a failed batch. A payload that is
+//! not a stream event is rejected with what it looks like.
 
 use lambda_streams::{Deadline, ErrorKind, EventKind, EventShape, Outcome, StreamEvent, StreamProcessor};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Redelivery is not repetition (contract, section 5).
+//! The README's "Truth": what succeeded after the checkpoint is not repeated by the same environment.
 
 use lambda_streams::Outcome::*;
 use lambda_streams::SkipReason::Redelivered;

@@ -1,4 +1,4 @@
-//! Dead letters put back (contract, section 7).
+//! The README's "Poison leaves", and back: a dead letter holds the whole record, so that it can be processed again.
 
 use lambda_streams::{DeadLetterEvent, Deadline, MemoryDeadLetterQueue, Outcome, StreamProcessor};
 use serde_json::{Value, json};

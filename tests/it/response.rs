@@ -1,4 +1,4 @@
-//! The answer to Lambda (contract, section 5).
+//! The README's "Truth": the partial batch response names the earliest unfinished record, by position.
 
 use lambda_streams::{Outcome, StreamProcessor};
 use serde_json::{Value, json};

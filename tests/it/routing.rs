@@ -1,4 +1,4 @@
-//! Which handler a record goes to, and what it receives (contract, section 2).
+//! The README's typed handlers: which handler a record goes to, and what it receives.
 
 use std::sync::{Arc, Mutex};
 
