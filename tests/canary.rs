@@ -294,7 +294,7 @@ fn no_canary_gets_out_at_any_level() {
 }
 
 #[test]
-fn all_that_can_happen_has_happened() {
+fn the_canary_run_covers_every_outcome() {
     let printed = run("trace", false);
     for sign in [
         "record succeeded",

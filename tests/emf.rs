@@ -114,7 +114,7 @@ fn documents(lines: &[String]) -> Vec<Document> {
 }
 
 #[test]
-fn concurrent_invocations_lose_nothing_count_nothing_twice_and_keep_their_request_ids() {
+fn concurrent_invocations_keep_exact_counts_and_request_ids() {
     let lines = run(&[]);
     let documents = documents(&lines);
     let records: usize = (0..INVOCATIONS).map(size).sum();
@@ -150,7 +150,7 @@ fn concurrent_invocations_lose_nothing_count_nothing_twice_and_keep_their_reques
 }
 
 #[test]
-fn log_lines_beside_it_are_whole_and_have_their_request_ids() {
+fn log_lines_are_whole_and_have_request_ids() {
     let lines = run(&[("AWS_LAMBDA_LOG_LEVEL", "debug")]);
     let logs: Vec<Value> = lines
         .iter()
@@ -174,7 +174,7 @@ fn log_lines_beside_it_are_whole_and_have_their_request_ids() {
 }
 
 #[test]
-fn the_environment_names_namespace_and_service() {
+fn the_environment_sets_namespace_and_service() {
     let of = |variables: &[(&str, &str)]| {
         let document = documents(&run(variables)).remove(0);
         (document.namespace.clone(), document.member("service").unwrap().to_owned())
@@ -188,7 +188,7 @@ fn the_environment_names_namespace_and_service() {
 }
 
 #[test]
-fn it_is_installed_once_and_says_so() {
+fn emf_can_be_installed_only_once() {
     let written = Written::default();
     let build = || Emf::builder().service("orders").writer(written.clone());
     build().install().unwrap();

@@ -6,7 +6,7 @@ mod queues;
 use lambda_streams::{DeadLetter, DeadLetterError, FileDeadLetterQueue, MemoryDeadLetterQueue};
 
 #[test]
-fn letters_queues_and_errors_can_be_sent_between_threads() {
+fn letters_queues_and_errors_are_send_and_sync() {
     fn shared<T: Send + Sync + 'static>() {}
     shared::<DeadLetter>();
     shared::<DeadLetterError>();

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::support::{Act, Reply, Script, TestQueue, change, checkpoint, event, inserts, outcomes};
 
 #[tokio::test(start_paused = true)]
-async fn handlers_that_still_run_are_dropped_and_reported_as_unfinished() {
+async fn records_still_running_at_the_deadline_are_unfinished() {
     let script = Script::new([("item-1", Act::Hang)]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let before = Instant::now();
@@ -22,7 +22,7 @@ async fn handlers_that_still_run_are_dropped_and_reported_as_unfinished() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_margin_is_at_least_250_ms_and_at_most_10_s_or_as_set() {
+async fn the_margin_is_250_ms_to_10_s_unless_set() {
     for (left, margin, stop) in [
         (1_000, None, 750),
         (900_000, None, 890_000),
@@ -44,7 +44,7 @@ async fn the_margin_is_at_least_250_ms_and_at_most_10_s_or_as_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_cannot_finish_in_one_invocation_finishes_over_several() {
+async fn a_long_batch_takes_several_invocations() {
     let script = Script::default();
     let take = Duration::from_secs(1);
     let processor = StreamProcessor::builder()
@@ -90,7 +90,7 @@ async fn no_record_starts_in_the_margin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_deadline_means_no_deadline() {
+async fn a_batch_without_a_deadline_is_never_stopped() {
     let script = Script::new([("item-0", Act::Take(Duration::from_secs(86_400)))]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let report = processor.process(event(&inserts(1)), Deadline::none()).await;
@@ -99,7 +99,7 @@ async fn no_deadline_means_no_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_that_has_passed_reports_everything_and_starts_nothing() {
+async fn a_passed_deadline_starts_no_record() {
     let script = Script::default();
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let report = processor.process(event(&inserts(2)), Deadline::at(Instant::now())).await;
@@ -108,7 +108,7 @@ async fn a_deadline_that_has_passed_reports_everything_and_starts_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dead_letters_under_way_still_get_out_in_the_margin() {
+async fn dead_letters_in_flight_are_sent_in_the_margin() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
     let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(28)));
     let processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue.clone()).build().unwrap();
@@ -118,7 +118,7 @@ async fn dead_letters_under_way_still_get_out_in_the_margin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_hangs_does_not_hold_up_the_answer() {
+async fn a_hanging_queue_does_not_delay_the_response() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
     let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(3_600)));
     let processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue).build().unwrap();
@@ -130,7 +130,7 @@ async fn a_queue_that_hangs_does_not_hold_up_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_backoff_that_would_reach_past_the_stop_is_not_waited_for() {
+async fn a_backoff_past_the_deadline_is_not_awaited() {
     let script = Script::new([("item-0", Act::RetryAfter(Duration::from_secs(100)))]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let before = Instant::now();
@@ -140,7 +140,7 @@ async fn a_backoff_that_would_reach_past_the_stop_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_finished_at_the_very_stop_counts() {
+async fn a_handler_finishing_at_the_stop_succeeds() {
     let script = Script::new([("item-0", Act::Take(Duration::from_secs(27)))]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
@@ -148,7 +148,7 @@ async fn what_is_finished_at_the_very_stop_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_a_handler_that_is_dropped_changes_nothing() {
+async fn a_panic_of_a_dropped_handler_changes_nothing() {
     let script = Script::new([("item-0", Act::PanicOnDrop), ("item-1", Act::Hang)]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
@@ -156,7 +156,7 @@ async fn a_panic_of_a_handler_that_is_dropped_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lambdas_deadline_counts_milliseconds_since_the_epoch_and_zero_is_none() {
+async fn the_context_deadline_is_in_epoch_milliseconds() {
     let mut context = lambda_runtime::Context::default();
     let invocation = lambda_streams::Invocation::from(&context);
     assert!(invocation.deadline.instant().is_none());
@@ -169,7 +169,7 @@ async fn lambdas_deadline_counts_milliseconds_since_the_epoch_and_zero_is_none()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_in_1970_is_a_local_tools_duration() {
+async fn a_deadline_in_1970_is_read_as_a_duration() {
     let mut context = lambda_runtime::Context::default();
     context.deadline = 600_000;
     let left = lambda_streams::Invocation::from(&context).deadline.instant().unwrap() - Instant::now();
@@ -180,7 +180,7 @@ async fn a_deadline_in_1970_is_a_local_tools_duration() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_failed_and_is_tried_again_when_the_time_is_over_goes_the_way_of_failures() {
+async fn a_retry_running_at_the_deadline_follows_the_failure_policy() {
     let fail = Act::FailAfter(Duration::from_secs(10));
     let script = Script::new([("item-0", fail), ("item-1", fail)]);
     let queue = TestQueue::default();
@@ -196,7 +196,7 @@ async fn what_has_failed_and_is_tried_again_when_the_time_is_over_goes_the_way_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_failed_and_waits_for_a_permit_when_the_time_is_over_goes_the_way_of_failures() {
+async fn a_retry_waiting_at_the_deadline_follows_the_failure_policy() {
     let script = Script::new([("item-0", Act::RetryAfter(Duration::from_secs(1))), ("item-1", Act::Hang)]);
     let queue = TestQueue::default();
     let builder = StreamProcessor::builder().on_record(script).concurrency(1).dead_letter_queue(queue.clone());
@@ -207,7 +207,7 @@ async fn what_has_failed_and_waits_for_a_permit_when_the_time_is_over_goes_the_w
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_a_reported_record_nothing_is_given_up_when_the_time_is_over() {
+async fn no_record_after_a_reported_one_is_given_up_at_the_deadline() {
     let fail = Act::FailAfter(Duration::from_secs(10));
     let script = Script::new([("item-0", Act::FailAfter(Duration::from_secs(4))), ("item-1", fail)]);
     let queue = TestQueue::default();
@@ -220,7 +220,7 @@ async fn behind_a_reported_record_nothing_is_given_up_when_the_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_record_that_nobody_has_come_to_when_the_time_is_over_is_unfinished() {
+async fn a_malformed_record_unread_at_the_deadline_is_unfinished() {
     // It computes for so long, and never waits.
     let slow = |_: Record| async {
         let _ = tokio::time::advance(Duration::from_secs(28)).now_or_never();

@@ -30,7 +30,7 @@ async fn a_record_whose_handler_returns_ok_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_without_a_handler_for_its_kind_is_skipped_and_counted() {
+async fn a_record_without_a_handler_is_skipped() {
     let processor = StreamProcessor::builder()
         .on_insert(|_: lambda_streams::Insert<crate::support::Order>| async { Ok(()) })
         .build()
@@ -42,7 +42,7 @@ async fn a_record_without_a_handler_for_its_kind_is_skipped_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_that_is_filtered_out_is_skipped_and_counted() {
+async fn a_filtered_record_is_skipped() {
     let script = Script::default();
     let processor = with(&script).filter(|record| record.event_id() != Some("event-1")).build().unwrap();
     let report = process(&processor, &inserts(3)).await;
@@ -51,7 +51,7 @@ async fn a_record_that_is_filtered_out_is_skipped_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_filter_that_panics_fails_its_record_alone() {
+async fn a_panicking_filter_fails_only_its_record() {
     let script = Script::default();
     let queue = TestQueue::default();
     let processor = with(&script)
@@ -64,7 +64,7 @@ async fn a_filter_that_panics_fails_its_record_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retryable_failure_is_retried_in_place_and_may_succeed() {
+async fn a_retryable_failure_is_retried_in_place() {
     let script = Script::new([("item-1", Act::FailTimes(2))]);
     let report = process(&with(&script).build().unwrap(), &inserts(3)).await;
     assert_eq!(outcomes(&report), [Succeeded; 3]);
@@ -74,7 +74,7 @@ async fn a_retryable_failure_is_retried_in_place_and_may_succeed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_exhausted_a_retryable_failure_is_reported() {
+async fn a_failure_is_reported_after_its_last_retry() {
     let script = Script::new([("item-1", Act::Fail)]);
     let queue = TestQueue::default();
     let processor = with(&script).dead_letter_queue(queue.clone()).concurrency(1).build().unwrap();
@@ -87,7 +87,7 @@ async fn retries_exhausted_a_retryable_failure_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_exhausted_a_record_older_than_give_up_after_becomes_a_dead_letter() {
+async fn an_old_record_is_dead_lettered_after_its_last_retry() {
     let script = Script::new([("item-0", Act::Fail), ("item-1", Act::Fail)]);
     let queue = TestQueue::default();
     let processor =
@@ -101,7 +101,7 @@ async fn retries_exhausted_a_record_older_than_give_up_after_becomes_a_dead_lett
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_of_unknown_age_is_never_given_up_for_its_age() {
+async fn a_record_of_unknown_age_is_never_too_old() {
     let script = Script::new([("item-0", Act::Fail)]);
     let processor =
         with(&script).dead_letter_queue(TestQueue::default()).give_up_after(Duration::ZERO).build().unwrap();
@@ -110,7 +110,7 @@ async fn a_record_of_unknown_age_is_never_given_up_for_its_age() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permanent_failure_becomes_a_dead_letter_without_retry() {
+async fn a_permanent_failure_is_dead_lettered_without_retry() {
     let script = Script::new([("item-1", Act::FailPermanently)]);
     let queue = TestQueue::default();
     let report = process(&with(&script).dead_letter_queue(queue.clone()).build().unwrap(), &inserts(3)).await;
@@ -121,7 +121,7 @@ async fn a_permanent_failure_becomes_a_dead_letter_without_retry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_record_an_image_that_does_not_decode_and_a_panic_are_permanent() {
+async fn malformed_records_decode_errors_and_panics_are_permanent() {
     let cases: [(Change, Act, ErrorKind); 4] = [
         (change(1, "bad", 0).with("/eventName", "UPSERT"), Act::Succeed, ErrorKind::Malformed),
         (
@@ -146,7 +146,7 @@ async fn a_malformed_record_an_image_that_does_not_decode_and_a_panic_are_perman
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_a_reported_record_nothing_is_started_and_what_was_not_is_held_back() {
+async fn no_record_starts_after_a_reported_one() {
     let script = Script::new([("item-1", Act::FailPermanently)]);
     let report = process(&with(&script).concurrency(1).build().unwrap(), &inserts(4)).await;
     assert_eq!(outcomes(&report), [Succeeded, Reported, HeldBack, HeldBack]);
@@ -154,7 +154,7 @@ async fn behind_a_reported_record_nothing_is_started_and_what_was_not_is_held_ba
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_a_reported_record_what_runs_runs_to_its_end() {
+async fn records_running_after_a_reported_one_finish() {
     let script = Script::new([
         ("item-0", Act::FailPermanentlyAfter(Duration::from_secs(1))),
         ("item-1", Act::Take(Duration::from_secs(5))),
@@ -166,7 +166,7 @@ async fn behind_a_reported_record_what_runs_runs_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_a_record_that_fails_at_once_no_handler_is_called() {
+async fn an_immediate_failure_holds_back_later_records() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
     let report = process(&with(&script).concurrency(4).build().unwrap(), &inserts(4)).await;
     assert_eq!(script.started().len(), 1);
@@ -185,7 +185,7 @@ async fn a_record_before_the_checkpoint_still_starts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_queue_every_failure_is_reported() {
+async fn every_failure_is_reported_without_a_queue() {
     for act in [Act::Fail, Act::FailPermanently, Act::Panic] {
         let script = Script::new([("item-0", act)]);
         let processor = with(&script).give_up_after(Duration::ZERO).build().unwrap();
@@ -195,7 +195,7 @@ async fn without_a_queue_every_failure_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_failure_policy_can_make_everything_a_dead_letter() {
+async fn dead_letter_all_includes_retryable_failures() {
     let script = Script::new([("item-0", Act::Fail), ("item-1", Act::FailPermanently)]);
     let queue = TestQueue::default();
     let processor =
@@ -206,7 +206,7 @@ async fn the_failure_policy_can_make_everything_a_dead_letter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_failure_policy_can_report_everything_although_there_is_a_queue() {
+async fn report_all_sends_no_dead_letter() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
     let queue = TestQueue::default();
     let processor =
@@ -216,7 +216,7 @@ async fn the_failure_policy_can_report_everything_although_there_is_a_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_letter_that_the_queue_does_not_accept_is_reported() {
+async fn a_dead_letter_not_accepted_is_reported() {
     for reply in [Reply::Refuse, Reply::Nothing, Reply::Panic] {
         let script = Script::new([("item-1", Act::FailPermanently)]);
         let processor = with(&script).dead_letter_queue(TestQueue::new(reply)).concurrency(1).build().unwrap();
@@ -228,7 +228,7 @@ async fn a_dead_letter_that_the_queue_does_not_accept_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_dead_letter_the_lane_goes_on() {
+async fn a_lane_continues_after_a_dead_letter() {
     let script = Script::new([]);
     let queue = TestQueue::default();
     let changes = [change(0, "a", 0).with("/dynamodb/NewImage/version", 7), change(1, "a", 1), change(2, "a", 2)];
@@ -237,7 +237,7 @@ async fn after_a_dead_letter_the_lane_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_dead_letter_the_rest_of_the_lane_can_follow_it_in_order() {
+async fn a_lane_can_follow_its_dead_letter_in_order() {
     let script = Script::new([]);
     let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_millis(5)));
     let changes = [
@@ -255,7 +255,7 @@ async fn after_a_dead_letter_the_rest_of_the_lane_can_follow_it_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_letter_tells_when_its_first_attempt_began_and_when_it_was_given_up() {
+async fn first_seen_and_dead_lettered_span_all_attempts() {
     let script = Script::new([("item-0", Act::RetryAfter(Duration::from_secs(20)))]);
     let queue = TestQueue::default();
     let policy = FailurePolicy::DeadLetterAll;
@@ -268,7 +268,7 @@ async fn a_dead_letter_tells_when_its_first_attempt_began_and_when_it_was_given_
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rest_of_a_lane_follows_a_dead_letter_however_far_behind_it_stands() {
+async fn a_lane_follows_its_dead_letter_at_any_distance() {
     // So many others that the dead letter is sent long before the last is come to.
     let others = inserts(250).into_iter().skip(1);
     let broken = change(0, "a", 0).with("/dynamodb/NewImage/version", 7);
@@ -288,7 +288,7 @@ async fn the_rest_of_a_lane_follows_a_dead_letter_however_far_behind_it_stands()
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_lane_waits_until_the_queue_has_accepted() {
+async fn a_lane_waits_until_the_queue_has_accepted() {
     let script = Script::new([]);
     let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(3)));
     let changes = [change(0, "a", 0).with("/dynamodb/NewImage/version", 7), change(1, "a", 1)];
@@ -306,7 +306,7 @@ async fn the_lane_waits_until_the_queue_has_accepted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn concurrent_failures_share_batches_and_a_lone_one_does_not_wait() {
+async fn dead_letters_are_batched_only_if_concurrent() {
     let broken = |number| inserts(number + 1).remove(number).with("/eventName", "UPSERT");
     let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_millis(10)));
     let processor = with(&Script::default()).dead_letter_queue(queue.clone()).build().unwrap();
@@ -321,7 +321,7 @@ async fn concurrent_failures_share_batches_and_a_lone_one_does_not_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_backoff_is_exponential_and_a_handler_may_ask_for_its_own_delay() {
+async fn backoff_is_exponential_unless_a_handler_sets_the_delay() {
     let script = Script::new([("item-0", Act::RetryAfter(Duration::from_secs(30)))]);
     let before = Instant::now();
     process(&with(&script).build().unwrap(), &inserts(1)).await;
@@ -336,7 +336,7 @@ async fn the_backoff_is_exponential_and_a_handler_may_ask_for_its_own_delay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_in_which_everything_fails_ends_in_the_queue() {
+async fn a_failing_batch_is_dead_lettered_in_order() {
     let acts: Vec<Change> = (0..1_000).map(|number| change(number, "a", number as u32)).collect();
     let script = Script::new([("a", Act::FailPermanently)]);
     let queue = TestQueue::default();
@@ -348,7 +348,7 @@ async fn a_batch_in_which_everything_fails_ends_in_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_leaves_other_records_and_the_next_invocation_alone() {
+async fn a_panic_affects_no_other_record_or_invocation() {
     let script = Script::new([("item-1", Act::Panic)]);
     let processor = with(&script).build().unwrap();
     let report = process(&processor, &inserts(2)).await;
@@ -360,7 +360,7 @@ async fn a_panic_leaves_other_records_and_the_next_invocation_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_hangs_is_tried_again_and_reported_while_the_others_go_on() {
+async fn a_hanging_handler_is_retried_and_then_reported() {
     let script = Script::new([("item-1", Act::Hang)]);
     let queue = TestQueue::default();
     let builder = with(&script).dead_letter_queue(queue.clone()).retry(without_delay());
@@ -376,7 +376,7 @@ async fn a_handler_that_hangs_is_tried_again_and_reported_while_the_others_go_on
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_whose_handler_always_hangs_becomes_a_dead_letter_as_other_failures_do() {
+async fn a_timeout_is_handled_like_any_failure() {
     let script = Script::new([("a", Act::Hang), ("b", Act::Hang)]);
     let queue = TestQueue::default();
     let builder = with(&script).dead_letter_queue(queue.clone()).handler_timeout(Duration::from_secs(5));
@@ -394,7 +394,7 @@ async fn a_record_whose_handler_always_hangs_becomes_a_dead_letter_as_other_fail
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_has_all_of_its_timeout_and_each_attempt_has_its_own() {
+async fn each_attempt_gets_the_full_timeout() {
     let just = Duration::from_secs(5);
     let script =
         Script::new([("item-0", Act::Take(just)), ("item-1", Act::FailAfter(just)), ("item-2", Act::Take(just * 2))]);
@@ -406,7 +406,7 @@ async fn a_handler_has_all_of_its_timeout_and_each_attempt_has_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_panics_when_its_time_is_over_has_run_out_of_time() {
+async fn a_panic_on_cancellation_counts_as_a_timeout() {
     let script = Script::new([("item-0", Act::PanicOnDrop)]);
     let builder = with(&script).retry(without_delay()).handler_timeout(Duration::from_secs(1));
     let report = process(&builder.build().unwrap(), &inserts(2)).await;
@@ -416,7 +416,7 @@ async fn a_handler_that_panics_when_its_time_is_over_has_run_out_of_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_longer_than_the_invocation_leaves_the_record_unfinished() {
+async fn a_timeout_past_the_deadline_leaves_a_record_unfinished() {
     for timeout in [Duration::from_secs(60), Duration::MAX] {
         let script = Script::new([("item-0", Act::Hang)]);
         let processor = with(&script).handler_timeout(timeout).build().unwrap();
@@ -437,7 +437,7 @@ impl std::fmt::Display for Coded {
 impl std::error::Error for Coded {}
 
 #[tokio::test(start_paused = true)]
-async fn the_processor_may_know_which_errors_are_permanent_of_those_that_say_nothing() {
+async fn permanent_if_classifies_only_unclassified_errors() {
     let handler = |record: Record| async move {
         match record.event_id() {
             Some("event-0") => Err(Coded(404))?,
@@ -471,7 +471,7 @@ async fn the_processor_may_know_which_errors_are_permanent_of_those_that_say_not
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_handler_fails_to_decode_by_itself_is_permanent_unless_it_says_otherwise() {
+async fn a_handlers_decode_error_is_permanent_unless_classified() {
     let handler = |record: Record| async move {
         let order = record.new_image::<std::collections::HashMap<String, bool>>();
         if record.event_id() == Some("event-1") {

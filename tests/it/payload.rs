@@ -81,7 +81,7 @@ fn records(kind_first: bool) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_payload_comes_to_what_its_event_comes_to_whatever_is_broken_in_it() {
+async fn a_payload_has_the_same_outcome_as_its_event() {
     const PIECES: [&str; 12] =
         ["{", "}", "[", "]", ":", ",", "\"", "\\", "{}", "null", "\"a\":{\"S\":\"b\"},", "\u{1}"];
     let (records, mut random) = ([records(true), records(false)], fastrand::Rng::with_seed(11));
@@ -124,7 +124,7 @@ fn with_image(record: &crate::support::Change, image: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_that_is_no_json_fails_the_whole_invocation() {
+async fn an_image_of_invalid_json_fails_the_invocation() {
     let queue = TestQueue::default();
     for image in [
         r#"{"id":{"S":"a"},}"#,
@@ -153,7 +153,7 @@ async fn an_image_that_is_no_json_fails_the_whole_invocation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_handler_is_called_where_the_image_of_a_record_without_one_is_no_json() {
+async fn no_handler_runs_if_an_unhandled_image_is_invalid_json() {
     let changes = inserts(2);
     let unhandled = with_image(&changes[1].clone().with("/eventName", "REMOVE"), r#"{"id":{"S":"a"},}"#);
     let body = format!("{{\"Records\":[{},{unhandled}]}}", changes[0].json());
@@ -172,7 +172,7 @@ async fn no_handler_is_called_where_the_image_of_a_record_without_one_is_no_json
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_that_no_handler_came_to_is_looked_at_all_the_same() {
+async fn the_image_of_a_held_back_record_is_still_checked() {
     let first = change(0, "item-4", 0);
     let body =
         format!("{{\"Records\":[{},{}]}}", first.json(), with_image(&change(1, "item-4", 1), r#"{"id":{"S":"a"},}"#));
@@ -183,7 +183,7 @@ async fn an_image_that_no_handler_came_to_is_looked_at_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_runs_is_dropped_and_what_was_done_is_remembered_when_an_image_is_no_json() {
+async fn an_invalid_image_drops_handlers_but_keeps_progress() {
     let changes = [change(0, "done", 0), change(1, "slow", 0), change(2, "broken", 0)];
     let ended = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&ended);
@@ -213,7 +213,7 @@ async fn what_runs_is_dropped_and_what_was_done_is_remembered_when_an_image_is_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_that_is_no_json_is_found_where_its_record_is_malformed_too() {
+async fn an_invalid_image_in_a_malformed_record_is_found() {
     let good = change(0, "a", 0).json();
     let broken = with_image(&change(1, "b", 0), r#"{"id":{"S":"a"},}"#);
     for malformed in [
@@ -233,7 +233,7 @@ async fn an_image_that_is_no_json_is_found_where_its_record_is_malformed_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_json_behind_records_that_have_begun_fails_the_whole_invocation() {
+async fn invalid_json_after_started_records_fails_the_invocation() {
     let changes = inserts(200);
     let text = payload(&changes);
     let (from, _) = text.match_indices("{\"awsRegion\"").nth(150).unwrap();
@@ -266,7 +266,7 @@ async fn what_is_no_json_behind_records_that_have_begun_fails_the_whole_invocati
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_state_of_a_tumbling_window_is_answered_wherever_it_stands() {
+async fn a_windows_state_is_read_before_or_after_the_records() {
     let records = payload(&inserts(100));
     let records = &records[1..records.len() - 1];
     let window = r#""window":{"start":"2026-01-01T00:00:00Z","end":"2026-01-01T00:05:00Z"},"state":{"sum":7},"shardId":"s","isFinalInvokeForWindow":false"#;
@@ -280,7 +280,7 @@ async fn the_state_of_a_tumbling_window_is_answered_wherever_it_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_handler_is_called_before_a_record_of_a_stream_was_found() {
+async fn no_handler_runs_before_a_stream_record_is_found() {
     let script = Script::default();
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let foreign = vec![r#"{"messageId":"1","eventSource":"aws:sqs","body":"x"}"#; 200].join(",");
@@ -297,7 +297,7 @@ async fn no_handler_is_called_before_a_record_of_a_stream_was_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_behind_a_stop_are_read_for_the_answer_and_do_not_begin() {
+async fn records_after_a_stop_are_read_but_not_started() {
     let mut changes = inserts(200);
     changes[120] = changes[120].clone().with("/eventName", "UPSERT");
     let script = Script::new([("item-7", Act::FailPermanently)]);

@@ -13,7 +13,7 @@ fn refused(body: &str) -> (EventShape, String) {
 }
 
 #[test]
-fn a_body_that_is_no_stream_event_is_refused_with_what_it_looks_like() {
+fn a_non_stream_event_is_rejected_with_its_kind() {
     let record = payload(&inserts(1));
     let record: Value = serde_json::from_str(&record).unwrap();
     let record = &record["Records"][0];
@@ -46,7 +46,7 @@ fn a_body_that_is_no_stream_event_is_refused_with_what_it_looks_like() {
 }
 
 #[test]
-fn a_body_that_is_not_json_is_refused() {
+fn invalid_json_is_rejected() {
     for (body, words) in [
         (&b""[..], "it is empty"),
         (b" \n", "it is empty"),
@@ -64,7 +64,7 @@ fn a_body_that_is_not_json_is_refused() {
 }
 
 #[test]
-fn two_records_members_are_an_error_and_not_last_wins() {
+fn a_second_records_member_is_rejected() {
     let error =
         StreamEvent::from_slice(br#"{"Records": [{"eventSource": "aws:dynamodb"}], "Records": []}"#).unwrap_err();
     assert!(error.is_event());
@@ -72,7 +72,7 @@ fn two_records_members_are_an_error_and_not_last_wins() {
 }
 
 #[test]
-fn a_tumbling_windows_event_must_be_whole() {
+fn an_incomplete_window_event_is_rejected() {
     let window = json!({"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:05:00Z"});
     let whole = json!({"Records": [], "window": window, "state": {}, "shardId": "s", "isFinalInvokeForWindow": true});
     assert!(serde_json::from_value::<StreamEvent>(whole.clone()).unwrap().is_empty());
@@ -96,7 +96,7 @@ fn a_tumbling_windows_event_must_be_whole() {
 }
 
 #[test]
-fn a_record_says_what_it_is() {
+fn a_record_exposes_its_metadata() {
     let odd = change(7, "a", 1).with("/surprise", json!({"new": true})).with("/dynamodb/later", 1);
     let changes = [odd.with("/dynamodb/SizeBytes", 59)];
     let record = event(&changes).records().next().unwrap().unwrap();
@@ -116,7 +116,7 @@ fn a_record_says_what_it_is() {
 }
 
 #[test]
-fn what_is_optional_may_be_absent_null_or_odd() {
+fn optional_members_may_be_absent_null_or_odd() {
     let record = |change: Change| event(&[change]).records().next().unwrap();
     let usual = record(change(0, "a", 0)).unwrap();
     for path in [
@@ -147,7 +147,7 @@ fn what_is_optional_may_be_absent_null_or_odd() {
 }
 
 #[test]
-fn a_ttl_expiry_is_told_from_a_removal_by_hand() {
+fn a_ttl_expiry_is_told_apart_from_a_removal() {
     let identity = json!({"type": "Service", "principalId": "dynamodb.amazonaws.com"});
     let removed = |identity: Value| change(0, "a", 1).with("/eventName", "REMOVE").with("/userIdentity", identity);
     let is_expiry = |change: Change| event(&[change]).records().next().unwrap().unwrap().is_ttl_expiry();
@@ -158,7 +158,7 @@ fn a_ttl_expiry_is_told_from_a_removal_by_hand() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_malformed_record_affects_itself_alone() {
+async fn a_malformed_record_affects_itself_alone() {
     let whole = || change(1, "bad", 0);
     let raw = |text: &str| text.to_owned();
     let mut bad: Vec<String> = [
@@ -224,7 +224,7 @@ async fn any_malformed_record_affects_itself_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeated_sequence_number_makes_the_later_record_malformed() {
+async fn a_repeated_sequence_number_is_malformed() {
     let changes = [change(0, "a", 0), change(0, "b", 0), change(2, "c", 0)];
     let queue = TestQueue::default();
     let processor = StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue).build().unwrap();
@@ -235,7 +235,7 @@ async fn a_repeated_sequence_number_makes_the_later_record_malformed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_records_and_a_record_of_a_megabyte_are_read() {
+async fn ten_thousand_records_and_a_megabyte_are_read() {
     let big = "x".repeat(1_090_000);
     let image = json!({"id": {"S": "item-0"}, "version": {"N": "0"}, "text": {"S": big}});
     let mut changes = inserts(10_000);
@@ -266,7 +266,7 @@ fn all_of(event: &StreamEvent) -> Vec<String> {
 }
 
 #[test]
-fn a_record_is_read_as_it_would_be_alone_whatever_stood_before_it() {
+fn a_record_is_read_independently_of_others() {
     // In the order in which Lambda writes the members.
     let usual = r#"{"eventID":"1","eventName":"INSERT","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"eu-west-1","dynamodb":{"ApproximateCreationDateTime":1767225600.0,"Keys":{"id":{"S":"a"}},"NewImage":{"id":{"S":"a"}},"SequenceNumber":"111","SizeBytes":26,"StreamViewType":"NEW_AND_OLD_IMAGES"},"eventSourceARN":"arn:aws:dynamodb:eu-west-1:1:table/t/stream/x"}"#;
     let mut records = vec![usual.to_owned()];

@@ -10,7 +10,7 @@ use crate::support::{Act, Change, Script, TestQueue, change, checkpoint, event, 
 const DOWN_ONCE: Act = Act::FailTimes(3);
 
 #[tokio::test(start_paused = true)]
-async fn what_succeeded_behind_a_checkpoint_is_skipped_when_it_comes_again() {
+async fn successes_after_the_checkpoint_are_skipped() {
     let script = Script::new([("item-1", DOWN_ONCE)]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let changes = inserts(4);
@@ -23,7 +23,7 @@ async fn what_succeeded_behind_a_checkpoint_is_skipped_when_it_comes_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_dead_lettered_behind_a_checkpoint_is_skipped_when_it_comes_again() {
+async fn dead_letters_after_the_checkpoint_are_skipped() {
     let script = Script::new([("item-0", DOWN_ONCE), ("item-2", Act::FailPermanently)]);
     let queue = TestQueue::default();
     let processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue.clone()).build().unwrap();
@@ -34,7 +34,7 @@ async fn what_was_dead_lettered_behind_a_checkpoint_is_skipped_when_it_comes_aga
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_remembered_over_several_invocations_and_forgotten_once_one_has_gone_through() {
+async fn records_are_skipped_until_the_checkpoint_passes_them() {
     let script = Script::new([("item-0", Act::FailTimes(6))]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let changes = inserts(2);
@@ -46,7 +46,7 @@ async fn it_is_remembered_over_several_invocations_and_forgotten_once_one_has_go
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stands_before_the_checkpoint_is_not_remembered() {
+async fn records_before_the_checkpoint_are_not_remembered() {
     let script = Script::new([("item-1", Act::FailPermanently)]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let changes = inserts(2);
@@ -55,7 +55,7 @@ async fn what_stands_before_the_checkpoint_is_not_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_whole_batch_that_fails_repeats_nothing_that_succeeded() {
+async fn a_failed_invocation_repeats_no_success() {
     let script = Script::new([("item-1", DOWN_ONCE)]);
     let processor =
         StreamProcessor::builder().on_record(script.clone()).report_batch_item_failures(false).build().unwrap();
@@ -66,7 +66,7 @@ async fn a_whole_batch_that_fails_repeats_nothing_that_succeeded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_checkpoint_that_had_to_move_back_repeats_nothing_that_succeeded() {
+async fn an_earlier_checkpoint_repeats_no_success() {
     let script = Script::default();
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let changes = [change(0, "a", 0), change(1, "b", 0), Change::raw("null")];
@@ -78,7 +78,7 @@ async fn a_checkpoint_that_had_to_move_back_repeats_nothing_that_succeeded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clones_share_the_memory_and_it_can_be_turned_off() {
+async fn clones_share_the_memory_unless_it_is_off() {
     for (remember, expected) in [(true, Skipped(Redelivered)), (false, Succeeded)] {
         let script = Script::new([("item-0", DOWN_ONCE)]);
         let processor = StreamProcessor::builder().on_record(script).remember_progress(remember).build().unwrap();
@@ -88,7 +88,7 @@ async fn clones_share_the_memory_and_it_can_be_turned_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_stream_with_the_same_numbers_is_another_record() {
+async fn equal_numbers_in_two_streams_are_two_records() {
     let script = Script::new([("item-0", DOWN_ONCE)]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     process(&processor, &inserts(2)).await;
@@ -98,7 +98,7 @@ async fn another_stream_with_the_same_numbers_is_another_record() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_of_another_origin_neither_read_nor_write_the_memory() {
+async fn records_from_no_stream_are_not_remembered() {
     let script = Script::new([("item-0", DOWN_ONCE)]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let mut on_demand = Invocation::from(Deadline::none());
@@ -109,7 +109,7 @@ async fn records_of_another_origin_neither_read_nor_write_the_memory() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_stop_remembers_as_well() {
+async fn a_deadline_stop_remembers_progress() {
     let script = Script::new([("item-0", Act::Hang)]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let deadline = || Deadline::after(std::time::Duration::from_secs(10));

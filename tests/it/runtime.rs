@@ -66,7 +66,7 @@ fn assert_same(name: &str, (from_bytes, as_service): &(Answered, Answered)) {
 }
 
 #[test]
-fn both_ways_come_to_the_same() {
+fn both_entry_points_respond_alike() {
     let broken = change(1, "x", 0).with("/dynamodb/NewImage", json!({"id": {"N": "x"}}));
     let named = |name: &str, payload: &[u8]| (name.to_owned(), payload.to_vec());
     let mut cases = vec![
@@ -121,7 +121,7 @@ fn has_text_behind_its_end(payload: &[u8]) -> bool {
 }
 
 #[test]
-fn text_behind_the_end_of_the_json_is_refused_from_the_bytes() {
+fn text_after_the_json_is_rejected_from_bytes() {
     let answers = both(&[br#"{"Records": []} {"Records": []}"#.to_vec()]);
     let (kind, message) = error(&answers[0].0).unwrap();
     assert_eq!(kind, "LambdaStreams.Event");
@@ -130,7 +130,7 @@ fn text_behind_the_end_of_the_json_is_refused_from_the_bytes() {
 }
 
 #[test]
-fn the_answer_names_the_checkpoint() {
+fn the_response_names_the_checkpoint() {
     let payloads = [payload(&[change(0, "a", 0), change(1, "bad", 0)]).into_bytes()];
     let number = crate::support::sequence_number(1);
     let expected = format!(r#"{{"batchItemFailures":[{{"itemIdentifier":"{number}"}}]}}"#);

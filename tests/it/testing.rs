@@ -24,7 +24,7 @@ fn stream() -> TestStream {
 }
 
 #[test]
-fn its_records_are_those_of_a_stream() {
+fn records_look_like_those_of_a_stream() {
     let all =
         stream().insert(order("a", 0)).modify(order("a", 0), order("a", 1)).remove(order("a", 1)).expire(order("b", 7));
     let all = records(all);
@@ -46,7 +46,7 @@ fn its_records_are_those_of_a_stream() {
 }
 
 #[test]
-fn a_record_becomes_the_change_of_its_kind_and_no_other() {
+fn a_record_converts_only_to_its_own_kind() {
     let all = records(stream().insert(order("a", 0)).modify(order("a", 0), order("a", 1)).remove(order("a", 1)));
     let insert = Insert::<Order>::try_from(all[0].clone()).unwrap();
     let modify = Modify::<Order>::try_from(all[1].clone()).unwrap();
@@ -64,7 +64,7 @@ fn a_record_becomes_the_change_of_its_kind_and_no_other() {
 }
 
 #[test]
-fn a_view_type_decides_which_images_a_record_has() {
+fn the_view_type_decides_which_images_exist() {
     for (view_type, images) in
         [("KEYS_ONLY", [false, false]), ("OLD_IMAGE", [true, false]), ("NEW_IMAGE", [false, true])]
     {
@@ -106,7 +106,7 @@ fn members_of_the_latest_record_can_be_edited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn malformed_and_old_records_meet_what_they_would_meet() {
+async fn malformed_and_old_records_are_dead_lettered() {
     let fail = |change: Insert<Order>| async move {
         if change.new.version == 0 { Ok(()) } else { Err("the index is down".into()) }
     };
@@ -120,7 +120,7 @@ async fn malformed_and_old_records_meet_what_they_would_meet() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_the_number_of_the_change() {
+fn an_error_names_the_number_of_the_change() {
     for (stream, words) in [
         (
             stream().insert(order("a", 0)).insert(json!({"version": {"N": "1"}})),
@@ -156,7 +156,7 @@ fn what_is_wrong_is_said_with_the_number_of_the_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_stream_is_not_taken_for_the_first_and_a_clone_of_an_event_is() {
+async fn only_a_cloned_event_counts_as_redelivered() {
     let fail = |change: Insert<Order>| async move {
         if change.new.id == "bad" { Err("the index is down".into()) } else { Ok(()) }
     };

@@ -107,7 +107,7 @@ fn function() {
 }
 
 #[test]
-fn each_batch_is_exported_below_the_x_ray_trace_that_invoked_the_function() {
+fn each_batch_is_exported_under_its_x_ray_trace() {
     let collector = Collector::start();
     let mut function = Command::new(std::env::current_exe().expect("this program"));
     function

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_sent_again_and_what_is_to_be_configured_is_not() {
+    fn only_transient_errors_are_retried() {
         for (code, sender_fault, transient) in [
             ("RequestThrottled", true, true),
             ("KmsThrottled", false, true),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_says_what_to_do() {
+    fn the_message_gives_advice() {
         for (code, advice) in [
             ("KmsAccessDenied", "kms:GenerateDataKey"),
             ("KMS.AccessDeniedException", "kms:GenerateDataKey"),

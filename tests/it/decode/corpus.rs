@@ -32,7 +32,7 @@ fn parts(file: &Path, names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn real_and_edge_images_decode_as_by_serde_dynamo() {
+fn corpus_images_decode_as_in_serde_dynamo() {
     let mut images = 0;
     for file in [folder("real"), folder("edge")].into_iter().flatten().flatten() {
         for image in parts(&file, &["NewImage", "OldImage", "Keys"]) {
@@ -47,7 +47,7 @@ fn real_and_edge_images_decode_as_by_serde_dynamo() {
 }
 
 #[test]
-fn bad_attributes_are_malformed_and_their_neighbours_are_not() {
+fn a_malformed_image_leaves_its_neighbours_readable() {
     for file in folder("bad").into_iter().flatten() {
         let name = file.file_name().expect("a file").to_string_lossy().into_owned();
         if !name.starts_with("attr-") {

@@ -237,7 +237,7 @@ fn holds_for_any(json: &str) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn arbitrary_items_decode_as_by_serde_dynamo(item in item(), seed: u64) {
+    fn arbitrary_items_decode_as_in_serde_dynamo(item in item(), seed: u64) {
         let json = Writer::write(&item, seed);
         for check in CHECKS {
             check(&json, &item)?;
@@ -246,7 +246,7 @@ proptest! {
     }
 
     #[test]
-    fn mutated_text_is_refused_or_is_what_it_says(item in item(), seed: u64, mutation: u64) {
+    fn mutated_items_are_rejected_or_read_faithfully(item in item(), seed: u64, mutation: u64) {
         if let Ok(json) = String::from_utf8(mutate(&Writer::write(&item, seed), mutation)) {
             holds_for_any(&json)?;
         }

@@ -126,7 +126,7 @@ fn assert_malformed(json: &str, path: &str, word: &str) {
 }
 
 #[test]
-fn a_malformed_value_is_found_wherever_it_stands() {
+fn a_malformed_value_is_found_in_any_position() {
     for (bad, word) in BAD_VALUES {
         assert_malformed(&format!(r#"{{"id":{{"S":"a"}},"v":{bad}}}"#), "v", word);
         assert_malformed(&format!(r#"{{"v":{bad},"id":{{"S":"a"}}}}"#), "v", word);
@@ -136,7 +136,7 @@ fn a_malformed_value_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn what_is_no_item_is_refused() {
+fn text_that_is_not_an_item_is_rejected() {
     let good = r#""id":{"S":"a"}"#;
     for (json, word) in [
         (String::new(), "no object"),
@@ -177,7 +177,7 @@ fn a_duplicate_is_found_among_many_attributes() {
 }
 
 #[test]
-fn every_cut_of_an_item_is_refused() {
+fn every_truncated_item_is_rejected() {
     let json = r#" {"id":{"S":"aé\n😀"},"n":{"N":"-1.5e3"},"l":{"L":[{"B":"Zm9v"},{"NULL":true},{"SS":["x"]},{"M":{"k":{"BOOL":false}}}]}}"#;
     assert!(from_image::<Any>(json).is_ok());
     for end in (0..json.len()).filter(|end| json.is_char_boundary(*end)) {
@@ -192,7 +192,7 @@ fn nested(containers: usize, list: bool) -> String {
 }
 
 #[test]
-fn values_nest_32_levels_deep_and_no_deeper() {
+fn values_nest_at_most_32_levels_deep() {
     for list in [false, true] {
         for containers in [0, 1, 30, 31] {
             assert!(from_image::<Any>(&nested(containers, list)).is_ok(), "{containers}");

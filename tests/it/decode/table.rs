@@ -196,7 +196,7 @@ impl Visit for Table {
 }
 
 #[test]
-fn every_type_decodes_every_value_as_serde_dynamo_does() {
+fn every_type_decodes_as_in_serde_dynamo() {
     let mut table = Table::default();
     each_type(&mut table);
     assert!(table.disagreements.is_empty(), "{}", table.disagreements.join("\n"));
