@@ -1,6 +1,6 @@
-//! Metrics and logs of a whole process: what stands on its standard output, and whose it is.
+//! Metrics and logs of a whole process: the lines on its standard output, and which invocation each belongs to.
 //!
-//! The recorder and the log are the process's, so that this binary runs itself once more as the function.
+//! The recorder and the log are the process's, so this binary runs itself as the function.
 #![cfg(all(feature = "emf", feature = "logs"))]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps an error fails, as it should")]
 
@@ -83,7 +83,7 @@ fn function() {
         for call in calls {
             call.await.unwrap();
         }
-        // One that is cancelled in its middle, and what it had counted.
+        // One is cancelled halfway; what it had counted is still written.
         let mut processor = processor.clone();
         let mut call = processor.ready().await.unwrap().call(request(1_000));
         assert!(futures::poll!(&mut call).is_pending());
@@ -124,7 +124,7 @@ fn concurrent_invocations_keep_exact_counts_and_request_ids() {
     assert_eq!(numbers(&documents, "HandlerDuration", &ALL).len(), records);
     assert_eq!(numbers(&documents, "BatchSize", &ALL).len(), INVOCATIONS);
     assert_eq!(sum(&documents, "ColdStart", &ALL), 1.0);
-    // The cancelled one had begun as many as the limit lets it.
+    // The cancelled invocation had started as many records as the limit allows.
     let begun = 5.min(size(1_000));
     assert_eq!(sum(&documents, "handled", &ALL), (records + begun) as f64);
     assert_eq!(numbers(&documents, "seen", &ALL).len(), records + begun);
@@ -144,7 +144,11 @@ fn concurrent_invocations_keep_exact_counts_and_request_ids() {
         let others = own.iter().filter_map(|document| document.member("invocation"));
         assert!(others.into_iter().all(|found| found == id.to_string()), "of another invocation than {id}");
         if id < INVOCATIONS / 2 {
-            assert_eq!(sum(own, "handled", &ALL), size(id) as f64, "alone, and so all its own: request {id}");
+            assert_eq!(
+                sum(own, "handled", &ALL),
+                size(id) as f64,
+                "request {id} ran alone, so that all of it is its own"
+            );
         }
     }
 }

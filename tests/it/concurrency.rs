@@ -70,7 +70,7 @@ async fn a_dropped_future_cancels_handlers_and_frees_permits() {
     }
     let report = process(&processor, &[change(10, "x", 0), change(11, "y", 0)]).await;
     assert_eq!(outcomes(&report), [Outcome::Succeeded; 2]);
-    assert_eq!(script.started().len(), 4, "nothing of the cancelled batch went on");
+    assert_eq!(script.started().len(), 4, "no record of the cancelled batch continued");
 }
 
 #[tokio::test(start_paused = true)]

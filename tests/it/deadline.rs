@@ -176,7 +176,7 @@ async fn a_deadline_in_1970_is_read_as_a_duration() {
     assert_eq!(left, Duration::from_secs(600));
     context.deadline = crate::support::seconds_ago(60) * 1_000;
     let passed = lambda_streams::Invocation::from(&context).deadline.instant().unwrap();
-    assert!(passed <= Instant::now(), "a time that has passed stays one");
+    assert!(passed <= Instant::now(), "a time in the past stays in the past");
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,12 +216,12 @@ async fn no_record_after_a_reported_one_is_given_up_at_the_deadline() {
     let changes = [inserts(1)[0].clone(), inserts(2)[1].clone().aged(7 * 60 * 60)];
     let report = builder.build().unwrap().process(event(&changes), Deadline::after(Duration::from_secs(20))).await;
     assert_eq!(outcomes(&report), [Reported, HeldBack]);
-    assert!(queue.accepted().is_empty(), "it comes again, with the time of a whole invocation");
+    assert!(queue.accepted().is_empty(), "it will be redelivered, with the time of a whole invocation");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_malformed_record_unread_at_the_deadline_is_unfinished() {
-    // It computes for so long, and never waits.
+    // It computes for 28 s without an await.
     let slow = |_: Record| async {
         let _ = tokio::time::advance(Duration::from_secs(28)).now_or_never();
         Ok(())

@@ -144,7 +144,7 @@ fn metric_names_never_collide_with_other_members() {
         assert_eq!(sum(&documents, name, &["service"]), expected, "{name}");
     }
     let other = documents.iter().find(|document| document.metrics.contains_key("y")).unwrap();
-    assert_eq!(other.member("service"), Some("other"), "a label goes before a shared dimension");
+    assert_eq!(other.member("service"), Some("other"), "a label overrides a shared dimension");
 }
 
 #[test]

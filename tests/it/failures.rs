@@ -269,7 +269,7 @@ async fn first_seen_and_dead_lettered_span_all_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lane_follows_its_dead_letter_at_any_distance() {
-    // So many others that the dead letter is sent long before the last is come to.
+    // There are so many others that the dead letter is sent long before the last record is read.
     let others = inserts(250).into_iter().skip(1);
     let broken = change(0, "a", 0).with("/dynamodb/NewImage/version", 7);
     let changes: Vec<Change> = [broken].into_iter().chain(others).chain([change(250, "a", 1)]).collect();
@@ -297,7 +297,7 @@ async fn a_lane_waits_until_the_queue_has_accepted() {
     let processing = process(&processor, &changes);
     tokio::pin!(processing);
     tokio::select! {
-        _ = &mut processing => panic!("it cannot end before the queue has accepted"),
+        _ = &mut processing => panic!("it ended before the queue had accepted"),
         () = tokio::time::sleep(Duration::from_secs(2)) => assert!(script.started().is_empty()),
     }
     processing.await;
@@ -356,7 +356,7 @@ async fn a_panic_affects_no_other_record_or_invocation() {
     let message = &report.records()[1].failure.as_ref().unwrap().message;
     assert_eq!(message, "the handler panicked: a bug in the handler");
     let next: Vec<Change> = (10..40).map(|number| change(number, &format!("next-{number}"), 0)).collect();
-    assert_eq!(outcomes(&process(&processor, &next).await), [Succeeded; 30], "all permits came back");
+    assert_eq!(outcomes(&process(&processor, &next).await), [Succeeded; 30], "all permits were returned");
 }
 
 #[tokio::test(start_paused = true)]
@@ -390,7 +390,7 @@ async fn a_timeout_is_handled_like_any_failure() {
     let processor = builder.failure_policy(FailurePolicy::DeadLetterAll).build().unwrap();
     let report = process(&processor, &[change(0, "a", 0), change(1, "c", 0), change(2, "a", 1)]).await;
     assert_eq!(outcomes(&report), [DeadLettered, Succeeded, DeadLettered]);
-    assert_eq!(script.most_running(), 2, "what ran out of time no longer runs beside what comes behind it");
+    assert_eq!(script.most_running(), 2, "a handler that timed out no longer runs when its successor does");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! What the log says: every failure, and never what an item holds.
+//! The log has every failure, and never a value of an item.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn listen(logs: Logs) -> DefaultGuard {
     crate::support::listen(tracing_subscriber::registry().with(logs.into_layer()))
 }
 
-/// What was written, a line each, which must have come in one piece.
+/// The lines that were written, each in one piece.
 fn lines(written: &Written) -> Vec<String> {
     let lines = written.take().into_iter();
     lines.inspect(|line| assert_eq!(line.find('\n'), Some(line.len() - 1), "one line, whole: {line}")).collect()
@@ -48,7 +48,7 @@ fn with(script: &Script) -> ProcessorBuilder {
     StreamProcessor::builder().on_record(script.clone())
 }
 
-/// The line has these members; `null` stands for one that it has not.
+/// The line has these members; `null` means that it lacks one.
 fn assert_has(line: &Value, expected: Value) {
     for (name, value) in expected.as_object().expect("an object") {
         assert_eq!(&line[name], value, "{name} of {line}");
@@ -166,7 +166,7 @@ async fn a_deadline_stop_warns_and_names_the_checkpoint() {
     let processor = with(&Script::new([("item-1", Act::Hang)])).build().unwrap();
     processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(10))).await;
     let lines = parse(&written);
-    assert_eq!(lines.len(), 1, "and the level holds back the line of the batch");
+    assert_eq!(lines.len(), 1, "the level leaves out the line of the batch");
     assert_has(&lines[0], json!({"level": "WARN", "unfinished": 1, "checkpoint": "event-1"}));
 }
 

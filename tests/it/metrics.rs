@@ -1,4 +1,4 @@
-//! The processor's own numbers (the table in `operating`).
+//! The processor's own metrics, as the guide `operating` lists them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::{Act, Change, Order, Reply, Script, TestQueue, change, event
 
 const ALL: [&str; 1] = ["service"];
 
-/// What a processor says of batches, delivered one after the other.
+/// The metrics of batches that are delivered one after the other.
 async fn measure(builder: ProcessorBuilder, batches: &[&[Change]], deadline: Option<Duration>) -> Vec<Document> {
     let written = Written::default();
     let emf = Emf::builder().namespace("Orders").service("stream").writer(written.clone()).build().unwrap();
@@ -56,7 +56,7 @@ async fn every_metric_has_its_unit_and_one_dimension() {
     ];
     for (names, unit) in [(&milliseconds[..], "Milliseconds"), (&counts[..], "Count")] {
         for name in names {
-            assert!(!numbers(&documents, name, &ALL).is_empty(), "{name} is not there");
+            assert!(!numbers(&documents, name, &ALL).is_empty(), "{name} is missing");
             let units = documents.iter().filter_map(|document| document.metrics.get(*name)).map(|(unit, _)| unit);
             assert!(units.into_iter().all(|found| found == unit), "{name}");
         }
@@ -182,7 +182,7 @@ async fn ages_are_measured_when_the_batch_begins() {
     let ages = [500, 20, 100];
     let batch: Vec<Change> = inserts(3).into_iter().zip(ages).map(|(change, age)| change.aged(age)).collect();
     let documents = measure(with(&script), &[&batch], None).await;
-    // The tests' clock may have gone on for a second since the records were made.
+    // The tests' clock may have advanced by a second since the records were made.
     let about = |found: f64, seconds: f64| assert!((0.0..2_000.0).contains(&(found - seconds * 1e3)), "{found} ms");
     let record_ages = numbers(&documents, "RecordAge", &ALL);
     assert_eq!(record_ages.len(), 2);

@@ -139,7 +139,7 @@ async fn lanes_start_in_the_order_of_their_first_record() {
 
 #[tokio::test(start_paused = true)]
 async fn the_earliest_ready_record_starts_first() {
-    // The second record of `a` becomes ready while others wait: it goes before them.
+    // The second record of `a` becomes ready while others wait; it starts before them.
     let script = Script::default();
     let changes = [change(0, "a", 0), change(1, "a", 1), change(2, "b", 0), change(3, "c", 0)];
     let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(1).build().unwrap();

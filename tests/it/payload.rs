@@ -1,5 +1,5 @@
-//! A payload that is processed as it came comes to what its event comes to, and one that is no JSON fails as a whole,
-//! wherever that shows.
+//! Processing a payload has the same outcome as processing its event, and a payload that is not valid JSON fails as a whole,
+//! wherever the error is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,14 +12,14 @@ use lambda_streams::{
 
 use crate::support::{Act, Order, Script, TestQueue, change, inserts, outcomes, payload};
 
-/// What became of a batch, without the times.
+/// The outcome of a batch, without the times.
 #[derive(Debug, PartialEq)]
-struct Came {
+struct BatchOutcome {
     outcomes: Vec<(Outcome, u32, Option<String>)>,
     response: Result<String, String>,
 }
 
-impl Came {
+impl BatchOutcome {
     fn of(report: Result<BatchReport, Error>) -> Self {
         let text = |failure: &Failure| format!("{:?}: {}", failure.kind, failure.message);
         let outcomes = report.iter().flat_map(BatchReport::records);
@@ -38,7 +38,7 @@ async fn raw(record: Record) -> Result<(), HandlerError> {
     }
 }
 
-/// Processors that look at all, at some and at none of the images.
+/// Processors that read all, some or none of the images.
 fn processors() -> Vec<StreamProcessor> {
     let builder = StreamProcessor::builder;
     let with_queue = || builder().dead_letter_queue(TestQueue::default());
@@ -56,7 +56,7 @@ fn processors() -> Vec<StreamProcessor> {
     .collect()
 }
 
-/// Compact JSON; the kind of change stands before the images, as Lambda writes it, or behind them.
+/// Compact JSON, with the kind of change before the images, as Lambda writes it, or after them.
 fn records(kind_first: bool) -> String {
     let image = serde_json::json!({
         "id": {"S": "with \"quotes\" and {braces}"}, "version": {"N": "1"}, "list": {"L": [{"S": "a\\"}, {"M": {}}]},
@@ -85,7 +85,7 @@ async fn a_payload_has_the_same_outcome_as_its_event() {
     const PIECES: [&str; 12] =
         ["{", "}", "[", "]", ":", ",", "\"", "\\", "{}", "null", "\"a\":{\"S\":\"b\"},", "\u{1}"];
     let (records, mut random) = ([records(true), records(false)], fastrand::Rng::with_seed(11));
-    let mut came_to = [0_usize; 2];
+    let mut compared = [0_usize; 2];
     for round in 0..3_000 {
         let mut text = records[round % 2].clone();
         for _ in 0..=random.usize(..2) {
@@ -98,24 +98,24 @@ async fn a_payload_has_the_same_outcome_as_its_event() {
             let end = (at + random.usize(..3)).min(text.len());
             text.replace_range(at..end, PIECES[random.usize(..PIECES.len())]);
         }
-        // Each with processors of its own: they remember what they have done.
+        // Each has its own processors, since they remember their progress.
         for (one, other) in processors().into_iter().zip(processors()) {
             let event = StreamEvent::from_slice(text.as_bytes());
             let expected = match event {
-                Ok(event) => Came::of(Ok(one.process(event, Deadline::none()).await)),
-                Err(error) => Came::of(Err(error)),
+                Ok(event) => BatchOutcome::of(Ok(one.process(event, Deadline::none()).await)),
+                Err(error) => BatchOutcome::of(Err(error)),
             };
-            let came = Came::of(other.process_payload(text.clone().into_bytes(), Deadline::none()).await);
-            assert_eq!(came.response, expected.response, "round {round}: {text:?}");
+            let found = BatchOutcome::of(other.process_payload(text.clone().into_bytes(), Deadline::none()).await);
+            assert_eq!(found.response, expected.response, "round {round}: {text:?}");
             if expected.response.as_ref().is_err_and(|error| error.starts_with("the payload is no JSON")) {
-                came_to[1] += usize::from(!came.outcomes.is_empty());
+                compared[1] += usize::from(!found.outcomes.is_empty());
             } else {
-                assert_eq!(came, expected, "round {round}: {text}");
-                came_to[0] += 1;
+                assert_eq!(found, expected, "round {round}: {text}");
+                compared[0] += 1;
             }
         }
     }
-    assert!(came_to.iter().all(|count| *count > 500), "all that is promised happened: {came_to:?}");
+    assert!(compared.iter().all(|count| *count > 500), "both cases must occur often: {compared:?}");
 }
 
 /// A record whose new image is this text.
@@ -149,7 +149,7 @@ async fn an_image_of_invalid_json_fails_the_invocation() {
         assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::Unfinished, Outcome::Unfinished], "{image}");
         assert_eq!(script.started(), [("item-0".to_owned(), 0)], "{image}");
     }
-    assert!(queue.letters().is_empty(), "no record is to blame");
+    assert!(queue.letters().is_empty(), "no record is dead-lettered for it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,7 +205,7 @@ async fn an_invalid_image_drops_handlers_but_keeps_progress() {
     assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::Unfinished, Outcome::Unfinished]);
     assert_eq!(ended.load(Ordering::Relaxed), 1);
 
-    // Whoever has mended it, delivers the whole batch again.
+    // The whole batch is delivered again, with the image fixed.
     let report = processor.process_payload(payload(&changes).into_bytes(), Deadline::none()).await.unwrap();
     let redelivered = Outcome::Skipped(SkipReason::Redelivered);
     assert_eq!(outcomes(&report), [redelivered, Outcome::Succeeded, Outcome::Succeeded]);
@@ -258,7 +258,7 @@ async fn invalid_json_after_started_records_fails_the_invocation() {
         assert!((150..=200).contains(&count), "{count}");
         assert!((100..=count).contains(&script.started().len()), "{}", script.started().len());
 
-        // What was done is known when the mended payload comes.
+        // The fixed payload is processed from where the broken one stopped.
         let done = report.counts().succeeded;
         let report = processor.process_payload(text.clone().into_bytes(), Deadline::none()).await.unwrap();
         assert_eq!((report.counts().redelivered, report.counts().succeeded), (done, 200 - done));
@@ -305,8 +305,8 @@ async fn records_after_a_stop_are_read_but_not_started() {
     let report = processor.process_payload(payload(&changes).into_bytes(), Deadline::none()).await.unwrap();
     let counts = report.counts();
     assert_eq!((counts.received, counts.succeeded, counts.reported, counts.held_back), (200, 7, 1, 192));
-    let behind = &report.records()[120];
-    assert_eq!((behind.attempts, behind.failure.as_ref().map(|failure| failure.kind)), (0, Some(ErrorKind::Malformed)));
+    let later = &report.records()[120];
+    assert_eq!((later.attempts, later.failure.as_ref().map(|failure| failure.kind)), (0, Some(ErrorKind::Malformed)));
     assert_eq!(report.response().unwrap().checkpoint(), Some(&*crate::support::sequence_number(7)));
 
     let slow = StreamProcessor::builder().on_record(|_: Record| async {

@@ -219,7 +219,7 @@ async fn a_malformed_record_affects_itself_alone() {
         assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::DeadLettered, Outcome::Succeeded], "{shown}");
         let kind = report.records()[1].failure.as_ref().unwrap().kind;
         assert!(matches!(kind, ErrorKind::Malformed | ErrorKind::Decode), "{shown}");
-        assert_eq!(queue.letters()[0].raw_json(), bad, "the dead letter holds the record as it came");
+        assert_eq!(queue.letters()[0].raw_json(), bad, "the dead letter holds the record as received");
     }
 }
 
@@ -244,7 +244,7 @@ async fn ten_thousand_records_and_a_megabyte_are_read() {
     assert_eq!(process(&processor, &changes).await.counts().succeeded, 10_000);
 }
 
-/// What can be asked of a record, or why it is none.
+/// Everything that a record exposes, or why it is malformed.
 fn all_of(event: &StreamEvent) -> Vec<String> {
     let all = event.records().map(|record| match record {
         Ok(record) => format!(

@@ -41,7 +41,7 @@ async fn records_are_skipped_until_the_checkpoint_passes_them() {
     assert_eq!(outcomes(&process(&processor, &changes).await), [Reported, Succeeded]);
     assert_eq!(outcomes(&process(&processor, &changes).await), [Reported, Skipped(Redelivered)]);
     assert_eq!(outcomes(&process(&processor, &changes).await), [Succeeded, Skipped(Redelivered)]);
-    // Delivered once more, for a reason of its own: it is a record like any other.
+    // After the checkpoint has passed, a further delivery is processed like any other.
     assert_eq!(outcomes(&process(&processor, &changes).await), [Succeeded, Succeeded]);
 }
 

@@ -1,7 +1,7 @@
-//! A processor on Lambda: from the payload's bytes, and as a tower service, it comes to the same.
+//! A processor on Lambda responds alike from the payload's bytes and as a tower service.
 //!
-//! The runtime reads the process's environment, so that each function runs in a process of its own: this test's binary
-//! once more, with one of the two functions below as its only test.
+//! The runtime reads the process's environment, so each function runs in a process of its own: this test's binary, with
+//! one of the two functions below as its only test.
 
 use std::path::Path;
 use std::process::Command;
@@ -41,7 +41,7 @@ fn function(name: &str) -> Command {
     command
 }
 
-/// What both functions come to, payload by payload.
+/// The responses of both functions, payload by payload.
 fn both(payloads: &[Vec<u8>]) -> Vec<(Answered, Answered)> {
     let from_bytes = invoke(function("function_from_bytes"), payloads);
     from_bytes.into_iter().zip(invoke(function("function_as_service"), payloads)).collect()
@@ -99,15 +99,15 @@ fn both_entry_points_respond_alike() {
     let payloads: Vec<Vec<u8>> = cases.iter().map(|(_, payload)| payload.clone()).collect();
     let mut differ = 0;
     for ((name, payload), answers) in cases.iter().zip(both(&payloads)) {
-        // What `lambda_runtime` does not look at, the service cannot see.
-        if has_text_behind_its_end(payload) {
+        // The service cannot see what `lambda_runtime` does not read.
+        if has_text_after_its_end(payload) {
             assert_eq!(error(&answers.0).map(|(kind, _)| kind).as_deref(), Some("LambdaStreams.Event"), "{name}");
             differ += 1;
         } else {
             assert_same(name, &answers);
         }
     }
-    println!("{} payloads came to the same both ways, {differ} have text behind their end", cases.len() - differ);
+    println!("{} payloads got the same response both ways, {differ} have text after their end", cases.len() - differ);
 }
 
 fn pretty(json: &str) -> String {
@@ -115,7 +115,7 @@ fn pretty(json: &str) -> String {
     serde_json::to_string_pretty(&value).unwrap()
 }
 
-fn has_text_behind_its_end(payload: &[u8]) -> bool {
+fn has_text_after_its_end(payload: &[u8]) -> bool {
     let mut values = serde_json::Deserializer::from_slice(payload).into_iter::<serde::de::IgnoredAny>();
     values.next().is_some_and(|first| first.is_ok()) && values.next().is_some()
 }

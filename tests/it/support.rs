@@ -1,4 +1,4 @@
-//! Events, handlers and queues that the tests are made of.
+//! Events, handlers and queues for the tests.
 
 #[cfg(any(feature = "emf", feature = "logs"))]
 pub(crate) mod emf;
@@ -25,10 +25,10 @@ use lambda_streams::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Has this thread's events go to a subscriber, until the guard is dropped.
+/// Sends this thread's events to a subscriber until the guard is dropped.
 ///
-/// `tracing` asks only once whether a line is wanted: when it is met first, on whatever thread, and of one subscriber alone
-/// it asks that thread's own, which is none for tests that do not listen. So there is a second, which wants everything.
+/// `tracing` caches for each line whether a subscriber wants it. While there is only one subscriber, the thread that reaches
+/// the line first decides, and a test that does not listen decides against it. A second one, which wants everything, avoids that.
 #[cfg(feature = "logs")]
 pub(crate) fn listen(subscriber: impl Into<tracing::Dispatch>) -> tracing::subscriber::DefaultGuard {
     static SECOND: LazyLock<tracing::Dispatch> =

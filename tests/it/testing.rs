@@ -1,4 +1,4 @@
-//! Events that users make by hand for their own tests.
+//! `testing::TestStream`, with which users make events for tests of their own handlers.
 
 use std::time::Duration;
 

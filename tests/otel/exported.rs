@@ -1,4 +1,4 @@
-//! The example under a Runtime API, with a collector beside it: what it exports, and below which X-Ray trace.
+//! The example on a Runtime API, with a collector: what it exports, and under which X-Ray trace.
 
 #[path = "../it/support/runtime_api.rs"]
 mod runtime_api;
@@ -52,7 +52,7 @@ impl Collector {
     }
 }
 
-/// Also a test that fails stops it.
+/// Stops it, even when the test fails.
 impl Drop for Collector {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Release);

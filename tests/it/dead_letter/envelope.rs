@@ -1,4 +1,4 @@
-//! The envelope: what it says, and that it reads back to the same record.
+//! The envelope has all members, and reads back as the same record.
 
 use std::error::Error;
 use std::io::Write;
@@ -107,7 +107,7 @@ fn corpus_records_read_back_byte_for_byte() {
     }
 }
 
-/// JSON text in many spellings: spaces, escapes, numbers, what SQS refuses.
+/// JSON text in many spellings: spaces, escapes, numbers, and characters that SQS refuses.
 fn any_json() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         Just("null".to_owned()),

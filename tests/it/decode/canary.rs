@@ -1,4 +1,4 @@
-//! No error says what was in the item.
+//! No error contains a value of the item.
 
 use std::fmt::Debug;
 use std::net::Ipv4Addr;

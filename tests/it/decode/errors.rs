@@ -52,7 +52,7 @@ fn error<T: DeserializeOwned>(json: &str) -> DecodeError {
     from_image::<T>(json).err().unwrap_or_else(|| panic!("decodes: {json}"))
 }
 
-/// An order with these attributes besides what it must have.
+/// An order with its id and these attributes.
 fn order(more: &str) -> String {
     format!(r#"{{"id":{{"S":"a"}},{more}}}"#)
 }

@@ -1,4 +1,4 @@
-//! What is no well-formed item is refused, also where nobody looks.
+//! Items that are not well-formed are rejected, also where the type does not look.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::types::{Any, Ignorant, Persistent, StopsEarly, Swallows, TakesOne};
 
-/// Attribute values that are none, and a word of what is said of each.
+/// Malformed attribute values, and a word of each error.
 pub(super) const BAD_VALUES: &[(&str, &str)] = &[
     ("null", "no object with a type"),
     ("true", "no object with a type"),
@@ -94,7 +94,7 @@ struct Small {
     id: String,
 }
 
-/// Every way that a type may treat a value: each must find it malformed.
+/// Decodes into types that treat values in every possible way: each must find it malformed.
 fn assert_malformed(json: &str, path: &str, word: &str) {
     let errors = [
         from_image::<Any>(json).err(),
@@ -114,7 +114,7 @@ fn assert_malformed(json: &str, path: &str, word: &str) {
         assert!(error.path().starts_with(path), "{json}: {error}");
         assert!(error.to_string().contains(word), "{json}: {error}");
     }
-    // A type that swallows errors cannot make it pass either, though the place may be lost with them.
+    // A type that swallows errors cannot accept it either, though the path may be lost.
     for error in [
         from_image::<Persistent>(json).err(),
         from_image::<Swallows>(json).err(),
@@ -201,7 +201,7 @@ fn values_nest_at_most_32_levels_deep() {
         for containers in [32, 33, 100] {
             assert_malformed(&nested(containers, list), "v", "deeper than the 32 levels");
         }
-        // Far deeper than a stack reaches, and cut off there.
+        // Far deeper than a stack could hold, whole and cut in half.
         let bottomless = nested(1_000_000, list);
         assert_malformed(&bottomless, "v", "deeper than the 32 levels");
         assert_malformed(&bottomless[..bottomless.len() / 2], "v", "deeper than the 32 levels");

@@ -1,4 +1,4 @@
-//! What the decoder takes beyond `serde_dynamo`, and what it takes less.
+//! Where the decoder accepts more than `serde_dynamo`, and where less.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ fn text_without_escapes_is_borrowed() {
     assert_eq!(from_image::<Borrowed<'_>>(json).expect_err("escapes cannot be borrowed").path(), "id");
 }
 
-/// `serde_dynamo` gives the text of a number to Rust's parsers, which take more than DynamoDB ever writes.
+/// `serde_dynamo` passes a number's text to Rust's parsers, which accept more than DynamoDB ever writes.
 #[test]
 fn numbers_dynamodb_never_writes_are_malformed() {
     for number in ["+1", ".5", "1.", "inf", "-inf", "NaN", "infinity", "1e", ""] {
@@ -69,7 +69,7 @@ fn only_possible_primary_keys_decode() {
     }
     assert_eq!(from_keys(r#"{"sk":{"N":"-5"},"pk":{"S":"a"}}"#), Ok(Key { pk: "a".into(), sk: Some(-5) }));
     assert_eq!(from_keys(r#"{"pk":{"S":"a"}}"#), Ok(Key { pk: "a".into(), sk: None }));
-    let error = from_keys::<Key>(r#"{"pk":{"N":"1"}}"#).expect_err("a number is no text");
+    let error = from_keys::<Key>(r#"{"pk":{"N":"1"}}"#).expect_err("a number is not text");
     assert_eq!(error.to_string(), "attribute `pk`: wanted a string, found N");
     for json in ["{}", r#"{"pk":{"S":"a"},"sk":{"NULL":true}}"#, r#"{"pk":{"S":"a"},"more":{"M":{}}}"#] {
         assert!(from_keys::<Key>(json).expect_err(json).is_malformed(), "{json}");

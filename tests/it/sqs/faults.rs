@@ -1,4 +1,4 @@
-//! What SQS refuses, when it is sent again, and what becomes of the rest.
+//! Failures of SQS: what is refused, what is resent, and that the other letters get through.
 
 use std::error::Error;
 use std::time::Duration;
@@ -113,7 +113,7 @@ async fn backoff_has_full_jitter_and_ends_after_four_attempts() {
         assert_eq!(script.batch_calls().len(), 4);
         (least, most) = (least.min(start.elapsed()), most.max(start.elapsed()));
     }
-    // Uniform up to 100, 200 and 400 ms: sixty sums of the three lie on both sides of their mean.
+    // Uniform up to 100, 200 and 400 ms: of sixty sums of the three, some are below their mean and some above.
     assert!(least < Duration::from_millis(350) && most > Duration::from_millis(350), "{least:?}..{most:?}");
     assert!(most <= Duration::from_millis(703), "{most:?}");
 }
@@ -160,7 +160,7 @@ async fn a_failed_limit_query_refuses_letters_and_is_repeated() {
 async fn an_unreachable_server_accepts_nothing() {
     let endpoint = format!("http://127.0.0.1:{}", free_port());
     for answer in send(&queue(client(&endpoint), URL), &letters(3)).await {
-        let error = answer.expect("nobody listens");
+        let error = answer.expect("no server is listening");
         assert!(error.starts_with(&format!("{URL} gave no answer")) && error.contains("refused"), "{error}");
     }
 }

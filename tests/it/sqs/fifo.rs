@@ -70,8 +70,8 @@ async fn a_refused_letter_blocks_later_ones_of_its_item() {
     assert_eq!((&answers[0], &answers[5]), (&None, &None));
     assert!(answers[1].as_deref().is_some_and(|error| error.ends_with("Odd")), "{answers:?}");
     assert!(answers[2].as_deref().is_some_and(|error| error.contains("too large")), "{answers:?}");
-    for behind in [&answers[3], &answers[4]] {
-        assert_eq!(behind.as_deref(), Some("an earlier dead letter of the same item was not accepted"));
+    for later in [&answers[3], &answers[4]] {
+        assert_eq!(later.as_deref(), Some("an earlier dead letter of the same item was not accepted"));
     }
     let sent: Vec<_> = script.batch_calls().iter().map(|call| call.entries().len()).collect();
     assert_eq!(sent, [2, 1]);

@@ -57,7 +57,7 @@ pub(crate) fn noise(length: usize) -> String {
     std::iter::repeat_with(|| random.alphanumeric()).take(length).collect()
 }
 
-/// The records of a file of the corpus, as they came; `None` where there is no corpus.
+/// The records of a file of the corpus, unchanged; `None` if there is no corpus.
 pub(crate) fn corpus(file: &str) -> Option<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Event {
