@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn freed_memory_is_kept_for_the_next_invocation() {
+    fn memory_is_kept_for_the_next_invocation() {
         const PAYLOAD: usize = 24 * 1024 * 1024;
         keep_memory();
         let before = resident();

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reordered_item_is_unchanged() {
+    fn another_order_of_attributes_is_not_a_change() {
         let old = r#"{"a":{"S":"x"},"b":{"M":{"c":{"N":"1"},"d":{"L":[{"NS":["1","2"]}]}}}}"#;
         let new = r#" {"b" : {"M":{"d":{"L":[{"NS":["2.0","1e0"]}]},"c":{"N":"01"}}}, "a":{"\u0053":"\u0078"}} "#;
         assert!(changed(old, new).is_empty());
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_spelled_differently_are_equal() {
+    fn spellings_of_one_value_are_equal() {
         for (old, new) in [
             (r#"{"S":"é"}"#, r#"{"S":"\u00e9"}"#),
             (r#"{"S":"/😀"}"#, r#"{"S":"\/\ud83d\ude00"}"#),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn different_values_and_types_differ() {
+    fn other_values_and_types_differ() {
         let values = [
             r#"{"S":"1"}"#,
             r#"{"S":"1 "}"#,

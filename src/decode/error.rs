@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_image_names_the_view_type_and_the_fix() {
+    fn a_missing_image_names_the_view_type_and_the_remedy() {
         assert_eq!(
             missing("OldImage", EventKind::Modify, Some("KEYS_ONLY")),
             "`OldImage`: the record has none: the stream's view type is KEYS_ONLY: this image needs NEW_AND_OLD_IMAGES or \
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_path_begins_with_the_records_member() {
+    fn the_member_of_the_record_stands_in_front() {
         let at = |fault: Fault| DecodeError::from(fault).within("NewImage");
         let fault = || Fault::malformed("a fault");
         assert_eq!(at(fault()).to_string(), "`NewImage`: a fault");

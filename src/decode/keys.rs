@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_keys_have_one_canonical_form() {
+    fn a_key_has_one_canonical_spelling() {
         for group in [
             &[
                 r#"{"pk":{"S":"a/é"},"sk":{"N":"1"}}"#,
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn different_keys_have_different_forms() {
+    fn different_keys_differ() {
         let all = [
             r#"{"a":{"S":"1"}}"#,
             r#"{"a":{"N":"1"}}"#,
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_value_equals_only_its_own_spellings() {
+    fn a_value_equals_its_spellings_alone() {
         let value = |json: &'static str| key_value(json, "a").ok().flatten().expect("it has the attribute");
         let hasher = RandomState::new();
         let same =
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_keys_are_rejected() {
+    fn malformed_keys_are_refused() {
         for json in [
             "",
             "{}",

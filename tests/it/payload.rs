@@ -85,7 +85,7 @@ async fn a_payload_has_the_same_outcome_as_its_event() {
     const PIECES: [&str; 12] =
         ["{", "}", "[", "]", ":", ",", "\"", "\\", "{}", "null", "\"a\":{\"S\":\"b\"},", "\u{1}"];
     let (records, mut random) = ([records(true), records(false)], fastrand::Rng::with_seed(11));
-    let mut compared = [0_usize; 2];
+    let mut came_to = [0_usize; 2];
     for round in 0..3_000 {
         let mut text = records[round % 2].clone();
         for _ in 0..=random.usize(..2) {
@@ -105,17 +105,17 @@ async fn a_payload_has_the_same_outcome_as_its_event() {
                 Ok(event) => BatchOutcome::of(Ok(one.process(event, Deadline::none()).await)),
                 Err(error) => BatchOutcome::of(Err(error)),
             };
-            let found = BatchOutcome::of(other.process_payload(text.clone().into_bytes(), Deadline::none()).await);
-            assert_eq!(found.response, expected.response, "round {round}: {text:?}");
+            let came = BatchOutcome::of(other.process_payload(text.clone().into_bytes(), Deadline::none()).await);
+            assert_eq!(came.response, expected.response, "round {round}: {text:?}");
             if expected.response.as_ref().is_err_and(|error| error.starts_with("the payload is no JSON")) {
-                compared[1] += usize::from(!found.outcomes.is_empty());
+                came_to[1] += usize::from(!came.outcomes.is_empty());
             } else {
-                assert_eq!(found, expected, "round {round}: {text}");
-                compared[0] += 1;
+                assert_eq!(came, expected, "round {round}: {text}");
+                came_to[0] += 1;
             }
         }
     }
-    assert!(compared.iter().all(|count| *count > 500), "both cases must occur often: {compared:?}");
+    assert!(came_to.iter().all(|count| *count > 500), "both cases must occur often: {came_to:?}");
 }
 
 /// A record whose new image is this text.

@@ -122,6 +122,18 @@ async fn malformed_and_old_records_are_dead_lettered() {
 #[test]
 fn an_error_names_the_number_of_the_change() {
     for (stream, words) in [
+        (stream().with("/eventID", 1), "change 1 of the test stream: there is no record yet to edit at `/eventID`"),
+        (
+            stream().insert(order("a", 0)).with("/no/where", 1),
+            "change 1 of the test stream: its record has no object around `/no/where`",
+        ),
+        (stream().insert(order("a", 0)).with("eventID", 1), "its record has no object around `eventID`"),
+        (stream().insert(order("a", 0)).without("/nothing"), "its record has no `/nothing`"),
+        (
+            stream().insert(order("a", 0)).with("/a", std::collections::HashMap::from([((1, 2), 3)])),
+            "the value of `/a` does not serialize",
+        ),
+        (stream().record("{").without("/eventID"), "its record is not valid JSON"),
         (
             stream().insert(order("a", 0)).insert(json!({"version": {"N": "1"}})),
             "change 2 of the test stream: its item has no key attribute `id`",
@@ -137,18 +149,6 @@ fn an_error_names_the_number_of_the_change() {
         ),
         (stream().view_type("BOTH").expire(json!({})), "`BOTH` is no view type of a stream"),
         (stream().record("{"), "the payload is no JSON"),
-        (stream().with("/eventID", 1), "change 1 of the test stream: there is no record yet to edit at `/eventID`"),
-        (
-            stream().insert(order("a", 0)).with("/no/where", 1),
-            "change 1 of the test stream: its record has no object around `/no/where`",
-        ),
-        (stream().insert(order("a", 0)).with("eventID", 1), "its record has no object around `eventID`"),
-        (stream().insert(order("a", 0)).without("/nothing"), "its record has no `/nothing`"),
-        (
-            stream().insert(order("a", 0)).with("/a", std::collections::HashMap::from([((1, 2), 3)])),
-            "the value of `/a` does not serialize",
-        ),
-        (stream().record("{").without("/eventID"), "its record is not valid JSON"),
     ] {
         let error = stream.event().expect_err(words).to_string();
         assert!(error.contains(words), "{error}");

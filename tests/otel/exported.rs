@@ -1,4 +1,4 @@
-//! The example on a Runtime API, with a collector: what it exports, and under which X-Ray trace.
+//! The example under a Runtime API, with a collector beside it: what it exports, and below which X-Ray trace.
 
 #[path = "../it/support/runtime_api.rs"]
 mod runtime_api;
@@ -52,7 +52,7 @@ impl Collector {
     }
 }
 
-/// Stops it, even when the test fails.
+/// Also a test that fails stops it.
 impl Drop for Collector {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Release);
@@ -107,7 +107,7 @@ fn function() {
 }
 
 #[test]
-fn each_batch_is_exported_under_its_x_ray_trace() {
+fn each_batch_is_exported_below_the_x_ray_trace_that_invoked_the_function() {
     let collector = Collector::start();
     let mut function = Command::new(std::env::current_exe().expect("this program"));
     function

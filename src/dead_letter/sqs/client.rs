@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_loopback_only() {
+    fn plain_http_is_for_this_machine() {
         for (endpoint, open) in [
             ("http://127.0.0.1:4566", false),
             ("http://localhost:4566/", false),

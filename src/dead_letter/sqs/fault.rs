@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn only_transient_errors_are_retried() {
+    fn transient_errors_are_told_from_those_of_the_configuration() {
         for (code, sender_fault, transient) in [
             ("RequestThrottled", true, true),
             ("KmsThrottled", false, true),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_gives_advice() {
+    fn messages_say_what_to_do() {
         for (code, advice) in [
             ("KmsAccessDenied", "kms:GenerateDataKey"),
             ("KMS.AccessDeniedException", "kms:GenerateDataKey"),

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_queue_urls_are_rejected() {
+    fn urls_of_something_else_are_refused() {
         for url in [
             "",
             "dead-letters",
