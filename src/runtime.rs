@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invocations_memory_is_kept_for_the_next() {
+    fn memory_is_kept_for_the_next_invocation() {
         const PAYLOAD: usize = 24 * 1024 * 1024;
         keep_memory();
         let before = resident();

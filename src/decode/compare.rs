@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_told_apart_and_sorted() {
+    fn changed_names_are_classified_and_sorted() {
         let changed = changed(
             r#"{"z":{"S":"1"},"same":{"S":"1"},"gone":{"N":"1"},"a":{"S":"1"},"away":{"NULL":true}}"#,
             r#"{"new":{"M":{}},"a":{"S":"2"},"\u0073ame":{"S":"1"},"z":{"N":"1"},"extra":{"S":"1"}}"#,
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_item_in_another_order_is_no_change() {
+    fn another_order_of_attributes_is_not_a_change() {
         let old = r#"{"a":{"S":"x"},"b":{"M":{"c":{"N":"1"},"d":{"L":[{"NS":["1","2"]}]}}}}"#;
         let new = r#" {"b" : {"M":{"d":{"L":[{"NS":["2.0","1e0"]}]},"c":{"N":"01"}}}, "a":{"\u0053":"\u0078"}} "#;
         assert!(changed(old, new).is_empty());
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_in_another_spelling_are_the_same() {
+    fn spellings_of_one_value_are_equal() {
         for (old, new) in [
             (r#"{"S":"é"}"#, r#"{"S":"\u00e9"}"#),
             (r#"{"S":"/😀"}"#, r#"{"S":"\/\ud83d\ude00"}"#),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_and_other_types_are_different() {
+    fn other_values_and_types_differ() {
         let values = [
             r#"{"S":"1"}"#,
             r#"{"S":"1 "}"#,

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_image_names_the_view_type_and_the_way_out() {
+    fn a_missing_image_names_the_view_type_and_the_remedy() {
         assert_eq!(
             missing("OldImage", EventKind::Modify, Some("KEYS_ONLY")),
             "`OldImage`: the record has none: the stream's view type is KEYS_ONLY: this image needs NEW_AND_OLD_IMAGES or \

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_has_one_spelling() {
+    fn a_key_has_one_canonical_spelling() {
         for group in [
             &[
                 r#"{"pk":{"S":"a/é"},"sk":{"N":"1"}}"#,
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn different_keys_have_different_spellings() {
+    fn different_keys_differ() {
         let all = [
             r#"{"a":{"S":"1"}}"#,
             r#"{"a":{"N":"1"}}"#,
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_equal_to_all_spellings_of_it_and_to_no_other() {
+    fn a_value_equals_its_spellings_alone() {
         let value = |json: &'static str| key_value(json, "a").ok().flatten().expect("it has the attribute");
         let hasher = RandomState::new();
         let same =
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn malformed_keys_are_refused() {
         for json in [
             "",
             "{}",

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_name_is_found_among_few_and_many_plain_and_escaped() {
+    fn duplicate_names_are_found_among_few_and_many() {
         for count in [1, FEW - 1, FEW, FEW + 1, 500] {
             for prefix in ["n", "a_long_name_with_the_same_first_letters_"] {
                 for escaped in [false, true] {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn one_name_that_begins_like_another_is_another() {
+    fn a_shared_prefix_is_not_a_duplicate() {
         let names = ["a", "ab", "abc", "abcdefgh", "abcdefghi", "abcdefgi", "b", "é", "aabc", "axyzc"];
         for escaped in [false, true] {
             assert_found(&twice(names.iter().map(|name| (*name).to_owned())), names.len(), escaped);

@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_checked_as_it_is_decoded() {
+    fn the_check_of_base64_agrees_with_its_decoder() {
         let mut random = fastrand::Rng::with_seed(7);
         for length in [0, 1, 3, 4, 5, 8, 1020, 1023, 1024, 1025, 1028, 2048, 4096] {
             for _ in 0..200 {

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trace_header_is_read_in_any_order_and_with_further_parts() {
+    fn trace_headers_are_read_in_any_order() {
         for (header, sampled) in [
             ("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1", true),
             ("Sampled=0; Parent=53995c3f42cd8ad8; Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=a:0", false),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_trace_header_is_none() {
+    fn malformed_trace_headers_are_ignored() {
         for header in [
             "",
             "Root=1-5759e988-bd862e3fe1be46a994272793",

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_that_no_working_clock_gives_become_the_nearest_that_can_be_said() {
+    fn impossible_times_become_the_nearest_possible_one() {
         let epoch = SystemTime::UNIX_EPOCH;
         assert_eq!(rfc3339(epoch - Duration::from_secs(1)), "1970-01-01T00:00:00.000Z");
         assert_eq!(rfc3339(epoch + Duration::from_millis(1_767_225_600_120)), "2026-01-01T00:00:00.120Z");

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_sent_again_and_what_is_to_be_configured_is_not() {
+    fn transient_errors_are_told_from_those_of_the_configuration() {
         for (code, sender_fault, transient) in [
             ("RequestThrottled", true, true),
             ("KmsThrottled", false, true),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_says_what_to_do() {
+    fn messages_say_what_to_do() {
         for (code, advice) in [
             ("KmsAccessDenied", "kms:GenerateDataKey"),
             ("KMS.AccessDeniedException", "kms:GenerateDataKey"),

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_region_is_that_of_the_queue() {
+    fn the_region_is_read_from_the_url() {
         for (url, region) in [
             ("https://sqs.eu-central-1.amazonaws.com/1/q", Some("eu-central-1")),
             ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", Some("cn-north-1")),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_a_queue_is_refused() {
+    fn urls_of_something_else_are_refused() {
         for url in [
             "",
             "dead-letters",

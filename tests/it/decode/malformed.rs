@@ -1,4 +1,4 @@
-//! What is no well-formed item is refused, also where nobody looks.
+//! Items that are not well-formed are rejected, also where the type does not look.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::types::{Any, Ignorant, Persistent, StopsEarly, Swallows, TakesOne};
 
-/// Attribute values that are none, and a word of what is said of each.
+/// Malformed attribute values, and a word of each error.
 pub(super) const BAD_VALUES: &[(&str, &str)] = &[
     ("null", "no object with a type"),
     ("true", "no object with a type"),
@@ -94,7 +94,7 @@ struct Small {
     id: String,
 }
 
-/// Every way that a type may treat a value: each must find it malformed.
+/// Decodes into types that treat values in every possible way: each must find it malformed.
 fn assert_malformed(json: &str, path: &str, word: &str) {
     let errors = [
         from_image::<Any>(json).err(),
@@ -114,7 +114,7 @@ fn assert_malformed(json: &str, path: &str, word: &str) {
         assert!(error.path().starts_with(path), "{json}: {error}");
         assert!(error.to_string().contains(word), "{json}: {error}");
     }
-    // A type that swallows errors cannot make it pass either, though the place may be lost with them.
+    // A type that swallows errors cannot accept it either, though the path may be lost.
     for error in [
         from_image::<Persistent>(json).err(),
         from_image::<Swallows>(json).err(),
@@ -126,7 +126,7 @@ fn assert_malformed(json: &str, path: &str, word: &str) {
 }
 
 #[test]
-fn a_malformed_value_is_found_wherever_it_stands() {
+fn a_malformed_value_is_found_in_any_position() {
     for (bad, word) in BAD_VALUES {
         assert_malformed(&format!(r#"{{"id":{{"S":"a"}},"v":{bad}}}"#), "v", word);
         assert_malformed(&format!(r#"{{"v":{bad},"id":{{"S":"a"}}}}"#), "v", word);
@@ -136,7 +136,7 @@ fn a_malformed_value_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn what_is_no_item_is_refused() {
+fn text_that_is_not_an_item_is_rejected() {
     let good = r#""id":{"S":"a"}"#;
     for (json, word) in [
         (String::new(), "no object"),
@@ -177,7 +177,7 @@ fn a_duplicate_is_found_among_many_attributes() {
 }
 
 #[test]
-fn every_cut_of_an_item_is_refused() {
+fn every_truncated_item_is_rejected() {
     let json = r#" {"id":{"S":"aé\n😀"},"n":{"N":"-1.5e3"},"l":{"L":[{"B":"Zm9v"},{"NULL":true},{"SS":["x"]},{"M":{"k":{"BOOL":false}}}]}}"#;
     assert!(from_image::<Any>(json).is_ok());
     for end in (0..json.len()).filter(|end| json.is_char_boundary(*end)) {
@@ -192,7 +192,7 @@ fn nested(containers: usize, list: bool) -> String {
 }
 
 #[test]
-fn values_nest_32_levels_deep_and_no_deeper() {
+fn values_nest_at_most_32_levels_deep() {
     for list in [false, true] {
         for containers in [0, 1, 30, 31] {
             assert!(from_image::<Any>(&nested(containers, list)).is_ok(), "{containers}");
@@ -201,7 +201,7 @@ fn values_nest_32_levels_deep_and_no_deeper() {
         for containers in [32, 33, 100] {
             assert_malformed(&nested(containers, list), "v", "deeper than the 32 levels");
         }
-        // Far deeper than a stack reaches, and cut off there.
+        // Far deeper than a stack could hold, whole and cut in half.
         let bottomless = nested(1_000_000, list);
         assert_malformed(&bottomless, "v", "deeper than the 32 levels");
         assert_malformed(&bottomless[..bottomless.len() / 2], "v", "deeper than the 32 levels");
