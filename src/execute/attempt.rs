@@ -1,4 +1,3 @@
-use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -10,7 +9,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::decode::DecodeError;
 use crate::execute::settings::{PermanentIf, Settings};
-use crate::failure::{ErrorKind, Failure};
+use crate::failure::{ErrorKind, Failure, panic_words};
 use crate::handler::{Attempt, ErasedHandler, HandlerError};
 use crate::observe::log::RecordSpan;
 use crate::record::Record;
@@ -129,7 +128,7 @@ impl AttemptFailed {
             retryable: error.is_retryable() && !is_permanent,
             delay: error.delay(),
         };
-        if !error.is_unsaid() {
+        if !error.is_unclassified() {
             return failed(false);
         }
         if let Some(undecoded) = error.source().downcast_ref::<DecodeError>() {
@@ -156,16 +155,9 @@ impl From<DecodeError> for AttemptFailed {
 pub(super) fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, Failure> {
     // The state that a panic may leave half-changed is the user's own, as it is behind a task that panics.
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
-        let message = match panic_message(&*payload) {
-            Some(text) => format!("the {what} panicked: {text}"),
-            None => format!("the {what} panicked"),
-        };
+        let failure = Failure::panicked(what, panic_words(&*payload));
         // The payload's own drop may panic once more; almost always it is a text, and nothing is lost.
         std::mem::forget(payload);
-        Failure::new(ErrorKind::Panic, message)
+        failure
     })
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> Option<&str> {
-    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
