@@ -39,7 +39,7 @@ use crate::event::Records;
 use crate::execute::settings::Settings;
 use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
-use crate::observe::log::{self, Next};
+use crate::observe::log;
 use crate::observe::metrics::{Measurements, millis};
 use crate::outcome::{BatchReport, Outcome};
 use crate::policy::{AfterDeadLetter, FailurePolicy};
@@ -264,14 +264,14 @@ impl<'a> Execution<'a> {
             return self.give_up_or_report(position, false);
         }
         if !self.stopped && !self.lets_begin(position) {
-            log::failed(&self.batch.about(position), Next::HeldBack);
+            log::failed(&self.batch.about(position), "held back", None);
             return self.batch.settle(position, Outcome::HeldBack);
         }
         let delay = failed.delay.unwrap_or_else(|| self.settings.retry.delay_after(attempts));
         if attempts >= self.settings.retry.max_attempts || self.stopped || !self.deadlines.leaves_time_for(delay) {
             return self.give_up_or_report(position, true);
         }
-        log::failed(&self.batch.about(position), Next::Retried(delay));
+        log::failed(&self.batch.about(position), "retried", Some(delay));
         self.backing_off.insert(position);
         self.backoffs.push(Box::pin(tokio::time::sleep(delay).map(move |()| position)));
     }
@@ -315,7 +315,7 @@ impl<'a> Execution<'a> {
     }
 
     fn dead_lettered(&mut self, position: usize) {
-        log::failed(&self.batch.about(position), Next::DeadLettered);
+        log::failed(&self.batch.about(position), "dead-lettered", None);
         match self.settings.after_dead_letter {
             AfterDeadLetter::Continue => self.finish(position, Outcome::DeadLettered),
             AfterDeadLetter::FollowLane => {
@@ -344,7 +344,7 @@ impl<'a> Execution<'a> {
     }
 
     fn report(&mut self, position: usize) {
-        log::failed(&self.batch.about(position), Next::Reported);
+        log::failed(&self.batch.about(position), "reported", None);
         self.batch.settle(position, Outcome::Reported);
         if self.batch.is_from_stream() {
             self.begin_before = self.begin_before.min(position);

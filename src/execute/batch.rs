@@ -318,10 +318,16 @@ impl<'a> Batch<'a> {
     }
 
     /// What a log line says of a record.
-    pub(super) fn about(&self, position: usize) -> log::About<'_> {
+    pub(super) fn about(&self, position: usize) -> log::LoggedRecord<'_> {
         let slot = &self.slots[position];
         let dead_letter_error = slot.trouble.as_ref().and_then(|trouble| trouble.dead_letter_error.as_ref());
-        log::About { position, facts: &slot.facts, failure: slot.failure(), dead_letter_error, attempts: slot.attempts }
+        log::LoggedRecord {
+            position,
+            facts: &slot.facts,
+            failure: slot.failure(),
+            dead_letter_error,
+            attempts: slot.attempts,
+        }
     }
 
     /// The name of the table whose stream it is.

@@ -88,8 +88,8 @@ impl RecordSpan {
     }
 }
 
-/// The record that a line is about.
-pub(crate) struct About<'a> {
+/// A record as a log line describes it.
+pub(crate) struct LoggedRecord<'a> {
     pub(crate) position: usize,
     pub(crate) facts: &'a Facts,
     pub(crate) failure: Option<&'a Failure>,
@@ -97,18 +97,8 @@ pub(crate) struct About<'a> {
     pub(crate) attempts: u32,
 }
 
-/// What comes next for a record that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// After this delay.
-    Retried(Duration),
-    DeadLettered,
-    Reported,
-    HeldBack,
-}
-
-pub(crate) fn succeeded(record: &About<'_>) {
-    let About { position, facts, attempts, .. } = record;
+pub(crate) fn succeeded(record: &LoggedRecord<'_>) {
+    let LoggedRecord { position, facts, attempts, .. } = record;
     debug!(
         event_id = facts.event_id(),
         sequence_number = facts.sequence_number().map(SequenceNumber::as_str),
@@ -119,17 +109,10 @@ pub(crate) fn succeeded(record: &About<'_>) {
     );
 }
 
-pub(crate) fn failed(record: &About<'_>, next: Next) {
-    match next {
-        Next::Retried(delay) => line(record, "retried", Some(delay)),
-        Next::DeadLettered => line(record, "dead-lettered", None),
-        Next::Reported => line(record, "reported", None),
-        Next::HeldBack => line(record, "held back", None),
-    }
-}
-
-fn line(record: &About<'_>, next: &'static str, delay: Option<Duration>) {
-    let About { position, facts, failure, dead_letter_error, attempts } = record;
+/// Logs a failed record and what is done with it: `next` is `retried` (after `delay`), `dead-lettered`, `reported` or
+/// `held back`.
+pub(crate) fn failed(record: &LoggedRecord<'_>, next: &'static str, delay: Option<Duration>) {
+    let LoggedRecord { position, facts, failure, dead_letter_error, attempts } = record;
     warn!(
         event_id = facts.event_id(),
         sequence_number = facts.sequence_number().map(SequenceNumber::as_str),
