@@ -8,7 +8,7 @@ pub use self::report::{BatchReport, Counts, RecordReport};
 pub use self::response::StreamResponse;
 
 pub(crate) use self::report::Answer;
-pub(crate) use self::totals::{ERROR_KINDS, KINDS, KindTotals, Totals};
+pub(crate) use self::totals::{KindTotals, PerKind, Totals};
 
 /// What became of a record in one invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -147,10 +147,10 @@ pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
     }
     info!(
         total = counts.received,
-        inserted = totals.received(Some(EventKind::Insert)),
-        modified = totals.received(Some(EventKind::Modify)),
-        removed = totals.received(Some(EventKind::Remove)),
-        unreadable = totals.received(None),
+        inserted = totals.by_kind.get(Some(EventKind::Insert)).received,
+        modified = totals.by_kind.get(Some(EventKind::Modify)).received,
+        removed = totals.by_kind.get(Some(EventKind::Remove)).received,
+        unreadable = totals.by_kind.get(None).received,
         succeeded = counts.succeeded,
         skipped = counts.skipped,
         redelivered = counts.redelivered,
