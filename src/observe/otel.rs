@@ -1,4 +1,4 @@
-//! The invocation's span as a part of its X-Ray trace, for OpenTelemetry.
+//! Makes the invocation's span a part of its X-Ray trace, for OpenTelemetry.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
@@ -7,10 +7,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::invocation::Invocation;
 
-/// Makes the invocation's trace header the parent of its span, and adds what only traces need.
-pub(crate) fn follow(span: &Span, invocation: &Invocation) {
+/// Sets the parent of the invocation's span from its trace header, and adds attributes that only traces need.
+pub(crate) fn set_parent(span: &Span, invocation: &Invocation) {
     if let Some(parent) = invocation.trace_header.as_deref().and_then(parse) {
-        // Refused only where no layer of OpenTelemetry looks on.
+        // Fails only if no OpenTelemetry layer is installed, and then there is no trace to belong to.
         let _ = span.set_parent(Context::new().with_remote_span_context(parent));
     }
     for KeyValue { key, value, .. } in [
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trace_header_is_read_in_any_order_and_with_further_parts() {
+    fn trace_headers_are_read_in_any_order() {
         for (header, sampled) in [
             ("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1", true),
             ("Sampled=0; Parent=53995c3f42cd8ad8; Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=a:0", false),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_trace_header_is_none() {
+    fn malformed_trace_headers_are_ignored() {
         for header in [
             "",
             "Root=1-5759e988-bd862e3fe1be46a994272793",
