@@ -18,7 +18,7 @@ use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
 use crate::observe::log;
 use crate::observe::metrics::Ages;
-use crate::outcome::{Answer, BatchReport, Outcome, RecordReport, SkipReason};
+use crate::outcome::{BatchReport, Outcome, RecordReport, ResponseContext, SkipReason};
 use crate::policy::AfterDeadLetter;
 use crate::record::{Facts, MalformedRecord, Record, SequenceNumber};
 
@@ -374,14 +374,14 @@ impl<'a> Batch<'a> {
             slot.outcome = Outcome::HeldBack;
         }
         (0..self.slots.len()).for_each(|position| self.check_json(position));
-        let answer = Answer {
+        let context = ResponseContext {
             refusal: self.refusal,
             report_batch_item_failures: self.settings.report_batch_item_failures,
             state: self.window.map(|window| window.state),
             deadline_stop,
         };
         let records = self.slots.into_iter().enumerate().map(|(position, slot)| slot.into_report(position)).collect();
-        let report = BatchReport::new(records, answer);
+        let report = BatchReport::new(records, context);
         if let Some(replay) = self.settings.replay.as_ref().filter(|_| self.from_stream) {
             remember(replay, &report);
         }

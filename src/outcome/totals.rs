@@ -6,7 +6,7 @@ use super::{BatchReport, Counts, Outcome};
 use crate::event_kind::EventKind;
 use crate::failure::ErrorKind;
 
-/// How a kind is labelled that could not be read.
+/// The name of a kind that could not be read.
 const UNKNOWN: &str = "unknown";
 
 /// The totals of one batch.
@@ -87,7 +87,7 @@ impl<T> PerKind<T> {
         }
     }
 
-    /// Pairs the values of each kind.
+    /// Pairs the two values of each kind.
     pub(crate) fn zip<'a, U>(&'a self, other: &'a PerKind<U>) -> [(&'a T, &'a U); 4] {
         let Self { insert, modify, remove, unknown } = self;
         [(insert, &other.insert), (modify, &other.modify), (remove, &other.remove), (unknown, &other.unknown)]

@@ -29,7 +29,7 @@ fn a_body_that_is_no_stream_event_is_refused_with_what_it_looks_like() {
         (json!({"httpMethod": "GET", "requestContext": {}}), EventShape::RestApi, "REST API"),
         (json!({}), EventShape::Object, "an object without `Records`"),
         (json!({"Records": null}), EventShape::Object, "an object without `Records`"),
-        (json!({"Records": "x"}), EventShape::RecordsNoList, "no list"),
+        (json!({"Records": "x"}), EventShape::RecordsNoList, "not a list"),
         (json!([]), EventShape::Array, "an array"),
         (json!("Records"), EventShape::Scalar, "a bare JSON value"),
         (json!(7), EventShape::Scalar, "a bare JSON value"),
@@ -49,12 +49,12 @@ fn a_body_that_is_not_json_is_refused() {
     for (body, words) in [
         (&b""[..], "it is empty"),
         (b" \n", "it is empty"),
-        (b"{'Records': []}", "the payload is no JSON"),
+        (b"{'Records': []}", "the payload is not valid JSON"),
         (b"{\"Records\": []} x", "trailing characters"),
         (b"{\"Records\": [", "EOF"),
         (b"\xEF\xBB\xBF{\"Records\": []}", "byte order mark"),
-        (b"\xFF\xFE{\0", "the payload is no JSON"),
-        (b"{\"Records\": [\"\xFF\"]}", "the payload is no JSON"),
+        (b"\xFF\xFE{\0", "the payload is not valid JSON"),
+        (b"{\"Records\": [\"\xFF\"]}", "the payload is not valid JSON"),
     ] {
         let error = StreamEvent::from_slice(body).expect_err(words);
         assert!(error.to_string().contains(words), "{error}");

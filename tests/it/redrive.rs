@@ -117,8 +117,8 @@ async fn what_a_redrive_does_is_not_remembered_as_the_streams() {
 #[test]
 fn what_is_no_sqs_event_is_refused_with_what_it_looks_like() {
     for (body, words) in [
-        ("", "no JSON"),
-        ("{", "no JSON"),
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
         (r#"{"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]}"#, "a DynamoDB stream event"),
         (r#"{"Records": [{"eventSource": "aws:sqs", "body": "x"}]}"#, "messageId"),
         ("[]", "an array"),
