@@ -88,7 +88,7 @@ pub fn runtime(
 /// Has glibc keep the memory of an invocation for the next one.
 ///
 /// This saves more than 1,000 page faults in an invocation of 3,700 records, and a tenth to a third of its CPU time
-/// (`benches/peers/run.py`, against the same function without it).
+/// (`benches/README.md`, "A function's release profile"; `benches/peers/run.py` shows the CPU time).
 ///
 /// glibc allocates large blocks by `mmap`, and returns free memory at the end of the heap to the system. Both thresholds adapt: to
 /// the size of the largest such block that was freed, and to twice that size
