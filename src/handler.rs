@@ -87,7 +87,7 @@ impl<C, H: Handler<C>> Handler<C> for Arc<H> {
 /// A handler's future for one record.
 pub(crate) type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + 'a>>;
 
-/// A handler without its types.
+/// A handler with its types erased.
 pub(crate) trait ErasedHandler: Send + Sync {
     /// Decodes the record, and calls the handler, whose future owns what was decoded.
     fn attempt(&self, record: Record) -> Result<Attempt<'_>, DecodeError>;
