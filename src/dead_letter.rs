@@ -1,4 +1,4 @@
-//! Dead letters: records that the processor gives up on, handed to a queue whole.
+//! Dead letters: records that the processor gives up on, whole, with the reason, and the queues that accept them.
 
 mod envelope;
 mod file;

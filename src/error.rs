@@ -1,4 +1,4 @@
-//! The crate's one error.
+//! The crate's error, for what fails before or in place of a report: a setting, an event, or an invocation as a whole.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::payload_kind::EventShape;
 
 /// Why a processor could not be built, an event could not be read, or an invocation must fail as a whole.
 ///
-/// What fails a single record is no `Error`: it stands in the [`BatchReport`](crate::BatchReport).
+/// The failure of a single record is not an `Error`; it is part of the [`BatchReport`](crate::BatchReport).
 ///
 /// ```
 /// use lambda_streams::StreamProcessor;
@@ -71,19 +71,18 @@ impl Error {
         )
     }
 
-    /// Whether a record had to be reported that no sequence number can name, so that the whole batch fails.
+    /// Whether the whole batch fails because a record had to be reported and no sequence number can name it.
     pub fn is_unreportable(&self) -> bool {
         matches!(*self.0, Kind::Unreportable(_))
     }
 
-    /// Whether a record had to be reported and
-    /// [`report_batch_item_failures`](crate::ProcessorBuilder::report_batch_item_failures) is off, so that the whole
-    /// batch fails.
+    /// Whether the whole batch fails because a record had to be reported and
+    /// [`report_batch_item_failures`](crate::ProcessorBuilder::report_batch_item_failures) is off.
     pub fn is_batch_failed(&self) -> bool {
         matches!(*self.0, Kind::BatchFailed(_))
     }
 
-    /// What the payload looked like instead.
+    /// What the payload looks like instead.
     pub fn event_shape(&self) -> Option<EventShape> {
         match *self.0 {
             Kind::NotJson(_) => Some(EventShape::NotJson),
@@ -105,7 +104,7 @@ impl fmt::Display for Error {
             Kind::Configuration(message) | Kind::Unreportable(message) | Kind::BatchFailed(message) => {
                 f.write_str(message)
             }
-            Kind::NotJson(why) => write!(f, "the payload is no JSON: {why}"),
+            Kind::NotJson(why) => write!(f, "the payload is not valid JSON: {why}"),
             Kind::NotAStreamEvent(shape) => {
                 write!(f, "the payload is not the event of a DynamoDB stream, it looks like {shape}")
             }
@@ -125,7 +124,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// What Lambda shows of a failed invocation: the error's type and its message.
+/// The type and message that Lambda shows of a failed invocation.
 impl From<Error> for lambda_runtime::Diagnostic {
     fn from(error: Error) -> Self {
         let error_type = match *error.0 {

@@ -49,7 +49,7 @@ use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
 use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
-use crate::observe::log::{self, Next};
+use crate::observe::log;
 use crate::observe::metrics::{Measurements, millis};
 use crate::outcome::{BatchReport, Outcome};
 
@@ -282,14 +282,14 @@ impl<'a> Execution<'a> {
         });
         match disposition {
             Disposition::Retry(delay) => {
-                log::failed(&self.batch.about(position), Next::Retried(delay));
+                log::failed(&self.batch.about(position), "retried", Some(delay));
                 self.backing_off.insert(position);
                 self.backoffs.push(Box::pin(tokio::time::sleep(delay).map(move |()| position)));
             }
             Disposition::DeadLetter => self.dead_letters.push(position),
             Disposition::Report => self.report(position),
             Disposition::HoldBack => {
-                log::failed(&self.batch.about(position), Next::HeldBack);
+                log::failed(&self.batch.about(position), "held back", None);
                 self.settle(position, Outcome::HeldBack);
             }
         }
@@ -308,7 +308,7 @@ impl<'a> Execution<'a> {
             let no_answer = || Err(DeadLetterError::new("the queue did not answer for this dead letter"));
             match results.next().unwrap_or_else(no_answer) {
                 Ok(()) => {
-                    log::failed(&self.batch.about(position), Next::DeadLettered);
+                    log::failed(&self.batch.about(position), "dead-lettered", None);
                     self.settle(position, Outcome::DeadLettered);
                 }
                 Err(error) => {
@@ -341,7 +341,7 @@ impl<'a> Execution<'a> {
     }
 
     fn report(&mut self, position: usize) {
-        log::failed(&self.batch.about(position), Next::Reported);
+        log::failed(&self.batch.about(position), "reported", None);
         self.settle(position, Outcome::Reported);
         if self.batch.is_from_stream() {
             self.gate.close_at(position);

@@ -1,5 +1,9 @@
 //! Why a record failed: the kind of error, its message, and the chain of its sources.
+//!
+//! Invariant: what a panic said may quote the item, so it is in the public field `message`, which goes into the dead
+//! letter, and never in `Display` or `Debug`, which go into the log.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -20,7 +24,7 @@ pub enum ErrorKind {
     Panic,
     /// The handler was not done after its [timeout](crate::ProcessorBuilder::handler_timeout).
     Timeout,
-    /// An earlier record of the same item became a dead letter, and the rest of its lane follows it.
+    /// An earlier record of the same lane became a dead letter, and this one followed it into the queue.
     Predecessor,
 }
 
@@ -46,8 +50,8 @@ impl fmt::Display for ErrorKind {
 
 /// Why a record failed: the kind of error, its message, and the chain of its sources.
 ///
-/// `Display` and `Debug` leave out what a panic said, which may quote the item: it stands in [`message`](Self::message),
-/// and so in the dead letter.
+/// `Display` and `Debug` leave out what a panic said, which may quote the item. It is part of [`message`](Self::message),
+/// and so of the dead letter.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
@@ -57,33 +61,49 @@ pub struct Failure {
     pub message: String,
     /// What its sources said, the nearest first.
     pub sources: Vec<String>,
+    /// What `Display` and `Debug` say instead of the message, where that quotes a panic.
+    loggable: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), sources: Vec::new() }
+        Self { kind, message: message.into(), sources: Vec::new(), loggable: None }
     }
 
+    /// The failure that an error and its sources describe.
     pub(crate) fn of(kind: ErrorKind, error: &(dyn StdError + 'static)) -> Self {
-        let sources =
-            std::iter::successors(error.source(), |error| (*error).source()).map(ToString::to_string).collect();
-        Self { kind, message: error.to_string(), sources }
+        let sources = std::iter::successors(error.source(), |error| (*error).source());
+        Self { sources: sources.map(ToString::to_string).collect(), ..Self::new(kind, error.to_string()) }
+    }
+
+    /// A panic of the user's code, such as the handler, with what the panic said.
+    pub(crate) fn panicked(what: &str, words: Option<&str>) -> Self {
+        let loggable = format!("the {what} panicked");
+        let message = words.map_or_else(|| loggable.clone(), |words| format!("{loggable}: {words}"));
+        Self { loggable: Some(loggable), ..Self::new(ErrorKind::Panic, message) }
+    }
+
+    /// A failure that was read from a dead letter.
+    ///
+    /// The letter does not say which part of a panic's message are its words, so that none of it can be logged.
+    pub(crate) fn of_dead_letter(kind: ErrorKind, message: String, sources: Vec<String>) -> Self {
+        let loggable = (kind == ErrorKind::Panic).then(|| "a panic".to_owned());
+        Self { kind, message, sources, loggable }
+    }
+
+    fn loggable(&self) -> &str {
+        self.loggable.as_deref().unwrap_or(&self.message)
     }
 }
 
-impl Failure {
-    /// The message, of a panic up to the colon that its own words stand behind.
-    fn public_message(&self) -> &str {
-        match self.kind {
-            ErrorKind::Panic => self.message.split(": ").next().unwrap_or_default(),
-            _ => &self.message,
-        }
-    }
+/// What a panic said: its payload, where that is text.
+pub(crate) fn panic_words(payload: &(dyn Any + Send)) -> Option<&str> {
+    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.public_message())?;
+        f.write_str(self.loggable())?;
         self.sources.iter().try_for_each(|source| write!(f, ": {source}"))
     }
 }
@@ -92,8 +112,25 @@ impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Failure")
             .field("kind", &self.kind)
-            .field("message", &self.public_message())
+            .field("message", &self.loggable())
             .field("sources", &self.sources)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_panic_are_never_logged() {
+        let caught = Failure::panicked("handler", Some("customer 17: no address"));
+        assert_eq!(caught.message, "the handler panicked: customer 17: no address");
+        assert_eq!(caught.to_string(), "the handler panicked");
+        let read = Failure::of_dead_letter(caught.kind, caught.message.clone(), Vec::new());
+        assert_eq!(read.message, caught.message);
+        for failure in [caught, read] {
+            assert!(!format!("{failure} {failure:?}").contains("customer"), "{failure:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What the user writes: a handler of one kind of change.
+//! The trait that users implement, a handler of one kind of change, and its type-erased form.
 
 mod error;
 
@@ -17,11 +17,11 @@ pub use self::error::HandlerError;
 /// Handles one kind of change: `Handler<Insert<Order>>`, `Handler<Record>`, ….
 ///
 /// Every `async fn` and closure from one change to `Result<(), HandlerError>` is a handler; a type that carries its
-/// clients implements the trait itself. A handler is called once per attempt, so that a record that is retried or
-/// delivered again reaches it again: make it idempotent.
+/// clients implements the trait itself. A handler is called once per attempt, and so more than once for a record that is
+/// retried or redelivered: make it idempotent.
 ///
 /// # Cancellation
-/// When the deadline nears, the future is dropped at its current `await`, and the record is delivered again.
+/// Shortly before the deadline, the future is dropped at its current `await`, and the record is delivered again.
 ///
 /// ```
 /// use lambda_streams::{Handler, HandlerError, Remove};
@@ -38,7 +38,7 @@ pub use self::error::HandlerError;
 /// }
 /// ```
 ///
-/// One value for several kinds of change is shared in an [`Arc`]; a closure has its own share of a client:
+/// One value that handles several kinds of change is shared in an [`Arc`]. A closure clones what it shares for each call:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -64,7 +64,7 @@ pub trait Handler<C>: Send + Sync + 'static {
     /// Handles one change.
     ///
     /// # Errors
-    /// A [`HandlerError`]: retryable, which is what `?` makes of any error, or permanent.
+    /// A [`HandlerError`]: retryable, which is the default for an error returned by `?`, or permanent.
     fn handle(&self, change: C) -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
@@ -84,12 +84,12 @@ impl<C, H: Handler<C>> Handler<C> for Arc<H> {
     }
 }
 
-/// A handler at work.
+/// A handler's future for one record.
 pub(crate) type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + 'a>>;
 
-/// A handler without its types.
+/// A handler with its types erased.
 pub(crate) trait ErasedHandler: Send + Sync {
-    /// Decodes the record, and calls the handler. What is decoded lies in the handler's future alone.
+    /// Decodes the record, and calls the handler, whose future owns what was decoded.
     fn attempt(&self, record: Record) -> Result<Attempt<'_>, DecodeError>;
 }
 

@@ -1,4 +1,6 @@
-//! What an operator sees: metrics, log lines and traces. Nothing here decides anything, and no value of an item gets out.
+//! What an operator sees: metrics, log lines and traces.
+//!
+//! Invariant: nothing in here decides anything, and nothing in here writes a value of an item.
 
 #[cfg(feature = "emf")]
 pub(crate) mod emf;

@@ -1,4 +1,4 @@
-//! What became of each record, and the checkpoint that follows from it.
+//! The outcome of each record, and what follows from it: the checkpoint, the response to Lambda, and the totals.
 
 mod report;
 mod response;
@@ -7,10 +7,10 @@ mod totals;
 pub use self::report::{BatchReport, Counts, RecordReport};
 pub use self::response::StreamResponse;
 
-pub(crate) use self::report::Answer;
-pub(crate) use self::totals::{ERROR_KINDS, KINDS, KindTotals, Totals};
+pub(crate) use self::report::ResponseContext;
+pub(crate) use self::totals::{KindTotals, PerKind, Totals};
 
-/// What became of a record in one invocation.
+/// The outcome of a record in one invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -20,12 +20,12 @@ pub enum Outcome {
     Skipped(SkipReason),
     /// It failed, and the dead-letter queue has accepted it.
     DeadLettered,
-    /// It failed, and Lambda is told to deliver it again.
+    /// It failed, and is reported to Lambda, which delivers it again.
     Reported,
-    /// Its handler still ran, or it had not begun, when the deadline neared, and it had not failed before in this
-    /// invocation; Lambda is told to deliver it again.
+    /// When the processor stopped before the deadline, its handler was still running or had not started, and it had not
+    /// failed before in this invocation. It is reported to Lambda, which delivers it again.
     Unfinished,
-    /// An earlier record was reported, so that it will be delivered again anyway.
+    /// An earlier record was reported, so that Lambda delivers this one again with it.
     HeldBack,
 }
 
@@ -44,6 +44,6 @@ pub enum SkipReason {
     NoHandler,
     /// The filter did not keep it.
     Filtered,
-    /// It succeeded, or became a dead letter, in an earlier invocation, behind a checkpoint.
+    /// It succeeded or became a dead letter in an earlier invocation, after the checkpoint.
     Redelivered,
 }

@@ -1,11 +1,13 @@
+//! Recognizes what a payload is from a few members, so that an error can say which event was received instead.
+
 use std::fmt;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// What a payload looks like, told from the members that give it away.
+/// What a payload looks like, judging by a few members that are specific to each source.
 ///
-/// A function that serves several sources can route by it before it decodes anything:
+/// A function with several event sources can route by it before it decodes anything:
 ///
 /// ```
 /// use lambda_streams::EventShape;
@@ -19,9 +21,9 @@ use serde_json::value::RawValue;
 pub enum EventShape {
     /// Records of a DynamoDB stream, or an empty list of records.
     DynamoDbStream,
-    /// One record of a DynamoDB stream without the `Records` around it.
+    /// One record of a DynamoDB stream, without the `Records` envelope.
     SingleRecord,
-    /// A bare array of records, as EventBridge Pipes sends them.
+    /// A bare array of records of a stream, as EventBridge Pipes sends them.
     RecordArray,
     /// Messages of an SQS queue.
     Sqs,
@@ -37,24 +39,24 @@ pub enum EventShape {
     RestApi,
     /// A request through an HTTP API of API Gateway, or a function URL.
     HttpApi,
-    /// A `Records` of records that are of none of these sources.
+    /// An object whose `Records` are of none of these sources.
     UnknownRecords,
-    /// A `Records` that is no list.
+    /// An object whose `Records` is not a list.
     RecordsNoList,
-    /// An object whose records stand under `records`, in lower case.
+    /// An object with `records` in lower case.
     LowerCaseRecords,
     /// An object without `Records`.
     Object,
-    /// An array that holds no records of a stream.
+    /// An array without records of a stream.
     Array,
-    /// A bare text, number or boolean, or `null`.
+    /// A bare string, number or boolean, or `null`.
     Scalar,
-    /// No JSON.
+    /// Text that is not valid JSON.
     NotJson,
 }
 
 impl EventShape {
-    /// Tells what an invocation's payload looks like; reads no more of it than it must.
+    /// Recognizes the payload of an invocation.
     pub fn of(payload: &[u8]) -> Self {
         match serde_json::from_slice::<&RawValue>(payload) {
             Ok(json) => Self::of_json(json.get()),
@@ -65,10 +67,8 @@ impl EventShape {
     pub(crate) fn of_json(json: &str) -> Self {
         match json.trim_start().as_bytes().first() {
             Some(b'{') => serde_json::from_str::<Clues<'_>>(json).map_or(Self::Object, |clues| clues.shape()),
-            Some(b'[') => match first_element(json).is_some_and(is_stream_record) {
-                true => Self::RecordArray,
-                false => Self::Array,
-            },
+            Some(b'[') if first_element(json).is_some_and(is_stream_record) => Self::RecordArray,
+            Some(b'[') => Self::Array,
             _ => Self::Scalar,
         }
     }
@@ -90,17 +90,17 @@ impl fmt::Display for EventShape {
             Self::RestApi => "an API Gateway REST API event",
             Self::HttpApi => "an API Gateway HTTP API event",
             Self::UnknownRecords => "an event whose records are of no known source",
-            Self::RecordsNoList => "an object whose `Records` is no list",
+            Self::RecordsNoList => "an object whose `Records` is not a list",
             Self::LowerCaseRecords => "an object with `records` in lower case, as some serializers rewrite `Records`",
             Self::Object => "an object without `Records`",
             Self::Array => "an array",
             Self::Scalar => "a bare JSON value",
-            Self::NotJson => "no JSON",
+            Self::NotJson => "text that is not valid JSON",
         })
     }
 }
 
-/// Top-level members that give a source away.
+/// Top-level members that are specific to a source.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Clues<'a> {
@@ -137,7 +137,7 @@ impl Clues<'_> {
     }
 }
 
-/// Whether the records of an event of this shape are another source's.
+/// Whether an event of this shape is known to come from another source.
 pub(crate) fn is_foreign(shape: EventShape) -> bool {
     !matches!(shape, EventShape::DynamoDbStream | EventShape::UnknownRecords)
 }
@@ -152,7 +152,7 @@ fn shape_of_records(records: &[&RawValue]) -> EventShape {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RecordClues<'a> {
-    /// SNS spells it with a capital letter.
+    /// SNS writes it with a capital letter.
     #[serde(borrow, alias = "EventSource")]
     event_source: Option<&'a RawValue>,
     #[serde(borrow)]

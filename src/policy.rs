@@ -1,8 +1,12 @@
-//! The choices a user makes: lanes, retries, and what a failed record becomes.
+//! The policies that a user chooses: which records keep their order, how often a failure is retried, and what happens after
+//! that.
 
 use std::time::Duration;
 
-/// Which records run one after the other; everything else runs concurrently, up to the concurrency limit.
+/// Which records run one after the other. All others run concurrently, up to the concurrency limit.
+///
+/// A *lane* is a sequence of records that run in stream order, one at a time: what Pub/Sub calls an ordering key and SQS a
+/// message group.
 ///
 /// ```
 /// use lambda_streams::Lanes;
@@ -14,16 +18,16 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Lanes {
-    /// The records of one item, its full primary key, in stream order; different items concurrently. The default.
+    /// One lane for each item, by its full primary key. The default.
     #[default]
     PerItem,
-    /// The records of all items with the same value of this key attribute, such as the partition key's.
+    /// One lane for all items with the same value of this key attribute, such as the partition key.
     ///
-    /// Records whose keys lack the attribute stand in one lane together.
+    /// Records whose keys lack the attribute share one lane.
     PerKeyAttribute(String),
-    /// The whole batch, strictly one record after the other.
+    /// One lane for the whole batch.
     WholeBatch,
-    /// No order at all: every record by itself.
+    /// One lane for each record, which means no order at all.
     Unordered,
 }
 
@@ -34,11 +38,11 @@ impl Lanes {
     }
 }
 
-/// How often, and after what delay, a retryable failure is tried again within one invocation.
+/// How often, and after which delay, a retryable failure is retried within one invocation.
 ///
 /// The delay before attempt *n* + 1 is random between zero and `base_delay` · 2ⁿ⁻¹, at most `max_delay`: exponential
-/// backoff with full jitter ([AWS Builders' Library][jitter]). A delay that would reach past the deadline is not
-/// waited for.
+/// backoff with full jitter ([AWS Builders' Library][jitter]). If the delay would reach past the deadline, there is no
+/// further attempt.
 ///
 /// [jitter]: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
 ///
@@ -71,19 +75,19 @@ impl RetryPolicy {
         Self::default().max_attempts(1)
     }
 
-    /// How many attempts a record gets in one invocation, the first included; at least 1. Default 3.
+    /// The maximum number of attempts at a record in one invocation, including the first; at least 1. Default 3.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
         self
     }
 
-    /// The longest delay before the second attempt, doubled with each further one. Default 100 ms.
+    /// The maximum delay before the second attempt; it doubles with each further attempt. Default 100 ms.
     pub fn base_delay(mut self, delay: Duration) -> Self {
         self.base_delay = delay;
         self
     }
 
-    /// What the delay never exceeds. Default 2 s.
+    /// The upper limit of every delay. Default 2 s.
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
         self
@@ -97,32 +101,33 @@ impl RetryPolicy {
     }
 }
 
-/// What a failed record becomes: a dead letter, or reported to Lambda, which then delivers it again.
+/// What happens to a failed record: it becomes a dead letter, or it is reported to Lambda, which then delivers it again.
 ///
-/// Without a dead-letter queue every failure is reported: nothing is dropped because nobody configured a queue.
+/// Without a dead-letter queue every failure is reported, so that no record is lost because a queue was not configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailurePolicy {
-    /// Permanent failures become dead letters; what is retryable is reported when its retries are exhausted, so that
-    /// Lambda waits for whatever is down, and becomes a dead letter once it is older than
-    /// [`give_up_after`](crate::ProcessorBuilder::give_up_after). The default with a dead-letter queue.
+    /// Permanent failures become dead letters. Retryable failures are reported when their retries are exhausted, so that
+    /// Lambda waits until whatever is down has recovered; once the record is older than
+    /// [`give_up_after`](crate::ProcessorBuilder::give_up_after), they become dead letters too. The default with a dead-letter
+    /// queue.
     DeadLetterPermanent,
-    /// Every failure becomes a dead letter when its retries are exhausted: the stream never stops.
+    /// Every failure becomes a dead letter when its retries are exhausted. The stream never stops.
     DeadLetterAll,
-    /// Every failure is reported: the stream stops at it until it succeeds or Lambda gives it up. The default without
-    /// a dead-letter queue.
+    /// Every failure is reported. The stream stops at the record until it succeeds or Lambda discards it. The default
+    /// without a dead-letter queue.
     ReportAll,
 }
 
-/// What becomes of the rest of a lane once one of its records is a dead letter.
+/// What happens to the rest of a lane after one of its records has become a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum AfterDeadLetter {
-    /// The lane goes on with the next record. The default.
+    /// The lane continues with the next record. The default.
     #[default]
     Continue,
-    /// The lane's further records of this invocation follow into the queue, for a consumer that cannot skip a change
-    /// of an item; their error kind is [`Predecessor`](crate::ErrorKind::Predecessor).
+    /// The lane's later records of this invocation become dead letters too, for a consumer that must not skip a change of an
+    /// item. Their error kind is [`Predecessor`](crate::ErrorKind::Predecessor).
     FollowLane,
 }
 

@@ -81,14 +81,16 @@ impl StreamProcessor {
     async fn process_records(&self, records: Records<'_>, invocation: Invocation) -> BatchReport {
         let begun = Instant::now();
         let invocation = Arc::new(invocation);
-        let observed = InvocationMetrics::begin();
+        let metrics = InvocationMetrics::begin();
         let span = log::batch_span(&invocation);
         let batch = execute::run(&self.settings, records, Arc::clone(&invocation));
         let (report, measured) = batch.instrument(span.clone()).await;
         let duration = begun.elapsed();
         let totals = Totals::of(&report);
         span.in_scope(|| log::batch(&report, &totals, duration));
-        observed.end(&invocation.request_id, || self.settings.meter.record(&report, &totals, &measured, duration));
+        metrics.record_and_flush(&invocation.request_id, || {
+            self.settings.meter.record(&report, &totals, &measured, duration);
+        });
         report
     }
 }

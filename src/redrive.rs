@@ -1,4 +1,4 @@
-//! Dead letters put back: an SQS event of envelopes, and what became of each message.
+//! Redrives dead letters: reads an SQS event of envelopes, and answers for each message whether SQS can delete it.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::event::StreamEvent;
 use crate::outcome::BatchReport;
 use crate::payload_kind::EventShape;
 
-/// The payload of an invocation by an SQS queue of dead letters.
+/// The payload of an invocation by an SQS queue that holds dead letters.
 ///
 /// ```
 /// use lambda_streams::{DeadLetterEvent, EventShape};
@@ -26,13 +26,13 @@ use crate::payload_kind::EventShape;
 /// ```
 #[derive(Clone)]
 pub struct DeadLetterEvent {
-    messages: Vec<Message>,
+    messages: Vec<SqsMessage>,
 }
 
-/// A message as SQS delivers it; without an id it could not be named as failed.
+/// A message as SQS delivers it. Its id is required, because the response names failed messages by it.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Message {
+struct SqsMessage {
     message_id: String,
     #[serde(default)]
     body: Option<String>,
@@ -42,7 +42,7 @@ impl DeadLetterEvent {
     /// Reads an invocation's payload.
     ///
     /// # Errors
-    /// If it is not JSON, or not an SQS event whose messages have ids. What the messages hold is not looked at yet.
+    /// If it is not valid JSON, or not an SQS event whose messages have ids. The bodies of the messages are not read yet.
     pub fn from_slice(payload: &[u8]) -> Result<Self, Error> {
         serde_json::from_slice(payload).map_err(|_| match EventShape::of(payload) {
             EventShape::NotJson => Error::not_json("an SQS event was expected"),
@@ -51,26 +51,26 @@ impl DeadLetterEvent {
         })
     }
 
-    /// How many messages the event holds.
+    /// The number of messages.
     pub fn len(&self) -> usize {
         self.messages.len()
     }
 
-    /// Whether the event holds no message.
+    /// Whether there are no messages.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// The records inside, and for each message its id and where its record stands, or why there is none.
-    pub(crate) fn open(self) -> (StreamEvent, Vec<Opened>) {
+    /// Opens the messages: returns their records, and for each message the position of its record or why it has none.
+    pub(crate) fn open(self) -> (StreamEvent, Vec<OpenedMessage>) {
         let mut records = Vec::with_capacity(self.messages.len());
         let mut opened = Vec::with_capacity(self.messages.len());
-        for Message { message_id, body } in self.messages {
+        for SqsMessage { message_id, body } in self.messages {
             let record = DeadLetter::from_json(body.as_deref().unwrap_or_default()).map(|letter| {
                 records.push(letter.raw_json().to_owned());
                 records.len() - 1
             });
-            opened.push(Opened { message_id, record });
+            opened.push(OpenedMessage { message_id, record });
         }
         (StreamEvent::of_records(&records), opened)
     }
@@ -81,7 +81,7 @@ impl<'de> Deserialize<'de> for DeadLetterEvent {
         #[derive(Deserialize)]
         struct Envelope {
             #[serde(rename = "Records")]
-            messages: Vec<Message>,
+            messages: Vec<SqsMessage>,
         }
         let json = Box::<RawValue>::deserialize(deserializer)?;
         let shape = EventShape::of(json.get().as_bytes());
@@ -100,46 +100,46 @@ impl fmt::Debug for DeadLetterEvent {
     }
 }
 
-/// A message that has been looked into.
+/// A message whose body was read.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedMessage {
     message_id: String,
-    /// The position of its record in the batch.
+    /// The position of its record in the batch, or why it has none.
     record: Result<usize, DeadLetterReadError>,
 }
 
-/// What became of dead letters that were put back.
+/// The outcome of a redrive.
 #[derive(Debug)]
 pub struct RedriveReport {
     batch: BatchReport,
-    messages: Vec<Opened>,
+    messages: Vec<OpenedMessage>,
 }
 
 impl RedriveReport {
-    pub(crate) fn new(batch: BatchReport, messages: Vec<Opened>) -> Self {
+    pub(crate) fn new(batch: BatchReport, messages: Vec<OpenedMessage>) -> Self {
         for message in &messages {
             if let Err(error) = &message.record {
                 let message_id = message.message_id.as_str();
-                tracing::warn!(message_id, %error, next = "reported", "message holds no dead letter");
+                tracing::warn!(message_id, %error, next = "reported", "the message does not hold a dead letter");
             }
         }
         Self { batch, messages }
     }
 
-    /// What became of the records, in the order of their messages; a message that holds none has no place here.
+    /// The outcomes of the records, in the order of their messages. A message without a dead letter is not among them.
     pub fn batch(&self) -> &BatchReport {
         &self.batch
     }
 
-    /// The messages that hold no dead letter, each with the reason.
+    /// The messages that do not hold a dead letter, by id, each with the reason.
     pub fn unreadable(&self) -> impl Iterator<Item = (&str, &DeadLetterReadError)> {
         self.messages.iter().filter_map(|message| Some((message.message_id.as_str(), message.record.as_ref().err()?)))
     }
 
-    /// The answer to Lambda: names every message that SQS must keep.
+    /// The response to Lambda: it names every message that SQS must keep.
     pub fn response(&self) -> SqsEventResponse {
         let records = self.batch.records();
-        let done = |message: &Opened| {
+        let done = |message: &OpenedMessage| {
             message.record.as_ref().is_ok_and(|position| records.get(*position).is_some_and(|it| it.outcome.is_done()))
         };
         let mut response = SqsEventResponse::default();
@@ -148,7 +148,7 @@ impl RedriveReport {
     }
 }
 
-fn failure(message: &Opened) -> SqsBatchItemFailure {
+fn failure(message: &OpenedMessage) -> SqsBatchItemFailure {
     let mut failure = SqsBatchItemFailure::default();
     failure.item_identifier = Some(message.message_id.clone());
     failure

@@ -1,4 +1,7 @@
-//! The processor on Lambda, with each invocation's payload taken as the bytes that came.
+//! Runs the processor on Lambda, on the bytes of each payload as they are received.
+//!
+//! `lambda_runtime` alone talks to the Runtime API, and it deserializes a payload before it calls a handler. So a layer in front
+//! of that replaces the payload with the processor's outcome, and the handler, [`Echo`], returns what it is called with.
 
 mod service;
 
@@ -14,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tower_service::Service;
 
+use crate::failure::{Failure, panic_words};
 use crate::invocation::Invocation;
 use crate::outcome::StreamResponse;
 use crate::processor::StreamProcessor;
@@ -21,30 +25,6 @@ use crate::processor::StreamProcessor;
 type BoxError = lambda_runtime::Error;
 
 /// Runs a processor on Lambda: one line in `main`.
-///
-/// It does what `lambda_runtime::run(processor)` does, but the processor takes each payload as the bytes that came.
-/// `lambda_runtime` would read the whole JSON once more and copy it before the processor sees it, which about
-/// doubles what a payload costs beside its records' decoding.
-///
-/// Both ways come to the same answers, with four differences that follow from who reads the bytes, and when:
-///
-/// - a payload that is no JSON, or not the event of a stream to its end, fails the invocation either way; but here it is read
-///   while its records are processed, and handlers of earlier records may have been called by then;
-/// - text behind the JSON's end is an error here; there it is never looked at;
-/// - the error type of a payload that is no event is `LambdaStreams.Event` here; there it is `lambda_runtime`'s, which
-///   puts words of its own around the same message;
-/// - the payload does not appear in `lambda_runtime`'s log at the level `TRACE`; there it does, item data included.
-///
-/// It also has glibc keep the memory of an invocation for the next one, up to 62 MiB, which would else go back to the system
-/// and be zeroed again.
-///
-/// Use [`runtime`] for more layers, or for several invocations at once on Lambda Managed Instances.
-///
-/// # Errors
-/// If the Runtime API cannot be reached any more. A failed invocation is answered and does not end the loop.
-///
-/// # Panics
-/// If the environment variables are missing that Lambda sets (`AWS_LAMBDA_RUNTIME_API` and others).
 ///
 /// ```no_run
 /// use lambda_streams::{Record, StreamProcessor};
@@ -55,14 +35,35 @@ type BoxError = lambda_runtime::Error;
 ///     lambda_streams::run(processor).await
 /// }
 /// ```
+///
+/// It does what `lambda_runtime::run(processor)` does, except that the processor reads the payload's bytes itself.
+/// `lambda_runtime` would parse the whole JSON and copy it first, which about doubles the cost of a payload apart from the
+/// decoding of its records. It also has glibc keep up to 62 MiB of memory from one invocation to the next, instead of returning it
+/// to the system.
+///
+/// Use [`runtime`] for more layers, or for several concurrent invocations on Lambda Managed Instances.
+///
+/// # Differences from `lambda_runtime::run`
+/// - A payload that is not valid JSON, or not the event of a stream, fails the invocation in both. Here it is read while its
+///   records are processed, so that handlers of earlier records may have been called by then.
+/// - Text after the end of the JSON is an error here, and ignored there.
+/// - The error type of a payload that is not an event is `LambdaStreams.Event` here, and that of `lambda_runtime` there, which
+///   wraps the same message in its own.
+/// - `lambda_runtime` logs the payload at the level `TRACE`, item data included; here it does not.
+///
+/// # Errors
+/// If the Runtime API can no longer be reached. A failed invocation is reported to Lambda and does not end the loop.
+///
+/// # Panics
+/// If the environment variables are missing that Lambda sets (`AWS_LAMBDA_RUNTIME_API` and others).
 pub async fn run(processor: StreamProcessor) -> Result<(), BoxError> {
     runtime(processor).layer(TracingLayer::new()).run().await
 }
 
 /// The runtime that [`run`] runs, for a function that adds layers or SnapStart resources of its own.
 ///
-/// With `lambda_runtime`'s feature `concurrency-tokio` it also runs several invocations at once, on Lambda Managed
-/// Instances: `lambda_streams::runtime(processor).run_concurrent()`.
+/// With `lambda_runtime`'s feature `concurrency-tokio` it also runs concurrent invocations, on Lambda Managed Instances:
+/// `lambda_streams::runtime(processor).run_concurrent()`.
 ///
 /// # Panics
 /// As [`run`].
@@ -81,42 +82,46 @@ pub fn runtime(
     processor: StreamProcessor,
 ) -> Runtime<impl Service<LambdaInvocation, Response = (), Error = BoxError, Future: Send> + Clone + Send + 'static> {
     keep_memory();
-    Runtime::new(Answering).layer(FromBytes { processor })
+    Runtime::new(Echo).layer(ProcessorLayer { processor })
 }
 
-/// Has glibc keep an invocation's memory for the next one.
+/// Has glibc keep the memory of an invocation for the next one.
 ///
-/// By default it maps a block of its own for whatever is larger than the largest such block that was freed so far, and gives
-/// back what is free at the heap's end beyond twice that size ([mallopt(3)](https://man7.org/linux/man-pages/man3/mallopt.3.html)).
-/// So one is freed that is as large as counts, and larger than any payload; nothing is written to it.
+/// This saves more than 1,000 page faults in an invocation of 3,700 records, and a tenth to a third of its CPU time
+/// (`benches/README.md`, "A function's release profile"; `benches/peers/run.py` shows the CPU time).
+///
+/// glibc allocates large blocks by `mmap`, and returns free memory at the end of the heap to the system. Both thresholds adapt: to
+/// the size of the largest such block that was freed, and to twice that size
+/// ([mallopt(3)](https://man7.org/linux/man-pages/man3/mallopt.3.html), `M_MMAP_THRESHOLD`). Freeing one block just below the
+/// maximum of 32 MiB raises them above every payload. The block is never written to, so that it takes no physical memory.
 fn keep_memory() {
     const LARGEST: usize = 31 * 1024 * 1024;
     let mut block = Vec::<u8>::new();
-    // Where there is no room for it, nothing is lost.
+    // If the block cannot be allocated, the thresholds stay as they are.
     let _ = block.try_reserve_exact(LARGEST);
     drop(std::hint::black_box(block));
 }
 
-/// The layer that processes an invocation, and hands on its answer in the place of its payload.
-struct FromBytes {
+/// Processes an invocation, and passes the outcome on to [`Echo`] in place of the payload.
+struct ProcessorLayer {
     processor: StreamProcessor,
 }
 
-impl<S> tower_layer::Layer<S> for FromBytes {
-    type Service = FromBytesService<S>;
+impl<S> tower_layer::Layer<S> for ProcessorLayer {
+    type Service = ProcessorService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        FromBytesService { processor: self.processor.clone(), inner }
+        ProcessorService { processor: self.processor.clone(), inner }
     }
 }
 
 #[derive(Clone)]
-struct FromBytesService<S> {
+struct ProcessorService<S> {
     processor: StreamProcessor,
     inner: S,
 }
 
-impl<S> Service<LambdaInvocation> for FromBytesService<S>
+impl<S> Service<LambdaInvocation> for ProcessorService<S>
 where
     S: Service<LambdaInvocation, Response = (), Error = BoxError, Future: Send> + Clone + Send + 'static,
 {
@@ -131,53 +136,51 @@ where
     fn call(&mut self, mut invocation: LambdaInvocation) -> Self::Future {
         let processor = self.processor.clone();
         let inner = self.inner.clone();
-        // The clone may not be ready; the one that was asked is.
+        // Readiness belongs to the service that `poll_ready` was called on, not to its clone.
         let mut inner = std::mem::replace(&mut self.inner, inner);
         Box::pin(async move {
             let payload = std::mem::take(&mut invocation.body).into();
-            let answer = answer(&processor, payload, Invocation::from(&invocation.context)).await;
-            invocation.body = serde_json::to_vec(&answer)?.into();
+            let outgoing = process(&processor, payload, Invocation::from(&invocation.context)).await;
+            invocation.body = serde_json::to_vec(&outgoing)?.into();
             inner.call(invocation).await
         })
     }
 }
 
-/// What an invocation comes to, on its way to [`Answering`].
+/// The outcome of an invocation, as it is written for [`Echo`].
 #[derive(Serialize)]
-enum Answer {
+enum Outgoing {
     Response(StreamResponse),
     Failure(Diagnostic),
 }
 
-async fn answer(processor: &StreamProcessor, payload: Vec<u8>, invocation: Invocation) -> Answer {
-    let processed = async { processor.process_payload(payload, invocation).await?.response() };
-    // As `lambda_runtime` does it: a panic fails the invocation, and not the process.
-    match AssertUnwindSafe(processed).catch_unwind().await {
-        Ok(Ok(response)) => Answer::Response(response),
-        Ok(Err(error)) => Answer::Failure(error.into()),
-        Err(panic) => Answer::Failure(panicked(&*panic)),
-    }
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Diagnostic {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let error_message =
-        text.map_or_else(|| "the processor panicked".to_owned(), |text| format!("the processor panicked: {text}"));
-    Diagnostic { error_type: "LambdaStreams.Panic".to_owned(), error_message }
-}
-
-/// The handler that `lambda_runtime` calls: it gives the answer that it is called with, so that the Runtime API is spoken
-/// to by `lambda_runtime` alone.
-#[derive(Clone, Copy)]
-struct Answering;
-
+/// The outcome of an invocation, as [`Echo`] reads it: the same JSON as [`Outgoing`], with the response left as it is.
 #[derive(Deserialize)]
-enum ReadAnswer {
+enum Incoming {
     Response(Box<RawValue>),
     Failure(Diagnostic),
 }
 
-impl Service<LambdaEvent<ReadAnswer>> for Answering {
+async fn process(processor: &StreamProcessor, payload: Vec<u8>, invocation: Invocation) -> Outgoing {
+    let processed = async { processor.process_payload(payload, invocation).await?.response() };
+    // A panic fails the invocation and not the process, as with `lambda_runtime`.
+    match AssertUnwindSafe(processed).catch_unwind().await {
+        Ok(Ok(response)) => Outgoing::Response(response),
+        Ok(Err(error)) => Outgoing::Failure(error.into()),
+        Err(panic) => Outgoing::Failure(panicked(&*panic)),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Diagnostic {
+    let error_message = Failure::panicked("processor", panic_words(panic)).message;
+    Diagnostic { error_type: "LambdaStreams.Panic".to_owned(), error_message }
+}
+
+/// The handler that `lambda_runtime` calls: it returns what it is called with.
+#[derive(Clone, Copy)]
+struct Echo;
+
+impl Service<LambdaEvent<Incoming>> for Echo {
     type Response = Box<RawValue>;
     type Error = Diagnostic;
     type Future = std::future::Ready<Result<Box<RawValue>, Diagnostic>>;
@@ -186,10 +189,10 @@ impl Service<LambdaEvent<ReadAnswer>> for Answering {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, event: LambdaEvent<ReadAnswer>) -> Self::Future {
+    fn call(&mut self, event: LambdaEvent<Incoming>) -> Self::Future {
         std::future::ready(match event.payload {
-            ReadAnswer::Response(response) => Ok(response),
-            ReadAnswer::Failure(failure) => Err(failure),
+            Incoming::Response(response) => Ok(response),
+            Incoming::Failure(failure) => Err(failure),
         })
     }
 }
@@ -198,10 +201,10 @@ impl Service<LambdaEvent<ReadAnswer>> for Answering {
 mod tests {
     use super::*;
 
-    /// The bytes of this process that are in memory.
+    /// The bytes of this process that are in physical memory.
     fn resident() -> usize {
-        let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it tells what is resident");
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux has this file");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the file has this line");
         line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
     }
 

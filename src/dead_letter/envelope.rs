@@ -1,4 +1,6 @@
-//! The envelope: a dead letter as versioned JSON, from which the same record is read back.
+//! The envelope: a dead letter as versioned JSON.
+//!
+//! Invariant: every form of it gives back the record byte for byte.
 
 mod read;
 mod write;
@@ -14,36 +16,36 @@ const VERSION: u64 = 1;
 
 /// # The envelope
 ///
-/// A dead letter travels as one JSON object, whatever the queue:
+/// A dead letter is written as one JSON object, whatever the queue:
 ///
-/// | member | what |
+/// | member | meaning |
 /// |---|---|
 /// | `version` | 1 |
 /// | `errorKind` | `malformed`, `decode`, `handler`, `panic`, `timeout` or `predecessor`: an [`ErrorKind`](crate::ErrorKind) |
-/// | `errorMessage` | what the error said |
-/// | `errorSources` | what its sources said, the nearest first; absent without sources |
+/// | `errorMessage` | the message of the error |
+/// | `errorSources` | the messages of its sources, the nearest first; absent without sources |
 /// | `attempts` | how often the handler was called |
 /// | `firstSeen`, `deadLettered` | RFC 3339, to the millisecond |
 /// | `functionArn`, `requestId`, `traceHeader` | of the invocation; absent outside Lambda |
-/// | `table`, `streamArn`, `sequenceNumber`, `eventId`, `eventKind` | of the record; absent where it does not say |
+/// | `table`, `streamArn`, `sequenceNumber`, `eventId`, `eventKind` | of the record; absent if the record does not have it |
 /// | one of `record`, `recordText`, `recordGzip` | the record, whole |
 ///
-/// The record comes in one of three forms, and each of them gives back the same bytes:
-/// - `record`: the record's JSON itself. This is the form but for two exceptions:
-/// - `recordText`: a string that contains the record's JSON, where the record has a raw U+FFFE or U+FFFF, which SQS
-///   refuses and which are escapes in this form; in a file, also where it has a line break between its members.
-/// - `recordGzip`: the record's JSON, compressed with gzip, in standard base64, where the message would not fit the
-///   queue otherwise. Everything else stays in clear.
+/// The record has one of three forms, each of which gives back the same bytes:
+/// - `record`: the record's JSON itself. This is the usual form.
+/// - `recordText`: a string that contains the record's JSON. It is used if the record has a raw U+FFFE or U+FFFF, which SQS
+///   refuses and which this form escapes, and in a file also if the record has a line break between its members.
+/// - `recordGzip`: the record's JSON, compressed with gzip, in standard base64. It is used if the message would be too large
+///   for the queue otherwise. The other members are not compressed.
 ///
-/// What is known of the record in clear is there to be searched for; it is read back from the record. Of what could
-/// grow without bound, an error message is cut after 4,096 bytes and each source after 1,024, at most 16 sources are
-/// kept, and every cut is marked with what was cut; an identifier of more than 1,024 bytes stands in the record alone.
+/// The members about the record are there for searching; when a letter is read, they are read from the record instead.
+/// An error message is cut after 4,096 bytes and each source after 1,024, at most 16 sources are kept, and every cut is marked
+/// with the size of what was cut. An identifier of more than 1,024 bytes is left out, and is in the record alone.
 /// Unknown members are ignored.
 impl DeadLetter {
-    /// The letter as [envelope](#the-envelope), with the record as `record` or `recordText`.
+    /// The letter as an [envelope](#the-envelope), with the record as `record` or `recordText`.
     ///
-    /// Reading it back gives the same letter, but for cuts and fractions of a millisecond; the record is always the
-    /// same, byte for byte.
+    /// Reading it back gives the same letter, except for cuts and fractions of a millisecond. The record is always the same,
+    /// byte for byte.
     ///
     /// ```
     /// # use lambda_streams::DeadLetter;
@@ -58,8 +60,8 @@ impl DeadLetter {
         write(self, Form::Plain)
     }
 
-    /// The letter as [envelope](#the-envelope), with the record as `recordGzip`: for a queue of yours that limits the
-    /// size of what it takes.
+    /// The letter as an [envelope](#the-envelope), with the record as `recordGzip`: for a queue of your own that limits the size
+    /// of its messages.
     ///
     /// ```
     /// # use lambda_streams::DeadLetter;
@@ -77,8 +79,8 @@ impl DeadLetter {
     /// Reads an [envelope](#the-envelope), such as the body of an SQS message or a line of a file, in any of its forms.
     ///
     /// # Errors
-    /// If it is no envelope of version 1, or its record is not there exactly once, cannot be decompressed, is no JSON,
-    /// or has more than 16 MiB. The error does not contain anything of the record.
+    /// If it is not an envelope of version 1, or if its record is missing, is there more than once, cannot be decompressed, is
+    /// not valid JSON, or has more than 16 MiB. The error does not contain anything of the record.
     pub fn from_json(json: &str) -> Result<Self, DeadLetterReadError> {
         read::read(json)
     }

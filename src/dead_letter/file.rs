@@ -1,4 +1,6 @@
-//! Dead letters in a file, for development.
+//! A dead-letter queue in a file, for development.
+//!
+//! Invariant: every line of the file is a whole letter, whatever is interrupted.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -7,14 +9,13 @@ use std::path::{Path, PathBuf};
 use super::envelope::{self, Form};
 use super::{DeadLetter, DeadLetterError, DeadLetterQueue};
 
-/// A file of dead letters, one JSON object a line (NDJSON), for development.
+/// A file of dead letters, one JSON object per line (NDJSON), for development.
 ///
-/// Each line is an envelope that [`DeadLetter::from_json`] reads back. Letters are appended, whole lines only: also with
-/// several queues and processes on the same file, after a crash in the middle of a line, and when the disk is full.
+/// Each line is an envelope that [`DeadLetter::from_json`] reads back. Letters are appended as whole lines: also by several
+/// queues and processes on the same file, after a crash in the middle of a line, and when the disk is full.
 ///
-/// A letter is accepted once it is synced to the disk. Writing blocks the thread for as long as that takes, which a
-/// developer's tool may do; on Lambda the file system is lost with the function, so use
-/// `SqsDeadLetterQueue` there.
+/// A letter is accepted once it is synced to the disk. Writing blocks the thread until then, which is acceptable in a
+/// development tool. On Lambda, where the file system is lost with the execution environment, use `SqsDeadLetterQueue`.
 ///
 /// ```
 /// use lambda_streams::{DeadLetter, FileDeadLetterQueue};
@@ -49,25 +50,25 @@ impl FileDeadLetterQueue {
         &self.path
     }
 
-    /// Opened anew for each batch: letters must not go on into a file that was renamed or removed.
+    /// Opens the file for each call again, so that no letter is written to a file that was renamed or removed.
     fn file(&self) -> io::Result<File> {
         OpenOptions::new().create(true).append(true).read(true).open(&self.path)
     }
 
     fn append(&self, lines: &str) -> io::Result<()> {
         let mut file = self.file()?;
-        // The lock is dropped with the file. Where there are no locks, one write in append mode has to be enough.
-        let locked = match file.lock() {
+        // The lock is released with the file. A file system without locks has to do with one write in append mode.
+        let is_locked = match file.lock() {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
             Err(error) => return Err(error),
         };
         let end = file.seek(SeekFrom::End(0))?;
-        let torn = end > 0 && last_byte(&mut file, end)? != b'\n';
-        let lines = if torn { format!("\n{lines}") } else { lines.to_owned() };
+        let ends_in_half_a_line = end > 0 && last_byte(&mut file, end)? != b'\n';
+        let lines = if ends_in_half_a_line { format!("\n{lines}") } else { lines.to_owned() };
         file.write_all(lines.as_bytes()).and_then(|()| file.sync_data()).inspect_err(|_| {
-            // What is not accepted leaves no half line behind; if that fails too, the next batch begins a new line.
-            if locked {
+            // Removes what was written of letters that are not accepted. If that fails too, the next call starts a new line.
+            if is_locked {
                 file.set_len(end).ok();
             }
         })

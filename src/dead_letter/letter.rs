@@ -1,4 +1,4 @@
-//! One dead letter: a record that the processor gives up on, and why.
+//! A dead letter: a record that the processor gives up on, and why.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::record::{Facts, SequenceNumber};
 /// A record that the processor gives up on, whole, with the reason.
 ///
 /// A [`DeadLetterQueue`](crate::DeadLetterQueue) receives it, and [`from_json`](Self::from_json) reads it back from what
-/// [`to_json`](Self::to_json) wrote. Its `Debug` output and its other members tell nothing of the item: only
-/// [`raw_json`](Self::raw_json) does.
+/// [`to_json`](Self::to_json) wrote. [`raw_json`](Self::raw_json) is the whole item, and an [error message](Self::error_message)
+/// may quote it; `Debug` and all other methods show nothing of it.
 ///
 /// ```
 /// use lambda_streams::{DeadLetter, ErrorKind};
@@ -40,22 +40,22 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// The record as it came, byte for byte; any JSON value, where the record was malformed.
+    /// The record as received, byte for byte; if the record is malformed, this may be any JSON value.
     pub fn raw_json(&self) -> &str {
         self.facts.raw_json()
     }
 
-    /// What kind of error it was.
+    /// The kind of the error.
     pub fn error_kind(&self) -> ErrorKind {
         self.failure.kind
     }
 
-    /// What the error said.
+    /// The message of the error.
     pub fn error_message(&self) -> &str {
         &self.failure.message
     }
 
-    /// What the error's sources said, the nearest first.
+    /// The messages of the error's sources, the nearest first.
     pub fn error_sources(&self) -> &[String] {
         &self.failure.sources
     }
@@ -85,50 +85,50 @@ impl DeadLetter {
         &self.invocation.function_arn
     }
 
-    /// The X-Ray trace header of that invocation, where it was traced.
+    /// The X-Ray trace header of that invocation, if it was traced.
     pub fn trace_header(&self) -> Option<&str> {
         self.invocation.trace_header.as_deref()
     }
 
-    /// The table's name; `None` where the record does not say.
+    /// The table's name, if the record has it.
     pub fn table_name(&self) -> Option<&str> {
         self.facts.table_name()
     }
 
-    /// The stream's ARN; `None` where the record does not say.
+    /// The stream's ARN, if the record has it.
     pub fn stream_arn(&self) -> Option<&str> {
         self.facts.stream_arn()
     }
 
-    /// The record's place in its shard; `None` where it has no usable one.
+    /// The record's position in its shard, if the record has a usable one.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
         self.facts.sequence_number()
     }
 
-    /// The record's `eventID`, by which repetitions of a letter are told; `None` where it has none.
+    /// The record's `eventID`, if the record has one. It identifies repetitions of a letter.
     pub fn event_id(&self) -> Option<&str> {
         self.facts.event_id()
     }
 
-    /// What happened to the item; `None` where the record does not say.
+    /// The kind of change, if the record has it.
     pub fn kind(&self) -> Option<EventKind> {
         self.facts.kind()
     }
 
-    /// A name that all letters of one item share, for queues that keep order within a group, such as FIFO queues:
-    /// [`Record::group_id`](crate::Record::group_id) of the record inside.
+    /// A name that all letters of one item share, for queues that keep order within a group, such as FIFO queues: the
+    /// [`Record::group_id`](crate::Record::group_id) of its record.
     pub fn group_id(&self) -> String {
         self.facts.group_id()
     }
 
-    /// One name for all repetitions of this letter, at most 128 characters that SQS accepts: the event id, else the
+    /// An id that all repetitions of this letter share, of at most 128 characters that SQS accepts: the event id, else the
     /// stream and sequence number, else a hash of the record.
     #[cfg(feature = "sqs")]
     pub(super) fn deduplication_id(&self) -> String {
-        let usable = |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        let place = || Some(format!("{}/{}", self.stream_arn()?, self.sequence_number()?));
-        let named = self.event_id().map(str::to_owned).filter(|id| usable(id)).or_else(place);
-        named.filter(|id| usable(id)).unwrap_or_else(|| {
+        let is_usable = |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        let position = || Some(format!("{}/{}", self.stream_arn()?, self.sequence_number()?));
+        let named = self.event_id().map(str::to_owned).filter(|id| is_usable(id)).or_else(position);
+        named.filter(|id| is_usable(id)).unwrap_or_else(|| {
             let mut hash = Fnv128::new();
             hash.write_str(self.raw_json());
             hash.to_hex()

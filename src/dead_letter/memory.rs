@@ -1,4 +1,4 @@
-//! Dead letters in memory, for tests.
+//! A dead-letter queue in memory, for tests.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,14 @@ use super::{DeadLetter, DeadLetterError, DeadLetterQueue};
 
 /// A dead-letter queue in memory, for tests; clones share their letters.
 ///
-/// It keeps every letter until the last clone is dropped, and nothing survives the process: not for production.
+/// It keeps every letter until the last clone is dropped, and loses them with the process: it is not for production.
 ///
 /// ```
 /// use lambda_streams::MemoryDeadLetterQueue;
 ///
 /// let queue = MemoryDeadLetterQueue::new();
 /// let given_to_the_processor = queue.clone();
-/// queue.refuse_next(1); // to see what becomes of a record whose dead letter is not accepted
+/// queue.refuse_next(1); // to test a dead letter that is not accepted
 /// assert!(queue.letters().is_empty());
 /// ```
 #[derive(Clone, Default)]
@@ -34,7 +34,7 @@ impl MemoryDeadLetterQueue {
         Self::default()
     }
 
-    /// The letters that were accepted so far, in their order.
+    /// The letters that were accepted so far, in order.
     pub fn letters(&self) -> Vec<DeadLetter> {
         self.state().letters.clone()
     }
@@ -45,7 +45,7 @@ impl MemoryDeadLetterQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic between two of its lines leaves the state whole.
+        // Every statement leaves the state consistent, so that a panic between two of them does no harm.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Where dead letters go: the trait, its error, and its private erasure.
+//! The trait of a dead-letter queue, its error, and its type-erased form.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::DeadLetter;
 /// A place for dead letters: Amazon SQS, a file, or one of your own.
 ///
 /// The processor calls [`send`](Self::send) with one to ten letters at a time, never with two of the same lane, and with
-/// several calls in flight at once. A letter counts as dealt with only once the queue has *accepted* it.
+/// several calls in flight at once. A record is done only once the queue has *accepted* its letter.
 ///
 /// # Accepted
 /// `Ok` is a promise: the letter is kept where a crash of this function cannot lose it. Its record is then done, and
@@ -20,17 +20,17 @@ use super::DeadLetter;
 /// to Lambda, which delivers it again.
 ///
 /// # Cancellation
-/// When the deadline nears, the future is dropped at its current `await`, and its letters count as not accepted, even
-/// where some of them have arrived.
+/// Shortly before the deadline, the future is dropped at its current `await`, and its letters count as not accepted, even if
+/// some of them have arrived.
 ///
 /// # Idempotence
-/// A letter can come more than once: after a cancellation, and after an answer that got lost. [`DeadLetter::event_id`]
-/// tells repetitions.
+/// A letter can be sent more than once: after a cancellation, and after a response that was lost. [`DeadLetter::event_id`]
+/// identifies repetitions.
 ///
 /// ```
 /// use lambda_streams::{DeadLetter, DeadLetterError, DeadLetterQueue};
 ///
-/// /// Puts dead letters on standard error, a line each.
+/// /// Writes dead letters to standard error, one per line.
 /// struct Stderr;
 ///
 /// impl DeadLetterQueue for Stderr {
@@ -44,10 +44,10 @@ use super::DeadLetter;
     note = "`SqsDeadLetterQueue`, `FileDeadLetterQueue` and `MemoryDeadLetterQueue` are, and every type that implements `DeadLetterQueue`"
 )]
 pub trait DeadLetterQueue: Send + Sync + 'static {
-    /// Sends dead letters; answers for each, in their order, whether it was accepted.
+    /// Sends dead letters; returns for each, in order, whether it was accepted.
     ///
     /// # Errors
-    /// One answer for each letter: why the queue did not accept it, which the processor logs.
+    /// For each letter that the queue did not accept, the reason, which the processor logs.
     fn send(&self, letters: &[DeadLetter]) -> impl Future<Output = Vec<Result<(), DeadLetterError>>> + Send;
 }
 
@@ -96,7 +96,7 @@ impl StdError for DeadLetterError {
     }
 }
 
-/// A queue without its type.
+/// A queue with its type erased.
 pub(crate) trait ErasedDeadLetterQueue: Send + Sync {
     fn send<'a>(&'a self, letters: &'a [DeadLetter]) -> BoxFuture<'a, Vec<Result<(), DeadLetterError>>>;
 }

@@ -1,9 +1,11 @@
-//! Dead letters on Amazon SQS.
+//! The dead-letter queue on Amazon SQS.
 
-mod batch;
 mod client;
-mod fault;
 mod message;
+mod request;
+mod results;
+mod retry;
+mod send_error;
 mod url;
 
 use std::fmt;
@@ -15,9 +17,10 @@ use tokio::sync::OnceCell;
 
 pub use self::url::QueueUrlError;
 
-use self::batch::{Batch, MAX_MESSAGE};
-use self::fault::Fault;
 use self::message::Message;
+use self::request::{MAX_BYTES, Request};
+use self::results::SendResults;
+use self::send_error::SendError;
 use self::url::QueueUrl;
 use super::{DeadLetter, DeadLetterError, DeadLetterQueue};
 
@@ -26,11 +29,10 @@ const DLQ_URL: &str = "DLQ_URL";
 
 /// A dead-letter queue on Amazon SQS, standard or FIFO.
 ///
-/// Letters go out as `SendMessageBatch` requests: the letters of one [`send`](DeadLetterQueue::send) share as many as
-/// their sizes need, at most 10 letters and 1 MiB each. The body of a message is the letter's
-/// [envelope](DeadLetter#the-envelope). Its message attributes, for filters and consoles, are `errorKind`, `eventKind`,
-/// `table`, and `contentEncoding`, which is `gzip` where the record is compressed; what the record does not say is
-/// absent. The X-Ray trace header goes along as the system attribute `AWSTraceHeader`.
+/// Letters are sent by `SendMessageBatch`, in as few requests as their sizes allow: at most 10 letters and 1 MiB each. The body of a
+/// message is the letter's [envelope](DeadLetter#the-envelope). Its message attributes, for filters and consoles, are
+/// `errorKind`, `eventKind`, `table`, and `contentEncoding`, which is `gzip` where the record is compressed; those that the
+/// record does not have are absent. The X-Ray trace header is sent as the system attribute `AWSTraceHeader`.
 ///
 /// ```
 /// use lambda_streams::SqsDeadLetterQueue;
@@ -41,31 +43,31 @@ const DLQ_URL: &str = "DLQ_URL";
 /// ```
 ///
 /// # Size
-/// The first letter asks for the queue's `MaximumMessageSize`, which is remembered. A message counts its body and its
+/// With the first letter, the queue is asked once for its `MaximumMessageSize`. A message counts with its body and its
 /// attributes, after encoding
 /// ([AWS: message quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)).
 /// A letter that does not fit is compressed; one that still does not fit is not accepted, and the error says by how many
-/// bytes. A function that may not call `sqs:GetQueueAttributes` logs a warning, and 1 MiB is taken for granted: what a
-/// smaller queue refuses is then an error of its own. Its role needs `sqs:SendMessage` in any case, and for a queue with
-/// a customer managed key `kms:GenerateDataKey` and `kms:Decrypt`.
+/// bytes it is too large. A function that may not call `sqs:GetQueueAttributes` logs a warning and assumes 1 MiB; what a queue
+/// with a lower limit refuses is then an error like any other. The function's role always needs `sqs:SendMessage`, and for a
+/// queue with a customer managed key `kms:GenerateDataKey` and `kms:Decrypt`.
 ///
 /// # Failures
-/// A request that fails for the moment (no connection, no answer within 5 s, throttling, a fault of the service) and the
-/// entries of a batch that do are sent again, at most 4 times in all, after a random delay of up to 100, 200 and 400 ms:
-/// exponential backoff with full jitter. Everything else is not accepted at once, with an error that says what to do
-/// about a queue, key or permission that is missing.
+/// A request that fails for the moment (no connection, no response within 5 s, throttling, an error of the service) is sent
+/// again, as are the entries of a batch that do: at most 4 attempts in all, after a random delay of up to 100, 200 and 400 ms,
+/// which is exponential backoff with full jitter. Every other failure is final at once, with an error that says what to do
+/// about a missing queue, key or permission.
 ///
 /// # FIFO queues
-/// A queue whose URL ends in `.fifo` gets the letters of one item as one message group ([`DeadLetter::group_id`]), in
-/// their order: a letter is not sent while an earlier one of its item in the same call was not accepted. Repetitions
-/// within five minutes are dropped by the record's `eventID`, so let no two functions share one FIFO queue.
+/// To a queue whose URL ends in `.fifo`, the letters of one item are sent as one message group ([`DeadLetter::group_id`]), in
+/// order: if a letter is not accepted, the later ones of its item in the same call are not sent. SQS drops repetitions within
+/// five minutes by the record's `eventID`, so do not let two functions share one FIFO queue.
 ///
 /// # Client
-/// [`from_env`](Self::from_env) and [`from_url`](Self::from_url) create their client with the first letter: a function
+/// [`from_env`](Self::from_env) and [`from_url`](Self::from_url) create their client with the first letter, so that a function
 /// without dead letters does not pay for it. Its region is that of the queue's URL, else `AWS_REGION`, else
 /// `AWS_DEFAULT_REGION`; its credentials are `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, which
-/// Lambda sets. `AWS_ENDPOINT_URL_SQS`, else `AWS_ENDPOINT_URL`, replaces the endpoint. The SDK's own retries are off,
-/// because the ones above take their place. Profiles, containers, proxies, FIPS endpoints:
+/// Lambda sets. `AWS_ENDPOINT_URL_SQS`, else `AWS_ENDPOINT_URL`, replaces the endpoint. The SDK's own retries are disabled,
+/// because the retries above replace them. For profiles, containers, proxies and FIPS endpoints, use
 /// [`with_client`](Self::with_client).
 pub struct SqsDeadLetterQueue {
     url: QueueUrl,
@@ -73,10 +75,10 @@ pub struct SqsDeadLetterQueue {
     queue: OnceCell<Queue>,
 }
 
-/// What the first letter finds out.
+/// What is created with the first letter.
 struct Queue {
     client: Client,
-    /// The most bytes of one message.
+    /// The maximum size of a message in bytes.
     limit: usize,
 }
 
@@ -101,9 +103,9 @@ impl SqsDeadLetterQueue {
         Ok(Self::new(QueueUrl::parse(url)?, None))
     }
 
-    /// The queue at this URL, by a client of your own.
+    /// The queue at this URL, called by a client of your own.
     ///
-    /// Its configuration is used as it is; retries of its own come below those of this queue, so that both multiply.
+    /// The client's configuration is used as it is. If it has retries of its own, each attempt of this queue multiplies them.
     ///
     /// # Errors
     /// If it is not the URL of a queue.
@@ -115,8 +117,8 @@ impl SqsDeadLetterQueue {
         Self { url, given, queue: OnceCell::new() }
     }
 
-    /// The client and the queue's limit, found out once; a failure is not remembered.
-    async fn queue(&self) -> Result<&Queue, Fault> {
+    /// Creates the client and asks for the queue's limit, once; after a failure the next call tries again.
+    async fn queue(&self) -> Result<&Queue, SendError> {
         self.queue
             .get_or_try_init(|| async {
                 let client = match &self.given {
@@ -129,64 +131,64 @@ impl SqsDeadLetterQueue {
             .await
     }
 
-    async fn limit(&self, client: &Client) -> Result<usize, Fault> {
+    async fn limit(&self, client: &Client) -> Result<usize, SendError> {
         let url = self.url.as_str();
         let name = QueueAttributeName::MaximumMessageSize;
         let request = || {
-            let answer = client.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send();
-            answer.map_err(|error| Fault::of_request(&error, url))
+            let response = client.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send();
+            response.map_err(|error| SendError::of_request(&error, url))
         };
-        match batch::retrying(request).await {
-            Ok(answer) => {
-                let limit = answer.attributes().and_then(|attributes| attributes.get(&name)?.parse().ok());
-                Ok(limit.map_or(MAX_MESSAGE, |limit: usize| limit.min(MAX_MESSAGE)))
+        match retry::retrying(request).await {
+            Ok(response) => {
+                let limit = response.attributes().and_then(|attributes| attributes.get(&name)?.parse().ok());
+                Ok(limit.map_or(MAX_BYTES, |limit: usize| limit.min(MAX_BYTES)))
             }
-            Err(fault) if fault.is_access_denied() => {
+            Err(error) if error.is_access_denied() => {
                 tracing::warn!(
                     queue_url = url,
-                    limit = MAX_MESSAGE,
+                    limit = MAX_BYTES,
                     "the function may not ask for the queue's MaximumMessageSize: grant sqs:GetQueueAttributes"
                 );
-                Ok(MAX_MESSAGE)
+                Ok(MAX_BYTES)
             }
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         }
     }
 
-    /// Sends the letters in their order, in batches as large as may be.
-    async fn send_all(&self, queue: &Queue, letters: &[DeadLetter]) -> Vec<Result<(), Fault>> {
-        let mut answers: Vec<Result<(), Fault>> = letters.iter().map(|_| Ok(())).collect();
-        let mut batch = Batch::default();
+    /// Sends the letters in order, in requests as large as possible.
+    async fn send_all(&self, queue: &Queue, letters: &[DeadLetter]) -> Vec<Result<(), SendError>> {
+        let mut results = SendResults::new(letters.len());
+        let mut request = Request::default();
         for (position, letter) in letters.iter().enumerate() {
-            let message = match Message::new(letter, queue.limit, self.url.is_fifo()) {
+            let group_id = self.url.is_fifo().then(|| letter.group_id());
+            let message = match Message::new(letter, queue.limit, group_id.clone()) {
                 Ok(message) => message,
-                Err(fault) => {
-                    answers[position] = Err(fault);
-                    batch.block(self.url.is_fifo().then(|| letter.group_id()));
+                Err(error) => {
+                    results.refuse(position, group_id, error);
                     continue;
                 }
             };
-            if !batch.takes(&message) {
-                batch.send(&queue.client, &self.url, &mut answers).await;
+            if !request.has_room_for(&message) {
+                std::mem::take(&mut request).send(&queue.client, &self.url, &mut results).await;
             }
-            if batch.is_blocked(&message) {
-                answers[position] = Err(Fault::Behind);
+            if results.is_blocked(group_id.as_deref()) {
+                results.refuse(position, group_id, SendError::EarlierNotAccepted);
             } else {
-                batch.push(position, message);
+                request.push(position, message);
             }
         }
-        batch.send(&queue.client, &self.url, &mut answers).await;
-        answers
+        request.send(&queue.client, &self.url, &mut results).await;
+        results.into_vec()
     }
 }
 
 impl DeadLetterQueue for SqsDeadLetterQueue {
     async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
-        let answers = match self.queue().await {
+        let results = match self.queue().await {
             Ok(queue) => self.send_all(queue, letters).await,
-            Err(fault) => letters.iter().map(|_| Err(fault.clone())).collect(),
+            Err(error) => letters.iter().map(|_| Err(error.clone())).collect(),
         };
-        answers.into_iter().map(|answer| answer.map_err(DeadLetterError::new)).collect()
+        results.into_iter().map(|result| result.map_err(DeadLetterError::new)).collect()
     }
 }
 

@@ -1,6 +1,5 @@
 //! One attempt at one record: it holds its permit until it ends, has the handler's timeout, and turns a panic into a failure.
 
-use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -12,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::disposition::AttemptFailure;
 use super::settings::Settings;
-use crate::failure::{ErrorKind, Failure};
+use crate::failure::{Failure, panic_words};
 use crate::handler::{Attempt, ErasedHandler};
 use crate::observe::log::RecordSpan;
 use crate::record::Record;
@@ -131,16 +130,9 @@ fn drop_guarded(running: Running<'_>, span: &RecordSpan) -> Result<(), Failure> 
 pub(super) fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, Failure> {
     // A panic may leave state half-changed, but it is the user's own, as it is after a task that panics.
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
-        let message = match panic_message(&*payload) {
-            Some(text) => format!("the {what} panicked: {text}"),
-            None => format!("the {what} panicked"),
-        };
+        let failure = Failure::panicked(what, panic_words(&*payload));
         // The payload's own drop may panic once more. It is a text nearly always, so that nothing is lost.
         std::mem::forget(payload);
-        Failure::new(ErrorKind::Panic, message)
+        failure
     })
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> Option<&str> {
-    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }

@@ -22,7 +22,7 @@ use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
 use crate::observe::log;
 use crate::observe::metrics::Ages;
-use crate::outcome::{Answer, BatchReport, Outcome, SkipReason};
+use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
 use crate::policy::AfterDeadLetter;
 use crate::record::{MalformedRecord, Record};
 
@@ -261,10 +261,10 @@ impl<'a> Batch<'a> {
     }
 
     /// What a log line says of a record.
-    pub(super) fn about(&self, position: usize) -> log::About<'_> {
+    pub(super) fn about(&self, position: usize) -> log::LoggedRecord<'_> {
         let record = &self.records[position];
         let dead_letter_error = record.failed().and_then(|failed| failed.dead_letter_error.as_ref());
-        log::About {
+        log::LoggedRecord {
             position,
             facts: &record.facts,
             failure: record.failure(),
@@ -318,14 +318,15 @@ impl<'a> Batch<'a> {
             open.for_each(|record| record.outcome = Outcome::HeldBack);
         }
         (0..self.records.len()).for_each(|position| self.check_unseen_images(position));
-        let answer = Answer {
+        let context = ResponseContext {
             refusal: self.refusal,
             report_batch_item_failures: self.settings.report_batch_item_failures,
             state: self.window.map(|window| window.state),
             deadline_stop: stopped_at_deadline,
         };
         let records = self.records.into_iter().enumerate();
-        let report = BatchReport::new(records.map(|(position, record)| record.into_report(position)).collect(), answer);
+        let report =
+            BatchReport::new(records.map(|(position, record)| record.into_report(position)).collect(), context);
         if let Some(completed) = self.settings.completed.as_ref().filter(|_| self.from_stream) {
             completed.learn(&report);
         }

@@ -106,7 +106,7 @@ impl AttemptFailure {
             return failure(FailureClass::Permanent);
         }
         let retryable = FailureClass::Retryable { after: error.delay() };
-        if !error.is_unsaid() {
+        if !error.is_unclassified() {
             return failure(retryable);
         }
         if let Some(undecoded) = error.source().downcast_ref::<DecodeError>() {

@@ -1,3 +1,5 @@
+//! What a handler's error says of a further attempt: it may help, it will not, or the handler has not said.
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -6,10 +8,10 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a handler failed, and whether another attempt may help.
 ///
-/// `?` turns any error into a retryable one, unless it is a [`DecodeError`](crate::DecodeError), which no attempt changes, or
-/// the processor knows better ([`permanent_if`](crate::ProcessorBuilder::permanent_if)). The type does not implement
-/// [`std::error::Error`] itself, which is what makes that conversion possible; [`source`](Self::source) is the error that
-/// was given.
+/// `?` turns any error into a retryable one. There are two exceptions: a [`DecodeError`](crate::DecodeError), which no attempt
+/// changes, and what the processor classifies as permanent ([`permanent_if`](crate::ProcessorBuilder::permanent_if)). The type
+/// does not implement [`std::error::Error`] itself, because that would rule out the conversion; [`source`](Self::source)
+/// returns the error that it was made from.
 ///
 /// Its text is written to the log and into the dead letter: leave item data out of it.
 ///
@@ -33,8 +35,8 @@ pub struct HandlerError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// What `?` makes of any error.
-    Unsaid,
+    /// What `?` makes of any error: retryable, unless the processor classifies it otherwise.
+    Unclassified,
     Retryable {
         after: Option<Duration>,
     },
@@ -42,17 +44,17 @@ enum Class {
 }
 
 impl HandlerError {
-    /// Another attempt may help: the record is tried again under the retry policy.
+    /// Another attempt may help: the record is retried under the retry policy.
     pub fn retryable(error: impl Into<BoxError>) -> Self {
         Self { source: error.into(), class: Class::Retryable { after: None } }
     }
 
-    /// No attempt will help: the record goes where the failure policy says, without retry.
+    /// No attempt will help: the failure policy applies at once, without a retry.
     pub fn permanent(error: impl Into<BoxError>) -> Self {
         Self { source: error.into(), class: Class::Permanent }
     }
 
-    /// Another attempt may help, but not before `delay` has passed; it takes the place of the retry policy's backoff.
+    /// Another attempt may help, but not before `delay` has passed, which replaces the retry policy's backoff.
     pub fn retry_after(error: impl Into<BoxError>, delay: Duration) -> Self {
         Self { source: error.into(), class: Class::Retryable { after: Some(delay) } }
     }
@@ -62,20 +64,20 @@ impl HandlerError {
         !matches!(self.class, Class::Permanent)
     }
 
-    /// Whether only `?` has made it, so that nobody has said of what class it is.
-    pub(crate) fn is_unsaid(&self) -> bool {
-        self.class == Class::Unsaid
+    /// Whether `?` made it, so that neither the handler nor the processor has classified it yet.
+    pub(crate) fn is_unclassified(&self) -> bool {
+        self.class == Class::Unclassified
     }
 
     /// The delay that [`retry_after`](Self::retry_after) asked for.
     pub fn delay(&self) -> Option<Duration> {
         match self.class {
             Class::Retryable { after } => after,
-            Class::Unsaid | Class::Permanent => None,
+            Class::Unclassified | Class::Permanent => None,
         }
     }
 
-    /// The error that was given.
+    /// The error that this one was made from.
     pub fn source(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.source
     }
@@ -83,7 +85,7 @@ impl HandlerError {
 
 impl<E: Into<BoxError>> From<E> for HandlerError {
     fn from(error: E) -> Self {
-        Self { source: error.into(), class: Class::Unsaid }
+        Self { source: error.into(), class: Class::Unclassified }
     }
 }
 

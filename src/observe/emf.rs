@@ -1,4 +1,6 @@
-//! CloudWatch's embedded metric format: a recorder of the `metrics` facade that writes its numbers as log lines.
+//! CloudWatch's embedded metric format: a recorder of the [`metrics`] facade that writes its metrics as log lines.
+//!
+//! Invariant: each number is written exactly once, with the id of the invocation that it belongs to or with none.
 
 mod builder;
 mod document;
@@ -15,13 +17,13 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 
 pub use self::builder::EmfBuilder;
 
-use self::document::Moment;
+use self::document::FlushContext;
 use self::registry::Registry;
 use self::target::Target;
 use self::units::Units;
 use crate::clock::time_of_day;
 
-/// How much room for lines is kept from one flush to the next.
+/// How much memory for lines is kept from one flush to the next.
 const MAX_KEPT_BYTES: usize = 64 * 1_024;
 
 static INSTALLED: OnceLock<Emf> = OnceLock::new();
@@ -38,26 +40,29 @@ static INSTALLED: OnceLock<Emf> = OnceLock::new();
 /// # }
 /// ```
 ///
-/// After that every number that goes through the [`metrics`] facade is written, the processor's own and those of your
-/// handlers, `metrics::counter!("orders_shipped").increment(1)`. The processor flushes at the end of each batch, whatever
-/// came of it; what is recorded elsewhere goes out with the next batch, or with [`flush`](Self::flush).
+/// From then on it writes every metric that goes through the [`metrics`] facade: the processor's own and those of your
+/// handlers, such as `metrics::counter!("orders_shipped").increment(1)`. The processor flushes at the end of each batch,
+/// whatever its outcome. Metrics that are recorded elsewhere are written with the next batch, or by
+/// [`flush`](Self::flush).
 ///
 /// # Documents
-/// - The dimensions are `service` alone and, for a metric with labels, also `service` with its labels. So a metric can be
-///   watched as a whole, whatever labels it has. The processor's label `table` is a property and no dimension, unless
-///   [`label_as_dimension`](EmfBuilder::label_as_dimension) says so.
-/// - A counter is what was added since the last flush, a gauge its present value, a histogram all its observations.
-/// - The unit is the one that the metric was described with. What CloudWatch has no unit for is converted: nanoseconds to
+/// - The dimensions are `service` alone and, for a metric with labels, also `service` with its labels, so that a metric can be
+///   watched as a whole whatever its labels. The processor's label `table` is a property, not a dimension, unless
+///   [`label_as_dimension`](EmfBuilder::label_as_dimension) makes it one.
+/// - A counter is written as the increase since the last flush, a gauge as its current value, a histogram as all its
+///   observations.
+/// - The unit is the one that the metric was described with. Units that CloudWatch does not have are converted: nanoseconds to
 ///   microseconds, kibibytes and larger to bytes.
-/// - Limits of the format are kept by writing further documents: 100 metrics, 100 observations of each, 30 dimensions to
-///   a set, 256 KB. Nothing is dropped but what JSON has no number for (NaN, infinity).
-/// - A label that CloudWatch cannot take as a dimension, being empty, longer than 1,024 characters or not ASCII, is a
-///   property.
-/// - Each document is one line. Those of a flush are written in one piece.
+/// - The limits of the format (100 metrics, 100 observations of each, 30 dimensions in a set, 256 KB) are kept by writing
+///   further documents. Nothing is dropped except what JSON has no number for (NaN, infinity).
+/// - A label that CloudWatch does not accept as a dimension, because it is empty, longer than 1,024 characters or not ASCII, is
+///   a property.
+/// - Each document is one line. The documents of a flush are written in one call.
 ///
 /// # Concurrent invocations
-/// A number is written once. The processor's own numbers stand with their `requestId`. Those of handlers do, too, while one
-/// invocation runs; of invocations that overlap nobody can tell whose they are, and they are written without one.
+/// Each number is written once. The processor's own metrics always carry their `requestId`. Those of handlers carry it while
+/// one invocation runs at a time. While invocations overlap, handlers' metrics cannot be attributed to one of them, and are
+/// written without a `requestId`.
 ///
 /// [spec]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 #[derive(Clone)]
@@ -68,7 +73,7 @@ pub struct Emf {
 struct Inner {
     target: Target,
     registry: Registry,
-    /// For the processor's own numbers of an invocation that overlaps others, one after the other.
+    /// The processor's own metrics of an invocation that overlaps others, during its flush.
     own: Registry,
     units: Units,
     output: Mutex<Output>,
@@ -77,19 +82,20 @@ struct Inner {
 
 struct Output {
     writer: Box<dyn Write + Send>,
-    /// Those of the last flush: what counts is their room.
+    /// A buffer that is reused by each flush.
     lines: Vec<u8>,
 }
 
-/// Which invocations the numbers since the last flush may be of.
+/// The invocations that may have recorded the numbers since the last flush.
 #[derive(Default)]
 struct Invocations {
     running: usize,
+    /// Whether more than one of them ran at a time.
     overlapped: bool,
 }
 
 impl Emf {
-    /// Starts with the environment's settings: namespace `POWERTOOLS_METRICS_NAMESPACE` or `LambdaStreams`, service
+    /// Starts from the environment: the namespace is `POWERTOOLS_METRICS_NAMESPACE` or `LambdaStreams`, the service
     /// `POWERTOOLS_SERVICE_NAME` or the function's name.
     pub fn builder() -> EmfBuilder {
         EmfBuilder::new()
@@ -111,34 +117,27 @@ impl Emf {
 
     /// Writes what was recorded since the last flush, without a request id.
     ///
-    /// The processor does so after each batch; this is for numbers that are recorded outside one.
+    /// The processor flushes after each batch. Call this for metrics that are recorded outside of a batch.
     pub fn flush(&self) {
         let _invocations = lock(&self.inner.invocations);
         self.write(&self.inner.registry, None);
     }
 
-    /// A line that cannot be written is lost: an invocation must not fail for its metrics.
-    fn write(&self, registry: &Registry, request_id: Option<&str>) {
-        let Inner { target, units, output, .. } = &*self.inner;
-        let Output { writer, lines } = &mut *lock(output);
-        lines.clear();
-        registry.write(units, target, &Moment::new(time_of_day(), request_id), lines);
-        if !lines.is_empty() {
-            let _ = writer.write_all(lines).and_then(|()| writer.flush());
-            lines.truncate(MAX_KEPT_BYTES);
-            lines.shrink_to(MAX_KEPT_BYTES);
-        }
+    /// The one that is installed in this process.
+    pub(super) fn installed() -> Option<&'static Self> {
+        INSTALLED.get()
     }
 
-    fn begin(&self) {
+    pub(super) fn begin_invocation(&self) {
         let mut invocations = lock(&self.inner.invocations);
         invocations.overlapped |= invocations.running > 0;
         invocations.running += 1;
     }
 
-    fn end(&self, request_id: &str, record: impl FnOnce()) {
+    /// Has the invocation's own metrics recorded, and writes them with all that was recorded since the last flush.
+    pub(super) fn end_invocation(&self, request_id: &str, record: impl FnOnce()) {
         let request_id = Some(request_id).filter(|id| !id.is_empty());
-        // Held until all is written, so that no invocation begins in between and has its numbers taken for this one's.
+        // Held until everything is written: an invocation that began in between would have its metrics taken for this one's.
         let mut invocations = lock(&self.inner.invocations);
         if invocations.overlapped {
             metrics::with_local_recorder(&self.inner.own, record);
@@ -148,51 +147,36 @@ impl Emf {
             metrics::with_local_recorder(&self.inner.registry, record);
             self.write(&self.inner.registry, request_id);
         }
-        invocations.leave();
+        invocations.end_one();
     }
 
-    fn cancel(&self) {
+    /// Writes what the handlers of a cancelled invocation recorded.
+    pub(super) fn cancel_invocation(&self) {
         let mut invocations = lock(&self.inner.invocations);
         self.write(&self.inner.registry, None);
-        invocations.leave();
+        invocations.end_one();
+    }
+
+    /// Writes what a registry holds. A line that cannot be written is lost: an invocation must not fail for its metrics.
+    fn write(&self, registry: &Registry, request_id: Option<&str>) {
+        let Inner { target, units, output, .. } = &*self.inner;
+        let Output { writer, lines } = &mut *lock(output);
+        // A writer that panicked has left its lines here.
+        lines.clear();
+        registry.write(units, target, &FlushContext::new(time_of_day(), request_id), lines);
+        if !lines.is_empty() {
+            let _ = writer.write_all(lines).and_then(|()| writer.flush());
+            lines.clear();
+            lines.shrink_to(MAX_KEPT_BYTES);
+        }
     }
 }
 
 impl Invocations {
-    /// One has ended, and all numbers are written: what follows is of those that still run.
-    fn leave(&mut self) {
+    /// Notes that one has ended and all numbers are written: what is recorded next is from those that still run.
+    fn end_one(&mut self) {
         self.running -= 1;
         self.overlapped = self.running > 1;
-    }
-}
-
-/// An invocation that runs while EMF is installed.
-pub(crate) struct InvocationGuard {
-    /// Until it has ended.
-    emf: Option<&'static Emf>,
-}
-
-impl InvocationGuard {
-    pub(crate) fn begin() -> Option<Self> {
-        let emf = INSTALLED.get()?;
-        emf.begin();
-        Some(Self { emf: Some(emf) })
-    }
-
-    /// Records the invocation's own numbers, and writes them with all that its handlers recorded.
-    pub(crate) fn end(mut self, request_id: &str, record: impl FnOnce()) {
-        if let Some(emf) = self.emf.take() {
-            emf.end(request_id, record);
-        }
-    }
-}
-
-/// Also an invocation that is cancelled has ended.
-impl Drop for InvocationGuard {
-    fn drop(&mut self) {
-        if let Some(emf) = self.emf.take() {
-            emf.cancel();
-        }
     }
 }
 
@@ -229,6 +213,6 @@ impl fmt::Debug for Emf {
 }
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What a panic of a writer may leave behind is half a line, and the numbers are whole.
+    // A writer that panics may leave half a line, but the metrics are consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

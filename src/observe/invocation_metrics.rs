@@ -1,27 +1,45 @@
-//! The metrics of one invocation, from its begin to its end.
+//! Flushes the metrics of one invocation when it ends, where `Emf` is installed. Other recorders flush by
+//! themselves.
 
-/// An invocation whose numbers are taken together.
+#[cfg(feature = "emf")]
+use super::emf::Emf;
+
+/// An invocation in flight. Dropping it means that the invocation was cancelled.
 pub(crate) struct InvocationMetrics {
+    /// `None` if EMF is not installed, or the invocation has ended.
     #[cfg(feature = "emf")]
-    guard: Option<super::emf::InvocationGuard>,
+    emf: Option<&'static Emf>,
 }
 
 impl InvocationMetrics {
     pub(crate) fn begin() -> Self {
         Self {
             #[cfg(feature = "emf")]
-            guard: super::emf::InvocationGuard::begin(),
+            emf: Emf::installed().inspect(|emf| emf.begin_invocation()),
         }
     }
 
-    /// Records the invocation's numbers; where EMF is installed, it writes all that there are by now.
-    pub(crate) fn end(self, request_id: &str, record: impl FnOnce()) {
-        #[cfg(feature = "emf")]
-        if let Some(guard) = self.guard {
-            return guard.end(request_id, record);
+    /// Records the processor's metrics of the invocation, and flushes them together with those of its handlers.
+    #[cfg(feature = "emf")]
+    pub(crate) fn record_and_flush(mut self, request_id: &str, record: impl FnOnce()) {
+        match self.emf.take() {
+            Some(emf) => emf.end_invocation(request_id, record),
+            None => record(),
         }
-        #[cfg(not(feature = "emf"))]
-        let _ = request_id;
+    }
+
+    /// Records the processor's metrics of the invocation.
+    #[cfg(not(feature = "emf"))]
+    pub(crate) fn record_and_flush(self, _request_id: &str, record: impl FnOnce()) {
         record();
+    }
+}
+
+#[cfg(feature = "emf")]
+impl Drop for InvocationMetrics {
+    fn drop(&mut self) {
+        if let Some(emf) = self.emf {
+            emf.cancel_invocation();
+        }
     }
 }

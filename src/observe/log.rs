@@ -1,5 +1,6 @@
-//! What the processor logs: a span per batch, a line per failure, a line per batch; which record and why, never what it
-//! holds.
+//! Logs what the processor does: a span for each batch, a line for each failed record, a line for each batch.
+//!
+//! Invariant: a line says which record failed and why, and never a value of its item.
 
 #[cfg(feature = "logs")]
 mod fields;
@@ -34,40 +35,40 @@ pub use self::format::LogFormat;
 #[cfg(feature = "logs")]
 pub use self::output::Logs;
 
-/// The span of a batch, named and filled by OpenTelemetry's conventions for functions and messaging.
+/// The span of a batch, with the field names of OpenTelemetry's conventions for functions and messaging.
 pub(crate) fn batch_span(invocation: &Invocation) -> Span {
     let span = info_span!(
         "process batch",
         otel.kind = "consumer",
-        faas.invocation_id = some(&invocation.request_id),
+        faas.invocation_id = non_empty(&invocation.request_id),
         messaging.batch.message_count = Empty,
         aws.dynamodb.table_names = Empty,
         aws.xray.trace_header = invocation.trace_header,
     );
     #[cfg(feature = "otel")]
-    crate::observe::otel::follow(&span, invocation);
+    crate::observe::otel::set_parent(&span, invocation);
     span
 }
 
-/// Completes the span of the batch, which is the current one.
+/// Adds the number of records to the current span, which is that of the batch.
 pub(crate) fn note_count(records: usize) {
-    // OpenTelemetry's integers are signed; others it exports as text.
+    // OpenTelemetry's integers are signed; it exports unsigned ones as text.
     Span::current().record("messaging.batch.message_count", records as i64);
 }
 
-/// Completes the span of the batch, which is the current one.
+/// Adds the table's name to the current span, which is that of the batch.
 pub(crate) fn note_table(table: Option<&str>) {
     if let Some(table) = table {
         Span::current().record("aws.dynamodb.table_names", table);
     }
 }
 
-/// Around the handler of a record; only where the level asks for it.
+/// The span around the handler of a record, at the level `DEBUG`.
 pub(crate) struct RecordSpan(Option<Span>);
 
 impl RecordSpan {
     pub(crate) fn new(record: &Record) -> Self {
-        // A disabled span costs as much as a lane; nobody at all may look at this one.
+        // A disabled span still costs about as much as a record's lane does, so that it is not even made.
         let is_wanted = LevelFilter::current() >= LevelFilter::DEBUG;
         let span = || {
             debug_span!(
@@ -88,8 +89,8 @@ impl RecordSpan {
     }
 }
 
-/// The record that a line is about.
-pub(crate) struct About<'a> {
+/// A record as a log line describes it.
+pub(crate) struct LoggedRecord<'a> {
     pub(crate) position: usize,
     pub(crate) facts: &'a Facts,
     pub(crate) failure: Option<&'a Failure>,
@@ -97,18 +98,8 @@ pub(crate) struct About<'a> {
     pub(crate) attempts: u32,
 }
 
-/// What comes next for a record that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// After this delay.
-    Retried(Duration),
-    DeadLettered,
-    Reported,
-    HeldBack,
-}
-
-pub(crate) fn succeeded(record: &About<'_>) {
-    let About { position, facts, attempts, .. } = record;
+pub(crate) fn succeeded(record: &LoggedRecord<'_>) {
+    let LoggedRecord { position, facts, attempts, .. } = record;
     debug!(
         event_id = facts.event_id(),
         sequence_number = facts.sequence_number().map(SequenceNumber::as_str),
@@ -119,17 +110,10 @@ pub(crate) fn succeeded(record: &About<'_>) {
     );
 }
 
-pub(crate) fn failed(record: &About<'_>, next: Next) {
-    match next {
-        Next::Retried(delay) => line(record, "retried", Some(delay)),
-        Next::DeadLettered => line(record, "dead-lettered", None),
-        Next::Reported => line(record, "reported", None),
-        Next::HeldBack => line(record, "held back", None),
-    }
-}
-
-fn line(record: &About<'_>, next: &'static str, delay: Option<Duration>) {
-    let About { position, facts, failure, dead_letter_error, attempts } = record;
+/// Logs a failed record and what happens to it next: it is `retried` (after `delay`), `dead-lettered`, `reported` or
+/// `held back`.
+pub(crate) fn failed(record: &LoggedRecord<'_>, next: &'static str, delay: Option<Duration>) {
+    let LoggedRecord { position, facts, failure, dead_letter_error, attempts } = record;
     warn!(
         event_id = facts.event_id(),
         sequence_number = facts.sequence_number().map(SequenceNumber::as_str),
@@ -146,13 +130,13 @@ fn line(record: &About<'_>, next: &'static str, delay: Option<Duration>) {
     );
 }
 
-/// The key attributes' names, without their values.
+/// The names of the key attributes, without their values.
 fn key_names(keys: &str) -> Option<String> {
     let keys: BTreeMap<Cow<'_, str>, IgnoredAny> = serde_json::from_str(keys).ok()?;
     Some(keys.into_keys().collect::<Vec<_>>().join(","))
 }
 
-/// The line that ends a batch.
+/// Logs a batch that has ended.
 pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
     let counts = &totals.counts;
     if report.stopped_at_deadline() {
@@ -164,10 +148,10 @@ pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
     }
     info!(
         total = counts.received,
-        inserted = totals.received(Some(EventKind::Insert)),
-        modified = totals.received(Some(EventKind::Modify)),
-        removed = totals.received(Some(EventKind::Remove)),
-        unreadable = totals.received(None),
+        inserted = totals.by_kind.get(Some(EventKind::Insert)).received,
+        modified = totals.by_kind.get(Some(EventKind::Modify)).received,
+        removed = totals.by_kind.get(Some(EventKind::Remove)).received,
+        unreadable = totals.by_kind.get(None).received,
         succeeded = counts.succeeded,
         skipped = counts.skipped,
         redelivered = counts.redelivered,
@@ -183,6 +167,6 @@ pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
     );
 }
 
-fn some(text: &str) -> Option<&str> {
+fn non_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }

@@ -1,28 +1,30 @@
-//! The processor's numbers, through the `metrics` facade: added up per batch; per record there is its duration alone.
+//! Emits the processor's metrics through the [`metrics`](::metrics) facade. Counters are totals of a batch; only the durations
+//! of handlers are recorded one by one.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ::metrics::{Key, Label, Level, Metadata, Recorder, Unit, describe_counter, describe_histogram};
 
-use crate::outcome::{BatchReport, ERROR_KINDS, KINDS, KindTotals, Totals};
+use crate::outcome::{BatchReport, KindTotals, PerKind, Totals};
 
-/// What is measured while a batch runs, beside what became of its records.
+/// What is measured while a batch runs, in addition to the outcomes of its records.
 #[derive(Debug, Default)]
 pub(crate) struct Measurements {
-    /// The table of the batch's stream.
+    /// The table whose stream the batch is from.
     pub(crate) table: Option<String>,
     pub(crate) ages: Option<Ages>,
-    /// How long each attempt at a record took, also one that was dropped at the deadline, in milliseconds.
+    /// The duration of each attempt at a record in milliseconds, including attempts that were dropped at the deadline.
     pub(crate) attempts: Vec<f64>,
-    /// How long each call of the dead-letter queue took, in milliseconds.
+    /// The duration of each call of the dead-letter queue in milliseconds.
     pub(crate) dead_letters: Vec<f64>,
     /// The most handlers that ran at once, over all invocations.
     pub(crate) concurrency: usize,
 }
 
-/// How long before the batch began its changes were made.
+/// How long before the batch its changes were made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Ages {
     pub(crate) newest: Duration,
@@ -35,7 +37,7 @@ impl Ages {
     /// The ages at `now` of changes made at these times, in stream order; `None` if no time is known.
     pub(crate) fn of(times: impl Iterator<Item = Option<SystemTime>>, now: SystemTime) -> Option<Self> {
         times.flatten().fold(None, |ages: Option<Self>, time| {
-            // A change of the future is one of a clock that differs.
+            // A change in the future means that the clocks differ.
             let age = now.duration_since(time).unwrap_or(Duration::ZERO);
             let Self { newest, oldest, .. } = ages.unwrap_or(Self { newest: age, oldest: age, last: age });
             Some(Self { newest: newest.min(age), oldest: oldest.max(age), last: age })
@@ -43,52 +45,118 @@ impl Ages {
     }
 }
 
-const COUNTERS: [(&str, &str); 12] = [
-    ("RecordsReceived", "records delivered, by kind"),
-    ("RecordsSucceeded", "records whose handler returned Ok, by kind"),
-    ("RecordsSkipped", "records that needed no handler, redelivered ones included, by kind"),
-    ("RecordsFailed", "records that failed for good or are reported, by kind of error"),
-    ("Retries", "attempts beyond the first of each record"),
-    ("DeadLetters", "records that the dead-letter queue accepted"),
-    ("DeadLetterSendFailures", "records that the dead-letter queue did not accept"),
-    ("RecordsReported", "records that failed or did not finish, and are delivered again"),
-    ("RecordsHeldBack", "records behind a reported one, delivered again with it"),
-    ("RecordsReplayed", "records delivered again although done, and skipped"),
-    ("DeadlineStops", "batches that the deadline stopped"),
-    ("ColdStart", "first batches of an execution environment"),
+/// What is known of a batch once it has ended.
+struct EndedBatch<'a> {
+    totals: &'a Totals,
+    measured: &'a Measurements,
+    duration: Duration,
+    stopped_at_deadline: bool,
+}
+
+/// A metric as it is described to the recorder.
+struct Metric {
+    name: &'static str,
+    unit: Unit,
+    meaning: &'static str,
+}
+
+type KindCount = fn(&KindTotals) -> usize;
+type BatchCount = fn(&EndedBatch<'_>) -> usize;
+type Samples = for<'a> fn(&EndedBatch<'a>) -> Cow<'a, [f64]>;
+
+// The tables of all metrics. Each one is stated once: its name, its unit, its meaning, and how it is read from a batch.
+
+/// Counters with the label `kind`.
+const BY_KIND: [(Metric, KindCount); 3] = [
+    (count("RecordsReceived", "records delivered, by kind"), |kind| kind.received),
+    (count("RecordsSucceeded", "records whose handler returned Ok, by kind"), |kind| kind.succeeded),
+    (count("RecordsSkipped", "records that needed no handler, redelivered ones included, by kind"), |kind| {
+        kind.skipped
+    }),
 ];
 
-const SIZES: [(&str, &str); 2] = [
-    ("BatchSize", "records in a batch"),
-    ("ConcurrencyInUse", "the most handlers that ran at once during a batch, over all invocations"),
+/// A counter with the label `error_kind`.
+const FAILED: Metric =
+    count("RecordsFailed", "records that became dead letters, or failed and are reported, by kind of error");
+
+/// Counters of the whole batch. Zeros are recorded too: a graph of zeros shows that batches were processed.
+const COUNTERS: [(Metric, BatchCount); 7] = [
+    (count("Retries", "attempts beyond the first of each record"), |batch| batch.totals.counts.retries),
+    (count("DeadLetters", "records that the dead-letter queue accepted"), |batch| batch.totals.counts.dead_lettered),
+    (count("DeadLetterSendFailures", "records that the dead-letter queue did not accept"), |batch| {
+        batch.totals.refused
+    }),
+    (count("RecordsReported", "records that failed or did not finish, and are delivered again"), |batch| {
+        batch.totals.counts.reported + batch.totals.counts.unfinished
+    }),
+    (count("RecordsHeldBack", "records after a reported one, delivered again with it"), |batch| {
+        batch.totals.counts.held_back
+    }),
+    (count("RecordsReplayed", "records delivered again although done, and skipped"), |batch| {
+        batch.totals.counts.redelivered
+    }),
+    (count("DeadlineStops", "batches that the deadline stopped"), |batch| usize::from(batch.stopped_at_deadline)),
 ];
 
-const DURATIONS: [(&str, &str); 5] = [
-    ("RecordAge", "time from the change to its batch, of the newest and of the oldest record"),
-    ("IteratorAge", "time from the change to its batch, of the last record"),
-    ("HandlerDuration", "duration of an attempt at a record, decoding included"),
-    ("BatchDuration", "duration of a batch"),
-    ("DeadLetterDuration", "duration of a call of the dead-letter queue"),
+/// A counter that is recorded once in the life of the process.
+const COLD_START: Metric = count("ColdStart", "first batches of an execution environment");
+
+const HISTOGRAMS: [(Metric, Samples); 7] = [
+    (count("BatchSize", "records in a batch"), |batch| vec![batch.totals.counts.received as f64].into()),
+    (count("ConcurrencyInUse", "the most handlers that ran at once during a batch, over all invocations"), |batch| {
+        vec![batch.measured.concurrency as f64].into()
+    }),
+    (duration("RecordAge", "time from the change to its batch, of the newest and of the oldest record"), |batch| {
+        batch.measured.ages.map(|ages| vec![millis(ages.newest), millis(ages.oldest)]).unwrap_or_default().into()
+    }),
+    (duration("IteratorAge", "time from the change to its batch, of the last record"), |batch| {
+        batch.measured.ages.map(|ages| vec![millis(ages.last)]).unwrap_or_default().into()
+    }),
+    (duration("HandlerDuration", "duration of an attempt at a record, decoding included"), |batch| {
+        batch.measured.attempts.as_slice().into()
+    }),
+    (duration("BatchDuration", "duration of a batch"), |batch| vec![millis(batch.duration)].into()),
+    (duration("DeadLetterDuration", "duration of a call of the dead-letter queue"), |batch| {
+        batch.measured.dead_letters.as_slice().into()
+    }),
 ];
 
-const BY_KIND: [&str; 3] = ["RecordsReceived", "RecordsSucceeded", "RecordsSkipped"];
+const fn count(name: &'static str, meaning: &'static str) -> Metric {
+    Metric { name, unit: Unit::Count, meaning }
+}
 
-/// Where the metrics of a batch are recorded: their units and meanings told, and their keys kept.
+const fn duration(name: &'static str, meaning: &'static str) -> Metric {
+    Metric { name, unit: Unit::Milliseconds, meaning }
+}
+
+/// Describes all metrics to the current recorder.
+pub(crate) fn describe() {
+    let by_kind = BY_KIND.iter().map(|(metric, _)| metric);
+    let of_batch = COUNTERS.iter().map(|(metric, _)| metric);
+    for Metric { name, unit, meaning } in by_kind.chain([&FAILED]).chain(of_batch).chain([&COLD_START]) {
+        describe_counter!(*name, *unit, *meaning);
+    }
+    for (Metric { name, unit, meaning }, _) in &HISTOGRAMS {
+        describe_histogram!(*name, *unit, *meaning);
+    }
+}
+
+/// Records the metrics of a processor's batches, which it describes before the first.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     described: OnceLock<()>,
-    /// Those of the last tables; a processor's batches are of one, as a rule.
-    tables: Mutex<Vec<Arc<Table>>>,
+    /// The most recent ones; as a rule, a processor's batches are of one table.
+    tables: Mutex<Vec<Arc<TableMetrics>>>,
 }
 
-/// The keys of a table's metrics.
+/// The metrics of one table, each under its key. A key is made once, because that takes several allocations and a hash.
 #[derive(Debug)]
-struct Table {
+struct TableMetrics {
     name: Arc<str>,
-    counters: [Key; 8],
-    histograms: [Key; 7],
-    by_kind: [[Key; BY_KIND.len()]; KINDS.len()],
-    failed: [Key; ERROR_KINDS.len()],
+    by_kind: PerKind<Vec<(Key, KindCount)>>,
+    counters: Vec<(Key, BatchCount)>,
+    cold_start: Key,
+    histograms: Vec<(Key, Samples)>,
 }
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -99,13 +167,14 @@ impl Meter {
     pub(crate) fn record(&self, report: &BatchReport, totals: &Totals, measured: &Measurements, duration: Duration) {
         self.described.get_or_init(describe);
         let table = self.table(measured.table.as_deref().unwrap_or("unknown"));
+        let batch = EndedBatch { totals, measured, duration, stopped_at_deadline: report.stopped_at_deadline() };
         ::metrics::with_recorder(|recorder| {
-            table.count(recorder, report, totals);
-            table.measure(recorder, totals, measured, duration);
+            table.count(recorder, &batch);
+            table.sample(recorder, &batch);
         });
     }
 
-    fn table(&self, name: &str) -> Arc<Table> {
+    fn table(&self, name: &str) -> Arc<TableMetrics> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(table) = tables.iter().find(|table| &*table.name == name) {
             return Arc::clone(table);
@@ -113,118 +182,74 @@ impl Meter {
         if tables.len() == MAX_TABLES {
             tables.remove(0);
         }
-        let table = Arc::new(Table::new(name));
+        let table = Arc::new(TableMetrics::new(name));
         tables.push(Arc::clone(&table));
         table
     }
 }
 
-impl Table {
+impl TableMetrics {
     fn new(name: &str) -> Self {
         let name: Arc<str> = name.into();
-        let table = Label::new("table", Arc::clone(&name));
-        let key = |metric: &'static str| Key::from_parts(metric, vec![table.clone()]).to_retained();
-        let labelled = |metric: &'static str, label, value| {
-            Key::from_parts(metric, vec![table.clone(), Label::from_static_parts(label, value)]).to_retained()
+        let of_kind = |kind| {
+            let key = |metric| key(&name, metric, Some(Label::from_static_parts("kind", kind)));
+            BY_KIND.iter().map(|(metric, count)| (key(metric), *count)).collect()
         };
         Self {
-            counters: [
-                "RecordsReplayed",
-                "DeadLetters",
-                "RecordsReported",
-                "RecordsHeldBack",
-                "Retries",
-                "DeadLetterSendFailures",
-                "DeadlineStops",
-                "ColdStart",
-            ]
-            .map(key),
-            histograms: [
-                "BatchSize",
-                "BatchDuration",
-                "ConcurrencyInUse",
-                "HandlerDuration",
-                "DeadLetterDuration",
-                "RecordAge",
-                "IteratorAge",
-            ]
-            .map(key),
-            by_kind: KINDS.map(|kind| BY_KIND.map(|metric| labelled(metric, "kind", kind))),
-            failed: ERROR_KINDS.map(|kind| labelled("RecordsFailed", "error_kind", kind)),
+            by_kind: PerKind::from_names(of_kind),
+            counters: COUNTERS.iter().map(|(metric, count)| (key(&name, metric, None), *count)).collect(),
+            cold_start: key(&name, &COLD_START, None),
+            histograms: HISTOGRAMS.iter().map(|(metric, samples)| (key(&name, metric, None), *samples)).collect(),
             name,
         }
     }
 
-    fn count(&self, recorder: &dyn Recorder, report: &BatchReport, totals: &Totals) {
-        let add = |key, count: u64| recorder.register_counter(key, &METADATA).increment(count);
-        let counts = &totals.counts;
-        let values = [
-            counts.redelivered as u64,
-            counts.dead_lettered as u64,
-            (counts.reported + counts.unfinished) as u64,
-            counts.held_back as u64,
-            counts.retries as u64,
-            totals.refused,
-            u64::from(report.stopped_at_deadline()),
-        ];
-        // A zero, too, is worth recording: a graph of zeros says that somebody looked.
-        self.counters.iter().zip(values).for_each(|(key, count)| add(key, count));
-        if is_cold_start() {
-            add(&self.counters[values.len()], 1);
+    fn count(&self, recorder: &dyn Recorder, batch: &EndedBatch<'_>) {
+        let add = |key: &Key, count: usize| recorder.register_counter(key, &METADATA).increment(count as u64);
+        for (key, count) in &self.counters {
+            add(key, count(batch));
         }
-        for (keys, kind) in self.by_kind.iter().zip(&totals.by_kind).filter(|(_, kind)| kind.received > 0) {
-            let KindTotals { received, succeeded, skipped } = *kind;
-            keys.iter().zip([received, succeeded, skipped]).for_each(|(key, count)| add(key, count));
+        if end_cold_start() {
+            add(&self.cold_start, 1);
         }
-        for (key, count) in self.failed.iter().zip(totals.failed).filter(|(_, count)| *count > 0) {
-            add(key, count);
+        for (counters, kind) in self.by_kind.zip(&batch.totals.by_kind) {
+            if kind.received > 0 {
+                counters.iter().for_each(|(key, count)| add(key, count(kind)));
+            }
+        }
+        for (kind, failed) in &batch.totals.failed {
+            add(&key(&self.name, &FAILED, Some(Label::from_static_parts("error_kind", kind))), *failed);
         }
     }
 
-    fn measure(&self, recorder: &dyn Recorder, totals: &Totals, measured: &Measurements, duration: Duration) {
-        let record = |key, values: &[f64]| {
-            if !values.is_empty() {
+    fn sample(&self, recorder: &dyn Recorder, batch: &EndedBatch<'_>) {
+        for (key, samples) in &self.histograms {
+            let samples = samples(batch);
+            if !samples.is_empty() {
                 let histogram = recorder.register_histogram(key, &METADATA);
-                values.iter().for_each(|value| histogram.record(*value));
+                samples.iter().for_each(|sample| histogram.record(*sample));
             }
-        };
-        let [size, batch, concurrency, handlers, dead_letters, ages, iterator_age] = &self.histograms;
-        record(size, &[totals.counts.received as f64]);
-        record(batch, &[millis(duration)]);
-        record(concurrency, &[measured.concurrency as f64]);
-        record(handlers, &measured.attempts);
-        record(dead_letters, &measured.dead_letters);
-        if let Some(Ages { newest, oldest, last }) = measured.ages {
-            record(ages, &[millis(newest), millis(oldest)]);
-            record(iterator_age, &[millis(last)]);
         }
     }
 }
 
-/// Tells the recorder units and meanings.
-pub(crate) fn describe() {
-    for (name, meaning) in COUNTERS {
-        describe_counter!(name, Unit::Count, meaning);
-    }
-    for (name, meaning) in SIZES {
-        describe_histogram!(name, Unit::Count, meaning);
-    }
-    for (name, meaning) in DURATIONS {
-        describe_histogram!(name, Unit::Milliseconds, meaning);
-    }
+/// The key of a metric: its name, with the label `table` and at most one more.
+fn key(table: &Arc<str>, metric: &Metric, label: Option<Label>) -> Key {
+    let labels: Vec<Label> = [Label::new("table", Arc::clone(table))].into_iter().chain(label).collect();
+    Key::from_parts(metric.name, labels).to_retained()
 }
 
 /// Milliseconds, to the nanosecond.
 pub(crate) fn millis(duration: Duration) -> f64 {
-    // Longer than 584 years is not to be told from more.
+    // Saturates at 584 years.
     let nanoseconds = duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into());
     nanoseconds as f64 / 1e6
 }
 
-/// Whether this is the first batch of this process.
-fn is_cold_start() -> bool {
-    static WARM: AtomicBool = AtomicBool::new(false);
-    !WARM.swap(true, Ordering::Relaxed)
+/// Marks the process as warm; returns whether it was cold, which holds for its first batch alone.
+fn end_cold_start() -> bool {
+    static IS_WARM: AtomicBool = AtomicBool::new(false);
+    !IS_WARM.swap(true, Ordering::Relaxed)
 }
 
 #[cfg(test)]

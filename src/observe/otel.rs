@@ -1,4 +1,4 @@
-//! The invocation's span as a part of its X-Ray trace, for OpenTelemetry.
+//! Makes the invocation's span a part of its X-Ray trace, for OpenTelemetry.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
@@ -7,10 +7,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::invocation::Invocation;
 
-/// Makes the invocation's trace header the parent of its span, and adds what only traces need.
-pub(crate) fn follow(span: &Span, invocation: &Invocation) {
+/// Sets the parent of the invocation's span from its trace header, and adds attributes that only traces need.
+pub(crate) fn set_parent(span: &Span, invocation: &Invocation) {
     if let Some(parent) = invocation.trace_header.as_deref().and_then(parse) {
-        // Refused only where no layer of OpenTelemetry looks on.
+        // Fails only if no OpenTelemetry layer is installed, and then there is no trace to belong to.
         let _ = span.set_parent(Context::new().with_remote_span_context(parent));
     }
     for KeyValue { key, value, .. } in [

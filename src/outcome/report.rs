@@ -1,3 +1,8 @@
+//! The report of a batch: the outcome of each record, and the one record that Lambda is to resume at.
+//!
+//! Invariant: Lambda is never told to resume after a record that needs another delivery. Where the checkpoint cannot be
+//! named, an earlier record is, or the whole batch fails.
+
 use std::fmt;
 
 use serde_json::value::RawValue;
@@ -9,14 +14,14 @@ use crate::event_kind::EventKind;
 use crate::failure::Failure;
 use crate::record::{Facts, SequenceNumber};
 
-/// What became of one record.
+/// The outcome of one record.
 #[non_exhaustive]
 pub struct RecordReport {
-    /// The record's place in the batch, from 0.
+    /// The record's position in the batch, from 0.
     pub position: usize,
     /// Its kind of change, where it could be read.
     pub kind: Option<EventKind>,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
     /// How often its handler was started in this invocation.
     pub attempts: u32,
@@ -25,7 +30,7 @@ pub struct RecordReport {
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
     pub(crate) facts: Facts,
-    /// Whether the sequence number names this record and no other of the batch.
+    /// Whether it has a sequence number that no earlier record of the batch has, so that the response can name it.
     pub(crate) nameable: bool,
 }
 
@@ -57,7 +62,7 @@ impl fmt::Debug for RecordReport {
     }
 }
 
-/// What became of a batch, record by record.
+/// The outcomes of a batch, record by record.
 ///
 /// ```
 /// use lambda_streams::{Deadline, Outcome, Record, StreamEvent, StreamProcessor};
@@ -82,64 +87,64 @@ impl fmt::Debug for RecordReport {
 #[derive(Debug)]
 pub struct BatchReport {
     records: Vec<RecordReport>,
-    answer: Answer,
+    context: ResponseContext,
 }
 
-/// How the batch is answered.
+/// What the response depends on in addition to the records.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
+pub(crate) struct ResponseContext {
     pub(crate) report_batch_item_failures: bool,
-    /// The state of a tumbling window, to be answered unchanged.
+    /// The state of a tumbling window, which is returned unchanged.
     pub(crate) state: Option<Box<RawValue>>,
     pub(crate) deadline_stop: bool,
-    /// Why the payload is no stream's event, where that was found only while its records were processed.
+    /// Why the payload is not the event of a stream, where that was found while its records were processed.
     pub(crate) refusal: Option<Error>,
 }
 
-/// How many records came to what.
+/// How many records had which outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
     /// All records of the batch.
     pub received: usize,
-    /// Their handler returned `Ok`.
+    /// Records whose handler returned `Ok`.
     pub succeeded: usize,
-    /// They needed no handler, redelivered ones included.
+    /// Records that needed no handler, redelivered ones included.
     pub skipped: usize,
-    /// Of the skipped: done already in an earlier invocation.
+    /// Skipped records that an earlier invocation had already completed.
     pub redelivered: usize,
-    /// The dead-letter queue has accepted them.
+    /// Records that the dead-letter queue has accepted.
     pub dead_lettered: usize,
-    /// They failed and are reported.
+    /// Records that failed and are reported.
     pub reported: usize,
-    /// The deadline came first; they are reported.
+    /// Records that were not completed before the deadline; they are reported.
     pub unfinished: usize,
-    /// They stand behind a reported record, and are delivered again with it.
+    /// Records after a reported one, which are delivered again with it.
     pub held_back: usize,
     /// Attempts beyond the first of each record.
     pub retries: usize,
 }
 
-/// What Lambda is to deliver again.
+/// What Lambda is to redeliver.
 pub(crate) enum Redelivery<'a> {
     Nothing,
-    /// Everything from this record on.
+    /// This record and everything after it.
     From(&'a RecordReport),
-    /// The whole batch, for the first unfinished record is this one and the checkpoint cannot be answered.
+    /// The whole batch, because the response cannot name the checkpoint, which is this record.
     Everything(&'a RecordReport),
 }
 
 impl BatchReport {
-    pub(crate) fn new(records: Vec<RecordReport>, answer: Answer) -> Self {
-        Self { records, answer }
+    pub(crate) fn new(records: Vec<RecordReport>, context: ResponseContext) -> Self {
+        Self { records, context }
     }
 
-    /// What became of each record, in stream order.
+    /// The records with their outcomes, in stream order.
     pub fn records(&self) -> &[RecordReport] {
         &self.records
     }
 
-    /// How many records came to what.
+    /// How many records had which outcome.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { received: self.records.len(), ..Counts::default() };
         for record in &self.records {
@@ -159,25 +164,25 @@ impl BatchReport {
         counts
     }
 
-    /// The earliest record that this invocation did not finish; `None` if the whole batch is done.
+    /// The earliest record that needs another delivery; `None` if the whole batch is done.
     pub fn checkpoint(&self) -> Option<&RecordReport> {
         self.records.iter().find(|record| !record.outcome.is_done())
     }
 
-    /// Whether the processor stopped because the deadline neared.
+    /// Whether the processor stopped before the batch was done, because the deadline was near.
     pub fn stopped_at_deadline(&self) -> bool {
-        self.answer.deadline_stop
+        self.context.deadline_stop
     }
 
-    /// The answer to Lambda.
+    /// The response to Lambda.
     ///
-    /// It names exactly one record, the checkpoint. If that has no usable sequence number, it names the nearest earlier
-    /// record that has one, whose progress is then repeated.
+    /// It names at most one record, the checkpoint. If the checkpoint has no usable sequence number, it names the nearest
+    /// earlier record that has one; the records from that one on are then delivered again too.
     ///
     /// # Errors
-    /// If a record must be delivered again and no sequence number can name it ([`Error::is_unreportable`]), if the mapping
-    /// is said to ignore the answer ([`Error::is_batch_failed`]), or if the payload turned out to be no stream's event
-    /// ([`Error::is_event`]). Lambda then delivers the whole batch again.
+    /// If a record must be delivered again and no sequence number can name it ([`Error::is_unreportable`]), if the event source
+    /// mapping ignores partial batch responses according to the settings ([`Error::is_batch_failed`]), or if the payload is not
+    /// the event of a stream ([`Error::is_event`]). Lambda then delivers the whole batch again.
     pub fn response(&self) -> Result<StreamResponse, Error> {
         let response = match self.redelivery() {
             Redelivery::Nothing => StreamResponse::success(),
@@ -187,15 +192,15 @@ impl BatchReport {
             },
             Redelivery::Everything(first) => return Err(self.batch_error(first)),
         };
-        Ok(response.with_state(self.answer.state.clone()))
+        Ok(response.with_state(self.context.state.clone()))
     }
 
     pub(crate) fn redelivery(&self) -> Redelivery<'_> {
-        if let (Some(_), Some(first)) = (&self.answer.refusal, self.records.first()) {
+        if let (Some(_), Some(first)) = (&self.context.refusal, self.records.first()) {
             return Redelivery::Everything(first);
         }
         let Some(first) = self.checkpoint() else { return Redelivery::Nothing };
-        if !self.answer.report_batch_item_failures {
+        if !self.context.report_batch_item_failures {
             return Redelivery::Everything(first);
         }
         match self.records[..=first.position].iter().rfind(|record| record.nameable) {
@@ -204,7 +209,7 @@ impl BatchReport {
         }
     }
 
-    /// The first position that Lambda delivers again; the batch's length if there is none.
+    /// The first position that Lambda redelivers; the batch's length if there is none.
     pub(crate) fn redelivered_from(&self) -> usize {
         match self.redelivery() {
             Redelivery::Nothing => self.records.len(),
@@ -214,7 +219,7 @@ impl BatchReport {
     }
 
     fn batch_error(&self, first: &RecordReport) -> Error {
-        if let Some(refusal) = &self.answer.refusal {
+        if let Some(refusal) = &self.context.refusal {
             return refusal.clone();
         }
         let open = self.records.iter().filter(|record| !record.outcome.is_done()).count();
@@ -224,7 +229,7 @@ impl BatchReport {
             first.position,
             first.event_id().unwrap_or("unknown"),
         );
-        if self.answer.report_batch_item_failures {
+        if self.context.report_batch_item_failures {
             Error::unreportable(format!(
                 "{which}, but neither it nor a record before it has a sequence number that Lambda could resume at: the \
                  whole batch fails"

@@ -1,4 +1,4 @@
-//! The answer to Lambda, in its exact wire shape.
+//! The response to Lambda: its JSON, exactly as the event source mapping reads it.
 
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use serde::Serialize;
@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 
 use crate::record::SequenceNumber;
 
-/// The partial batch response: the checkpoint, or nothing if the whole batch is done.
+/// The partial batch response: it names the checkpoint, or nothing if the whole batch is done.
 ///
-/// `{"batchItemFailures":[{"itemIdentifier":"…"}]}`, with at most one identifier; for a tumbling window also its `state`,
-/// unchanged ([AWS: partial batch response](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html)).
+/// Its JSON is `{"batchItemFailures":[{"itemIdentifier":"…"}]}`, with at most one identifier; for a tumbling window also the
+/// `state` that Lambda sent, unchanged ([AWS: partial batch response](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html)).
 ///
 /// ```
 /// use lambda_streams::StreamResponse;
@@ -31,7 +31,7 @@ impl StreamResponse {
         Self { failures: Vec::new(), state: None }
     }
 
-    /// Everything from this record on must be delivered again.
+    /// This record and everything after it must be delivered again.
     pub(crate) fn from_checkpoint(checkpoint: &SequenceNumber) -> Self {
         let mut failure = DynamoDbBatchItemFailure::default();
         failure.item_identifier = Some(checkpoint.as_str().to_owned());
@@ -43,13 +43,13 @@ impl StreamResponse {
         self
     }
 
-    /// The sequence number from which on Lambda delivers again; `None` if the whole batch is done.
+    /// The sequence number at which Lambda resumes; `None` if the whole batch is done.
     pub fn checkpoint(&self) -> Option<&str> {
         self.failures.first()?.item_identifier.as_deref()
     }
 }
 
-/// For functions that answer with the type of `aws_lambda_events`.
+/// For functions that return the type of `aws_lambda_events`. It has no `state`.
 impl From<StreamResponse> for DynamoDbEventResponse {
     fn from(response: StreamResponse) -> Self {
         let mut converted = Self::default();

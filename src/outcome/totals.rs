@@ -1,97 +1,95 @@
+//! The totals of a batch that its log line and its metrics report: by outcome, by kind of change and by kind of error.
+
+use std::collections::BTreeMap;
+
 use super::{BatchReport, Counts, Outcome};
 use crate::event_kind::EventKind;
 use crate::failure::ErrorKind;
 
-/// What a batch came to, in the numbers that logs and metrics have.
+/// The name of a kind that could not be read.
+const UNKNOWN: &str = "unknown";
+
+/// The totals of one batch.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) counts: Counts,
-    /// In the order of [`KINDS`].
-    pub(crate) by_kind: [KindTotals; KINDS.len()],
-    /// Records that failed for good or are reported, in the order of [`ERROR_KINDS`].
-    pub(crate) failed: [u64; ERROR_KINDS.len()],
+    pub(crate) by_kind: PerKind<KindTotals>,
+    /// Records that became dead letters, or failed and are reported, by the name of their [`ErrorKind`].
+    pub(crate) failed: BTreeMap<&'static str, usize>,
     /// Records that the dead-letter queue did not accept.
-    pub(crate) refused: u64,
+    pub(crate) refused: usize,
 }
 
 /// The records of one kind of change.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct KindTotals {
-    pub(crate) received: u64,
-    pub(crate) succeeded: u64,
-    pub(crate) skipped: u64,
+    pub(crate) received: usize,
+    pub(crate) succeeded: usize,
+    pub(crate) skipped: usize,
 }
 
-/// The kinds of change, and the one of records whose kind could not be read.
-pub(crate) const KINDS: [&str; 4] = ["INSERT", "MODIFY", "REMOVE", "unknown"];
-
-pub(crate) const ERROR_KINDS: [&str; 7] =
-    ["malformed", "decode", "handler", "panic", "timeout", "predecessor", "unknown"];
+/// One value for each kind of change, and one for the records whose kind could not be read.
+#[derive(Debug, Default)]
+pub(crate) struct PerKind<T> {
+    insert: T,
+    modify: T,
+    remove: T,
+    unknown: T,
+}
 
 impl Totals {
     pub(crate) fn of(report: &BatchReport) -> Self {
         let mut totals = Self { counts: report.counts(), ..Self::default() };
         for record in report.records() {
-            let of_kind = &mut totals.by_kind[place(record.kind)];
+            let of_kind = totals.by_kind.get_mut(record.kind);
             of_kind.received += 1;
-            totals.refused += u64::from(record.dead_letter_error.is_some());
+            totals.refused += usize::from(record.dead_letter_error.is_some());
             match record.outcome {
                 Outcome::Succeeded => of_kind.succeeded += 1,
                 Outcome::Skipped(_) => of_kind.skipped += 1,
                 Outcome::DeadLettered | Outcome::Reported => {
-                    totals.failed[error_place(record.failure.as_ref().map(|failure| failure.kind))] += 1;
+                    let kind = record.failure.as_ref().map(|failure| failure.kind);
+                    *totals.failed.entry(kind.map_or(UNKNOWN, ErrorKind::as_str)).or_default() += 1;
                 }
                 Outcome::Unfinished | Outcome::HeldBack => {}
             }
         }
         totals
     }
-
-    pub(crate) fn received(&self, kind: Option<EventKind>) -> u64 {
-        self.by_kind[place(kind)].received
-    }
 }
 
-fn place(kind: Option<EventKind>) -> usize {
-    match kind {
-        Some(EventKind::Insert) => 0,
-        Some(EventKind::Modify) => 1,
-        Some(EventKind::Remove) => 2,
-        None => 3,
-    }
-}
-
-fn error_place(kind: Option<ErrorKind>) -> usize {
-    match kind {
-        Some(ErrorKind::Malformed) => 0,
-        Some(ErrorKind::Decode) => 1,
-        Some(ErrorKind::Handler) => 2,
-        Some(ErrorKind::Panic) => 3,
-        Some(ErrorKind::Timeout) => 4,
-        Some(ErrorKind::Predecessor) => 5,
-        None => 6,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_has_its_own_place() {
-        for kind in [EventKind::Insert, EventKind::Modify, EventKind::Remove] {
-            assert_eq!(KINDS[place(Some(kind))], kind.as_str());
+impl<T> PerKind<T> {
+    /// Makes the value of each kind from the kind's name.
+    pub(crate) fn from_names(mut make: impl FnMut(&'static str) -> T) -> Self {
+        Self {
+            insert: make(EventKind::Insert.as_str()),
+            modify: make(EventKind::Modify.as_str()),
+            remove: make(EventKind::Remove.as_str()),
+            unknown: make(UNKNOWN),
         }
-        for kind in [
-            ErrorKind::Malformed,
-            ErrorKind::Decode,
-            ErrorKind::Handler,
-            ErrorKind::Panic,
-            ErrorKind::Timeout,
-            ErrorKind::Predecessor,
-        ] {
-            assert_eq!(ERROR_KINDS[error_place(Some(kind))], kind.as_str());
+    }
+
+    pub(crate) fn get(&self, kind: Option<EventKind>) -> &T {
+        match kind {
+            Some(EventKind::Insert) => &self.insert,
+            Some(EventKind::Modify) => &self.modify,
+            Some(EventKind::Remove) => &self.remove,
+            None => &self.unknown,
         }
-        assert_eq!((KINDS[place(None)], ERROR_KINDS[error_place(None)]), ("unknown", "unknown"));
+    }
+
+    fn get_mut(&mut self, kind: Option<EventKind>) -> &mut T {
+        match kind {
+            Some(EventKind::Insert) => &mut self.insert,
+            Some(EventKind::Modify) => &mut self.modify,
+            Some(EventKind::Remove) => &mut self.remove,
+            None => &mut self.unknown,
+        }
+    }
+
+    /// Pairs the two values of each kind.
+    pub(crate) fn zip<'a, U>(&'a self, other: &'a PerKind<U>) -> [(&'a T, &'a U); 4] {
+        let Self { insert, modify, remove, unknown } = self;
+        [(insert, &other.insert), (modify, &other.modify), (remove, &other.remove), (unknown, &other.unknown)]
     }
 }

@@ -1,4 +1,4 @@
-//! The processor as `lambda_runtime` calls it.
+//! The processor as a tower service, for `lambda_runtime::run` and for runtimes of one's own.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ impl Service<LambdaEvent<StreamEvent>> for StreamProcessor {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<StreamResponse, Error>> + Send>>;
 
-    /// Always ready: the concurrency limit is one of handlers, not of invocations.
+    /// Always ready: the concurrency limit applies to handlers, not to invocations.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }

@@ -107,7 +107,7 @@ async fn a_payload_has_the_same_outcome_as_its_event() {
             };
             let came = BatchOutcome::of(other.process_payload(text.clone().into_bytes(), Deadline::none()).await);
             assert_eq!(came.response, expected.response, "round {round}: {text:?}");
-            if expected.response.as_ref().is_err_and(|error| error.starts_with("the payload is no JSON")) {
+            if expected.response.as_ref().is_err_and(|error| error.starts_with("the payload is not valid JSON")) {
                 came_to[1] += usize::from(!came.outcomes.is_empty());
             } else {
                 assert_eq!(came, expected, "round {round}: {text}");

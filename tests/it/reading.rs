@@ -30,7 +30,7 @@ fn a_non_stream_event_is_rejected_with_its_kind() {
         (json!({"httpMethod": "GET", "requestContext": {}}), EventShape::RestApi, "REST API"),
         (json!({}), EventShape::Object, "an object without `Records`"),
         (json!({"Records": null}), EventShape::Object, "an object without `Records`"),
-        (json!({"Records": "x"}), EventShape::RecordsNoList, "no list"),
+        (json!({"Records": "x"}), EventShape::RecordsNoList, "not a list"),
         (json!([]), EventShape::Array, "an array"),
         (json!("Records"), EventShape::Scalar, "a bare JSON value"),
         (json!(7), EventShape::Scalar, "a bare JSON value"),
@@ -50,12 +50,12 @@ fn invalid_json_is_rejected() {
     for (body, words) in [
         (&b""[..], "it is empty"),
         (b" \n", "it is empty"),
-        (b"{'Records': []}", "the payload is no JSON"),
+        (b"{'Records': []}", "the payload is not valid JSON"),
         (b"{\"Records\": []} x", "trailing characters"),
         (b"{\"Records\": [", "EOF"),
         (b"\xEF\xBB\xBF{\"Records\": []}", "byte order mark"),
-        (b"\xFF\xFE{\0", "the payload is no JSON"),
-        (b"{\"Records\": [\"\xFF\"]}", "the payload is no JSON"),
+        (b"\xFF\xFE{\0", "the payload is not valid JSON"),
+        (b"{\"Records\": [\"\xFF\"]}", "the payload is not valid JSON"),
     ] {
         let error = StreamEvent::from_slice(body).expect_err(words);
         assert!(error.to_string().contains(words), "{error}");

@@ -117,8 +117,8 @@ async fn a_redrive_is_not_remembered_as_the_streams() {
 #[test]
 fn a_non_sqs_event_is_rejected_with_its_kind() {
     for (body, words) in [
-        ("", "no JSON"),
-        ("{", "no JSON"),
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
         (r#"{"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]}"#, "a DynamoDB stream event"),
         (r#"{"Records": [{"eventSource": "aws:sqs", "body": "x"}]}"#, "messageId"),
         ("[]", "an array"),

@@ -58,7 +58,7 @@ fn assert_same(name: &str, (from_bytes, as_service): &(Answered, Answered)) {
     match (error(from_bytes), error(as_service)) {
         (None, None) => assert_eq!(from_bytes, as_service, "{name}"),
         (Some((kind, message)), Some((_, other))) if kind == "LambdaStreams.Event" => {
-            let same = other.contains(&message) || message.starts_with("the payload is no JSON");
+            let same = other.contains(&message) || message.starts_with("the payload is not valid JSON");
             assert!(same, "{name}: {message:?} and {other:?}");
         }
         (one, other) => assert_eq!(one, other, "{name}"),
@@ -125,7 +125,7 @@ fn text_after_the_json_is_rejected_from_bytes() {
     let answers = both(&[br#"{"Records": []} {"Records": []}"#.to_vec()]);
     let (kind, message) = error(&answers[0].0).unwrap();
     assert_eq!(kind, "LambdaStreams.Event");
-    assert_eq!(message, "the payload is no JSON: trailing characters at line 1 column 17");
+    assert_eq!(message, "the payload is not valid JSON: trailing characters at line 1 column 17");
     assert_eq!(answers[0].1, Answered::Response(r#"{"batchItemFailures":[]}"#.to_owned()));
 }
 

@@ -148,7 +148,7 @@ fn an_error_names_the_number_of_the_change() {
             "change 1 of the test stream: its item does not serialize",
         ),
         (stream().view_type("BOTH").expire(json!({})), "`BOTH` is no view type of a stream"),
-        (stream().record("{"), "the payload is no JSON"),
+        (stream().record("{"), "the payload is not valid JSON"),
     ] {
         let error = stream.event().expect_err(words).to_string();
         assert!(error.contains(words), "{error}");

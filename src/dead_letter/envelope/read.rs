@@ -1,4 +1,6 @@
-//! An envelope back into its dead letter.
+//! Reads an envelope back into a dead letter.
+//!
+//! Invariant: no error contains anything of the record, which a sender may have put anywhere in the text.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -19,10 +21,10 @@ use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
 use crate::record::Facts;
 
-/// More than any invocation's payload: it bounds what a forged letter can make of this process's memory.
+/// More than any invocation's payload. It bounds the memory that a forged letter can take up.
 const MAX_RECORD: u64 = 16 * 1024 * 1024;
 
-/// Why a text is no dead letter.
+/// Why a text is not a dead letter.
 ///
 /// It names members and positions, and never contains anything of the record.
 ///
@@ -32,9 +34,9 @@ const MAX_RECORD: u64 = 16 * 1024 * 1024;
 /// let error = DeadLetter::from_json(r#"{"version": 2}"#).unwrap_err();
 /// assert_eq!(error.to_string(), "the dead letter is of version 2, and only version 1 is known");
 /// ```
-pub struct DeadLetterReadError(Fault);
+pub struct DeadLetterReadError(Kind);
 
-enum Fault {
+enum Kind {
     Unreadable { what: Option<String>, line: usize, column: usize },
     Version(u64),
     Time(&'static str),
@@ -43,28 +45,28 @@ enum Fault {
     Base64,
     Gzip,
     TooLarge,
-    NoJson,
+    NotJson,
 }
 
 impl fmt::Display for DeadLetterReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Fault::Unreadable { what: Some(what), .. } => write!(f, "this is no dead letter: {what}"),
-            Fault::Unreadable { line, column, .. } => {
-                write!(f, "this is no dead letter: it cannot be read at line {line}, column {column}")
+            Kind::Unreadable { what: Some(what), .. } => write!(f, "this is not a dead letter: {what}"),
+            Kind::Unreadable { line, column, .. } => {
+                write!(f, "this is not a dead letter: it cannot be read at line {line}, column {column}")
             }
-            Fault::Version(found) => {
+            Kind::Version(found) => {
                 write!(f, "the dead letter is of version {found}, and only version {VERSION} is known")
             }
-            Fault::Time(member) => write!(f, "the dead letter's `{member}` is no RFC 3339 time in UTC"),
-            Fault::NoRecord => f.write_str("the dead letter has none of `record`, `recordText` and `recordGzip`"),
-            Fault::ManyRecords => {
+            Kind::Time(member) => write!(f, "the dead letter's `{member}` is not an RFC 3339 time in UTC"),
+            Kind::NoRecord => f.write_str("the dead letter has none of `record`, `recordText` and `recordGzip`"),
+            Kind::ManyRecords => {
                 f.write_str("the dead letter has more than one of `record`, `recordText` and `recordGzip`")
             }
-            Fault::Base64 => f.write_str("the dead letter's `recordGzip` is not standard base64"),
-            Fault::Gzip => f.write_str("the dead letter's `recordGzip` cannot be decompressed to text"),
-            Fault::TooLarge => write!(f, "the dead letter's `recordGzip` holds more than {MAX_RECORD} bytes"),
-            Fault::NoJson => f.write_str("the dead letter's record is not JSON"),
+            Kind::Base64 => f.write_str("the dead letter's `recordGzip` is not standard base64"),
+            Kind::Gzip => f.write_str("the dead letter's `recordGzip` cannot be decompressed to text"),
+            Kind::TooLarge => write!(f, "the dead letter's `recordGzip` holds more than {MAX_RECORD} bytes"),
+            Kind::NotJson => f.write_str("the dead letter's record is not valid JSON"),
         }
     }
 }
@@ -77,19 +79,19 @@ impl fmt::Debug for DeadLetterReadError {
 
 impl StdError for DeadLetterReadError {}
 
-impl From<Fault> for DeadLetterReadError {
-    fn from(fault: Fault) -> Self {
-        Self(fault)
+impl From<Kind> for DeadLetterReadError {
+    fn from(kind: Kind) -> Self {
+        Self(kind)
     }
 }
 
-/// Read before the rest, which another version may spell otherwise.
+/// Read before the rest, which may differ in another version.
 #[derive(Deserialize)]
 struct Version {
     version: u64,
 }
 
-/// What is not read from the record itself.
+/// All members except those that are read from the record itself.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
@@ -113,7 +115,7 @@ struct Envelope<'a> {
     record_gzip: Option<Cow<'a, str>>,
 }
 
-/// A record can be `null`, which an `Option` of its own would take for absent.
+/// A malformed record can be `null`, which an `Option` would read as absent.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
@@ -121,16 +123,12 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 pub(super) fn read(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
     let Version { version } = object(json)?;
     if version != VERSION {
-        return Err(Fault::Version(version).into());
+        return Err(Kind::Version(version).into());
     }
     let envelope: Envelope<'_> = object(json)?;
     Ok(DeadLetter {
         facts: Facts::of_text(raw(envelope.record, envelope.record_text, envelope.record_gzip)?.into()),
-        failure: Failure {
-            kind: envelope.error_kind,
-            message: envelope.error_message,
-            sources: envelope.error_sources,
-        },
+        failure: Failure::of_dead_letter(envelope.error_kind, envelope.error_message, envelope.error_sources),
         attempts: envelope.attempts,
         first_seen: time(&envelope.first_seen, "firstSeen")?,
         dead_lettered: time(&envelope.dead_lettered, "deadLettered")?,
@@ -143,49 +141,49 @@ pub(super) fn read(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
     })
 }
 
-fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Fault> {
-    // A derived struct would also be read from an array.
+fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Kind> {
+    // A derived `Deserialize` would also accept an array.
     if !json.trim_start().starts_with('{') {
-        return Err(Fault::Unreadable { what: Some("it is not a JSON object".to_owned()), line: 1, column: 1 });
+        return Err(Kind::Unreadable { what: Some("it is not a JSON object".to_owned()), line: 1, column: 1 });
     }
     serde_json::from_str(json).map_err(|error| {
-        // Of the parser's own words, only these two name members and no values.
+        // Of the parser's messages, only these two are certain to contain names of members and no values.
         let text = error.to_string();
         let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
         let named = what.starts_with("missing field") || what.starts_with("duplicate field");
-        Fault::Unreadable { what: named.then(|| what.to_owned()), line: error.line(), column: error.column() }
+        Kind::Unreadable { what: named.then(|| what.to_owned()), line: error.line(), column: error.column() }
     })
 }
 
-/// The record's text, out of the one form that is there.
+/// The record's text, from the one form that is there.
 fn raw<'a>(
     record: Option<&'a RawValue>,
     text: Option<Cow<'a, str>>,
     gzip: Option<Cow<'a, str>>,
-) -> Result<Cow<'a, str>, Fault> {
+) -> Result<Cow<'a, str>, Kind> {
     let text = match (record, text, gzip) {
         (Some(record), None, None) => return Ok(Cow::Borrowed(record.get())),
         (None, Some(text), None) => text,
         (None, None, Some(gzip)) => Cow::Owned(gunzip(&gzip)?),
-        (None, None, None) => return Err(Fault::NoRecord),
-        _ => return Err(Fault::ManyRecords),
+        (None, None, None) => return Err(Kind::NoRecord),
+        _ => return Err(Kind::ManyRecords),
     };
     match serde_json::from_str::<&RawValue>(&text) {
         Ok(_) => Ok(text),
-        Err(_) => Err(Fault::NoJson),
+        Err(_) => Err(Kind::NotJson),
     }
 }
 
-fn gunzip(base64: &str) -> Result<String, Fault> {
-    let compressed = STANDARD.decode(base64).map_err(|_| Fault::Base64)?;
+fn gunzip(base64: &str) -> Result<String, Kind> {
+    let compressed = STANDARD.decode(base64).map_err(|_| Kind::Base64)?;
     let mut text = Vec::new();
-    GzDecoder::new(&*compressed).take(MAX_RECORD + 1).read_to_end(&mut text).map_err(|_| Fault::Gzip)?;
+    GzDecoder::new(&*compressed).take(MAX_RECORD + 1).read_to_end(&mut text).map_err(|_| Kind::Gzip)?;
     if text.len() as u64 > MAX_RECORD {
-        return Err(Fault::TooLarge);
+        return Err(Kind::TooLarge);
     }
-    String::from_utf8(text).map_err(|_| Fault::Gzip)
+    String::from_utf8(text).map_err(|_| Kind::Gzip)
 }
 
-fn time(text: &str, member: &'static str) -> Result<SystemTime, Fault> {
-    humantime::parse_rfc3339(text).map_err(|_| Fault::Time(member))
+fn time(text: &str, member: &'static str) -> Result<SystemTime, Kind> {
+    humantime::parse_rfc3339(text).map_err(|_| Kind::Time(member))
 }

@@ -1,4 +1,4 @@
-//! A dead letter into its envelope.
+//! Writes a dead letter as an envelope, in characters that SQS accepts and with a bounded size apart from the record.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -22,15 +22,15 @@ const MAX_IDENTIFIER: usize = 1024;
 /// The form in which an envelope carries its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Form {
-    /// As it is, where all its characters can travel.
+    /// As it is, or as a string if it has characters that SQS refuses.
     Plain,
-    /// The same, without a line break.
+    /// As `Plain`, and as a string also if it has a line break.
     Line,
     /// Compressed.
     Gzip,
 }
 
-/// Everything but the record.
+/// All members except the record.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Header<'a> {
@@ -111,13 +111,13 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("text and numbers are always JSON")
 }
 
-/// Whether the record cannot stand in the envelope as it is.
+/// Whether the record cannot be a part of the envelope as it is.
 fn needs_text(raw: &str, form: Form) -> bool {
     raw.contains(['\u{fffe}', '\u{ffff}']) || (form == Form::Line && raw.contains(['\n', '\r']))
 }
 
-/// Escapes the two characters that are legal in JSON and refused by SQS. They occur inside strings only, so that the
-/// whole text can be searched for them.
+/// Escapes the two characters that JSON allows and SQS refuses. In valid JSON they occur only inside strings, so that they can be
+/// replaced in the whole text.
 fn escape(json: &str) -> Cow<'_, str> {
     if !json.contains(['\u{fffe}', '\u{ffff}']) {
         return Cow::Borrowed(json);
@@ -139,7 +139,7 @@ fn sources(sources: &[String]) -> Vec<Cow<'_, str>> {
     kept.iter().map(|source| cut(source, MAX_SOURCE)).chain([mark]).collect()
 }
 
-/// Cuts a text to at most this many bytes, its mark included, so that reading and writing it again cuts no further.
+/// Cuts a text to at most this many bytes. They include the mark, so that reading and writing the text again cuts no further.
 fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
@@ -149,7 +149,7 @@ fn cut(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}{mark}", &text[..end]))
 }
 
-/// RFC 3339 with milliseconds; times that it cannot say, which no working clock gives, become the nearest it can.
+/// RFC 3339 with milliseconds. Times before 1970 or after 9999, which no working clock returns, become the nearest in between.
 fn rfc3339(time: SystemTime) -> String {
     const LAST: Duration = Duration::from_secs(253_402_300_799); // 9999-12-31T23:59:59Z
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().min(LAST);

@@ -1,4 +1,4 @@
-//! The SQS client from the function's environment.
+//! Creates the SQS client from the function's environment variables.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use aws_sdk_sqs::{Client, Config};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
-use super::fault::Fault;
+use super::send_error::SendError;
 use super::url::QueueUrl;
 
-/// A connection that Lambda froze may never answer; a new one does.
+/// A connection that was open while Lambda froze the function may never respond. After the timeout, a new one is opened.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
-pub(super) fn from_env(url: &QueueUrl) -> Result<Client, Fault> {
-    let settings = Settings::read(url, |name| std::env::var(name).ok())?;
-    if settings.endpoint.as_deref().is_some_and(is_open) {
-        tracing::warn!(endpoint = settings.endpoint, "dead letters leave this machine unencrypted: use https");
+pub(super) fn from_env(url: &QueueUrl) -> Result<Client, SendError> {
+    let environment = Environment::read(url, |name| std::env::var(name).ok())?;
+    if environment.endpoint.as_deref().is_some_and(is_remote_http) {
+        tracing::warn!(endpoint = environment.endpoint, "dead letters leave this machine unencrypted: use https");
     }
-    Ok(Client::from_conf(settings.config()))
+    Ok(Client::from_conf(environment.config()))
 }
 
-/// What the environment says.
-struct Settings {
+/// What the environment variables say.
+struct Environment {
     region: String,
     endpoint: Option<String>,
     key_id: String,
@@ -35,11 +35,11 @@ struct Settings {
     token: Option<String>,
 }
 
-impl Settings {
-    fn read(url: &QueueUrl, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Fault> {
+impl Environment {
+    fn read(url: &QueueUrl, variable: impl Fn(&str) -> Option<String>) -> Result<Self, SendError> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let required = |name: &str| {
-            variable(name).ok_or_else(|| Fault::Client(format!("the environment variable `{name}` is not set")))
+            variable(name).ok_or_else(|| SendError::Client(format!("the environment variable `{name}` is not set")))
         };
         Ok(Self {
             region: match url.region() {
@@ -64,10 +64,10 @@ impl Settings {
             .region(Region::new(self.region))
             .credentials_provider(credentials)
             .http_client(http_client(self.endpoint.as_deref()))
-            // One policy for requests and entries alike: that of the batch.
+            // `Request` retries whole requests and single entries by one policy.
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
-            // Bodies are small, and each attempt has its timeout.
+            // Bodies are small, and each attempt has a timeout.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         if let Some(endpoint) = self.endpoint {
             config = config.endpoint_url(endpoint);
@@ -76,7 +76,7 @@ impl Settings {
     }
 }
 
-/// A client for HTTPS, which trusts nobody where the endpoint is plain HTTP: certificates are not loaded for nothing.
+/// A client for HTTPS. For an endpoint with plain HTTP it trusts no certificates, which saves loading them.
 fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
     let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
     if !endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
@@ -86,8 +86,8 @@ fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
     client.tls_context(context.expect("an empty trust store is always valid")).build_https()
 }
 
-/// Whether an endpoint is plain HTTP to somewhere else.
-fn is_open(endpoint: &str) -> bool {
+/// Whether an endpoint is plain HTTP to another machine.
+fn is_remote_http(endpoint: &str) -> bool {
     let Some(rest) = endpoint.strip_prefix("http://") else { return false };
     let host = rest.split(['/', '?']).next().unwrap_or_default();
     let name = match host.strip_prefix('[') {
@@ -106,10 +106,10 @@ mod tests {
 
     const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")];
 
-    fn read(url: &str, variables: &[(&str, &str)]) -> Result<Settings, Fault> {
+    fn read(url: &str, variables: &[(&str, &str)]) -> Result<Environment, SendError> {
         let variables: HashMap<_, _> = variables.iter().copied().collect();
         let url = QueueUrl::parse(url).expect("the tests' URLs are those of queues");
-        Settings::read(&url, |name| variables.get(name).map(|value| (*value).to_owned()))
+        Environment::read(&url, |name| variables.get(name).map(|value| (*value).to_owned()))
     }
 
     #[test]
@@ -130,10 +130,10 @@ mod tests {
     fn the_sqs_endpoint_overrides_the_general_one() {
         let url = "https://sqs.eu-central-1.amazonaws.com/1/q";
         let all = [&KEYS[..], &[("AWS_ENDPOINT_URL", "http://all")]].concat();
-        assert_eq!(read(url, &KEYS).expect("settings").endpoint, None);
-        assert_eq!(read(url, &all).expect("settings").endpoint.as_deref(), Some("http://all"));
+        assert_eq!(read(url, &KEYS).expect("an environment").endpoint, None);
+        assert_eq!(read(url, &all).expect("an environment").endpoint.as_deref(), Some("http://all"));
         let both = [&all[..], &[("AWS_ENDPOINT_URL_SQS", "http://sqs")]].concat();
-        assert_eq!(read(url, &both).expect("settings").endpoint.as_deref(), Some("http://sqs"));
+        assert_eq!(read(url, &both).expect("an environment").endpoint.as_deref(), Some("http://sqs"));
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine() {
-        for (endpoint, open) in [
+        for (endpoint, expected) in [
             ("http://127.0.0.1:4566", false),
             ("http://localhost:4566/", false),
             ("http://[::1]:4566", false),
@@ -154,7 +154,7 @@ mod tests {
             ("http://queue.example:4566", true),
             ("http://10.0.0.1", true),
         ] {
-            assert_eq!(is_open(endpoint), open, "{endpoint}");
+            assert_eq!(is_remote_http(endpoint), expected, "{endpoint}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One dead letter as an SQS message, and what it counts against the limits.
+//! One dead letter as an SQS message, compressed if it would be too large otherwise.
 
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{
@@ -8,10 +8,10 @@ use aws_sdk_sqs::types::{
 
 use super::super::DeadLetter;
 use super::super::envelope::{self, Form};
-use super::fault::Fault;
+use super::send_error::SendError;
 
 const STRING: &str = "String";
-/// Table names have at most 255 characters; what is longer comes from an ARN that is none.
+/// Table names have at most 255 characters. A longer one comes from a malformed ARN.
 const MAX_ATTRIBUTE: usize = 255;
 
 /// A message that fits the queue.
@@ -19,41 +19,42 @@ pub(super) struct Message {
     body: String,
     attributes: Vec<(&'static str, String)>,
     trace_header: Option<String>,
+    /// The FIFO group; `None` on a standard queue.
     pub(super) group_id: Option<String>,
     deduplication_id: Option<String>,
-    /// The bytes that count: body, and names, types and values of the attributes.
-    pub(super) size: usize,
+    /// The bytes that count against the limits: the body, and the names, types and values of the attributes.
+    pub(super) bytes: usize,
 }
 
 impl Message {
     /// Encodes a letter, compressed if that makes it fit.
-    pub(super) fn new(letter: &DeadLetter, limit: usize, fifo: bool) -> Result<Self, Fault> {
-        let plain = Self::encode(letter, Form::Plain, fifo);
-        if plain.size <= limit {
+    pub(super) fn new(letter: &DeadLetter, limit: usize, group_id: Option<String>) -> Result<Self, SendError> {
+        let plain = Self::encode(letter, Form::Plain, group_id);
+        if plain.bytes <= limit {
             return Ok(plain);
         }
-        let compressed = Self::encode(letter, Form::Gzip, fifo);
-        if compressed.size <= limit {
+        let compressed = Self::encode(letter, Form::Gzip, plain.group_id);
+        if compressed.bytes <= limit {
             return Ok(compressed);
         }
-        Err(Fault::TooLarge { plain: plain.size, compressed: compressed.size, limit })
+        Err(SendError::TooLarge { plain: plain.bytes, compressed: compressed.bytes, limit })
     }
 
-    fn encode(letter: &DeadLetter, form: Form, fifo: bool) -> Self {
+    fn encode(letter: &DeadLetter, form: Form, group_id: Option<String>) -> Self {
         let body = envelope::write(letter, form);
         let attributes = attributes(letter, form);
         let counted = attributes.iter().map(|(name, value)| name.len() + STRING.len() + value.len());
         Self {
-            size: body.len() + counted.sum::<usize>(),
+            bytes: body.len() + counted.sum::<usize>(),
             body,
             attributes,
             trace_header: letter.trace_header().filter(|header| is_trace_header(header)).map(str::to_owned),
-            group_id: fifo.then(|| letter.group_id()),
-            deduplication_id: fifo.then(|| letter.deduplication_id()),
+            deduplication_id: group_id.is_some().then(|| letter.deduplication_id()),
+            group_id,
         }
     }
 
-    /// The message as entry of a batch.
+    /// The message as an entry of a request.
     pub(super) fn entry(&self, id: usize) -> Result<SendMessageBatchRequestEntry, BuildError> {
         let mut entry = SendMessageBatchRequestEntry::builder()
             .id(id.to_string())
@@ -73,7 +74,7 @@ impl Message {
 }
 
 fn attributes(letter: &DeadLetter, form: Form) -> Vec<(&'static str, String)> {
-    // An attribute must not be empty, and follows the same rule of characters as the body.
+    // SQS refuses a message with an empty attribute, or with characters in it that a body may not have either.
     let usable =
         |value: &&str| (1..=MAX_ATTRIBUTE).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
     [
@@ -87,7 +88,7 @@ fn attributes(letter: &DeadLetter, form: Form) -> Vec<(&'static str, String)> {
     .collect()
 }
 
-/// SQS refuses a message whose trace header is malformed, and a letter is worth more than its trace.
+/// Whether SQS accepts the header. It refuses a message whose trace header is malformed, and then the letter goes without.
 fn is_trace_header(header: &str) -> bool {
     header.starts_with("Root=1-") && header.len() <= 500 && header.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -1,9 +1,9 @@
-//! The queue's URL.
+//! The queue's URL: parsed and checked before a letter needs it.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// A queue's URL: `https://HOST/ACCOUNT/NAME`. It names the queue; the requests go to the client's endpoint.
+/// A queue's URL: `https://HOST/ACCOUNT/NAME`. It only names the queue; requests are sent to the client's endpoint.
 #[derive(Clone)]
 pub(super) struct QueueUrl(String);
 
@@ -11,7 +11,7 @@ impl QueueUrl {
     pub(super) fn parse(url: &str) -> Result<Self, QueueUrlError> {
         let url = url.trim();
         if url.starts_with("arn:") {
-            return Err(QueueUrlError { variable: None, fault: Fault::Arn });
+            return Err(QueueUrlError { variable: None, kind: Kind::Arn });
         }
         match parts(url) {
             Some((host, name)) if !host.is_empty() && is_name(name) => Ok(Self(url.to_owned())),
@@ -27,7 +27,7 @@ impl QueueUrl {
         self.0.ends_with(".fifo")
     }
 
-    /// The region, where the URL is one of AWS: `https://sqs.REGION.amazonaws.com/…`.
+    /// The region, if the URL is one of AWS's: `https://sqs.REGION.amazonaws.com/…`.
     pub(super) fn region(&self) -> Option<&str> {
         let (host, _) = parts(&self.0)?;
         let service = host.strip_prefix("sqs.").or_else(|| host.strip_prefix("sqs-fips."))?;
@@ -36,7 +36,7 @@ impl QueueUrl {
     }
 }
 
-/// The host and the name of the queue, which is the last segment of at least two in AWS, of at least one elsewhere.
+/// The host, and the name of the queue, which is the last segment of the path.
 fn parts(url: &str) -> Option<(&str, &str)> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     let (host, path) = rest.split_once('/')?;
@@ -64,11 +64,11 @@ fn is_name(name: &str) -> bool {
 #[derive(Clone, PartialEq, Eq)]
 pub struct QueueUrlError {
     variable: Option<&'static str>,
-    fault: Fault,
+    kind: Kind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Fault {
+enum Kind {
     Unset,
     Arn,
     NotAUrl,
@@ -76,11 +76,11 @@ enum Fault {
 
 impl QueueUrlError {
     pub(super) fn unset(variable: &'static str) -> Self {
-        Self { variable: Some(variable), fault: Fault::Unset }
+        Self { variable: Some(variable), kind: Kind::Unset }
     }
 
     pub(super) fn not_a_url() -> Self {
-        Self { variable: None, fault: Fault::NotAUrl }
+        Self { variable: None, kind: Kind::NotAUrl }
     }
 
     pub(super) fn of_variable(self, variable: &'static str) -> Self {
@@ -95,15 +95,15 @@ impl fmt::Display for QueueUrlError {
             Some(variable) => write!(f, "the environment variable `{variable}` ")?,
             None => f.write_str("this ")?,
         }
-        match self.fault {
-            Fault::Unset => write!(f, "is not set: it names the dead-letter queue by its URL, {EXAMPLE}"),
-            Fault::Arn => write!(f, "is the queue's ARN; its URL is wanted, {EXAMPLE}"),
-            Fault::NotAUrl => write!(f, "is not the URL of an SQS queue, {EXAMPLE}"),
+        match self.kind {
+            Kind::Unset => write!(f, "is not set: it names the dead-letter queue by its URL, {EXAMPLE}"),
+            Kind::Arn => write!(f, "is the queue's ARN; its URL is wanted, {EXAMPLE}"),
+            Kind::NotAUrl => write!(f, "is not the URL of an SQS queue, {EXAMPLE}"),
         }
     }
 }
 
-/// As `main` prints it.
+/// Shows the message, because `main` prints its error by `Debug`.
 impl fmt::Debug for QueueUrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "QueueUrlError({self})")

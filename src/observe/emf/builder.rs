@@ -1,4 +1,4 @@
-//! Sets up [`Emf`]: namespace, dimensions, properties and where the lines go.
+//! Sets up [`Emf`]: its namespace, dimensions, properties and writer, checked against CloudWatch's limits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,9 +9,9 @@ use super::{Emf, INSTALLED};
 use crate::error::Error;
 
 const DEFAULT_NAMESPACE: &str = "LambdaStreams";
-/// What Powertools writes where nobody named the service.
+/// What Powertools writes where the service is not named.
 const UNKNOWN_SERVICE: &str = "service_undefined";
-/// Leaves room for a metric's labels in a set of 30.
+/// Leaves room for a metric's labels in a set of 30 dimensions.
 const MAX_SHARED_DIMENSIONS: usize = 20;
 const MAX_PROPERTY_BYTES: usize = 50_000;
 
@@ -50,15 +50,15 @@ impl EmfBuilder {
         self.dimension("service", service)
     }
 
-    /// A dimension of every metric, at most 20 of them.
+    /// Adds a dimension to every metric, at most 20.
     ///
-    /// Alarms name all dimensions of what they watch: with one more, those of `infra-cdk` no longer find their metrics.
+    /// An alarm names all dimensions of its metric: with a further one, the alarms of `infra-cdk` no longer find theirs.
     pub fn dimension(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.dimensions.insert(name.into(), value.into());
         self
     }
 
-    /// A member of every document that is no dimension, such as a version: to be searched for in the log.
+    /// Adds a member to every document that is not a dimension, such as a version, to be searched for in the log.
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.insert(name.into(), value.into());
         self
@@ -70,19 +70,19 @@ impl EmfBuilder {
         self
     }
 
-    /// Makes a label a dimension, which every label is but `table`.
+    /// Makes a label a dimension. This is the default for every label except `table`.
     pub fn label_as_dimension(mut self, name: &str) -> Self {
         self.property_labels.remove(name);
         self
     }
 
-    /// Where the lines go, those of a flush in one call of `write_all`. Default standard output.
+    /// Where the lines are written, those of a flush in one call of `write_all`. Default standard output.
     pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
         self.writer = Box::new(writer);
         self
     }
 
-    /// Makes it the recorder of this process, which processors flush after each batch.
+    /// Installs it as the recorder of this process, which processors flush after each batch.
     ///
     /// # Errors
     /// As [`build`](Self::build), and if the process has a recorder already ([`Error::is_configuration`]).
@@ -94,10 +94,10 @@ impl EmfBuilder {
         Ok(emf)
     }
 
-    /// Builds it without installing it, for a test or to stand beside another recorder; call [`Emf::flush`] then.
+    /// Builds it without installing it, for a test or to combine it with another recorder. Then call [`Emf::flush`].
     ///
     /// # Errors
-    /// If CloudWatch cannot take the namespace or a dimension, or if they or the properties are too many
+    /// If CloudWatch does not accept the namespace or a dimension, or if there are too many dimensions or properties
     /// ([`Error::is_configuration`]).
     pub fn build(self) -> Result<Emf, Error> {
         self.validate()?;
@@ -120,7 +120,7 @@ impl EmfBuilder {
         } else if let Some((name, value)) =
             self.dimensions.iter().find(|(name, value)| !target::is_dimension(name, value) || *name == "_aws")
         {
-            format!("CloudWatch takes no dimension {name:?} with the value {value:?}")
+            format!("CloudWatch does not accept the dimension {name:?} with the value {value:?}")
         } else if self.dimensions.len() > MAX_SHARED_DIMENSIONS {
             format!(
                 "every metric would have {} dimensions: {MAX_SHARED_DIMENSIONS} may be shared",

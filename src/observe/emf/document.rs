@@ -1,4 +1,6 @@
-//! The documents: which numbers share one, and their JSON.
+//! Builds the documents of a flush: decides which metrics share one, and writes them as JSON.
+//!
+//! Invariant: no document exceeds the format's limits, and no two metrics in it have the same name.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -16,22 +18,22 @@ use crate::observe::render;
 const MAX_METRICS: usize = 100;
 const MAX_VALUES: usize = 100;
 const MAX_DIMENSIONS: usize = 30;
-/// Less than the 256 KB of a log event, which the format's documents are limited to wherever they are read.
+/// Below the 256 KB of a log event, which is also the limit of a document.
 const MAX_BYTES: usize = 250_000;
-/// How much of a document labels may fill: enough for 30 dimensions of the greatest length.
+/// How much of a document the labels may fill: enough for 30 dimensions of maximum length.
 const MAX_LABEL_BYTES: usize = 60_000;
-/// No less than what stands around the parts of a document.
+/// An upper bound of the punctuation and fixed member names around the parts of a document.
 const FRAME_BYTES: usize = 80;
 const REQUEST_ID: &str = "requestId";
 
 /// What all documents of a flush have in common.
-pub(super) struct Moment {
+pub(super) struct FlushContext {
     timestamp: u64,
     /// As JSON.
     request_id: Option<Vec<u8>>,
 }
 
-impl Moment {
+impl FlushContext {
     pub(super) fn new(now: SystemTime, request_id: Option<&str>) -> Self {
         let request_id = request_id.map(|id| {
             let mut json = Vec::with_capacity(id.len() + 2);
@@ -42,18 +44,19 @@ impl Moment {
     }
 }
 
-/// What all documents of the same labels have in common.
-pub(super) struct Head {
-    /// The names of dimensions and properties.
-    members: BTreeSet<String>,
+/// What all documents with the same labels have in common, as JSON that is made once.
+pub(super) struct Preamble {
+    /// Names that a metric must not have: those of all other members.
+    taken: BTreeSet<String>,
     /// The text between the timestamp and the metrics' definitions.
     start: String,
-    /// Dimensions and properties.
-    end: String,
+    /// The dimensions and properties.
+    members: String,
+    /// Whether a label is named `requestId`, so that the invocation's id cannot be added.
     has_request_id: bool,
 }
 
-impl Head {
+impl Preamble {
     pub(super) fn new(target: &Target, labels: &Key) -> Self {
         let mut members = Map::new();
         let mut own = Vec::new();
@@ -69,7 +72,7 @@ impl Head {
             }
             members.insert(name.to_owned(), value.into());
         }
-        // A label takes the place of a dimension or property of the same name.
+        // A label takes precedence over a shared dimension or property of the same name.
         let mut shared = Vec::new();
         for (name, value) in &target.dimensions {
             if !members.contains_key(name) {
@@ -80,45 +83,50 @@ impl Head {
         for (name, value) in &target.properties {
             members.entry(name).or_insert_with(|| value.as_str().into());
         }
-        let (namespace, dimensions, texts) = (json(&target.namespace), json(&sets(&shared, &own)), json(&members));
+        let namespace = json(&target.namespace);
+        let dimensions = json(&dimension_sets(&shared, &own));
+        let texts = json(&members);
         let has_request_id = members.contains_key(REQUEST_ID);
         let start = format!(r#","CloudWatchMetrics":[{{"Namespace":{namespace},"Dimensions":{dimensions},"Metrics":["#);
         let names = members.into_iter().map(|(name, _)| name).chain([REQUEST_ID.to_owned(), "_aws".to_owned()]);
-        Self { members: names.collect(), start, end: texts[1..texts.len() - 1].to_owned(), has_request_id }
+        let without_braces = texts[1..texts.len() - 1].to_owned();
+        Self { taken: names.collect(), start, members: without_braces, has_request_id }
     }
 
-    /// A metric's name as a member of the document: one that CloudWatch takes, and that is no other member's.
+    /// A metric's name as a member of the document: one that CloudWatch accepts and no other member has.
     fn member_name(&self, name: &str) -> String {
         let mut name: String = name.chars().map(|c| if c.is_control() { '_' } else { c }).take(MAX_NAME).collect();
-        while name.is_empty() || self.members.contains(&name) {
+        while name.is_empty() || self.taken.contains(&name) {
             name = format!("_{name}").chars().take(MAX_NAME).collect();
         }
         name
     }
 
-    fn len(&self, moment: &Moment) -> usize {
-        self.start.len() + self.end.len() + moment.request_id.as_ref().map_or(0, Vec::len) + FRAME_BYTES
+    /// An upper bound of a document's length without its metrics.
+    fn len(&self, context: &FlushContext) -> usize {
+        self.start.len() + self.members.len() + context.request_id.as_ref().map_or(0, Vec::len) + FRAME_BYTES
     }
 }
 
-/// What documents say of a metric beside its numbers.
-pub(super) struct Text {
+/// A metric's JSON in a document, without its numbers.
+pub(super) struct MetricJson {
     /// `{"Name":"x","Unit":"Count"}`
     definition: Vec<u8>,
     /// `"x":`
     member: Vec<u8>,
+    /// What its numbers are multiplied by to be in CloudWatch's unit.
     factor: f64,
-    /// The first of the group's metrics with this name: one document cannot have both.
-    namesake: usize,
+    /// The index of the group's first metric with this name: a document holds at most one of them.
+    first_of_name: usize,
 }
 
-impl Text {
-    /// Those of all metrics of a group.
-    pub(super) fn all<'a>(names: impl Iterator<Item = &'a str>, head: &Head, units: &Units) -> Vec<Self> {
+impl MetricJson {
+    /// The JSON of all metrics of a group.
+    pub(super) fn of_group<'a>(names: impl Iterator<Item = &'a str>, preamble: &Preamble, units: &Units) -> Vec<Self> {
         let mut first = HashMap::new();
-        let texts = names.enumerate().map(|(index, name)| {
+        let metrics = names.enumerate().map(|(index, name)| {
             let unit = units.of(name);
-            let name = head.member_name(name);
+            let name = preamble.member_name(name);
             let mut member = Vec::new();
             render::text(&mut member, &name);
             let mut definition = [br#"{"Name":"#, &member[..]].concat();
@@ -127,45 +135,48 @@ impl Text {
             }
             definition.push(b'}');
             member.push(b':');
-            let namesake = *first.entry(name).or_insert(index);
-            Self { definition, member, factor: unit.map_or(1.0, |unit| unit.factor), namesake }
+            let first_of_name = *first.entry(name).or_insert(index);
+            Self { definition, member, factor: unit.map_or(1.0, |unit| unit.factor), first_of_name }
         });
-        texts.collect()
+        metrics.collect()
     }
 }
 
-/// The shared dimensions alone, and with the labels; these in several sets if they are too many for one.
-fn sets<'a>(shared: &[&'a str], own: &[&'a str]) -> Vec<Vec<&'a str>> {
+/// The sets of dimensions: the shared ones alone, and the shared ones with the labels, which are split over several sets if
+/// they are too many for one.
+fn dimension_sets<'a>(shared: &[&'a str], own: &[&'a str]) -> Vec<Vec<&'a str>> {
     let room = MAX_DIMENSIONS - shared.len();
     let with_labels = own.chunks(room).map(|labels| [shared, labels].concat());
     std::iter::once(shared.to_vec()).chain(with_labels).collect()
 }
 
-/// One document's metrics, as JSON.
+/// The metrics of one document, as JSON.
 #[derive(Default)]
 struct Document {
-    /// Which names it has, by their first metrics.
+    /// Which names it holds, each as the index of the group's first metric of that name.
     names: Vec<usize>,
     definitions: Vec<u8>,
     members: Vec<u8>,
 }
 
 impl Document {
-    fn has_room(&self, text: &Text, bytes: usize, room: usize) -> bool {
+    fn has_room_for(&self, metric: &MetricJson, bytes: usize, max_bytes: usize) -> bool {
         let filled = self.definitions.len() + self.members.len();
         self.names.is_empty()
-            || (self.names.len() < MAX_METRICS && filled + bytes <= room && !self.names.contains(&text.namesake))
+            || (self.names.len() < MAX_METRICS
+                && filled + bytes <= max_bytes
+                && !self.names.contains(&metric.first_of_name))
     }
 
-    fn push(&mut self, text: &Text, values: &[u8]) {
+    fn push(&mut self, metric: &MetricJson, values: &[u8]) {
         if !self.names.is_empty() {
             self.definitions.push(b',');
         }
-        self.definitions.extend_from_slice(&text.definition);
+        self.definitions.extend_from_slice(&metric.definition);
         self.members.push(b',');
-        self.members.extend_from_slice(&text.member);
+        self.members.extend_from_slice(&metric.member);
         self.members.extend_from_slice(values);
-        self.names.push(text.namesake);
+        self.names.push(metric.first_of_name);
     }
 
     fn clear(&mut self) {
@@ -174,73 +185,80 @@ impl Document {
         self.members.clear();
     }
 
-    fn write(&self, head: &Head, moment: &Moment, lines: &mut Vec<u8>) {
-        lines.reserve(head.len(moment) + self.definitions.len() + self.members.len());
+    fn write(&self, preamble: &Preamble, context: &FlushContext, lines: &mut Vec<u8>) {
+        lines.reserve(preamble.len(context) + self.definitions.len() + self.members.len());
         lines.extend_from_slice(br#"{"_aws":{"Timestamp":"#);
-        render::whole(lines, moment.timestamp);
-        lines.extend_from_slice(head.start.as_bytes());
+        render::whole(lines, context.timestamp);
+        lines.extend_from_slice(preamble.start.as_bytes());
         lines.extend_from_slice(&self.definitions);
         lines.extend_from_slice(b"]}]}");
-        if let Some(id) = moment.request_id.as_ref().filter(|_| !head.has_request_id) {
+        if let Some(id) = context.request_id.as_ref().filter(|_| !preamble.has_request_id) {
             lines.extend_from_slice(br#","requestId":"#);
             lines.extend_from_slice(id);
         }
-        if !head.end.is_empty() {
+        if !preamble.members.is_empty() {
             lines.push(b',');
-            lines.extend_from_slice(head.end.as_bytes());
+            lines.extend_from_slice(preamble.members.as_bytes());
         }
         lines.extend_from_slice(&self.members);
         lines.extend_from_slice(b"}\n");
     }
 }
 
-/// Where documents are put together, kept from one flush to the next.
+/// Distributes the metrics of a group over documents. It is kept from one flush to the next for its buffers.
 #[derive(Default)]
-pub(super) struct Desk {
-    /// Metrics with something to tell, each with its place in the group.
-    pub(super) told: Vec<(usize, Samples)>,
+pub(super) struct DocumentWriter {
+    /// The numbers to be written, each with its metric's index in the group.
+    pub(super) pending: Vec<(usize, Samples)>,
     documents: Vec<Document>,
     /// A metric's numbers as JSON.
     values: Vec<u8>,
 }
 
-impl Desk {
-    /// Appends the documents of what there is to tell of a group: each metric goes into the first document that has room,
-    /// the parts of a long one into one after the other.
-    pub(super) fn write(&mut self, texts: &[Text], head: &Head, moment: &Moment, lines: &mut Vec<u8>) {
-        if self.told.iter().any(|(_, numbers)| numbers.len() > MAX_VALUES) {
-            // The longest first: it needs the most documents, and the others fit beside it.
-            self.told.sort_by_key(|(_, numbers)| Reverse(numbers.len()));
+impl DocumentWriter {
+    /// Appends the documents of a group's pending numbers. Each metric goes into the first document that has room; if it has
+    /// more numbers than a document may hold, the rest go into the documents after that.
+    pub(super) fn write(
+        &mut self,
+        group: &[MetricJson],
+        preamble: &Preamble,
+        context: &FlushContext,
+        lines: &mut Vec<u8>,
+    ) {
+        if self.pending.iter().any(|(_, numbers)| numbers.len() > MAX_VALUES) {
+            // The longest first: it needs the most documents, and the other metrics fit into them.
+            self.pending.sort_by_key(|(_, numbers)| Reverse(numbers.len()));
         }
-        let room = MAX_BYTES.saturating_sub(head.len(moment));
-        for (index, numbers) in &self.told {
-            let text = &texts[*index];
-            let (mut next, mut from) = (0, 0);
-            while let Some(end) = part(numbers, from, text.factor, &mut self.values) {
+        let max_bytes = MAX_BYTES.saturating_sub(preamble.len(context));
+        for (index, numbers) in &self.pending {
+            let metric = &group[*index];
+            let mut from = 0;
+            let mut next = 0;
+            while let Some(end) = write_some(numbers, from, metric.factor, &mut self.values) {
                 from = end;
-                let bytes = text.definition.len() + text.member.len() + self.values.len() + 2;
-                while self.documents.get(next).is_some_and(|document| !document.has_room(text, bytes, room)) {
+                let bytes = metric.definition.len() + metric.member.len() + self.values.len() + 2;
+                while self.documents.get(next).is_some_and(|it| !it.has_room_for(metric, bytes, max_bytes)) {
                     next += 1;
                 }
                 if next == self.documents.len() {
                     self.documents.push(Document::default());
                 }
-                self.documents[next].push(text, &self.values);
+                self.documents[next].push(metric, &self.values);
                 next += 1;
             }
         }
         for document in self.documents.iter_mut().filter(|document| !document.names.is_empty()) {
-            document.write(head, moment, lines);
+            document.write(preamble, context, lines);
             document.clear();
         }
-        // As many as there are as a rule; what a rare large flush needed is given back.
+        // Most flushes need one; the memory of a rare large flush is freed.
         self.documents.truncate(1);
     }
 }
 
-/// Writes the next of a metric's numbers, from this one on, as JSON: one number, or an array of as many as a document may
-/// hold. Gives the place of the first one behind them, and nothing if there is none that is finite.
-fn part(numbers: &Samples, from: usize, factor: f64, json: &mut Vec<u8>) -> Option<usize> {
+/// Writes a metric's numbers as JSON, from index `from` on and as many as a document may hold: one number, or an array.
+/// Returns the index after the last one that was looked at; `None` if no finite number is left.
+fn write_some(numbers: &Samples, from: usize, factor: f64, json: &mut Vec<u8>) -> Option<usize> {
     let values = match numbers {
         _ if from >= numbers.len() => return None,
         Samples::Count(count) if factor == 1.0 => {
@@ -254,7 +272,8 @@ fn part(numbers: &Samples, from: usize, factor: f64, json: &mut Vec<u8>) -> Opti
     };
     json.clear();
     json.push(b'[');
-    let (mut end, mut written) = (from, 0);
+    let mut end = from;
+    let mut written = 0;
     for value in &values[from..] {
         end += 1;
         let value = value * factor;
@@ -284,7 +303,7 @@ fn quoted_len(text: &str) -> usize {
 }
 
 fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
-    serde_json::to_string(value).expect("texts, finite numbers and maps with keys of text have a JSON form")
+    serde_json::to_string(value).expect("strings, and lists and maps of strings, have a JSON form")
 }
 
 /// Milliseconds of Unix time.

@@ -1,4 +1,7 @@
-//! The metrics of a process: their numbers since the last flush, grouped by labels as documents are.
+//! Holds the metrics of a process: their numbers since the last flush, grouped by labels as documents are.
+//!
+//! Invariant: taking a number for a flush removes it, so that no number is written twice and none that a handle has added is
+//! lost.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -9,33 +12,35 @@ use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 
-use super::document::{Desk, Head, Moment, Text};
+use super::document::{DocumentWriter, FlushContext, MetricJson, Preamble};
 use super::lock;
 use super::samples::Samples;
 use super::target::Target;
 use super::units::Units;
 
-/// The numbers since the last flush. Whoever holds a handle adds to it without a look-up.
+/// The numbers since the last flush. A handle adds to its metric without a look-up and without the registry's lock.
 #[derive(Default)]
 pub(super) struct Registry {
     groups: Mutex<Groups>,
 }
 
-/// Metrics of the same labels stand together, as they do in documents.
+/// All metrics, in groups of the same labels, because these share documents.
 #[derive(Default)]
 struct Groups {
     list: Vec<Group>,
-    /// Where the metrics of each type are.
-    places: [Map<Place>; 3],
+    counters: KeyMap<Place>,
+    gauges: KeyMap<Place>,
+    histograms: KeyMap<Place>,
     /// The group of each set of labels, by a key without a name.
-    by_labels: Map<usize>,
-    /// How often the units had changed when the metrics' texts were made.
-    units: usize,
-    desk: Desk,
+    by_labels: KeyMap<usize>,
+    /// The version of the units that the metrics' JSON was made with.
+    units_version: usize,
+    writer: DocumentWriter,
 }
 
-type Map<T> = HashMap<Key, T, BuildHasherDefault<OwnHash>>;
+type KeyMap<T> = HashMap<Key, T, BuildHasherDefault<NoHash>>;
 
+/// Where a metric is: its group, and its index in the group.
 #[derive(Clone, Copy)]
 struct Place {
     group: usize,
@@ -43,43 +48,45 @@ struct Place {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Type {
+enum MetricType {
     Counter,
     Gauge,
     Histogram,
 }
 
+/// The metrics of one set of labels.
 struct Group {
     labels: Key,
-    head: Option<Head>,
+    preamble: Option<Preamble>,
     metrics: Vec<Metric>,
-    /// Those of the metrics, or empty if they have changed.
-    texts: Vec<Text>,
+    /// The JSON of each of the metrics; empty if it has to be made again.
+    json: Vec<MetricJson>,
 }
 
 struct Metric {
-    of: Type,
+    kind: MetricType,
     key: Key,
-    value: Arc<Value>,
-    /// Whether it was asked for since the last flush, so that also a zero is told.
-    fresh: bool,
-    /// Whether nobody asked for it, and nobody can add to it.
-    forgotten: bool,
+    cell: Arc<MetricCell>,
+    /// Whether a handle was requested since the last flush, so that a zero is written too.
+    requested: bool,
+    /// Whether no handle was requested and none is left, so that the metric can be removed.
+    idle: bool,
 }
 
-/// A metric's numbers, whatever its type.
+/// The numbers of a metric, which its handles share; each type of metric uses its own fields.
 #[derive(Default)]
-struct Value {
-    /// What a counter was increased by.
+struct MetricCell {
+    /// The increase of a counter.
     count: AtomicU64,
     /// The highest absolute value that a counter was set to.
     absolute: AtomicU64,
-    /// A gauge's bits.
+    /// The bits of a gauge's value.
     level: AtomicU64,
+    /// The observations of a histogram.
     observations: Mutex<Vec<f64>>,
 }
 
-impl CounterFn for Value {
+impl CounterFn for MetricCell {
     fn increment(&self, value: u64) {
         self.count.fetch_add(value, Ordering::AcqRel);
     }
@@ -90,7 +97,7 @@ impl CounterFn for Value {
     }
 }
 
-impl GaugeFn for Value {
+impl GaugeFn for MetricCell {
     fn increment(&self, value: f64) {
         GaugeFn::increment(&self.level, value);
     }
@@ -104,7 +111,7 @@ impl GaugeFn for Value {
     }
 }
 
-impl HistogramFn for Value {
+impl HistogramFn for MetricCell {
     fn record(&self, value: f64) {
         lock(&self.observations).push(value);
     }
@@ -115,131 +122,148 @@ impl HistogramFn for Value {
 }
 
 impl Metric {
-    /// Takes each number once; `None` if there is nothing to tell.
+    /// Takes the numbers to be written, if there are any.
     fn take(&mut self) -> Option<Samples> {
-        // Before the numbers are taken: a handle that adds to them and is dropped after that must find the metric still there.
-        self.forgotten = self.is_forgotten();
-        let fresh = std::mem::take(&mut self.fresh);
-        match self.of {
-            Type::Counter => {
-                let count = self.value.count.swap(0, Ordering::AcqRel);
-                (fresh || count > 0).then_some(Samples::Count(count))
+        // First, so that a handle which adds a number after this and is then dropped finds the metric still in the registry.
+        self.mark_if_idle();
+        let requested = std::mem::take(&mut self.requested);
+        match self.kind {
+            MetricType::Counter => {
+                let count = self.cell.count.swap(0, Ordering::AcqRel);
+                (requested || count > 0).then_some(Samples::Count(count))
             }
-            Type::Gauge => Some(Samples::Level(f64::from_bits(self.value.level.load(Ordering::Acquire)))),
-            Type::Histogram => {
-                let values = std::mem::take(&mut *lock(&self.value.observations));
+            MetricType::Gauge => Some(Samples::Level(f64::from_bits(self.cell.level.load(Ordering::Acquire)))),
+            MetricType::Histogram => {
+                let values = std::mem::take(&mut *lock(&self.cell.observations));
                 (!values.is_empty()).then_some(Samples::Values(values))
             }
         }
     }
 
-    /// Gives the room of numbers that are written back, for the next ones.
-    fn give_back(&self, numbers: Samples) {
+    /// Returns the memory of numbers that have been written, for the next ones.
+    fn reuse(&self, numbers: Samples) {
         if let Samples::Values(mut values) = numbers {
             values.clear();
-            let mut observations = lock(&self.value.observations);
+            let mut observations = lock(&self.cell.observations);
             if observations.is_empty() {
                 *observations = values;
             }
         }
     }
 
-    /// A gauge's next increment needs its value, and a counter's next absolute value the last one.
-    fn is_forgotten(&mut self) -> bool {
-        !self.fresh
-            && self.of != Type::Gauge
-            && Arc::get_mut(&mut self.value).is_some_and(|value| *value.absolute.get_mut() == 0)
+    /// Never marks a gauge, whose next increment needs its value, nor a counter that was set to an absolute value, whose next
+    /// one needs the last.
+    fn mark_if_idle(&mut self) {
+        self.idle = !self.requested
+            && self.kind != MetricType::Gauge
+            && Arc::get_mut(&mut self.cell).is_some_and(|cell| *cell.absolute.get_mut() == 0);
     }
 }
 
 impl Group {
     fn new(labels: Key) -> Self {
-        Self { labels, head: None, metrics: Vec::new(), texts: Vec::new() }
+        Self { labels, preamble: None, metrics: Vec::new(), json: Vec::new() }
     }
 
-    /// Appends the documents of what there is to tell, and says whether a metric is to be forgotten.
-    fn write(&mut self, units: &Units, target: &Target, moment: &Moment, desk: &mut Desk, lines: &mut Vec<u8>) -> bool {
-        let head = self.head.get_or_insert_with(|| Head::new(target, &self.labels));
-        if self.texts.is_empty() {
-            self.texts = Text::all(self.metrics.iter().map(|metric| metric.key.name()), head, units);
+    /// Appends the documents of the numbers since the last flush.
+    fn write(
+        &mut self,
+        units: &Units,
+        target: &Target,
+        context: &FlushContext,
+        writer: &mut DocumentWriter,
+        lines: &mut Vec<u8>,
+    ) {
+        let preamble = self.preamble.get_or_insert_with(|| Preamble::new(target, &self.labels));
+        if self.json.is_empty() {
+            self.json = MetricJson::of_group(self.metrics.iter().map(|metric| metric.key.name()), preamble, units);
         }
-        let mut forgotten = false;
         for (index, metric) in self.metrics.iter_mut().enumerate() {
-            desk.told.extend(metric.take().map(|numbers| (index, numbers)));
-            forgotten |= metric.forgotten;
+            writer.pending.extend(metric.take().map(|numbers| (index, numbers)));
         }
-        if !desk.told.is_empty() {
-            desk.write(&self.texts, head, moment, lines);
+        if !writer.pending.is_empty() {
+            writer.write(&self.json, preamble, context, lines);
         }
-        for (index, numbers) in desk.told.drain(..) {
-            self.metrics[index].give_back(numbers);
+        for (index, numbers) in writer.pending.drain(..) {
+            self.metrics[index].reuse(numbers);
         }
-        forgotten
+    }
+
+    fn has_idle(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.idle)
     }
 }
 
 impl Groups {
-    /// The metric of this key, which is made if there is none.
-    fn metric(&mut self, of: Type, key: &Key) -> &Arc<Value> {
-        let place = match self.places[of as usize].get(key) {
+    /// The cell of a metric, which is made if there is none.
+    fn request(&mut self, kind: MetricType, key: &Key) -> &Arc<MetricCell> {
+        let place = match self.places(kind).get(key) {
             Some(place) => *place,
             None => {
-                self.insert(Metric { of, key: key.to_retained(), value: Arc::default(), fresh: true, forgotten: false })
+                let (key, cell) = (key.to_retained(), Arc::default());
+                self.insert(Metric { kind, key, cell, requested: true, idle: false })
             }
         };
         let metric = &mut self.list[place.group].metrics[place.metric];
-        metric.fresh = true;
-        &metric.value
+        metric.requested = true;
+        &metric.cell
+    }
+
+    fn places(&mut self, kind: MetricType) -> &mut KeyMap<Place> {
+        match kind {
+            MetricType::Counter => &mut self.counters,
+            MetricType::Gauge => &mut self.gauges,
+            MetricType::Histogram => &mut self.histograms,
+        }
     }
 
     fn insert(&mut self, metric: Metric) -> Place {
-        let Self { list, places, by_labels, .. } = self;
+        let Self { list, by_labels, .. } = self;
         let labels = Key::from_parts("", metric.key.labels().cloned().collect::<Vec<_>>());
         let group = *by_labels.entry(labels).or_insert_with_key(|labels| {
             list.push(Group::new(labels.clone()));
             list.len() - 1
         });
-        let Group { metrics, texts, .. } = &mut list[group];
-        let place = Place { group, metric: metrics.len() };
-        places[metric.of as usize].insert(metric.key.clone(), place);
+        let place = Place { group, metric: list[group].metrics.len() };
+        self.places(metric.kind).insert(metric.key.clone(), place);
+        let Group { metrics, json, .. } = &mut self.list[group];
         metrics.push(metric);
-        texts.clear();
+        json.clear();
         place
     }
 
-    /// Keeps these metrics alone, so that labels of many values do not grow the registry.
-    fn keep(&mut self, metrics: Vec<Metric>) {
-        self.places.iter_mut().for_each(Map::clear);
+    /// Removes idle metrics, so that labels with ever new values do not grow the registry.
+    fn remove_idle(&mut self) {
+        let groups = std::mem::take(&mut self.list);
+        for map in [&mut self.counters, &mut self.gauges, &mut self.histograms] {
+            map.clear();
+        }
         self.by_labels.clear();
-        for metric in metrics {
+        for metric in groups.into_iter().flat_map(|group| group.metrics).filter(|metric| !metric.idle) {
             self.insert(metric);
         }
     }
 }
 
 impl Registry {
-    /// Appends what was recorded since the last time, in documents of a line each.
-    pub(super) fn write(&self, units: &Units, target: &Target, moment: &Moment, lines: &mut Vec<u8>) {
+    /// Appends what was recorded since the last flush, as documents of one line each.
+    pub(super) fn write(&self, units: &Units, target: &Target, context: &FlushContext, lines: &mut Vec<u8>) {
         let mut groups = lock(&self.groups);
-        let changes = units.changes();
-        if groups.units != changes {
-            groups.units = changes;
-            groups.list.iter_mut().for_each(|group| group.texts.clear());
+        let Groups { list, units_version, writer, .. } = &mut *groups;
+        let version = units.version();
+        if std::mem::replace(units_version, version) != version {
+            list.iter_mut().for_each(|group| group.json.clear());
         }
-        let mut forgotten = false;
-        let Groups { list, desk, .. } = &mut *groups;
-        for group in list {
-            forgotten |= group.write(units, target, moment, desk, lines);
+        for group in &mut *list {
+            group.write(units, target, context, writer, lines);
         }
-        if forgotten {
-            let metrics = std::mem::take(&mut groups.list).into_iter().flat_map(|group| group.metrics);
-            let kept = metrics.filter(|metric| !metric.forgotten).collect();
-            groups.keep(kept);
+        if list.iter().any(Group::has_idle) {
+            groups.remove_idle();
         }
     }
 
-    fn value(&self, of: Type, key: &Key) -> Arc<Value> {
-        Arc::clone(lock(&self.groups).metric(of, key))
+    fn cell(&self, kind: MetricType, key: &Key) -> Arc<MetricCell> {
+        Arc::clone(lock(&self.groups).request(kind, key))
     }
 }
 
@@ -251,23 +275,23 @@ impl Recorder for Registry {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.value(Type::Counter, key))
+        Counter::from_arc(self.cell(MetricType::Counter, key))
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(self.value(Type::Gauge, key))
+        Gauge::from_arc(self.cell(MetricType::Gauge, key))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(self.value(Type::Histogram, key))
+        Histogram::from_arc(self.cell(MetricType::Histogram, key))
     }
 }
 
-/// A key brings its hash along.
+/// Takes the hash that a key brings along instead of hashing it once more.
 #[derive(Default)]
-struct OwnHash(u64);
+struct NoHash(u64);
 
-impl Hasher for OwnHash {
+impl Hasher for NoHash {
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);

@@ -1,9 +1,12 @@
-//! The numbers of one metric since the last flush.
+//! The numbers of one metric since the last flush, on their way from the registry into documents.
 
-/// A metric's numbers, taken out of the registry.
+/// The numbers of a metric, of whichever type.
 pub(super) enum Samples {
+    /// The increase of a counter.
     Count(u64),
+    /// The value of a gauge.
     Level(f64),
+    /// The observations of a histogram.
     Values(Vec<f64>),
 }
 

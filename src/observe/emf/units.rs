@@ -1,10 +1,12 @@
+//! The units that metrics were described with, as CloudWatch's units.
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use metrics::{KeyName, Unit};
 
-/// A CloudWatch unit, and what a number is multiplied by to be in it.
+/// A CloudWatch unit, and the factor that converts a number to it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct CloudWatchUnit {
     pub(super) name: &'static str,
@@ -15,7 +17,7 @@ pub(super) struct CloudWatchUnit {
 #[derive(Debug, Default)]
 pub(super) struct Units {
     by_name: RwLock<HashMap<KeyName, CloudWatchUnit>>,
-    changes: AtomicUsize,
+    version: AtomicUsize,
 }
 
 impl Units {
@@ -23,13 +25,13 @@ impl Units {
         if let Some(unit) = unit {
             let mut units = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
             units.insert(name.to_retained(), CloudWatchUnit::of(unit));
-            self.changes.fetch_add(1, Ordering::Release);
+            self.version.fetch_add(1, Ordering::Release);
         }
     }
 
-    /// How often they have changed: a metric may be described after it was recorded.
-    pub(super) fn changes(&self) -> usize {
-        self.changes.load(Ordering::Acquire)
+    /// Differs after each change: a metric may be described after it was recorded.
+    pub(super) fn version(&self) -> usize {
+        self.version.load(Ordering::Acquire)
     }
 
     pub(super) fn of(&self, name: &str) -> Option<CloudWatchUnit> {

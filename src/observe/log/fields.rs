@@ -1,3 +1,5 @@
+//! The fields of a span or event, kept as JSON until a line is made of them.
+
 use std::fmt::{self, Write};
 use std::ops::Range;
 
@@ -5,36 +7,38 @@ use tracing::field::{Field, Visit};
 
 use crate::observe::render;
 
-/// The fields of one span or event, in their order and each once, with their values as JSON.
+/// The fields of one span or event in their order, each name at most once.
 #[derive(Default)]
 pub(super) struct Fields {
+    /// All values as JSON, one after the other.
     json: Vec<u8>,
-    parts: Vec<(&'static str, Range<usize>)>,
+    /// Each field's name, and where its value is in `json`.
+    values: Vec<(&'static str, Range<usize>)>,
 }
 
 impl Fields {
-    /// With room for those of a usual event.
+    /// With capacity for the fields of a usual event.
     pub(super) fn of_event() -> Self {
-        Self { json: Vec::with_capacity(256), parts: Vec::with_capacity(20) }
+        Self { json: Vec::with_capacity(256), values: Vec::with_capacity(20) }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
-        self.parts.iter().map(|(name, range)| (*name, &self.json[range.clone()]))
+        self.values.iter().map(|(name, range)| (*name, &self.json[range.clone()]))
     }
 
     fn set(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>)) {
-        if let Some(known) = self.parts.iter().position(|(name, _)| *name == field.name()) {
+        if let Some(known) = self.values.iter().position(|(name, _)| *name == field.name()) {
             self.remove(known);
         }
         let start = self.json.len();
         write(&mut self.json);
-        self.parts.push((field.name(), start..self.json.len()));
+        self.values.push((field.name(), start..self.json.len()));
     }
 
-    /// A span whose field is recorded again and again must not grow.
+    /// Removes a value that is replaced, so that a span does not grow when one of its fields is recorded many times.
     fn remove(&mut self, index: usize) {
-        let (_, range) = self.parts.remove(index);
-        for (_, later) in &mut self.parts[index..] {
+        let (_, range) = self.values.remove(index);
+        for (_, later) in &mut self.values[index..] {
             *later = later.start - range.len()..later.end - range.len();
         }
         self.json.drain(range);
@@ -53,9 +57,12 @@ impl Visit for Fields {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.set(field, |json| match value.is_finite() {
-            true => render::number(json, value),
-            false => json.extend_from_slice(b"null"),
+        self.set(field, |json| {
+            if value.is_finite() {
+                render::number(json, value);
+            } else {
+                json.extend_from_slice(b"null");
+            }
         });
     }
 

@@ -1,3 +1,5 @@
+//! The `tracing` layer that writes each event as a line.
+
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,15 +14,15 @@ use super::line::Line;
 use crate::clock::time_of_day;
 use crate::observe::render;
 
-/// The layer that turns events into lines.
-pub(super) struct Lines {
+/// Keeps the fields of spans, and writes a line for each event.
+pub(super) struct LineLayer {
     format: LogFormat,
     /// As JSON.
     function_name: Vec<u8>,
     writer: Mutex<Box<dyn Write + Send>>,
 }
 
-impl Lines {
+impl LineLayer {
     pub(super) fn new(format: LogFormat, function_name: &str, writer: Box<dyn Write + Send>) -> Self {
         let mut json = Vec::new();
         render::text(&mut json, function_name);
@@ -28,12 +30,12 @@ impl Lines {
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
-            // Another log beside this one has kept the same fields.
+            // Not `insert`, which panics if a second `LineLayer` has stored its fields already.
             span.extensions_mut().replace(fields);
         }
     }

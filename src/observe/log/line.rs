@@ -1,3 +1,5 @@
+//! Puts a line of the log together. Its order is: what every line has, the fields of the event, those of the spans around it.
+
 use std::io::Write;
 use std::time::SystemTime;
 
@@ -7,8 +9,8 @@ use super::fields::Fields;
 use super::format::LogFormat;
 use crate::observe::render;
 
-/// One line of the log while it is put together: the event's own fields come first, then those of the spans around it, from
-/// the inside out; each name once.
+/// A line that is being put together. The event's fields come first, then those of its spans from the innermost outwards; of
+/// several fields with the same name, the first is kept.
 pub(super) struct Line<'a> {
     format: LogFormat,
     metadata: &'static Metadata<'static>,
@@ -19,8 +21,8 @@ pub(super) struct Line<'a> {
     fields: Vec<u8>,
 }
 
-/// Which invocation the line belongs to, as JSON. The span of the runtime has Lambda's names, that of a batch
-/// OpenTelemetry's.
+/// The invocation that the line belongs to, as JSON. The runtime's span names these fields as Lambda does, the batch's span as
+/// OpenTelemetry does.
 #[derive(Default)]
 struct Ids {
     request_id: Option<Vec<u8>>,
@@ -43,9 +45,14 @@ impl Ids {
 
 impl<'a> Line<'a> {
     pub(super) fn new(format: LogFormat, metadata: &'static Metadata<'static>, own: &'a Fields) -> Self {
-        let message = own.iter().find_map(|(name, json)| (name == "message").then_some(json));
-        let (names, fields) = (Vec::with_capacity(24), Vec::with_capacity(1_024));
-        let mut line = Self { format, metadata, message, ids: Ids::default(), names, fields };
+        let mut line = Self {
+            format,
+            metadata,
+            message: own.iter().find_map(|(name, json)| (name == "message").then_some(json)),
+            ids: Ids::default(),
+            names: Vec::with_capacity(24),
+            fields: Vec::with_capacity(1_024),
+        };
         own.iter().for_each(|(name, json)| line.push(name, json));
         line
     }
@@ -62,13 +69,13 @@ impl<'a> Line<'a> {
     fn push(&mut self, name: &'static str, json: &[u8]) {
         if let Some(slot) = self.ids.slot(name) {
             slot.get_or_insert_with(|| json.to_vec());
-        } else if !is_a_lines_own(name) {
+        } else if !is_reserved(name) {
             self.names.push(name);
             field(&mut self.fields, self.format, name, json);
         }
     }
 
-    /// The whole line, with its end.
+    /// The whole line, with its line break.
     pub(super) fn finish(self, now: SystemTime, function_name: &[u8]) -> Vec<u8> {
         let Self { format, metadata, message, ids, fields, .. } = self;
         let level = metadata.level().as_str();
@@ -108,8 +115,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Names that stand at a line's start, or mean nothing in it.
-fn is_a_lines_own(name: &str) -> bool {
+/// Names that the start of every line uses itself, or that mean nothing in a log.
+fn is_reserved(name: &str) -> bool {
     matches!(name, "message" | "timestamp" | "level" | "functionName" | "otel.kind")
 }
 
@@ -130,7 +137,7 @@ fn field(line: &mut Vec<u8>, format: LogFormat, name: &str, json: &[u8]) {
     }
 }
 
-/// Texts without quotes, on one line.
+/// Appends a value without quotes, on one line.
 fn plain(line: &mut Vec<u8>, json: &[u8]) {
     match serde_json::from_slice::<String>(json) {
         Ok(text) => {
@@ -141,7 +148,7 @@ fn plain(line: &mut Vec<u8>, json: &[u8]) {
     }
 }
 
-/// The trace's id alone, of a header `Root=…;Parent=…;Sampled=…`. What is escaped in it stays so.
+/// The trace id of a header `Root=…;Parent=…;Sampled=…`. Both are JSON, with the same escapes.
 fn root(header: Vec<u8>) -> Vec<u8> {
     let text = std::str::from_utf8(&header).ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
     let root = text.and_then(|text| text.split(';').find_map(|part| part.trim().strip_prefix("Root=")));

@@ -1,3 +1,8 @@
+//! [`Logs`]: what is logged, in which format and where to.
+//!
+//! Invariant: at the default settings, nothing is logged that may hold a payload: neither the SDK's and HTTP crates' lines below
+//! `INFO`, nor what a panic says.
+
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
@@ -8,14 +13,14 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
 use super::format::LogFormat;
-use super::layer::Lines;
+use super::layer::LineLayer;
 use crate::error::Error;
 
-/// Crates whose lines below `INFO` are about bytes on the wire, and may hold whole payloads.
-const WIRE: [&str; 9] =
+/// Crates whose lines below `INFO` may hold whole payloads, because they log what goes over the wire.
+const WIRE_CRATES: [&str; 9] =
     ["aws_", "h2", "hyper", "lambda_runtime", "opentelemetry", "reqwest", "rustls", "tonic", "tower"];
 
-/// Writes the log to standard output, as one JSON object a line or for a terminal.
+/// Writes the log to standard output, as one JSON object per line or as text for a terminal.
 ///
 /// ```no_run
 /// use lambda_streams::Logs;
@@ -27,17 +32,17 @@ const WIRE: [&str; 9] =
 /// ```
 ///
 /// # Lines
-/// In JSON, `timestamp` (RFC 3339), `level`, `functionName` and `message` are on every line, `requestId` and `xrayTraceId` on
-/// every line of an invocation. The fields of the event stand beside them, and those of the spans around it. A line is
-/// written in one piece.
+/// In JSON, every line has `timestamp` (RFC 3339), `level`, `functionName` and `message`, and every line of an invocation
+/// `requestId` and `xrayTraceId`. The fields of the event follow, and those of the spans around it. Each line is written in
+/// one call.
 ///
 /// # Item data
-/// The processor logs which record failed and why, at every level without a value of its item. What handlers log, and what
-/// their errors say, is theirs. What could log payloads is quiet unless you name it:
+/// The processor logs which record failed and why; it logs no value of an item at any level. What handlers log, and what
+/// their errors say, is up to them. Whatever could log payloads is quiet unless you ask for it:
 ///
-/// - the runtime, the AWS SDK and HTTP crates stay at `INFO`; [`target`](Self::target) turns one up;
-/// - a panic is logged with its place and without its message; [`panic_messages`](Self::panic_messages) adds it. Without
-///   `Logs`, the process prints messages of panics to standard error by itself.
+/// - the runtime, the AWS SDK and HTTP crates stay at `INFO`; [`target`](Self::target) sets a lower level;
+/// - a panic is logged with its location and without its message; [`panic_messages`](Self::panic_messages) adds it. Without
+///   `Logs`, the process prints the messages of panics to standard error.
 pub struct Logs {
     level: Level,
     format: LogFormat,
@@ -48,8 +53,8 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// The settings that Lambda gives its functions: `AWS_LAMBDA_LOG_LEVEL`, default `INFO`, and `AWS_LAMBDA_LOG_FORMAT`,
-    /// default JSON unless standard output is a terminal
+    /// Starts from the settings that Lambda gives a function: `AWS_LAMBDA_LOG_LEVEL`, default `INFO`, and
+    /// `AWS_LAMBDA_LOG_FORMAT`, default JSON unless standard output is a terminal
     /// ([AWS: log format and level](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html)).
     pub fn from_env() -> Self {
         let variable = |name: &str| std::env::var(name).unwrap_or_default();
@@ -76,7 +81,7 @@ impl Logs {
         self
     }
 
-    /// How lines look.
+    /// The format of the lines.
     #[must_use]
     pub fn format(mut self, format: LogFormat) -> Self {
         self.format = format;
@@ -84,16 +89,16 @@ impl Logs {
     }
 
     /// The least severe level that is logged of a crate or module, such as `"aws_sdk_sqs"` or `"orders::handlers"`; the
-    /// most specific one holds.
+    /// most specific one applies.
     ///
-    /// Below `INFO`, what the runtime, the AWS SDK and HTTP crates log may hold payloads, and so item data.
+    /// Below `INFO`, the lines of the runtime, the AWS SDK and HTTP crates may hold payloads, and so item data.
     #[must_use]
     pub fn target(mut self, target: impl Into<String>, level: Level) -> Self {
         self.targets.push((target.into(), level));
         self
     }
 
-    /// What `functionName` says. Default `AWS_LAMBDA_FUNCTION_NAME`.
+    /// The value of `functionName`. Default `AWS_LAMBDA_FUNCTION_NAME`.
     #[must_use]
     pub fn function_name(mut self, name: impl Into<String>) -> Self {
         self.function_name = name.into();
@@ -107,14 +112,14 @@ impl Logs {
         self
     }
 
-    /// Where lines go, each in one call of `write_all`. Default standard output.
+    /// Where lines are written, each in one call of `write_all`. Default standard output.
     #[must_use]
     pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
         self.writer = Box::new(writer);
         self
     }
 
-    /// Makes it the log of this process, and logs panics instead of having them printed.
+    /// Installs it as the log of this process, and has panics logged instead of printed.
     ///
     /// # Errors
     /// If the process has a log already ([`Error::is_configuration`]).
@@ -126,16 +131,16 @@ impl Logs {
         Ok(())
     }
 
-    /// The log as a layer, to be put together with others, such as one that exports traces.
+    /// Returns the log as a layer, to be combined with others, such as one that exports traces.
     pub fn into_layer<S>(self) -> impl Layer<S> + Send + Sync + 'static
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let Self { level, format, targets, function_name, writer, .. } = self;
-        let most = targets.iter().map(|(_, level)| *level).fold(level, Level::max);
+        let most_verbose = targets.iter().map(|(_, level)| *level).fold(level, Level::max);
         let filter = FilterFn::new(move |metadata| is_enabled(metadata, level, &targets))
-            .with_max_level_hint(LevelFilter::from_level(most.max(Level::INFO)));
-        Lines::new(format, &function_name, writer).with_filter(filter)
+            .with_max_level_hint(LevelFilter::from_level(most_verbose.max(Level::INFO)));
+        LineLayer::new(format, &function_name, writer).with_filter(filter)
     }
 }
 
@@ -143,18 +148,19 @@ fn is_enabled(metadata: &Metadata<'_>, level: Level, targets: &[(String, Level)]
     let named = targets.iter().filter(|(target, _)| is_within(metadata.target(), target));
     let limit = match named.max_by_key(|(target, _)| target.len()) {
         Some((_, level)) => *level,
-        None if WIRE.iter().any(|name| metadata.target().starts_with(name)) => level.min(Level::INFO),
+        None if WIRE_CRATES.iter().any(|name| metadata.target().starts_with(name)) => level.min(Level::INFO),
         None => level,
     };
-    // Spans of this level stay on whatever is logged, for they say which invocation a line belongs to.
-    *metadata.level() <= if metadata.is_span() { limit.max(Level::INFO) } else { limit }
+    // Spans are enabled up to `INFO` whatever is logged: they tell which invocation a line belongs to.
+    let limit = if metadata.is_span() { limit.max(Level::INFO) } else { limit };
+    *metadata.level() <= limit
 }
 
 fn is_within(target: &str, module: &str) -> bool {
     target.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Lambda's names of levels; `FATAL` is the runtime's own.
+/// Reads a level as Lambda names it; `FATAL` has no counterpart in `tracing`.
 fn level(name: &str) -> Option<Level> {
     if name.eq_ignore_ascii_case("FATAL") { Some(Level::ERROR) } else { Level::from_str(name).ok() }
 }

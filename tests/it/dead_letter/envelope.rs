@@ -228,13 +228,13 @@ fn invalid_envelopes_are_rejected_with_a_reason() {
         (&without("attempts"), "missing field `attempts`"),
         (&with("errorKind", "secret".into()), "cannot be read at line 1"),
         (&with("attempts", "secret".into()), "cannot be read at line 1"),
-        (&with("firstSeen", "secret".into()), "`firstSeen` is no RFC 3339 time"),
+        (&with("firstSeen", "secret".into()), "`firstSeen` is not an RFC 3339 time"),
         (&without("record"), "none of `record`, `recordText` and `recordGzip`"),
         (&with("recordText", "1".into()), "more than one of `record`"),
         (&in_gzip("secret!"), "not standard base64"),
         (&in_gzip("c2VjcmV0"), "cannot be decompressed"),
         (&in_gzip(&gzip(b"\xff")), "cannot be decompressed"),
-        (&in_gzip(&gzip(b"{secret")), "is not JSON"),
+        (&in_gzip(&gzip(b"{secret")), "is not valid JSON"),
         (&in_gzip(&bomb), "more than 16777216 bytes"),
     ] {
         let error = DeadLetter::from_json(json).expect_err(reason);

@@ -58,7 +58,7 @@ async fn an_unmentioned_entry_is_not_accepted() {
         let server = SqsServer::start(script.clone()).await;
         let answers = send(&queue(client(&server.endpoint), URL), &letters(2)).await;
         let expected =
-            format!("{URL} answered without a word on the dead letter, so that it does not count as accepted");
+            format!("{URL} did not mention the dead letter in its answer, so that it does not count as accepted");
         assert_eq!(answers[0].as_ref(), Some(&expected));
         assert_eq!(answers[1].is_none(), text.len() > 2);
         assert_eq!(script.batch_calls().len(), 1);

@@ -1,4 +1,4 @@
-//! Why SQS did not accept a letter, and what to do about it.
+//! Why SQS did not accept a letter, whether another attempt may help, and what to do about it.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,22 +9,22 @@ use aws_sdk_sqs::types::BatchResultErrorEntry;
 
 /// Why a letter was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// There is no client.
+pub(super) enum SendError {
+    /// The client could not be created, or could not build the request.
     Client(String),
-    /// The letter fits the queue in no form.
+    /// The letter is too large, also when it is compressed.
     TooLarge { plain: usize, compressed: usize, limit: usize },
-    /// SQS has answered with an error code, for a whole request or for one entry.
+    /// SQS responded with an error code, for a whole request or for one entry.
     Refused { code: String, message: String, url: String, transient: bool },
-    /// There was no answer that could be read.
-    Unanswered { what: String, url: String },
-    /// The answer does not mention the entry.
-    Missing { url: String },
+    /// There was no response, or none that could be read.
+    NoResponse { what: String, url: String },
+    /// The response does not mention the entry.
+    NotInResponse { url: String },
     /// An earlier letter of the same FIFO group was not accepted.
-    Behind,
+    EarlierNotAccepted,
 }
 
-impl Fault {
+impl SendError {
     pub(super) fn of_request<E>(error: &SdkError<E, HttpResponse>, url: &str) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
@@ -32,14 +32,14 @@ impl Fault {
         let status = error.raw_response().map_or(0, |response| response.status().as_u16());
         match (error, error.code()) {
             (SdkError::ConstructionFailure(_), _) => Self::Client(chain(error)),
-            // An error without a code, on a request that succeeded, is an answer that cannot be read.
+            // An error without a code, with a status of success, is a response that cannot be read.
             (SdkError::ServiceError(_), code) if code.is_some() || !(200..300).contains(&status) => Self::Refused {
                 code: code.map_or_else(|| format!("status {status}"), str::to_owned),
                 message: error.message().unwrap_or_default().to_owned(),
                 url: url.to_owned(),
                 transient: status >= 500 || status == 429 || code.is_some_and(is_transient),
             },
-            _ => Self::Unanswered { what: chain(error), url: url.to_owned() },
+            _ => Self::NoResponse { what: chain(error), url: url.to_owned() },
         }
     }
 
@@ -53,12 +53,12 @@ impl Fault {
         }
     }
 
-    /// Whether sending again may help.
+    /// Whether another attempt may help.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Refused { transient, .. } => *transient,
-            Self::Unanswered { .. } => true,
-            Self::Client(_) | Self::TooLarge { .. } | Self::Missing { .. } | Self::Behind => false,
+            Self::NoResponse { .. } => true,
+            Self::Client(_) | Self::TooLarge { .. } | Self::NotInResponse { .. } | Self::EarlierNotAccepted => false,
         }
     }
 
@@ -67,7 +67,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(what) => write!(f, "there is no client for the dead-letter queue: {what}"),
@@ -86,16 +86,16 @@ impl fmt::Display for Fault {
                 }
                 advice(code).map_or(Ok(()), |advice| write!(f, ": {advice}"))
             }
-            Self::Unanswered { what, url } => write!(f, "{url} gave no answer to the dead letter: {what}"),
-            Self::Missing { url } => {
-                write!(f, "{url} answered without a word on the dead letter, so that it does not count as accepted")
+            Self::NoResponse { what, url } => write!(f, "{url} gave no answer to the dead letter: {what}"),
+            Self::NotInResponse { url } => {
+                write!(f, "{url} did not mention the dead letter in its answer, so that it does not count as accepted")
             }
-            Self::Behind => f.write_str("an earlier dead letter of the same item was not accepted"),
+            Self::EarlierNotAccepted => f.write_str("an earlier dead letter of the same item was not accepted"),
         }
     }
 }
 
-impl StdError for Fault {}
+impl StdError for SendError {}
 
 /// The error and its sources.
 fn chain(error: &dyn StdError) -> String {
@@ -109,7 +109,7 @@ fn chain(error: &dyn StdError) -> String {
     text
 }
 
-/// Codes of throttling and of faults on the side of the service, in their many spellings.
+/// Whether a code, in any of its spellings, means throttling or an error of the service.
 fn is_transient(code: &str) -> bool {
     let code = code.to_ascii_lowercase();
     ["throttl", "slowdown", "toomanyrequests", "timeout", "internal", "unavailable"]
@@ -117,20 +117,22 @@ fn is_transient(code: &str) -> bool {
         .any(|word| code.contains(word))
 }
 
-/// `KmsDisabled` in JSON is `KMS.DisabledException` in the older protocol, whose codes SQS still sends.
+/// Whether a code is about the queue's key. `KmsDisabled` in JSON is `KMS.DisabledException` in the older protocol, whose codes
+/// SQS still sends.
 fn is_kms(code: &str) -> bool {
     code.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("kms"))
 }
 
-/// What to do about a queue, key or permission; `None` where nothing is to be configured.
+/// What to do about a queue, key or permission; `None` if the configuration is not at fault.
 fn advice(code: &str) -> Option<&'static str> {
     if is_transient(code) {
         return None;
     }
     if is_kms(code) {
-        return Some(match code.contains("AccessDenied") {
-            true => "grant the function kms:GenerateDataKey and kms:Decrypt on the queue's key",
-            false => "check that the queue's KMS key exists and is enabled",
+        return Some(if code.contains("AccessDenied") {
+            "grant the function kms:GenerateDataKey and kms:Decrypt on the queue's key"
+        } else {
+            "check that the queue's KMS key exists and is enabled"
         });
     }
     let is = |words: &[&str]| words.iter().any(|word| code.contains(word));
@@ -148,9 +150,9 @@ fn advice(code: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn entry(code: &str, sender_fault: bool) -> Fault {
+    fn entry(code: &str, sender_fault: bool) -> SendError {
         let entry = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender_fault).build();
-        Fault::of_entry(&entry.expect("all members are there"), "https://host/1/q")
+        SendError::of_entry(&entry.expect("all members are there"), "https://host/1/q")
     }
 
     #[test]
