@@ -44,7 +44,7 @@ mod whole_batch {
     #[divan::bench(args = COUNTS)]
     fn written_by_hand(bencher: Bencher<'_, '_>, records: usize) {
         let body = payload(Shape::of(records));
-        bencher.counter(ItemsCount::new(records)).bench_local(|| block_on(by_hand(&body)));
+        bencher.counter(ItemsCount::new(records)).bench_local(|| block_on(by_hand(body.to_vec())));
     }
 
     /// A text of so many bytes in each image.
