@@ -1,6 +1,6 @@
 //! Each part by record count and item size, and failures, with divan's statistics.
 //!
-//! `cargo bench -p lambda-streams-benches --bench parts [-- FILTER]`
+//! `cargo bench --bench parts [-- FILTER]`
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};

@@ -11,6 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// How long each column is timed with each record count.
 const TIME_PER_COLUMN: Duration = Duration::from_millis(1_500);
+/// At least: asking for the CPU time is a system call, which would show in the time of a single small batch.
 const RECORDS_PER_ROUND: usize = 50;
 
 fn main() -> ExitCode {
@@ -47,7 +48,6 @@ fn measure(records: usize, statistic: Statistic) -> Batch {
 
 /// The CPU time that each column takes for a batch. They take turns, so that a noisy machine is noisy for all.
 fn times(stage: &Stage, records: usize, statistic: Statistic) -> [Duration; SHOWN.len()] {
-    // To ask for the CPU time takes a system call, so that small batches are timed together.
     let batches = RECORDS_PER_ROUND.div_ceil(records);
     let mut rounds = SHOWN.map(|_| Vec::new());
     let begun = Instant::now();
@@ -68,7 +68,7 @@ fn times(stage: &Stage, records: usize, statistic: Statistic) -> [Duration; SHOW
     })
 }
 
-/// What this thread has had so far. While other programs have its core, it gets none.
+/// The CPU time of this thread so far. It does not pass while other programs have the core.
 fn cpu_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(now).expect("time since the thread's start is not negative")
@@ -86,7 +86,7 @@ fn memory(column: Column, records: usize) -> (u64, u64) {
     (next(), next())
 }
 
-/// Shows what is being done, where somebody watches.
+/// Replaces the line on the terminal, if there is one.
 fn progress(step: &str) {
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[K{step}");

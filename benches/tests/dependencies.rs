@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-/// Cargo unites the features of all packages that it builds together: those that a default member of the workspace asks of
-/// `lambda-streams`, in its development dependencies too, are built into the benches.
+/// Cargo unifies the features of the packages that it builds together: if a default member of the workspace enables the
+/// feature `sqs`, even in its development dependencies, the benches are built with the AWS SDK.
 #[test]
 fn benches_build_no_aws_client_and_no_database() {
     let tree = Command::new(env!("CARGO"))
