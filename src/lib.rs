@@ -81,14 +81,14 @@
 //! | `emf` | yes | `Emf`: metrics in CloudWatch's embedded metric format; no further dependency |
 //! | `logs` | yes | `Logs`: Lambda's JSON log lines, with `tracing-subscriber`'s registry |
 //! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
-//! | `local` | no | the module `local`, an event source mapping on a laptop with AWS's own settings and semantics, and the program `lambda-streams` |
-//! | `local-module` | no | the module alone, without deployed functions and what only the program needs |
 #![cfg_attr(
     all(feature = "emf", feature = "logs"),
     doc = "\n[`operating`] says what metrics, logs and traces there are, and which to watch for which trouble."
 )]
 //!
 //! [`laptop`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
+//! The event source mapping that it uses is a crate of its own,
+//! [`lambda-streams-local`](https://docs.rs/lambda-streams-local), and drives functions in any language.
 //!
 //! # Why isn't there …?
 //!
@@ -112,8 +112,6 @@ mod failure;
 mod handler;
 mod invocation;
 mod json;
-#[cfg(feature = "local-module")]
-pub mod local;
 mod observe;
 mod outcome;
 mod payload_kind;
