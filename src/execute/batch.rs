@@ -20,7 +20,7 @@ use crate::observe::log;
 use crate::observe::metrics::Ages;
 use crate::outcome::{Answer, BatchReport, Outcome, RecordReport, SkipReason};
 use crate::policy::AfterDeadLetter;
-use crate::record::{Facts, MalformedRecord, Record, SequenceNumber};
+use crate::record::{RecordRef, MalformedRecord, Record, SequenceNumber};
 
 /// A batch's records and what is known of each so far.
 pub(super) struct Batch<'a> {
@@ -48,7 +48,7 @@ pub(super) enum Arrival {
 
 /// A record and what is known of it: little, so that many lie close together.
 struct Slot {
-    facts: Facts,
+    facts: RecordRef,
     trouble: Option<Box<Trouble>>,
     /// The position behind it in its lane, which is not the first of all.
     next_in_lane: Option<NonZeroUsize>,
@@ -72,7 +72,7 @@ struct Trouble {
 }
 
 impl Slot {
-    fn new(facts: Facts) -> Self {
+    fn new(facts: RecordRef) -> Self {
         Self {
             facts,
             trouble: None,
@@ -123,7 +123,7 @@ impl Slot {
     }
 }
 
-fn replay_key(facts: &Facts, nameable: bool) -> Option<ReplayKey> {
+fn replay_key(facts: &RecordRef, nameable: bool) -> Option<ReplayKey> {
     let number = facts.sequence_number().filter(|_| nameable)?;
     Some(ReplayKey::new(facts.stream_arn(), number.as_str(), facts.event_id()))
 }

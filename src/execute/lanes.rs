@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 
 use crate::decode::{self, DecodeError, KeyValue};
 use crate::policy::Lanes;
-use crate::record::Facts;
+use crate::record::RecordRef;
 
 /// The lanes of a batch, which its records enter in stream order.
 pub(super) struct LaneMap<'a> {
@@ -17,9 +17,9 @@ pub(super) struct LaneMap<'a> {
     numbers: HashTable<usize>,
     hasher: RandomState,
     /// A record of each stream ARN, and the number of its table. A batch comes from one stream, so that the last is always it.
-    streams: Vec<(Facts, usize)>,
+    streams: Vec<(RecordRef, usize)>,
     /// A record of each table.
-    tables: Vec<Facts>,
+    tables: Vec<RecordRef>,
 }
 
 struct Lane<'a> {
@@ -61,7 +61,7 @@ impl<'a> LaneMap<'a> {
     pub(super) fn enter(
         &mut self,
         position: usize,
-        facts: &Facts,
+        facts: &RecordRef,
         keys: Option<&'a str>,
     ) -> (Option<usize>, Option<DecodeError>) {
         let (key, error) = match keys.map(|json| self.key(json, facts)) {
@@ -86,7 +86,7 @@ impl<'a> LaneMap<'a> {
         matches!(self.policy, Lanes::WholeBatch).then_some(LaneKey { table: 0, common: Common::Batch, hash: 0 })
     }
 
-    fn key(&mut self, json: &'a str, facts: &Facts) -> Result<Option<LaneKey<'a>>, DecodeError> {
+    fn key(&mut self, json: &'a str, facts: &RecordRef) -> Result<Option<LaneKey<'a>>, DecodeError> {
         let (common, hash) = match self.policy {
             Lanes::WholeBatch | Lanes::Unordered => {
                 decode::check_keys(json)?;
@@ -104,7 +104,7 @@ impl<'a> LaneMap<'a> {
     }
 
     /// The number of the record's table.
-    fn table(&mut self, facts: &Facts) -> usize {
+    fn table(&mut self, facts: &RecordRef) -> usize {
         let stream = facts.stream_arn();
         if let Some((_, table)) = self.streams.iter().rfind(|(known, _)| known.stream_arn() == stream) {
             return *table;
@@ -132,6 +132,6 @@ impl PartialEq for LaneKey<'_> {
 }
 
 /// What tells a record's table from others.
-fn name(facts: &Facts) -> Option<&str> {
+fn name(facts: &RecordRef) -> Option<&str> {
     facts.table_arn().or_else(|| facts.stream_arn())
 }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde_json::value::RawValue;
 
 use crate::decode;
-use crate::record::{Facts, SequenceNumber};
+use crate::record::{RecordRef, SequenceNumber};
 
 /// Where records come from: a stream's shards.
 ///
@@ -145,7 +145,7 @@ impl SourceRecord {
         serde_json::from_str::<&RawValue>(&json)
             .map_err(|error| SourceError::new(format!("the record is no JSON: {error}")))?;
         let json = json.trim();
-        let facts = Facts::of_text(json.into());
+        let facts = RecordRef::of_text(json.into());
         Ok(Self {
             json: json.into(),
             item: item(&facts),
@@ -175,7 +175,7 @@ impl SourceRecord {
     }
 }
 
-fn item(facts: &Facts) -> Option<u64> {
+fn item(facts: &RecordRef) -> Option<u64> {
     let keys = decode::canonical_keys(facts.keys_json()?).ok()?;
     // `DefaultHasher::new` has fixed keys: the same item is the same number in every run.
     let mut hasher = DefaultHasher::new();

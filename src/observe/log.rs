@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::observe::metrics::millis;
 use crate::outcome::{BatchReport, Totals};
-use crate::record::{Facts, Record, SequenceNumber};
+use crate::record::{RecordRef, Record, SequenceNumber};
 
 #[cfg(feature = "logs")]
 pub use self::format::LogFormat;
@@ -91,7 +91,7 @@ impl RecordSpan {
 /// The record that a line is about.
 pub(crate) struct About<'a> {
     pub(crate) position: usize,
-    pub(crate) facts: &'a Facts,
+    pub(crate) facts: &'a RecordRef,
     pub(crate) failure: Option<&'a Failure>,
     pub(crate) dead_letter_error: Option<&'a DeadLetterError>,
     pub(crate) attempts: u32,

@@ -7,7 +7,7 @@ use crate::dead_letter::DeadLetterError;
 use crate::error::Error;
 use crate::event_kind::EventKind;
 use crate::failure::Failure;
-use crate::record::{Facts, SequenceNumber};
+use crate::record::{RecordRef, SequenceNumber};
 
 /// What became of one record.
 #[non_exhaustive]
@@ -24,7 +24,7 @@ pub struct RecordReport {
     pub failure: Option<Failure>,
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
-    pub(crate) facts: Facts,
+    pub(crate) facts: RecordRef,
     /// Whether the sequence number names this record and no other of the batch.
     pub(crate) nameable: bool,
 }

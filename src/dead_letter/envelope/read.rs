@@ -17,7 +17,7 @@ use super::super::DeadLetter;
 use super::VERSION;
 use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
-use crate::record::Facts;
+use crate::record::RecordRef;
 
 /// More than any invocation's payload: it bounds what a forged letter can make of this process's memory.
 const MAX_RECORD: u64 = 16 * 1024 * 1024;
@@ -125,7 +125,7 @@ pub(super) fn read(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
     }
     let envelope: Envelope<'_> = object(json)?;
     Ok(DeadLetter {
-        facts: Facts::of_text(raw(envelope.record, envelope.record_text, envelope.record_gzip)?.into()),
+        facts: RecordRef::of_text(raw(envelope.record, envelope.record_text, envelope.record_gzip)?.into()),
         failure: Failure {
             kind: envelope.error_kind,
             message: envelope.error_message,
