@@ -81,9 +81,8 @@ impl<'a> Records<'a> {
             }
             Self::Payload(unread) => {
                 let Unread { reader, has_handler, read_ahead, .. } = &mut **unread;
-                let chunk = read_ahead
-                    .next()
-                    .unwrap_or_else(|| reader.next_chunk(CHUNK, ImageCheck::WhenDecoded(has_handler)));
+                let chunk =
+                    read_ahead.next().unwrap_or_else(|| reader.next_chunk(CHUNK, ImageCheck::WhenDecoded(has_handler)));
                 let count = chunk.headers.len();
                 RecordRef::of_chunk(&Arc::new(chunk), 0..count).collect()
             }

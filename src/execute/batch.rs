@@ -20,7 +20,7 @@ use crate::observe::log;
 use crate::observe::metrics::Ages;
 use crate::outcome::{Answer, BatchReport, Outcome, RecordReport, SkipReason};
 use crate::policy::AfterDeadLetter;
-use crate::record::{RecordRef, MalformedRecord, Record, SequenceNumber};
+use crate::record::{MalformedRecord, Record, RecordRef, SequenceNumber};
 
 /// A batch's records and what is known of each so far.
 pub(super) struct Batch<'a> {

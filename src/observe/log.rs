@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::observe::metrics::millis;
 use crate::outcome::{BatchReport, Totals};
-use crate::record::{RecordRef, Record, SequenceNumber};
+use crate::record::{Record, RecordRef, SequenceNumber};
 
 #[cfg(feature = "logs")]
 pub use self::format::LogFormat;

@@ -42,7 +42,11 @@ impl RecordRef {
 
     /// Why the record is malformed, if it is.
     pub(crate) fn malformed(&self) -> Option<MalformedRecord> {
-        self.header().well_formed.as_ref().err().map(|kind| MalformedRecord { kind: kind.clone(), record: self.clone() })
+        self.header()
+            .well_formed
+            .as_ref()
+            .err()
+            .map(|kind| MalformedRecord { kind: kind.clone(), record: self.clone() })
     }
 
     /// Whether the images are valid JSON, where that was not checked before.

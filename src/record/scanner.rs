@@ -123,11 +123,7 @@ impl<'a> RecordScanner<'a> {
     }
 
     /// Moves over a record that fits the template; `false` if it does not, and then the scanner may be anywhere in it.
-    fn scan_by_template(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        images: ImageCheck<'_>,
-    ) -> Result<bool, InvalidJson> {
+    fn scan_by_template(&mut self, scanner: &mut Scanner<'a>, images: ImageCheck<'_>) -> Result<bool, InvalidJson> {
         let Some(template) = self.template else { return Ok(false) };
         if !scanner.skip(TEMPLATE_START) {
             return Ok(false);
@@ -168,11 +164,7 @@ impl<'a> RecordScanner<'a> {
         Ok(())
     }
 
-    fn scan_change(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        images: ImageCheck<'_>,
-    ) -> Result<RawJson<'a>, InvalidJson> {
+    fn scan_change(&mut self, scanner: &mut Scanner<'a>, images: ImageCheck<'_>) -> Result<RawJson<'a>, InvalidJson> {
         self.has_change = true;
         let Self { change, change_order, kind, has_unchecked_images, .. } = self;
         scanner.nested(|scanner| {

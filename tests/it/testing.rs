@@ -56,7 +56,7 @@ fn a_record_becomes_the_change_of_its_kind_and_no_other() {
         assert!(Change::<Order>::try_from(record.clone()).is_ok());
     }
     let error = Insert::<Order>::try_from(all[1].clone()).unwrap_err();
-    assert_eq!(error.to_string(), "the item: its record is of the kind MODIFY, which is no `Insert`");
+    assert_eq!(error.to_string(), "the item: its record is of the kind MODIFY, not `Insert`");
     assert!(Modify::<Order>::try_from(all[2].clone()).is_err() && Remove::<Order>::try_from(all[0].clone()).is_err());
     let odd = records(stream().insert(json!({"id": {"S": "a"}, "version": {"S": "a canary"}})));
     let error = Insert::<Order>::try_from(odd[0].clone()).unwrap_err().to_string();
@@ -97,14 +97,14 @@ fn what_is_wrong_is_said_with_the_number_of_the_change() {
         ),
         (
             stream().insert(json!({"id": "a"})),
-            "change 1 of the test stream: its item is no DynamoDB JSON: attribute `id`:",
+            "change 1 of the test stream: its item is not DynamoDB JSON: attribute `id`:",
         ),
-        (stream().remove(json!([])), "change 1 of the test stream: its item is no DynamoDB JSON"),
+        (stream().remove(json!([])), "change 1 of the test stream: its item is not DynamoDB JSON"),
         (
             stream().remove(std::collections::HashMap::from([((1, 2), 3)])),
             "change 1 of the test stream: its item does not serialize",
         ),
-        (stream().view_type("BOTH").expire(json!({})), "`BOTH` is no view type of a stream"),
+        (stream().view_type("BOTH").expire(json!({})), "`BOTH` is not a view type of a stream"),
         (stream().record("{"), "the payload is no JSON"),
     ] {
         let error = stream.event().expect_err(words).to_string();

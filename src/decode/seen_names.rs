@@ -1,4 +1,4 @@
-//! The names seen so far in one object, to find the second of a pair.
+//! The names that were seen so far in one object, to detect duplicates.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ const FEW: usize = 24;
 const PLACES: usize = 32;
 
 /// The names of an object of a text, each by where it stands there: a small table of open addressing.
-pub(super) struct Names<'de> {
+pub(super) struct SeenNames<'de> {
     is_empty: bool,
     /// How many more are kept in place.
     room: usize,
@@ -19,7 +19,7 @@ pub(super) struct Names<'de> {
     many: Option<HashSet<Cow<'de, str>>>,
 }
 
-impl<'de> Names<'de> {
+impl<'de> SeenNames<'de> {
     #[inline(always)]
     pub(super) fn of(text: &str) -> Self {
         let room = if text.len() < u32::MAX as usize { FEW } else { 0 };
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     /// Inserts each of the names that a text has, each between quotes and before a colon.
-    fn insert_all<'de>(names: &mut Names<'de>, text: &'de str, escaped: bool) -> Vec<bool> {
+    fn insert_all<'de>(names: &mut SeenNames<'de>, text: &'de str, escaped: bool) -> Vec<bool> {
         let mut insert = |end: usize| {
             let start = text[..end].rfind('"').expect("a name begins with a quote") + 1;
             if escaped {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn assert_found(text: &str, count: usize, escaped: bool) {
-        let mut names = Names::of(text);
+        let mut names = SeenNames::of(text);
         assert!(names.is_empty());
         let mut is_new = insert_all(&mut names, text, false);
         let second = is_new.split_off(count);
