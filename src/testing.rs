@@ -28,7 +28,7 @@
 //!     assert_eq!(created(change).await.is_ok(), succeeds);
 //! }
 //!
-//! // … or all of it.
+//! // … or the whole processor.
 //! let processor = StreamProcessor::builder().on_insert(created).build()?;
 //! let report = processor.process(event, Deadline::none()).await;
 //! assert_eq!(report.records()[0].outcome, Outcome::Succeeded);
@@ -37,8 +37,8 @@
 //! # }
 //! ```
 //!
-//! A [`MemoryDeadLetterQueue`](crate::MemoryDeadLetterQueue) shows what became a dead letter; tokio's paused clock makes
-//! retries, timeouts and deadlines pass at once.
+//! A [`MemoryDeadLetterQueue`](crate::MemoryDeadLetterQueue) keeps dead letters for assertions. On tokio's paused clock,
+//! retries, timeouts and deadlines take no real time.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,34 +53,34 @@ use crate::error::Error;
 use crate::event::StreamEvent;
 use crate::event_kind::EventKind;
 
-/// The changes of a table, made by hand into the event that Lambda would deliver.
+/// Builds the event that Lambda would deliver for changes of a table.
 ///
-/// An item is whatever serializes to DynamoDB JSON: `serde_json`'s `json!({"id": {"S": "a"}})`, or one of your own types
-/// through [`serde_dynamo::to_item`](https://docs.rs/serde_dynamo/4/serde_dynamo/fn.to_item.html). Records have what a
-/// stream's have: both images, ascending sequence numbers, the event ids `test-1`, `test-2`, …, and the current time. Each
-/// stream is one of its own, with an ARN of its own; deliver a clone of an event to see what becomes of records that come again.
-/// The [module](self) has an example.
+/// An item is anything that serializes to DynamoDB JSON: `serde_json`'s `json!({"id": {"S": "a"}})`, or one of your own types
+/// through [`serde_dynamo::to_item`](https://docs.rs/serde_dynamo/4/serde_dynamo/fn.to_item.html). Records are like those of a
+/// stream: they have both images, ascending sequence numbers, the event ids `test-1`, `test-2`, …, and the current time. Each
+/// `TestStream` has an ARN of its own. To test redelivery, process a clone of an event. The [module](self) has an example.
 #[derive(Clone)]
 #[must_use]
 pub struct TestStream {
     table: String,
-    /// Tells it from the other streams of the process.
+    /// Makes the ARN unique in this process.
     number: usize,
     keys: Vec<String>,
     view_type: String,
     age: Duration,
     records: Vec<String>,
-    fault: Option<Error>,
+    /// What was wrong with the first change that was refused.
+    error: Option<Error>,
 }
 
-/// How many there have been in this process.
+/// How many streams this process has had.
 static STREAMS: AtomicUsize = AtomicUsize::new(0);
 
-/// An item's JSON, if it has one.
+/// An item's JSON, if it could be serialized.
 type Item = Result<Value, serde_json::Error>;
 
 impl TestStream {
-    /// Of the table with this name, and these attributes as its primary key.
+    /// A stream of the table with this name, and with these attributes as its primary key.
     pub fn new(table: impl Into<String>, keys: &[&str]) -> Self {
         Self {
             table: table.into(),
@@ -89,42 +89,42 @@ impl TestStream {
             view_type: "NEW_AND_OLD_IMAGES".to_owned(),
             age: Duration::ZERO,
             records: Vec::new(),
-            fault: None,
+            error: None,
         }
     }
 
-    /// What the records that follow carry: `NEW_AND_OLD_IMAGES`, which is the default, `NEW_IMAGE`, `OLD_IMAGE` or
+    /// The view type of the changes that follow: `NEW_AND_OLD_IMAGES`, which is the default, `NEW_IMAGE`, `OLD_IMAGE` or
     /// `KEYS_ONLY`.
     pub fn view_type(mut self, view_type: &str) -> Self {
         if !["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"].contains(&view_type) {
-            self.refuse(format!("`{view_type}` is no view type of a stream"));
+            self.refuse(format!("`{view_type}` is not a view type of a stream"));
         }
         view_type.clone_into(&mut self.view_type);
         self
     }
 
-    /// How long ago the changes that follow were made. Default: just now.
+    /// How long ago the changes that follow were made. Default: zero.
     pub fn age(mut self, age: Duration) -> Self {
         self.age = age;
         self
     }
 
-    /// An item is created.
+    /// Adds a change that creates an item.
     pub fn insert(self, new: impl Serialize) -> Self {
         self.change(EventKind::Insert, None, Some(serde_json::to_value(new)))
     }
 
-    /// An item is changed.
+    /// Adds a change that modifies an item.
     pub fn modify(self, old: impl Serialize, new: impl Serialize) -> Self {
         self.change(EventKind::Modify, Some(serde_json::to_value(old)), Some(serde_json::to_value(new)))
     }
 
-    /// An item is deleted.
+    /// Adds a change that deletes an item.
     pub fn remove(self, old: impl Serialize) -> Self {
         self.change(EventKind::Remove, Some(serde_json::to_value(old)), None)
     }
 
-    /// An item is deleted by DynamoDB, since its time to live is over ([`Record::is_ttl_expiry`](crate::Record::is_ttl_expiry)).
+    /// Adds a deletion by DynamoDB's time to live ([`Record::is_ttl_expiry`](crate::Record::is_ttl_expiry)).
     pub fn expire(self, old: impl Serialize) -> Self {
         let record = self.record_of(EventKind::Remove, Some(serde_json::to_value(old)), None);
         self.add(record.map(|mut record| {
@@ -133,7 +133,7 @@ impl TestStream {
         }))
     }
 
-    /// A record as it is, which may be malformed, but must be JSON.
+    /// Adds a record as given. It may be malformed, but must be valid JSON.
     pub fn record(mut self, json: impl Into<String>) -> Self {
         self.records.push(json.into());
         self
@@ -142,8 +142,8 @@ impl TestStream {
     /// The event, for [`process`](crate::StreamProcessor::process).
     ///
     /// # Errors
-    /// If an item is no well-formed DynamoDB JSON, or lacks a key attribute; if the view type is none; or if a record is no
-    /// JSON.
+    /// If an item is not well-formed DynamoDB JSON, or lacks a key attribute; if the view type does not exist; or if a record is
+    /// not valid JSON.
     pub fn event(self) -> Result<StreamEvent, Error> {
         StreamEvent::from_vec(self.payload()?)
     }
@@ -152,10 +152,10 @@ impl TestStream {
     /// Runtime API, or a file.
     ///
     /// # Errors
-    /// As [`event`](Self::event), but a record that is no JSON is not found.
+    /// As [`event`](Self::event), except that records are not checked to be valid JSON.
     pub fn payload(self) -> Result<Vec<u8>, Error> {
-        match self.fault {
-            Some(fault) => Err(fault),
+        match self.error {
+            Some(error) => Err(error),
             None => Ok(format!("{{\"Records\":[{}]}}", self.records.join(",")).into_bytes()),
         }
     }
@@ -175,14 +175,15 @@ impl TestStream {
         }
     }
 
-    /// The first fault is the one that is told.
+    /// Keeps the error of a change, to be returned at the end; the first one wins.
     fn refuse(&mut self, why: String) {
         let change = self.records.len() + 1;
-        self.fault.get_or_insert_with(|| Error::configuration(format!("change {change} of the test stream: {why}")));
+        self.error.get_or_insert_with(|| Error::configuration(format!("change {change} of the test stream: {why}")));
     }
 
     fn record_of(&self, kind: EventKind, old: Option<Item>, new: Option<Item>) -> Result<Value, String> {
-        let (old, new) = (old.map(checked).transpose()?, new.map(checked).transpose()?);
+        let old = old.map(checked).transpose()?;
+        let new = new.map(checked).transpose()?;
         let number = self.records.len() + 1;
         let made =
             time_of_day().checked_sub(self.age).and_then(|made| made.duration_since(SystemTime::UNIX_EPOCH).ok());
@@ -194,12 +195,15 @@ impl TestStream {
             "StreamViewType": self.view_type,
         });
         for (name, view_type, image) in [("OldImage", "OLD_IMAGE", old), ("NewImage", "NEW_IMAGE", new)] {
-            if let Some(image) = image.filter(|_| ["NEW_AND_OLD_IMAGES", view_type].contains(&self.view_type.as_str()))
+            let has_image = self.view_type == "NEW_AND_OLD_IMAGES" || self.view_type == view_type;
+            if let Some(image) = image
+                && has_image
             {
                 change[name] = image;
             }
         }
-        let (table, stream) = (&self.table, self.number);
+        let table = &self.table;
+        let stream = self.number;
         Ok(json!({
             "eventID": format!("test-{number}"),
             "eventName": kind.as_str(),
@@ -222,11 +226,11 @@ impl TestStream {
 
 fn checked(item: Item) -> Result<Value, String> {
     let item = item.map_err(|error| format!("its item does not serialize to JSON: {error}"))?;
-    decode::check(&item.to_string()).map_err(|error| format!("its item is no DynamoDB JSON: {error}"))?;
+    decode::check(&item.to_string()).map_err(|error| format!("its item is not DynamoDB JSON: {error}"))?;
     Ok(item)
 }
 
-/// Shows how many changes there are, and nothing of the items.
+/// Shows how many changes there are, never the items.
 impl fmt::Debug for TestStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestStream")

@@ -166,7 +166,7 @@ impl<'de> Cursor<'de> {
             return Ok(None);
         }
         let name = self.name()?;
-        if names.insert_hashed(self.text, name.text.clone()) {
+        if names.insert_in_set(self.text, name.text.clone()) {
             return Ok(Some(name));
         }
         self.malformed("the attribute occurs twice").map_err(|error: ErrorImpl| error.at_name(&name.text))

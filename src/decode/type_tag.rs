@@ -58,22 +58,21 @@ impl<'de> Cursor<'de> {
     /// `&str` because that stays in registers, whereas a result with a `Cow` in it goes through memory.
     #[inline(always)]
     pub(super) fn plain_text(&mut self) -> Option<&'de str> {
-        let start = self.after_frame(u64::from_le_bytes(*b"{\"S\":\"\0\0"))?;
+        let start = self.after_prefix(b"{\"S\":\"")?;
         self.plain_content(start, end_of_plain_text(self.text.as_bytes(), start))
     }
 
     /// The same for an `N` without an exponent.
     #[inline(always)]
     pub(super) fn plain_number(&mut self) -> Option<&'de str> {
-        let start = self.after_frame(u64::from_le_bytes(*b"{\"N\":\"\0\0"))?;
+        let start = self.after_prefix(b"{\"N\":\"")?;
         self.plain_content(start, after_plain_number(self.text.as_bytes(), start)?)
     }
 
+    /// The position of the content if the value begins with exactly this.
     #[inline(always)]
-    fn after_frame(&self, frame: u64) -> Option<usize> {
-        const MASK: u64 = u64::from_le_bytes(*b"\xff\xff\xff\xff\xff\xff\0\0");
-        let word = u64::from_le_bytes(*self.rest().first_chunk()?);
-        (word & MASK == frame && self.depth < MAX_LEVELS).then_some(self.at + 6)
+    fn after_prefix(&self, prefix: &[u8; 6]) -> Option<usize> {
+        (self.rest().starts_with(prefix) && self.depth < MAX_LEVELS).then_some(self.at + prefix.len())
     }
 
     /// Moves over a value whose content is from `start` to `end`.

@@ -69,8 +69,8 @@ impl<'a> Records<'a> {
 
     /// Takes the next chunk of records.
     ///
-    /// It is a list because each record counts a reference to the chunk: one atomic increment after another is faster than
-    /// one between other stores, for which it would have to wait.
+    /// All of its references are made at once, because each increments the chunk's count atomically, and an atomic increment
+    /// waits for the stores before it.
     pub(crate) fn next(&mut self) -> Vec<RecordRef> {
         match self {
             Self::Event { event, taken } => {
