@@ -53,7 +53,7 @@ use crate::error::Error;
 use crate::event::StreamEvent;
 use crate::event_kind::EventKind;
 
-/// The changes of a table, made by hand into the event that Lambda would deliver.
+/// Builds the event that Lambda would deliver for changes of a table.
 ///
 /// An item is whatever serializes to DynamoDB JSON: `serde_json`'s `json!({"id": {"S": "a"}})`, or one of your own types
 /// through [`serde_dynamo::to_item`](https://docs.rs/serde_dynamo/4/serde_dynamo/fn.to_item.html). Records have what a
@@ -100,7 +100,7 @@ impl TestStream {
     /// `KEYS_ONLY`.
     pub fn view_type(mut self, view_type: &str) -> Self {
         if !["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"].contains(&view_type) {
-            self.refuse(self.records.len() + 1, format!("`{view_type}` is no view type of a stream"));
+            self.refuse(self.records.len() + 1, format!("`{view_type}` is not a view type of a stream"));
         }
         view_type.clone_into(&mut self.view_type);
         self
@@ -136,17 +136,17 @@ impl TestStream {
         self
     }
 
-    /// An item is created.
+    /// Adds a change that creates an item.
     pub fn insert(self, new: impl Serialize) -> Self {
         self.change(EventKind::Insert, None, Some(serde_json::to_value(new)))
     }
 
-    /// An item is changed.
+    /// Adds a change that modifies an item.
     pub fn modify(self, old: impl Serialize, new: impl Serialize) -> Self {
         self.change(EventKind::Modify, Some(serde_json::to_value(old)), Some(serde_json::to_value(new)))
     }
 
-    /// An item is deleted.
+    /// Adds a change that deletes an item.
     pub fn remove(self, old: impl Serialize) -> Self {
         self.change(EventKind::Remove, Some(serde_json::to_value(old)), None)
     }
@@ -160,7 +160,7 @@ impl TestStream {
         }))
     }
 
-    /// A record as it is, which may be malformed, but must be JSON.
+    /// Adds a record as given. It may be malformed, but must be valid JSON.
     pub fn record(mut self, json: impl Into<String>) -> Self {
         self.records.push(json.into());
         self.next += 1;
@@ -295,7 +295,7 @@ impl TestStream {
 
 fn checked(item: Item) -> Result<Value, String> {
     let item = item.map_err(|error| format!("its item does not serialize to JSON: {error}"))?;
-    decode::check(&item.to_string()).map_err(|error| format!("its item is no DynamoDB JSON: {error}"))?;
+    decode::check(&item.to_string()).map_err(|error| format!("its item is not DynamoDB JSON: {error}"))?;
     Ok(item)
 }
 

@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 
 use crate::decode::{self, DecodeError, KeyValue};
 use crate::policy::Lanes;
-use crate::record::Facts;
+use crate::record::RecordRef;
 
 /// The lanes of a batch. Records enter in stream order.
 ///
@@ -21,9 +21,9 @@ pub(super) struct LaneMap<'a> {
     numbers: HashTable<usize>,
     hasher: RandomState,
     /// A record of each stream ARN, and its table's number. A batch comes from one stream, so that the last entry matches.
-    streams: Vec<(Facts, usize)>,
+    streams: Vec<(RecordRef, usize)>,
     /// A record of each table.
-    tables: Vec<Facts>,
+    tables: Vec<RecordRef>,
 }
 
 /// A record that has entered its lane.
@@ -69,7 +69,7 @@ impl<'a> LaneMap<'a> {
     }
 
     /// Enters the next record into its lane.
-    pub(super) fn enter(&mut self, position: usize, facts: &Facts, keys: Option<&'a str>) -> Entered {
+    pub(super) fn enter(&mut self, position: usize, facts: &RecordRef, keys: Option<&'a str>) -> Entered {
         let (key, keys) = match keys.map(|json| self.key(json, facts)) {
             Some(Ok(key)) => (key, Ok(())),
             Some(Err(error)) => (self.without_keys(), Err(error.within("Keys"))),
@@ -92,7 +92,7 @@ impl<'a> LaneMap<'a> {
         matches!(self.policy, Lanes::WholeBatch).then_some(LaneKey { table: 0, common: Common::Batch, hash: 0 })
     }
 
-    fn key(&mut self, json: &'a str, facts: &Facts) -> Result<Option<LaneKey<'a>>, DecodeError> {
+    fn key(&mut self, json: &'a str, facts: &RecordRef) -> Result<Option<LaneKey<'a>>, DecodeError> {
         let (common, hash) = match self.policy {
             Lanes::WholeBatch | Lanes::Unordered => {
                 decode::check_keys(json)?;
@@ -110,7 +110,7 @@ impl<'a> LaneMap<'a> {
     }
 
     /// The number of the record's table.
-    fn table(&mut self, facts: &Facts) -> usize {
+    fn table(&mut self, facts: &RecordRef) -> usize {
         let stream = facts.stream_arn();
         if let Some((_, table)) = self.streams.iter().rfind(|(known, _)| known.stream_arn() == stream) {
             return *table;
@@ -138,6 +138,6 @@ impl PartialEq for LaneKey<'_> {
 }
 
 /// Identifies a record's table.
-fn name(facts: &Facts) -> Option<&str> {
+fn name(facts: &RecordRef) -> Option<&str> {
     facts.table_arn().or_else(|| facts.stream_arn())
 }

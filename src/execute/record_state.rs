@@ -8,11 +8,11 @@ use super::redelivery::RecordId;
 use crate::dead_letter::DeadLetterError;
 use crate::failure::Failure;
 use crate::outcome::{Outcome, RecordReport};
-use crate::record::Facts;
+use crate::record::RecordRef;
 
 /// A record and its state.
 pub(super) struct RecordState {
-    pub(super) facts: Facts,
+    pub(super) facts: RecordRef,
     failed: Option<Box<FailureState>>,
     /// The position after it in its lane; never 0, which has no predecessor.
     pub(super) next_in_lane: Option<NonZeroUsize>,
@@ -36,7 +36,7 @@ pub(super) struct FailureState {
 }
 
 impl RecordState {
-    pub(super) fn new(facts: Facts) -> Self {
+    pub(super) fn new(facts: RecordRef) -> Self {
         Self {
             facts,
             failed: None,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::outcome::{BatchReport, Outcome, SkipReason};
-use crate::record::Facts;
+use crate::record::RecordRef;
 
 /// The bound in number: about 10 MB, and several of the largest batches.
 const MAX_RECORDS: usize = 50_000;
@@ -21,7 +21,7 @@ pub(crate) struct RecordId(Box<str>);
 
 impl RecordId {
     /// `None` where the sequence number does not name the record.
-    pub(super) fn of(facts: &Facts, nameable: bool) -> Option<Self> {
+    pub(super) fn of(facts: &RecordRef, nameable: bool) -> Option<Self> {
         let number = facts.sequence_number().filter(|_| nameable)?;
         Some(Self::new(facts.stream_arn(), number.as_str(), facts.event_id()))
     }

@@ -140,14 +140,14 @@ fn an_error_names_the_number_of_the_change() {
         ),
         (
             stream().insert(json!({"id": "a"})),
-            "change 1 of the test stream: its item is no DynamoDB JSON: attribute `id`:",
+            "change 1 of the test stream: its item is not DynamoDB JSON: attribute `id`:",
         ),
-        (stream().remove(json!([])), "change 1 of the test stream: its item is no DynamoDB JSON"),
+        (stream().remove(json!([])), "change 1 of the test stream: its item is not DynamoDB JSON"),
         (
             stream().remove(std::collections::HashMap::from([((1, 2), 3)])),
             "change 1 of the test stream: its item does not serialize",
         ),
-        (stream().view_type("BOTH").expire(json!({})), "`BOTH` is no view type of a stream"),
+        (stream().view_type("BOTH").expire(json!({})), "`BOTH` is not a view type of a stream"),
         (stream().record("{"), "the payload is not valid JSON"),
     ] {
         let error = stream.event().expect_err(words).to_string();

@@ -93,7 +93,7 @@ fn an_error_names_its_path_and_reason() {
             line(r#""price":{"N":"1"},"flags":{"M":{"1":{"BOOL":true},"300":{"BOOL":true}}}"#),
             "attribute `lines[2].flags.300`: wanted u8, found S with a value that does not fit",
         ),
-        (line(r#""price":{"N":"one"}"#), "attribute `lines[2].price`: an N is no decimal number"),
+        (line(r#""price":{"N":"one"}"#), "attribute `lines[2].price`: an N is not a decimal number"),
         (line(r#""price":{"N":"1"},"price":{"N":"1"}"#), "attribute `lines[2].price`: the attribute occurs twice"),
         (order(r#""lines":{"S":"x"}"#), "attribute `lines`: wanted a sequence, found S"),
         (order(r#""lines":{"L":[{"S":"x"}]}"#), "attribute `lines[0]`: wanted struct Line, found S"),
@@ -119,7 +119,7 @@ fn an_error_names_its_path_and_reason() {
         (with(r#""address":{"M":{"number":{"N":"1"}}}"#), "attribute `address`: `kind` is missing"),
         (with(r#""price":{"S":"x"}"#), "attribute `price`: refused by the type's own deserialization, found S"),
         ("{}".to_owned(), "the item: `id` is missing"),
-        ("[]".to_owned(), "the item: an M or the item itself is no object"),
+        ("[]".to_owned(), "the item: an M or the item itself is not an object"),
     ] {
         assert_eq!(error::<Order>(&json).to_string(), text, "{json}");
     }
@@ -145,7 +145,7 @@ fn an_error_exposes_its_path_and_types() {
 #[test]
 fn a_malformed_unused_attribute_is_named() {
     let error = error::<Order>(&with(r#""other":{"M":{"a":{"L":[{"N":"1"},{"N":"x"}]}}}"#));
-    assert_eq!(error.to_string(), "attribute `other.a[1]`: an N is no decimal number");
+    assert_eq!(error.to_string(), "attribute `other.a[1]`: an N is not a decimal number");
 }
 
 #[test]

@@ -1,29 +1,33 @@
-//! The names seen so far in one object, to find the second of a pair.
+//! The names that were seen so far in one object, to detect duplicates.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::json::end_of_plain_text;
 
-/// Up to this many names are kept in place; more are hashed elsewhere, which needs an allocation.
-const FEW: usize = 24;
-const PLACES: usize = 32;
+/// How many names the table holds; an object with more of them allocates a set.
+const MAX_IN_TABLE: usize = 24;
+/// More than the table holds, so that a search always ends at a free slot.
+const SLOTS: usize = 32;
 
-/// The names of an object of a text, each by where it stands there: a small table of open addressing.
-pub(super) struct Names<'de> {
+/// The names of one object of a text: a small hash table on the stack, with open addressing.
+///
+/// TABLESAVES
+pub(super) struct SeenNames<'de> {
     is_empty: bool,
-    /// How many more are kept in place.
+    /// How many more names the table takes; 0 from the first name on that went into `set`.
     room: usize,
-    /// Where each name stands in the text, from 1; 0 for a free place.
-    places: [u32; PLACES],
-    many: Option<HashSet<Cow<'de, str>>>,
+    /// Where each name starts in the text, plus 1; 0 for a free slot.
+    slots: [u32; SLOTS],
+    /// All names, once there are too many for the table, or one that has escapes.
+    set: Option<HashSet<Cow<'de, str>>>,
 }
 
-impl<'de> Names<'de> {
+impl<'de> SeenNames<'de> {
     #[inline(always)]
     pub(super) fn of(text: &str) -> Self {
-        let room = if text.len() < u32::MAX as usize { FEW } else { 0 };
-        Self { is_empty: true, room, places: [0; PLACES], many: None }
+        let room = if text.len() < u32::MAX as usize { MAX_IN_TABLE } else { 0 };
+        Self { is_empty: true, room, slots: [0; SLOTS], set: None }
     }
 
     #[inline(always)]
@@ -31,13 +35,13 @@ impl<'de> Names<'de> {
         self.is_empty
     }
 
-    /// Takes a name that stands in the text without escapes, between its quotes from `start` to `end` and before a colon;
-    /// `false` if it was there before.
+    /// Adds the name that is in the text from `start` to `end`, between quotes and before a colon; `false` if it was there
+    /// already.
     #[inline(always)]
     pub(super) fn insert_plain(&mut self, text: &'de str, start: usize, end: usize) -> bool {
         if self.room > 0 && start < end {
-            let mut place = place(text.as_bytes(), start, end);
-            while let Some(taken) = self.places.get_mut(place) {
+            let mut slot = slot(text.as_bytes(), start, end);
+            while let Some(taken) = self.slots.get_mut(slot) {
                 if *taken == 0 {
                     *taken = start as u32 + 1;
                     self.room -= 1;
@@ -47,36 +51,39 @@ impl<'de> Names<'de> {
                 if is_same(text.as_bytes(), *taken as usize - 1, start, end) {
                     return false;
                 }
-                place = (place + 1) % PLACES;
+                slot = (slot + 1) % SLOTS;
             }
         }
-        self.insert_hashed(text, Cow::Borrowed(&text[start..end]))
+        self.insert_in_set(text, Cow::Borrowed(&text[start..end]))
     }
 
-    /// Takes any name; `false` if it was there before.
+    /// Adds any name; `false` if it was there already.
     #[cold]
-    pub(super) fn insert_hashed(&mut self, text: &'de str, name: Cow<'de, str>) -> bool {
-        let few = self.places.iter().filter(|place| **place > 0).map(|place| {
-            let start = *place as usize - 1;
+    pub(super) fn insert_in_set(&mut self, text: &'de str, name: Cow<'de, str>) -> bool {
+        let in_table = self.slots.iter().filter(|slot| **slot > 0).map(|slot| {
+            let start = *slot as usize - 1;
             Cow::Borrowed(&text[start..end_of_plain_text(text.as_bytes(), start)])
         });
-        (self.room, self.is_empty) = (0, false);
-        self.many.get_or_insert_with(|| few.collect()).insert(name)
+        self.room = 0;
+        self.is_empty = false;
+        self.set.get_or_insert_with(|| in_table.collect()).insert(name)
     }
 }
 
-/// One of the places, by the name's length, its first three bytes and its last.
+/// The slot at which the search for a name starts: a hash of its length, its first three bytes and its last, which tell most
+/// names of an item apart.
 #[inline(always)]
-fn place(text: &[u8], start: usize, end: usize) -> usize {
-    const SPREAD: [u32; 2] = [0x9E37_79B9, 0x85EB_CA6B];
-    // Behind a shorter name stand its quote and its colon, which are always the same.
+fn slot(text: &[u8], start: usize, end: usize) -> usize {
+    /// Odd numbers whose bits are well mixed: the golden ratio in 32 bits, and a constant of MurmurHash3.
+    const MULTIPLIERS: [u32; 2] = [0x9E37_79B9, 0x85EB_CA6B];
+    // A shorter name is followed by its quote and its colon, which are the same wherever it occurs.
     let first = text.get(start..).and_then(<[u8]>::first_chunk).map_or(0, |chunk| u32::from_le_bytes(*chunk) << 8);
     let last = text.get(end.wrapping_sub(1)).map_or(0, |byte| u32::from(*byte));
-    let mixed = (first ^ (end - start) as u32).wrapping_mul(SPREAD[0]) ^ last.wrapping_mul(SPREAD[1]);
-    (mixed >> (u32::BITS - PLACES.trailing_zeros())) as usize
+    let mixed = (first ^ (end - start) as u32).wrapping_mul(MULTIPLIERS[0]) ^ last.wrapping_mul(MULTIPLIERS[1]);
+    (mixed >> (u32::BITS - SLOTS.trailing_zeros())) as usize
 }
 
-/// Whether the name at `other`, up to its quote, is the one from `start` to `end`.
+/// Whether the name that starts at `other` and ends at a quote is the name from `start` to `end`.
 #[inline(always)]
 fn is_same(text: &[u8], other: usize, start: usize, end: usize) -> bool {
     let other_end = other + (end - start);
@@ -87,12 +94,12 @@ fn is_same(text: &[u8], other: usize, start: usize, end: usize) -> bool {
 mod tests {
     use super::*;
 
-    /// Inserts each of the names that a text has, each between quotes and before a colon.
-    fn insert_all<'de>(names: &mut Names<'de>, text: &'de str, escaped: bool) -> Vec<bool> {
+    /// Inserts all names of a text.
+    fn insert_all<'de>(names: &mut SeenNames<'de>, text: &'de str, escaped: bool) -> Vec<bool> {
         let mut insert = |end: usize| {
             let start = text[..end].rfind('"').expect("a name begins with a quote") + 1;
             if escaped {
-                names.insert_hashed(text, Cow::Owned(text[start..end].to_owned()))
+                names.insert_in_set(text, Cow::Owned(text[start..end].to_owned()))
             } else {
                 names.insert_plain(text, start, end)
             }
@@ -100,7 +107,7 @@ mod tests {
         text.match_indices("\":").map(|(end, _)| insert(end)).collect()
     }
 
-    /// An object's text with these names, and then the same names once more before other values.
+    /// The members of an object with these names, and then with the same names again.
     fn twice(names: impl Iterator<Item = String> + Clone) -> String {
         names
             .clone()
@@ -110,7 +117,7 @@ mod tests {
     }
 
     fn assert_found(text: &str, count: usize, escaped: bool) {
-        let mut names = Names::of(text);
+        let mut names = SeenNames::of(text);
         assert!(names.is_empty());
         let mut is_new = insert_all(&mut names, text, false);
         let second = is_new.split_off(count);
@@ -121,8 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn duplicate_names_are_found_among_few_and_many() {
-        for count in [1, FEW - 1, FEW, FEW + 1, 500] {
+    fn a_duplicate_is_found_in_the_table_and_in_the_set() {
+        for count in [1, MAX_IN_TABLE - 1, MAX_IN_TABLE, MAX_IN_TABLE + 1, 500] {
             for prefix in ["n", "a_long_name_with_the_same_first_letters_"] {
                 for escaped in [false, true] {
                     let text = twice((0..count).map(|number| format!("{prefix}{number}")));
@@ -133,11 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_prefix_is_not_a_duplicate() {
+    fn names_with_a_common_prefix_differ() {
         let names = ["a", "ab", "abc", "abcdefgh", "abcdefghi", "abcdefgi", "b", "é", "aabc", "axyzc"];
         for escaped in [false, true] {
             assert_found(&twice(names.iter().map(|name| (*name).to_owned())), names.len(), escaped);
-            // The empty name is no three bytes long with its quote and colon, and the table never has it.
+            // The empty name is shorter than three bytes even with its quote and colon, and never goes into the table.
             assert_found(&twice(["", "a", "b"].iter().map(|name| (*name).to_owned())), 3, escaped);
             assert_found(&twice(["a", "b", ""].iter().map(|name| (*name).to_owned())), 3, escaped);
         }

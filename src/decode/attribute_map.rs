@@ -1,21 +1,23 @@
-//! Objects of attributes as serde sees them: maps, structs, and enums of one attribute.
+//! Deserializes objects of attributes: an item or an `M` as a map or a struct, and an `M` of one attribute as an enum.
+//!
+//! Invariant: all attributes are checked, also those that the type does not ask for.
 
 use std::borrow::Cow;
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, VariantAccess, Visitor};
 
+use super::attribute_name::AttributeName;
 use super::cursor::Cursor;
-use super::error::{AttributeType, Fault};
-use super::key::Key;
-use super::names::Names;
+use super::error::{AttributeType, ErrorImpl};
+use super::seen_names::SeenNames;
 
-/// The attributes of an item or an `M`, one after the other.
-pub(super) struct Members<'a, 'de> {
+/// The attributes of an item or an `M`, in the order of the text.
+pub(super) struct AttributeMap<'a, 'de> {
     cursor: &'a mut Cursor<'de>,
-    names: Names<'de>,
+    names: SeenNames<'de>,
     next: Next,
-    /// Whether it is the item itself, which is no level of nesting.
+    /// Whether it is the item itself, which does not count as a level of nesting.
     bare: bool,
 }
 
@@ -23,20 +25,20 @@ pub(super) struct Members<'a, 'de> {
 #[derive(Clone, Copy)]
 enum Next {
     Name,
-    /// The value of the attribute whose name stands there.
+    /// The value of the attribute whose name starts at this position.
     Value(usize),
     Nothing,
 }
 
-impl<'a, 'de> Members<'a, 'de> {
+impl<'a, 'de> AttributeMap<'a, 'de> {
     #[inline]
-    pub(super) fn open<'b>(cursor: &'b mut Cursor<'de>, bare: bool) -> Result<Members<'b, 'de>, Fault> {
+    pub(super) fn open<'b>(cursor: &'b mut Cursor<'de>, bare: bool) -> Result<AttributeMap<'b, 'de>, ErrorImpl> {
         let names = cursor.open_members()?;
         cursor.depth += usize::from(!bare);
-        Ok(Members { cursor, names, next: Next::Name, bare })
+        Ok(AttributeMap { cursor, names, next: Next::Name, bare })
     }
 
-    /// Moves to the next name, where it is a new one that follows at once; else does not move.
+    /// Moves over the next name if it is a new one, without space and escapes; otherwise does not move.
     #[inline(always)]
     fn next_plain_name(&mut self) -> Option<&'de str> {
         let Next::Name = self.next else { return None };
@@ -46,18 +48,18 @@ impl<'a, 'de> Members<'a, 'de> {
         Some(name)
     }
 
-    /// Moves behind the end, where it follows at once; else does not move.
+    /// Moves over the end if it is next, without space; `false` if the end is not reached.
     #[inline(always)]
-    fn is_at_end(&mut self) -> bool {
+    fn take_end(&mut self) -> bool {
         if matches!(self.next, Next::Name) && self.cursor.plain_end() {
             self.next = Next::Nothing;
         }
         matches!(self.next, Next::Nothing)
     }
 
-    /// Moves to the next name, over a value that nobody wanted.
-    fn next_name(&mut self) -> Result<Option<Cow<'de, str>>, Fault> {
-        // A type may go on behind an error: it finds nothing more, and the error stays.
+    /// Moves over the next name, and before that over the value of the last one if the type did not ask for it.
+    fn next_name(&mut self) -> Result<Option<Cow<'de, str>>, ErrorImpl> {
+        // A type may ask for more after an error. It finds nothing, and the error stays.
         if self.cursor.broken.is_some() {
             return Ok(None);
         }
@@ -74,40 +76,40 @@ impl<'a, 'de> Members<'a, 'de> {
         Ok(name.map(|name| name.text))
     }
 
-    /// Moves over the value of the attribute whose name stands there.
-    fn skip(&mut self, at: usize) -> Result<(), Fault> {
+    /// Moves over the value of the attribute whose name starts at this position.
+    fn skip(&mut self, at: usize) -> Result<(), ErrorImpl> {
         let mut result = self.cursor.skip_value();
-        if let Err(fault) = &mut result {
-            self.cursor.blame(at, fault);
+        if let Err(error) = &mut result {
+            self.cursor.blame(at, error);
         }
         result
     }
 
     #[inline(always)]
-    fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+    fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, ErrorImpl> {
         let Next::Value(at) = self.next else {
             return Err(serde::de::Error::custom("a value was asked for without its name"));
         };
         self.next = Next::Name;
         let mut result = self.cursor.value(seed);
-        if let Err(fault) = &mut result {
-            self.cursor.blame(at, fault);
+        if let Err(error) = &mut result {
+            self.cursor.blame(at, error);
         }
         result
     }
 
-    /// Checks what the type has left.
+    /// Checks the attributes that the type did not ask for.
     #[inline]
-    pub(super) fn finish(&mut self) -> Result<(), Fault> {
-        while !self.is_at_end() && self.next_name()?.is_some() {}
+    pub(super) fn finish(&mut self) -> Result<(), ErrorImpl> {
+        while !self.take_end() && self.next_name()?.is_some() {}
         self.cursor.depth -= usize::from(!self.bare);
         Ok(())
     }
 
-    /// Checks that the variant's attribute was the only one.
-    pub(super) fn finish_variant(&mut self) -> Result<(), Fault> {
+    /// Checks that the attribute of the variant was the only one.
+    pub(super) fn finish_variant(&mut self) -> Result<(), ErrorImpl> {
         if self.next_name()?.is_some() {
-            return Err(Fault::wrong_value(&SINGLE, AttributeType::M));
+            return Err(ErrorImpl::wrong_value(&SINGLE, AttributeType::M));
         }
         self.finish()
     }
@@ -115,66 +117,66 @@ impl<'a, 'de> Members<'a, 'de> {
 
 const SINGLE: &str = "a map of one attribute, whose name is the variant";
 
-impl<'de> MapAccess<'de> for &mut Members<'_, 'de> {
-    type Error = Fault;
+impl<'de> MapAccess<'de> for &mut AttributeMap<'_, 'de> {
+    type Error = ErrorImpl;
 
     #[inline]
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ErrorImpl> {
         let name = match self.next_plain_name() {
             Some(name) => Cow::Borrowed(name),
-            None if self.is_at_end() => return Ok(None),
+            None if self.take_end() => return Ok(None),
             None => match self.next_name()? {
                 Some(name) => name,
                 None => return Ok(None),
             },
         };
-        let mut result = seed.deserialize(Key(name)).map(Some);
-        if let (Err(fault), Next::Value(at)) = (&mut result, self.next) {
-            self.cursor.blame(at, fault);
+        let mut result = seed.deserialize(AttributeName(name)).map(Some);
+        if let (Err(error), Next::Value(at)) = (&mut result, self.next) {
+            self.cursor.blame(at, error);
         }
         result
     }
 
     #[inline(always)]
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ErrorImpl> {
         self.value(seed)
     }
 }
 
-/// An enum's variant: the name of the only attribute.
-pub(super) struct Variant<'a, 'b, 'de>(pub(super) &'a mut Members<'b, 'de>);
+/// An enum whose variant is the name of the only attribute.
+pub(super) struct Variant<'a, 'b, 'de>(pub(super) &'a mut AttributeMap<'b, 'de>);
 
 impl<'de> EnumAccess<'de> for Variant<'_, '_, 'de> {
-    type Error = Fault;
+    type Error = ErrorImpl;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), ErrorImpl> {
         let variant = match self.0.next_name()? {
             Some(Cow::Borrowed(name)) => seed.deserialize(BorrowedStrDeserializer::new(name))?,
             Some(Cow::Owned(name)) => seed.deserialize(name.into_deserializer())?,
-            None => return Err(Fault::wrong_value(&SINGLE, AttributeType::M)),
+            None => return Err(ErrorImpl::wrong_value(&SINGLE, AttributeType::M)),
         };
         Ok((variant, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for Variant<'_, '_, 'de> {
-    type Error = Fault;
+    type Error = ErrorImpl;
 
-    /// Takes any value, as `serde_dynamo` does; it is checked when the enum ends.
-    fn unit_variant(self) -> Result<(), Fault> {
+    /// Accepts any value, as `serde_dynamo` does. The value is checked in [`AttributeMap::finish_variant`].
+    fn unit_variant(self) -> Result<(), ErrorImpl> {
         Ok(())
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Fault> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, ErrorImpl> {
         self.0.value(seed)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, ErrorImpl> {
         self.0.value(Sequence(visitor))
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, ErrorImpl> {
         self.0.value(Map(visitor))
     }
 }

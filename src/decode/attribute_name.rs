@@ -1,4 +1,4 @@
-//! An attribute's name as serde sees it: text, or what a map's key type reads from text.
+//! Deserializes an attribute's name: as a string, or as whatever key type a map has.
 
 use std::borrow::Cow;
 
@@ -6,26 +6,27 @@ use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::error::{AttributeType, Fault};
+use super::error::{AttributeType, ErrorImpl};
 
-pub(super) struct Key<'de>(pub(super) Cow<'de, str>);
+/// An attribute's name.
+pub(super) struct AttributeName<'de>(pub(super) Cow<'de, str>);
 
 macro_rules! integer {
     ($($method:ident $visit:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ErrorImpl> {
             match self.0.parse() {
                 Ok(number) => visitor.$visit(number),
-                Err(_) => Err(Fault::wrong_value(&visitor, AttributeType::S)),
+                Err(_) => Err(ErrorImpl::wrong_value(&visitor, AttributeType::S)),
             }
         }
     )*};
 }
 
-impl<'de> Deserializer<'de> for Key<'de> {
-    type Error = Fault;
+impl<'de> Deserializer<'de> for AttributeName<'de> {
+    type Error = ErrorImpl;
 
     #[inline]
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ErrorImpl> {
         match self.0 {
             Cow::Borrowed(name) => visitor.visit_borrowed_str(name),
             Cow::Owned(name) => visitor.visit_string(name),
@@ -38,11 +39,11 @@ impl<'de> Deserializer<'de> for Key<'de> {
         deserialize_u64 visit_u64 deserialize_u128 visit_u128
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ErrorImpl> {
         match &*self.0 {
             "true" => visitor.visit_bool(true),
             "false" => visitor.visit_bool(false),
-            _ => Err(Fault::wrong_value(&visitor, AttributeType::S)),
+            _ => Err(ErrorImpl::wrong_value(&visitor, AttributeType::S)),
         }
     }
 
@@ -51,14 +52,14 @@ impl<'de> Deserializer<'de> for Key<'de> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ErrorImpl> {
         match self.0 {
             Cow::Borrowed(name) => visitor.visit_enum(BorrowedStrDeserializer::new(name)),
             Cow::Owned(name) => visitor.visit_enum(name.into_deserializer()),
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ErrorImpl> {
         visitor.visit_newtype_struct(self)
     }
 

@@ -1,49 +1,58 @@
-//! The error while decoding goes on: serde's constructors, stripped of every value.
+//! The inside of a [`DecodeError`](super::DecodeError), and the error type of the deserializers.
+//!
+//! It is a type of its own because serde's trait for errors takes values of the item, and drops them here; a public error
+//! should not have such constructors.
 
 use std::fmt::{self, Display};
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::{AttributeType, Path, Reason};
+use super::{AttributeType, Kind, Path};
 
-/// One pointer, so that the results on the good way stay small.
+/// One pointer, so that results stay small where nothing goes wrong.
 #[derive(Clone, PartialEq, Eq)]
-pub(in crate::decode) struct Fault(Box<(Path, Reason)>);
+pub(in crate::decode) struct ErrorImpl(Box<Inner>);
 
-impl Fault {
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
+    path: Path,
+    kind: Kind,
+}
+
+impl ErrorImpl {
     #[cold]
-    pub(super) fn new(reason: Reason) -> Self {
-        Self(Box::new((Path::default(), reason)))
+    pub(super) fn new(kind: Kind) -> Self {
+        Self(Box::new(Inner { path: Path::default(), kind }))
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0.0
+        &self.0.path
     }
 
     pub(super) fn path_mut(&mut self) -> &mut Path {
-        &mut self.0.0
+        &mut self.0.path
     }
 
-    pub(super) fn reason(&self) -> &Reason {
-        &self.0.1
+    pub(super) fn kind(&self) -> &Kind {
+        &self.0.kind
     }
 
     pub(in crate::decode) fn is_malformed(&self) -> bool {
-        matches!(self.reason(), Reason::Malformed(_))
+        matches!(self.kind(), Kind::Malformed(_))
     }
 
     pub(in crate::decode) fn malformed(what: &'static str) -> Self {
-        Self::new(Reason::Malformed(what))
+        Self::new(Kind::Malformed(what))
     }
 
     #[cold]
     pub(in crate::decode) fn wrong_type(expected: &dyn Expected, found: AttributeType) -> Self {
-        Self::new(Reason::WrongType { expected: expected.to_string(), found: Some(found) })
+        Self::new(Kind::WrongType { expected: expected.to_string(), found: Some(found) })
     }
 
     #[cold]
     pub(in crate::decode) fn wrong_value(expected: &dyn Expected, found: AttributeType) -> Self {
-        Self::new(Reason::WrongValue { expected: expected.to_string(), found: Some(found) })
+        Self::new(Kind::WrongValue { expected: expected.to_string(), found: Some(found) })
     }
 
     #[cold]
@@ -62,11 +71,11 @@ impl Fault {
         self
     }
 
-    /// Says which type the value has in which the error arose.
+    /// Adds the type of the value that was being decoded, unless the error lies deeper, in another value.
     #[cold]
     pub(in crate::decode) fn put_type(&mut self, tag: AttributeType) {
-        let (path, reason) = &mut *self.0;
-        if let Some(found) = reason.found_mut()
+        let Inner { path, kind } = &mut *self.0;
+        if let Some(found) = kind.found_mut()
             && !path.is_attribute()
             && *found.get_or_insert(tag) != tag
         {
@@ -75,42 +84,42 @@ impl Fault {
     }
 }
 
-impl de::Error for Fault {
+impl de::Error for ErrorImpl {
     fn custom<T: Display>(_: T) -> Self {
-        Self::new(Reason::Refused { found: None })
+        Self::new(Kind::Refused { found: None })
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(Reason::WrongType { expected: expected.to_string(), found: type_of(unexpected) })
+        Self::new(Kind::WrongType { expected: expected.to_string(), found: type_of(unexpected) })
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(Reason::WrongValue { expected: expected.to_string(), found: type_of(unexpected) })
+        Self::new(Kind::WrongValue { expected: expected.to_string(), found: type_of(unexpected) })
     }
 
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
-        Self::new(Reason::WrongLength { expected: expected.to_string(), length })
+        Self::new(Kind::WrongLength { expected: expected.to_string(), length })
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(Reason::UnknownVariant(expected))
+        Self::new(Kind::UnknownVariant(expected))
     }
 
-    /// The path names the attribute where it is one; elsewhere the name is a value.
+    /// The unknown name is dropped: if it is an attribute's, the path has it; otherwise it is a value.
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(Reason::UnknownField(expected))
+        Self::new(Kind::UnknownField(expected))
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::new(Reason::MissingField(field))
+        Self::new(Kind::MissingField(field))
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self::new(Reason::DuplicateField(field))
+        Self::new(Kind::DuplicateField(field))
     }
 }
 
-/// The DynamoDB type that serde's value came from, where only one can have given it.
+/// The DynamoDB type of serde's value, if only one has such values.
 fn type_of(unexpected: Unexpected<'_>) -> Option<AttributeType> {
     match unexpected {
         Unexpected::Str(_) | Unexpected::Char(_) => Some(AttributeType::S),
@@ -123,23 +132,23 @@ fn type_of(unexpected: Unexpected<'_>) -> Option<AttributeType> {
     }
 }
 
-impl Display for Fault {
+impl Display for ErrorImpl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, reason) = &*self.0;
+        let Inner { path, kind } = &*self.0;
         f.write_str(if path.deeper { "inside " } else { "" })?;
         match path.as_str() {
             "" => f.write_str("the item")?,
             text if path.is_attribute() => write!(f, "attribute `{text}`")?,
             text => write!(f, "`{text}`")?,
         }
-        write!(f, ": {reason}")
+        write!(f, ": {kind}")
     }
 }
 
-impl fmt::Debug for Fault {
+impl fmt::Debug for ErrorImpl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ErrorImpl {}

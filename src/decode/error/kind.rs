@@ -1,4 +1,4 @@
-//! What went wrong, in words that cannot contain a value.
+//! What went wrong. No variant can hold a value of the item.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::AttributeType;
 use crate::event_kind::EventKind;
 
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(super) enum Kind {
     MissingImage {
         image: &'static str,
         kind: EventKind,
@@ -33,14 +33,14 @@ pub(super) enum Reason {
     DuplicateField(&'static str),
     UnknownField(&'static [&'static str]),
     UnknownVariant(&'static [&'static str]),
-    /// What a `Deserialize` says in its own words may be a value, so the words are dropped.
+    /// A `Deserialize` refused it with a message of its own, which is dropped because it may contain the value.
     Refused {
         found: Option<AttributeType>,
     },
 }
 
-impl Reason {
-    /// Keeps a view type only if it is one: an unknown one is the payload's own text.
+impl Kind {
+    /// An unknown view type is dropped, because it may be any text of the payload.
     pub(super) fn missing_image(image: &'static str, kind: EventKind, view_type: Option<&str>) -> Self {
         let known = ["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"];
         let view_type = known.into_iter().find(|known| view_type == Some(*known));
@@ -71,11 +71,11 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingImage { image, kind, view_type } => missing_image(f, image, *kind, *view_type),
-            Self::WrongKind { wanted, kind } => write!(f, "its record is of the kind {kind}, which is no `{wanted}`"),
+            Self::WrongKind { wanted, kind } => write!(f, "its record is of the kind {kind}, not `{wanted}`"),
             Self::Malformed(what) => f.write_str(what),
             Self::WrongType { expected, found: Some(found) } => write!(f, "wanted {expected}, found {found}"),
             Self::WrongType { expected, found: None } => write!(f, "wanted {expected}, found something else"),
@@ -118,7 +118,7 @@ fn missing_image(f: &mut fmt::Formatter<'_>, image: &str, kind: EventKind, view_
     }
 }
 
-/// Names in a row: "`a`, `b`".
+/// Names in a list: "`a`, `b`".
 struct List<'a>(&'a [&'a str]);
 
 impl fmt::Display for List<'_> {
