@@ -25,13 +25,13 @@ use self::reader::EventReader;
 /// is not a stream event is refused with an error that says what it looks like.
 ///
 /// ```
-/// use lambda_streams::{EventShape, StreamEvent};
+/// use lambda_streams::{PayloadKind, StreamEvent};
 ///
 /// let event = StreamEvent::from_slice(br#"{"Records": []}"#)?;
 /// assert!(event.is_empty());
 ///
 /// let error = StreamEvent::from_slice(br#"{"Records": [{"eventSource": "aws:sqs", "messageId": "1"}]}"#).unwrap_err();
-/// assert_eq!(error.event_shape(), Some(EventShape::Sqs));
+/// assert_eq!(error.payload_kind(), Some(PayloadKind::Sqs));
 /// # Ok::<(), lambda_streams::Error>(())
 /// ```
 #[derive(Clone)]

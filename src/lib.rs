@@ -95,7 +95,7 @@
 //! - **aggregation over tumbling windows**: the state that Lambda hands in is answered unchanged, so that a windowed mapping
 //!   works, but the crate has no part in it.
 //! - **Kinesis, SQS and other sources**: their order, checkpoints and answers differ; an event of theirs is refused with an
-//!   error that says what it is ([`EventShape`]).
+//!   error that says what it is ([`PayloadKind`]).
 //! - **exactly once**: neither the stream nor the mapping offers it.
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
 //!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
@@ -151,7 +151,7 @@ pub use crate::observe::emf::{Emf, EmfBuilder};
 #[cfg(feature = "logs")]
 pub use crate::observe::log::{LogFormat, Logs};
 pub use crate::outcome::{BatchReport, Counts, Outcome, RecordReport, SkipReason, StreamResponse};
-pub use crate::payload_kind::EventShape;
+pub use crate::payload_kind::PayloadKind;
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 pub use crate::processor::{ProcessorBuilder, StreamProcessor};
 pub use crate::record::{MalformedRecord, Record, SequenceNumber};

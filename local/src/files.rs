@@ -4,7 +4,7 @@ mod items;
 
 use std::collections::HashMap;
 
-use lambda_streams::EventShape;
+use lambda_streams::PayloadKind;
 use serde_json::value::RawValue;
 
 use crate::memory::MemorySource;
@@ -64,8 +64,8 @@ impl RecordFiles {
     pub fn add_events(&mut self, name: &str, text: &str) -> Result<usize, SourceError> {
         let before = self.len();
         for (position, value) in values(name, text)?.into_iter().enumerate() {
-            match EventShape::of(value.get().as_bytes()) {
-                EventShape::DynamoDbStream | EventShape::UnknownRecords => {
+            match PayloadKind::of(value.get().as_bytes()) {
+                PayloadKind::DynamoDbStream | PayloadKind::UnknownRecords => {
                     #[derive(serde::Deserialize)]
                     struct Event<'a> {
                         #[serde(borrow, rename = "Records")]
@@ -74,11 +74,11 @@ impl RecordFiles {
                     let event: Event<'_> = parse(name, position, value)?;
                     self.add(event.records)?;
                 }
-                EventShape::RecordArray => self.add(parse::<Vec<&RawValue>>(name, position, value)?)?,
-                EventShape::SingleRecord => self.add([value])?,
-                shape => {
+                PayloadKind::RecordArray => self.add(parse::<Vec<&RawValue>>(name, position, value)?)?,
+                PayloadKind::SingleRecord => self.add([value])?,
+                kind => {
                     return Err(SourceError::new(format!(
-                        "{name}: value {} is neither a stream's event nor a record, but looks like {shape}",
+                        "{name}: value {} is neither a stream's event nor a record, but looks like {kind}",
                         position + 1
                     )));
                 }

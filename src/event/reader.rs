@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::json::{self, BadMember, InvalidJson, Members, Object, Problem, Scanner, member_names};
-use crate::payload_kind::{self, EventShape};
+use crate::payload_kind::{self, PayloadKind};
 use crate::record::{Chunk, Header, ImageCheck, RecordScanner};
 
 use super::window::{self, Window};
@@ -166,7 +166,7 @@ impl<'a> EventReader<'a> {
     }
 
     fn window(&self) -> Result<Option<Window>, Error> {
-        let refuse = || Error::not_a_stream_event(EventShape::of_json(self.text));
+        let refuse = || Error::not_a_stream_event(PayloadKind::of_json(self.text));
         match self.position {
             Position::InvalidJson => return Err(Error::not_json("it cannot be read")),
             Position::NotAnObject => return Err(refuse()),
@@ -176,7 +176,7 @@ impl<'a> EventReader<'a> {
             Problem::Repeated => Error::broken_envelope("a member occurs twice"),
             Problem::UnreadableName => refuse(),
         })?;
-        if !self.has_records || !self.any_of_stream && payload_kind::is_foreign(EventShape::of_json(self.text)) {
+        if !self.has_records || !self.any_of_stream && payload_kind::is_foreign(PayloadKind::of_json(self.text)) {
             return Err(refuse());
         }
         window::read(members).map_err(Error::broken_envelope)

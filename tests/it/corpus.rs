@@ -35,7 +35,7 @@ async fn process(body: &[u8]) -> Processed {
     let event = match StreamEvent::from_slice(body) {
         Ok(event) => event,
         Err(error) => {
-            let no_json = error.event_shape() == Some(lambda_streams::EventShape::NotJson);
+            let no_json = error.payload_kind() == Some(lambda_streams::PayloadKind::NotJson);
             let level = if no_json { Level::Body } else { Level::Event };
             return Processed { level, records: 0, failed: Vec::new() };
         }

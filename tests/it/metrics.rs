@@ -49,7 +49,7 @@ async fn every_metric_has_its_unit_and_one_dimension() {
         "DeadLetterSendFailures",
         "RecordsReported",
         "RecordsHeldBack",
-        "RecordsReplayed",
+        "RecordsRedelivered",
         "DeadlineStops",
         "BatchSize",
         "ConcurrencyInUse",
@@ -124,7 +124,7 @@ async fn held_back_and_redelivered_records_are_counted() {
     let documents = measure(with(&script), &[&batch, &rest], None).await;
     assert_sums(
         &documents,
-        &[("RecordsReported", 1.0), ("RecordsReplayed", 2.0), ("RecordsSkipped", 2.0), ("RecordsFailed", 1.0)],
+        &[("RecordsReported", 1.0), ("RecordsRedelivered", 2.0), ("RecordsSkipped", 2.0), ("RecordsFailed", 1.0)],
     );
     let script = Script::new([("item-0", Act::FailPermanently)]);
     let documents = measure(with(&script).concurrency(1), &[&batch], None).await;

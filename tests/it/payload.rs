@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lambda_streams::{
-    AfterDeadLetter, BatchReport, Change, Deadline, Error, ErrorKind, EventShape, Failure, Handler, HandlerError,
-    Insert, Lanes, Outcome, Record, RetryPolicy, SkipReason, StreamEvent, StreamProcessor,
+    AfterDeadLetter, BatchReport, Change, Deadline, Error, ErrorKind, Failure, Handler, HandlerError, Insert, Lanes,
+    Outcome, PayloadKind, Record, RetryPolicy, SkipReason, StreamEvent, StreamProcessor,
 };
 
 use crate::support::{Act, Order, Script, TestQueue, change, inserts, outcomes, payload};
@@ -144,7 +144,7 @@ async fn an_image_of_invalid_json_fails_the_invocation() {
             StreamProcessor::builder().on_record(script.clone()).dead_letter_queue(queue.clone()).build().unwrap();
         let report = processor.process_payload(body.clone().into_bytes(), Deadline::none()).await.unwrap();
         let error = report.response().expect_err(image);
-        assert_eq!(error.event_shape(), Some(EventShape::NotJson), "{image}");
+        assert_eq!(error.payload_kind(), Some(PayloadKind::NotJson), "{image}");
         assert_eq!(error.to_string(), StreamEvent::from_slice(body.as_bytes()).unwrap_err().to_string(), "{image}");
         assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::Unfinished, Outcome::Unfinished], "{image}");
         assert_eq!(script.started(), [("item-0".to_owned(), 0)], "{image}");
@@ -168,7 +168,7 @@ async fn no_handler_runs_if_an_unhandled_image_is_invalid_json() {
         .replace(",\"eventName\":\"REMOVE\"", "")
         .replace(&format!(",{}", &unhandled[..10]), &format!(",{{\"eventName\":\"REMOVE\",{}", &unhandled[1..10]));
     let error = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap_err();
-    assert_eq!(error.event_shape(), Some(EventShape::NotJson));
+    assert_eq!(error.payload_kind(), Some(PayloadKind::NotJson));
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,7 +285,7 @@ async fn no_handler_runs_before_a_stream_record_is_found() {
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let foreign = vec![r#"{"messageId":"1","eventSource":"aws:sqs","body":"x"}"#; 200].join(",");
     let error = processor.process_payload(format!("{{\"Records\":[{foreign}]}}").into_bytes(), Deadline::none()).await;
-    assert_eq!(error.unwrap_err().event_shape(), Some(EventShape::Sqs));
+    assert_eq!(error.unwrap_err().payload_kind(), Some(PayloadKind::Sqs));
     assert!(script.started().is_empty());
 
     let body = format!("{{\"Records\":[{foreign},{}]}}", change(0, "a", 0).json());

@@ -1,15 +1,15 @@
 //! The README's "Isolation", in the payload: a malformed record is one failed record, never a failed batch. A payload that is
 //! not a stream event is rejected with what it looks like.
 
-use lambda_streams::{Deadline, ErrorKind, EventKind, EventShape, Outcome, StreamEvent, StreamProcessor};
+use lambda_streams::{Deadline, ErrorKind, EventKind, Outcome, PayloadKind, StreamEvent, StreamProcessor};
 use serde_json::{Value, json};
 
 use crate::support::{Change, Script, TestQueue, change, event, inserts, outcomes, payload, process};
 
-fn refused(body: &str) -> (EventShape, String) {
+fn refused(body: &str) -> (PayloadKind, String) {
     let error = StreamEvent::from_slice(body.as_bytes()).expect_err(body);
     assert!(error.is_event());
-    (error.event_shape().expect("a shape"), error.to_string())
+    (error.payload_kind().expect("a shape"), error.to_string())
 }
 
 #[test]
@@ -18,24 +18,24 @@ fn a_non_stream_event_is_rejected_with_its_kind() {
     let record: Value = serde_json::from_str(&record).unwrap();
     let record = &record["Records"][0];
     for (body, shape, words) in [
-        (json!({"Records": [{"eventSource": "aws:sqs", "body": "x"}]}), EventShape::Sqs, "an SQS event"),
-        (json!({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}), EventShape::Sns, "an SNS event"),
-        (json!({"Records": [{"eventSource": "aws:s3", "s3": {}}]}), EventShape::S3, "an S3 event"),
-        (json!({"Records": [{"eventSource": "aws:kinesis", "kinesis": {}}]}), EventShape::Kinesis, "a Kinesis event"),
-        (record.clone(), EventShape::SingleRecord, "a single record without the `Records` envelope"),
-        (json!([record]), EventShape::RecordArray, "EventBridge Pipes"),
-        (json!({"records": [record]}), EventShape::LowerCaseRecords, "in lower case"),
-        (json!({"detail-type": "x", "source": "y"}), EventShape::EventBridge, "an EventBridge event"),
-        (json!({"version": "2.0", "routeKey": "$default"}), EventShape::HttpApi, "HTTP API"),
-        (json!({"httpMethod": "GET", "requestContext": {}}), EventShape::RestApi, "REST API"),
-        (json!({}), EventShape::Object, "an object without `Records`"),
-        (json!({"Records": null}), EventShape::Object, "an object without `Records`"),
-        (json!({"Records": "x"}), EventShape::RecordsNoList, "not a list"),
-        (json!([]), EventShape::Array, "an array"),
-        (json!("Records"), EventShape::Scalar, "a bare JSON value"),
-        (json!(7), EventShape::Scalar, "a bare JSON value"),
-        (json!(true), EventShape::Scalar, "a bare JSON value"),
-        (json!(null), EventShape::Scalar, "a bare JSON value"),
+        (json!({"Records": [{"eventSource": "aws:sqs", "body": "x"}]}), PayloadKind::Sqs, "an SQS event"),
+        (json!({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}), PayloadKind::Sns, "an SNS event"),
+        (json!({"Records": [{"eventSource": "aws:s3", "s3": {}}]}), PayloadKind::S3, "an S3 event"),
+        (json!({"Records": [{"eventSource": "aws:kinesis", "kinesis": {}}]}), PayloadKind::Kinesis, "a Kinesis event"),
+        (record.clone(), PayloadKind::SingleRecord, "a single record without the `Records` envelope"),
+        (json!([record]), PayloadKind::RecordArray, "EventBridge Pipes"),
+        (json!({"records": [record]}), PayloadKind::LowerCaseRecords, "in lower case"),
+        (json!({"detail-type": "x", "source": "y"}), PayloadKind::EventBridge, "an EventBridge event"),
+        (json!({"version": "2.0", "routeKey": "$default"}), PayloadKind::HttpApi, "HTTP API"),
+        (json!({"httpMethod": "GET", "requestContext": {}}), PayloadKind::RestApi, "REST API"),
+        (json!({}), PayloadKind::Object, "an object without `Records`"),
+        (json!({"Records": null}), PayloadKind::Object, "an object without `Records`"),
+        (json!({"Records": "x"}), PayloadKind::RecordsNoList, "not a list"),
+        (json!([]), PayloadKind::Array, "an array"),
+        (json!("Records"), PayloadKind::Scalar, "a bare JSON value"),
+        (json!(7), PayloadKind::Scalar, "a bare JSON value"),
+        (json!(true), PayloadKind::Scalar, "a bare JSON value"),
+        (json!(null), PayloadKind::Scalar, "a bare JSON value"),
     ] {
         let (found, message) = refused(&body.to_string());
         assert_eq!(found, shape, "{body}");
@@ -59,7 +59,7 @@ fn invalid_json_is_rejected() {
     ] {
         let error = StreamEvent::from_slice(body).expect_err(words);
         assert!(error.to_string().contains(words), "{error}");
-        assert_eq!(error.event_shape(), Some(EventShape::NotJson));
+        assert_eq!(error.payload_kind(), Some(PayloadKind::NotJson));
     }
 }
 

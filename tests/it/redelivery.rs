@@ -81,7 +81,7 @@ async fn an_earlier_checkpoint_repeats_no_success() {
 async fn clones_share_the_memory_unless_it_is_off() {
     for (remember, expected) in [(true, Skipped(Redelivered)), (false, Succeeded)] {
         let script = Script::new([("item-0", DOWN_ONCE)]);
-        let processor = StreamProcessor::builder().on_record(script).remember_progress(remember).build().unwrap();
+        let processor = StreamProcessor::builder().on_record(script).skip_redelivered(remember).build().unwrap();
         process(&processor, &inserts(2)).await;
         assert_eq!(outcomes(&process(&processor.clone(), &inserts(2)).await), [Succeeded, expected]);
     }

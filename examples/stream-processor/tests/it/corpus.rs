@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lambda_streams::{
-    DeadLetter, DeadLetterEvent, Deadline, Error, EventShape, HandlerError, MemoryDeadLetterQueue, Record, StreamEvent,
-    StreamProcessor,
+    DeadLetter, DeadLetterEvent, Deadline, Error, HandlerError, MemoryDeadLetterQueue, PayloadKind, Record,
+    StreamEvent, StreamProcessor,
 };
 use lambda_streams_local::{Bootstrap, Function, Response};
 use serde_json::Value;
@@ -52,7 +52,7 @@ async fn in_process(body: &str) -> Outcome {
 
 async fn process(processor: &StreamProcessor, body: &str) -> Result<Value, Error> {
     // The function's second event source: dead letters that are put back.
-    if EventShape::of(body.as_bytes()) == EventShape::Sqs {
+    if PayloadKind::of(body.as_bytes()) == PayloadKind::Sqs {
         let event = DeadLetterEvent::from_slice(body.as_bytes())?;
         let response = processor.redrive(event, Deadline::none()).await.response();
         return Ok(serde_json::to_value(response).expect("it is serializable"));

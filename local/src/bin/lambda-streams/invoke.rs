@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use lambda_streams::{EventShape, StreamEvent};
+use lambda_streams::{PayloadKind, StreamEvent};
 use lambda_streams_local::{BatchResult, Evaluation, Function, Response};
 
 use crate::args::InvokeArgs;
@@ -34,7 +34,7 @@ pub(crate) async fn invoke(args: InvokeArgs) -> Result<ExitCode, Failure> {
     let took = began.elapsed();
     function.shutdown().await;
 
-    println!("event    {}: {}", input::name(&args.event), EventShape::of(event.as_bytes()));
+    println!("event    {}: {}", input::name(&args.event), PayloadKind::of(event.as_bytes()));
     println!("response {} (in {})", shown(&response), duration(took));
     let is_stream = StreamEvent::from_slice(event.as_bytes()).is_ok();
     let is_good = match response {
