@@ -18,6 +18,7 @@ mod deadline;
 mod disposition;
 mod duplicates;
 mod gate;
+mod guard;
 mod lanes;
 mod ready;
 mod record_state;

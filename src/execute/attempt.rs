@@ -1,7 +1,6 @@
 //! One attempt at one record: it holds its permit until it ends, has the handler's timeout, and turns a panic into a failure.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,8 +9,9 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::disposition::AttemptFailure;
+use super::guard::guard;
 use super::settings::Settings;
-use crate::failure::{Failure, panic_words};
+use crate::failure::Failure;
 use crate::handler::{Attempt, ErasedHandler};
 use crate::observe::log::RecordSpan;
 use crate::record::Record;
@@ -124,15 +124,4 @@ impl Drop for AttemptFuture<'_> {
 /// Drops the handler's future, which may panic as well, and frees the permit.
 fn drop_guarded(running: Running<'_>, span: &RecordSpan) -> Result<(), Failure> {
     span.in_scope(|| guard("handler", || drop(running)))
-}
-
-/// Runs the user's code; a panic becomes a failure.
-pub(super) fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, Failure> {
-    // A panic may leave state half-changed, but it is the user's own, as it is after a task that panics.
-    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
-        let failure = Failure::panicked(what, panic_words(&*payload));
-        // The payload's own drop may panic once more. It is a text nearly always, so that nothing is lost.
-        std::mem::forget(payload);
-        failure
-    })
 }

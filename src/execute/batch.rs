@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::guard;
 use super::duplicates::SequenceNumbers;
+use super::guard::guard;
 use super::lanes::{Entered, LaneMap};
 use super::record_state::RecordState;
 use super::redelivery::Completed;

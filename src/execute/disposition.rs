@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::attempt::guard;
+use super::guard::guard;
 use super::settings::{FailureRules, PermanentIf};
 use crate::decode::DecodeError;
 use crate::failure::{ErrorKind, Failure};

@@ -56,7 +56,7 @@ fn a_record_converts_only_to_its_own_kind() {
         assert!(Change::<Order>::try_from(record.clone()).is_ok());
     }
     let error = Insert::<Order>::try_from(all[1].clone()).unwrap_err();
-    assert_eq!(error.to_string(), "the item: its record is of the kind MODIFY, which is no `Insert`");
+    assert_eq!(error.to_string(), "the item: its record is of the kind MODIFY, not `Insert`");
     assert!(Modify::<Order>::try_from(all[2].clone()).is_err() && Remove::<Order>::try_from(all[0].clone()).is_err());
     let odd = records(stream().insert(json!({"id": {"S": "a"}, "version": {"S": "a canary"}})));
     let error = Insert::<Order>::try_from(odd[0].clone()).unwrap_err().to_string();
