@@ -51,7 +51,7 @@ impl<'a, 'de> AttributeMap<'a, 'de> {
     /// Moves over the end if it is next, without space; `false` if the end is not reached.
     #[inline(always)]
     fn take_end(&mut self) -> bool {
-        if matches!(self.next, Next::Name) && self.cursor.plain_end() {
+        if matches!(self.next, Next::Name) && self.cursor.eat_end() {
             self.next = Next::Nothing;
         }
         matches!(self.next, Next::Nothing)

@@ -18,7 +18,8 @@ impl<'de> Cursor<'de> {
     /// Decodes a whole item.
     pub(super) fn item<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, ErrorImpl> {
         self.space();
-        let (mark, tag) = (self.mark(), Some(AttributeType::M));
+        let mark = self.mark();
+        let tag = Some(AttributeType::M);
         // The result is changed in place, here and below, so that a large one is not moved.
         let mut result = seed.deserialize(AttributeValue { cursor: self, start: mark.at, tag, bare: true });
         if self.broken.is_some() || !self.is_settled(mark, &result) {

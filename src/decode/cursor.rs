@@ -109,7 +109,7 @@ impl<'de> Cursor<'de> {
 
     /// Moves over the end of an object if it is next, without space; otherwise does not move.
     #[inline(always)]
-    pub(super) fn plain_end(&mut self) -> bool {
+    pub(super) fn eat_end(&mut self) -> bool {
         let is_end = self.peek() == Some(b'}');
         self.at += usize::from(is_end);
         is_end
@@ -128,7 +128,7 @@ impl<'de> Cursor<'de> {
         let start = self.at + usize::from(!names.is_empty());
         match self.next_plain_member(names) {
             Some(text) => Ok(Some(Name { at: start, text: Cow::Borrowed(text) })),
-            None if self.plain_end() => Ok(None),
+            None if self.eat_end() => Ok(None),
             None => self.next_any_member(names),
         }
     }
@@ -148,7 +148,8 @@ impl<'de> Cursor<'de> {
         if *bytes.get(quote)? != b'"' {
             return None;
         }
-        let (start, end) = (quote + 1, end_of_plain_text(bytes, quote + 1));
+        let start = quote + 1;
+        let end = end_of_plain_text(bytes, start);
         if *bytes.get(end)? != b'"' || *bytes.get(end + 1)? != b':' {
             return None;
         }

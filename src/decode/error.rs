@@ -45,7 +45,7 @@ impl DecodeError {
     }
 
     pub(crate) fn wrong_kind(wanted: &'static str, kind: EventKind) -> Self {
-        Self(ErrorImpl::new(Kind::WrongKind { wanted, kind }))
+        Self(ErrorImpl::new(Kind::WrongChange { wanted, kind }))
     }
 
     /// Adds the member of the record to the start of the path.

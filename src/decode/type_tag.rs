@@ -22,7 +22,8 @@ impl<'de> Cursor<'de> {
 
     /// The same for the most frequent types without space and escapes, as DynamoDB writes them; otherwise does not move.
     ///
-    /// SAVES
+    /// One word is compared where a `match` on the bytes would compare them one by one. That saves 2 % of the instructions of a
+    /// record whose images are decoded (`benches/instructions.sh`, *from the bytes*).
     #[inline(always)]
     fn open_plain(&mut self) -> Option<AttributeType> {
         const FRAME: u64 = u64::from_le_bytes(*b"{\"\0\":\0\0\0");

@@ -1,6 +1,7 @@
 //! Finds the end of an object by matching its braces, 64 bytes at a time, without validating it.
 //!
-//! BRACESAVES
+//! An image that is decoded later need not be validated here as well. That saves 12 % of the instructions of a record with
+//! both images (`benches/instructions.sh`, *from the bytes*).
 
 use wide::u8x16;
 

@@ -5,7 +5,8 @@ use super::members::{Last, MemberName};
 /// Predicts the next member of an object from the objects read before, whose text usually has the same names in the same
 /// order.
 ///
-/// SAVES
+/// It saves looking names up: 2 % of the instructions of a record with both images, 9 % of one without
+/// (`benches/instructions.sh`, *from the bytes* and *keys only, no handler*).
 pub(crate) struct MemberOrder<'a, M, const N: usize> {
     first: Option<Expected<'a, M>>,
     /// By the index of the member before.

@@ -12,7 +12,7 @@ pub(super) enum Kind {
         kind: EventKind,
         view_type: Option<&'static str>,
     },
-    WrongKind {
+    WrongChange {
         wanted: &'static str,
         kind: EventKind,
     },
@@ -75,7 +75,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingImage { image, kind, view_type } => missing_image(f, image, *kind, *view_type),
-            Self::WrongKind { wanted, kind } => write!(f, "its record is of the kind {kind}, not `{wanted}`"),
+            Self::WrongChange { wanted, kind } => write!(f, "its record is of the kind {kind}, not `{wanted}`"),
             Self::Malformed(what) => f.write_str(what),
             Self::WrongType { expected, found: Some(found) } => write!(f, "wanted {expected}, found {found}"),
             Self::WrongType { expected, found: None } => write!(f, "wanted {expected}, found something else"),
