@@ -11,7 +11,6 @@
 //! that one that need not wait is never stored.
 
 mod attempt;
-mod attempts;
 mod batch;
 mod dead_letter_sender;
 mod deadline;
@@ -23,6 +22,7 @@ mod lanes;
 mod ready;
 mod record_state;
 pub(crate) mod redelivery;
+mod running;
 pub(crate) mod settings;
 
 use std::collections::BTreeSet;
@@ -37,13 +37,14 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use self::attempt::{AttemptFuture, AttemptOutcome, Begun, Start};
-use self::attempts::Attempts;
-use self::batch::{Arrival, Batch, BatchRefused};
+use self::batch::{Batch, BatchRefused};
 use self::dead_letter_sender::{DeadLetterSender, Sent};
 use self::deadline::{Deadlines, wait_until};
 use self::disposition::{AttemptFailure, Disposition, FailedRecord, FailureClass};
 use self::gate::Gate;
+use self::lanes::Arrival;
 use self::ready::Ready;
+use self::running::RunningAttempts;
 use self::settings::Settings;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetterError;
@@ -82,7 +83,7 @@ struct Execution<'a> {
     stopped: bool,
     /// Records that wait for nothing but a permit.
     ready: Ready,
-    attempts: Attempts<AttemptFuture<'a>>,
+    attempts: RunningAttempts<AttemptFuture<'a>>,
     backoffs: FuturesUnordered<BoxFuture<'static, usize>>,
     /// The positions of `backoffs`.
     backing_off: BTreeSet<usize>,
@@ -116,7 +117,7 @@ impl<'a> Execution<'a> {
             gate: Gate::Open,
             stopped: false,
             ready: Ready::default(),
-            attempts: Attempts::new(),
+            attempts: RunningAttempts::new(),
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
             dead_letters: DeadLetterSender::new(settings.queue.as_deref(), invocation),

@@ -1,4 +1,4 @@
-//! Compares primary keys by value: two records belong to the same item even if their keys are spelled differently (`1` and
+//! Hashes and compares primary keys by value: two records belong to the same item even if their keys are spelled differently (`1` and
 //! `1.0`).
 
 use std::borrow::Cow;

@@ -6,24 +6,12 @@
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::json::{self, BadMember, InvalidJson, Members, Object, Problem, Scanner, member_names};
+use crate::json::{self, BadMember, InvalidJson, Members, Object, Problem, Scanner};
 use crate::payload_kind::{self, PayloadKind};
 use crate::record::{Chunk, Header, ImageCheck, RecordScanner};
 
+use super::members::{EventMember, EventMembers};
 use super::window::{self, Window};
-
-member_names! {
-    /// The members of an event that are read.
-    pub(super) enum EventMember {
-        Records = "Records",
-        Window = "window",
-        State = "state",
-        ShardId = "shardId",
-        IsFinalInvokeForWindow = "isFinalInvokeForWindow",
-    }
-}
-
-pub(super) type EventMembers<'a> = Members<'a, EventMember, { EventMember::COUNT }>;
 
 /// Reads the records of a payload, and the members around them.
 pub(crate) struct EventReader<'a> {

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::reader::{EventMember, EventMembers};
+use super::members::{EventMember, EventMembers};
 
 /// The part of a tumbling window that is needed to answer its event.
 #[derive(Clone)]

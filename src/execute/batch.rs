@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::duplicates::SequenceNumbers;
 use super::guard::guard;
-use super::lanes::{Entered, LaneMap};
+use super::lanes::{Arrival, Entered, LaneMap};
 use super::record_state::RecordState;
 use super::redelivery::Completed;
 use super::settings::Settings;
@@ -23,7 +23,6 @@ use crate::invocation::Invocation;
 use crate::observe::log;
 use crate::observe::metrics::Ages;
 use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
-use crate::policy::AfterDeadLetter;
 use crate::record::{MalformedRecord, Record};
 
 /// A batch's records and what is known of each so far.
@@ -40,15 +39,6 @@ pub(super) struct Batch<'a> {
     window: Option<Window>,
     /// Why the payload is not the event of a stream, once that is found; the batch as a whole fails then.
     refusal: Option<Error>,
-}
-
-/// A record that need not wait for another: it was just read, or the record before it in its lane was settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// It may start.
-    Ready(usize),
-    /// It is to become a dead letter, as the record before it in its lane did.
-    FollowsDeadLetter(usize),
 }
 
 /// The payload is not the event of a stream. [`Batch::is_refused`] is true from then on.
@@ -194,7 +184,10 @@ impl<'a> Batch<'a> {
         let Some(predecessor) = predecessor else { return Some(Arrival::Ready(position)) };
         self.records[predecessor].next_in_lane = NonZeroUsize::new(position);
         let predecessor = &self.records[predecessor];
-        if predecessor.settled { self.arrival_after(predecessor.outcome, position) } else { None }
+        if !predecessor.settled {
+            return None;
+        }
+        Arrival::after(predecessor.outcome, self.settings.after_dead_letter, position)
     }
 
     /// Gives a record its outcome; returns the next record of its lane, unless that is to wait for another delivery.
@@ -202,16 +195,7 @@ impl<'a> Batch<'a> {
         let record = &mut self.records[position];
         record.settle(outcome);
         let next = record.next_in_lane?;
-        self.arrival_after(outcome, next.get())
-    }
-
-    /// The rule of a lane: what the next record does after this outcome of the record before it.
-    fn arrival_after(&self, outcome: Outcome, next: usize) -> Option<Arrival> {
-        match (outcome, self.settings.after_dead_letter) {
-            (Outcome::Succeeded, _) | (Outcome::DeadLettered, AfterDeadLetter::Continue) => Some(Arrival::Ready(next)),
-            (Outcome::DeadLettered, AfterDeadLetter::FollowLane) => Some(Arrival::FollowsDeadLetter(next)),
-            _ => None,
-        }
+        Arrival::after(outcome, self.settings.after_dead_letter, next.get())
     }
 
     /// Whether Lambda resumes at a checkpoint, or each record is answered by itself.

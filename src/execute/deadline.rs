@@ -1,4 +1,5 @@
-//! When a batch stops, so that its response still gets out before Lambda's deadline.
+//! When a batch stops: a margin before Lambda's deadline, so that its response still gets out. The margin is the builder's, or a
+//! tenth of the time left.
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
-//! Assigns records to lanes. Records of one lane run one at a time, in stream order. (Elsewhere a lane's key is called an
-//! ordering key or a message group.)
+//! Assigns records to lanes, and says what the rest of a lane does after a success or a dead letter.
+//!
+//! Records of one lane run one at a time, in stream order. (Elsewhere a lane's key is called an ordering key or a message group.)
+//! A lane is found by the hash of its keys, `decode::hash_keys`.
 
 use std::hash::BuildHasher;
 
@@ -7,7 +9,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::decode::{self, DecodeError, KeyValue};
-use crate::policy::Lanes;
+use crate::outcome::Outcome;
+use crate::policy::{AfterDeadLetter, Lanes};
 use crate::record::RecordRef;
 
 /// The lanes of a batch. Records enter in stream order.
@@ -32,6 +35,27 @@ pub(super) struct Entered {
     pub(super) predecessor: Option<usize>,
     /// Why the record's keys cannot be read. Such a record has no predecessor, except where the whole batch is one lane.
     pub(super) keys: Result<(), DecodeError>,
+}
+
+/// A record that need not wait for another: it was just read, or the record before it in its lane was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It may start.
+    Ready(usize),
+    /// It is to become a dead letter, as the record before it in its lane did.
+    FollowsDeadLetter(usize),
+}
+
+impl Arrival {
+    /// What the next record of a lane does once the record before it has this outcome; `None` if it waits for another
+    /// delivery.
+    pub(super) fn after(outcome: Outcome, rest_of_lane: AfterDeadLetter, next: usize) -> Option<Self> {
+        match (outcome, rest_of_lane) {
+            (Outcome::Succeeded, _) | (Outcome::DeadLettered, AfterDeadLetter::Continue) => Some(Self::Ready(next)),
+            (Outcome::DeadLettered, AfterDeadLetter::FollowLane) => Some(Self::FollowsDeadLetter(next)),
+            _ => None,
+        }
+    }
 }
 
 struct Lane<'a> {

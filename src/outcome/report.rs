@@ -1,4 +1,5 @@
-//! The report of a batch: the outcome of each record, and the one record that Lambda is to resume at.
+//! The report of a batch: the outcome of each record, and the checkpoint, which is the earliest record that needs another
+//! delivery.
 //!
 //! Invariant: Lambda is never told to resume after a record that needs another delivery. Where the checkpoint cannot be
 //! named, an earlier record is, or the whole batch fails.

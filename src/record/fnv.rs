@@ -1,4 +1,5 @@
-//! FNV-1a with 128 bits: a hash that is the same in every version and process. The standard library promises that of none.
+//! FNV-1a with 128 bits: a hash that is the same in every version and process, which the standard library promises of none. It
+//! names message groups and deduplicates messages; lanes use `decode::hash_keys`.
 
 /// The hash of all texts written so far.
 pub(crate) struct Fnv128(u128);

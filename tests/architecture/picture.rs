@@ -14,7 +14,7 @@ const LETTERS: usize = 29;
 /// The height of a step of a record's way: a name and three lines.
 const WAY_HEIGHT: usize = 26 + 3 * LINE;
 
-pub fn draw(rooms: &Rooms, way: &[(&str, &str)]) -> String {
+pub(crate) fn draw(rooms: &Rooms, way: &[(&str, &str)]) -> String {
     let mut svg = String::new();
     let mut y = heading(&mut svg, 30, "A record's way");
     y = draw_way(&mut svg, y, rooms, way);

@@ -5,23 +5,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of a crate, but for its root.
-pub struct Rooms {
-    pub by_name: BTreeMap<String, Room>,
+pub(crate) struct Rooms {
+    pub(crate) by_name: BTreeMap<String, Room>,
     /// Every source file.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// A module: its file and the folder of the same name.
 #[derive(Default)]
-pub struct Room {
+pub(crate) struct Room {
     /// The first sentence of its docs.
-    pub idea: String,
+    pub(crate) idea: String,
     /// The other modules that it imports, tests left out.
-    pub imports: BTreeSet<String>,
+    pub(crate) imports: BTreeSet<String>,
 }
 
 impl Rooms {
-    pub fn read(source: &Path) -> Self {
+    pub(crate) fn read(source: &Path) -> Self {
         let files = source_files(source);
         let mut by_name: BTreeMap<String, Room> = BTreeMap::new();
         for file in &files {
@@ -42,7 +42,7 @@ impl Rooms {
     }
 
     /// Modules that import each other, if any do: each imports the next, and the last is the first.
-    pub fn circle(&self) -> Option<Vec<String>> {
+    pub(crate) fn circle(&self) -> Option<Vec<String>> {
         self.by_name.keys().find_map(|name| self.way_back(name, &mut vec![name.clone()]))
     }
 
@@ -63,7 +63,7 @@ impl Rooms {
     }
 
     /// The modules by floors, from the ground up: a module is one floor above the highest that it imports.
-    pub fn floors(&self) -> Vec<Vec<&str>> {
+    pub(crate) fn floors(&self) -> Vec<Vec<&str>> {
         let mut floors: Vec<Vec<&str>> = Vec::new();
         let mut placed: BTreeSet<&str> = BTreeSet::new();
         while placed.len() < self.by_name.len() {

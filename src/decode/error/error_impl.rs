@@ -1,7 +1,7 @@
 //! The inside of a [`DecodeError`](super::DecodeError), and the error type of the deserializers.
 //!
-//! It is a type of its own because serde's trait for errors takes values of the item, and drops them here; a public error
-//! should not have such constructors.
+//! This is the private type that implements `serde::de::Error`. serde passes values of the item to its constructors, which discard
+//! them. It is private so that the public `DecodeError` has no such constructors.
 
 use std::fmt::{self, Display};
 

@@ -1,4 +1,5 @@
-//! The futures of the attempts that run. No future is polled unless it was woken, and none is kept that is ready at once.
+//! The set of running attempts. An attempt is polled once when it starts, and stored only if it must wait; a stored one is polled
+//! only when it was woken.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -14,7 +15,7 @@ use futures::task::AtomicWaker;
 /// A future is polled as soon as it starts, and kept only if it has to wait. `FuturesUnordered` allocates a task for every
 /// future and polls it later: with it, a record whose handler does not wait takes 640 to 850 more instructions, 2.5 % of what
 /// a decoded record takes (`make instructions`).
-pub(super) struct Attempts<F> {
+pub(super) struct RunningAttempts<F> {
     places: Vec<Place<F>>,
     /// Places that hold no future.
     free: Vec<usize>,
@@ -44,7 +45,7 @@ struct Signal {
     woken: Arc<Woken>,
 }
 
-impl<F: Future + Unpin> Attempts<F> {
+impl<F: Future + Unpin> RunningAttempts<F> {
     pub(super) fn new() -> Self {
         Self { places: Vec::new(), free: Vec::new(), woken: Arc::default(), yields: false }
     }
@@ -159,7 +160,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn ready_futures_are_not_kept_and_others_end_in_time() {
-        let mut attempts = Attempts::new();
+        let mut attempts = RunningAttempts::new();
         assert_eq!(attempts.start(boxed(async { 1 })), Some(1));
         assert!(attempts.is_empty() && attempts.next().await.is_none());
         for number in [30, 10, 20] {
@@ -177,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_future_that_always_wakes_itself_does_not_starve_others() {
-        let mut attempts = Attempts::new();
+        let mut attempts = RunningAttempts::new();
         let restless = poll_fn(|context| {
             context.waker().wake_by_ref();
             Poll::Pending
@@ -199,7 +200,7 @@ mod tests {
     fn only_woken_futures_are_polled() {
         let polls = Arc::new(Mutex::new(Vec::new()));
         let wakers = Arc::new(Mutex::new(Vec::new()));
-        let mut attempts = Attempts::new();
+        let mut attempts = RunningAttempts::new();
         for number in 0..3 {
             let (polls, wakers) = (Arc::clone(&polls), Arc::clone(&wakers));
             let future = poll_fn(move |context| {
@@ -214,7 +215,7 @@ mod tests {
             });
             assert_eq!(attempts.start(boxed(future)), None);
         }
-        let next = |attempts: &mut Attempts<_>| attempts.poll_next(&mut Context::from_waker(noop_waker_ref()));
+        let next = |attempts: &mut RunningAttempts<_>| attempts.poll_next(&mut Context::from_waker(noop_waker_ref()));
         assert_eq!(next(&mut attempts), Poll::Pending);
         let wakers: Vec<Waker> = wakers.lock().expect("no panic").clone();
         wakers[2].wake_by_ref();
