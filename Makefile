@@ -8,19 +8,21 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VENV := $(TARGET)/venv
 E2E_VENV := $(TARGET)/e2e-venv
 INFRA := $(wildcard infra-cdk/package.json)
-# The features that must also build alone; "" is none of them.
-FEATURES = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | $(PYTHON) -c 'import json, sys; \
-	print(*next(p["features"] for p in json.load(sys.stdin)["packages"] if p["name"] == "lambda-streams"))')
+# The crates that are published.
+CRATES := lambda-streams lambda-streams-local
+# The features of a crate, which must also build alone.
+features_of = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | $(PYTHON) -c 'import json, sys; \
+	print(*next(p["features"] for p in json.load(sys.stdin)["packages"] if p["name"] == "$(1)"))')
 
-.PHONY: help test test-rust test-infra e2e e2e-mutants soak local instructions lint fmt clippy features docs deny package
+.PHONY: architecture help test test-rust test-infra e2e e2e-mutants soak local instructions lint fmt clippy features docs deny package
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 test: test-rust test-infra ## All tests, all features; those of infra-cdk too
 
-test-rust: $(VENV)/installed ## The Rust tests: unit, integration, doc tests, the example function, the local run
-	MINISTACK=$(VENV)/bin/ministack LAMBDA_STREAMS_REQUIRE_MINISTACK=1 LAMBDA_STREAMS_REQUIRE_BOOTSTRAP=1 \
+test-rust: $(VENV)/installed ## The Rust tests of all packages: unit, integration, doc tests, the examples
+	MINISTACK=$(VENV)/bin/ministack LAMBDA_STREAMS_REQUIRE_MINISTACK=1 \
 		$(CARGO) test --locked --workspace --all-features
 
 test-infra: ## The tests of infra-cdk
@@ -41,7 +43,10 @@ infra-cdk/node_modules/.package-lock.json: infra-cdk/package-lock.json
 SOAK_SECONDS ?= 600
 
 soak: ## The model tests for SOAK_SECONDS: random schedules against the promises
-	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked --features local --test model soak -- --nocapture
+	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked -p lambda-streams-local --test model soak -- --nocapture
+
+architecture: ## Draws the picture of ARCHITECTURE.md from the code
+	DRAW=1 $(CARGO) test --locked -p lambda-streams --test architecture
 
 local: ## The main job on an in-process DynamoDB; make local ARGS="--items FILE.ndjson"
 	$(CARGO) run --locked --example local -- $(ARGS)
@@ -58,10 +63,10 @@ clippy:
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 
 features:
-	@set -e; for feature in "" $(FEATURES); do \
-		echo "cargo clippy --lib --no-default-features --features '$$feature'"; \
-		$(CARGO) clippy --quiet --locked -p lambda-streams --lib --no-default-features --features "$$feature" -- -D warnings; \
-	done
+	@set -e; $(foreach crate,$(CRATES),for feature in "" $(call features_of,$(crate)); do \
+		echo "cargo clippy -p $(crate) --lib --no-default-features --features '$$feature'"; \
+		$(CARGO) clippy --quiet --locked -p $(crate) --lib --no-default-features --features "$$feature" -- -D warnings; \
+	done;)
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
@@ -69,8 +74,8 @@ docs:
 deny: ## Licences, sources and duplicates of the dependencies, and the advisories where their database can be had
 	$(CARGO) deny --locked --all-features check $(or $(CHECKS),all)
 
-package: ## Builds the crate from its own tarball
-	$(CARGO) package --locked --allow-dirty -p lambda-streams
+package: ## Builds both crates from their own tarballs
+	$(CARGO) package --locked --allow-dirty $(CRATES:%=-p %)
 
 # MiniStack, the local AWS whose SQS the tests of the dead-letter queue talk to; for e2e, its clients and the test runner too.
 $(VENV)/installed: tests/requirements.txt

@@ -1,7 +1,7 @@
 //! What metrics and logs cost: the same batch without them and with them, interleaved, so that a noisy machine is noisy
 //! for all.
 //!
-//! `cargo bench -p lambda-streams-benches --bench observability [-- RECORDS…]`; with `COLUMN RECORDS ROUNDS` it runs one
+//! `cargo bench --bench observability [-- RECORDS…]`; with `COLUMN RECORDS ROUNDS` it runs one
 //! column so many times, for profilers.
 
 use std::time::{Duration, Instant};

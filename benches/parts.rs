@@ -1,6 +1,6 @@
 //! Each part by record count and item size, and failures, with divan's statistics.
 //!
-//! `cargo bench -p lambda-streams-benches --bench parts [-- FILTER]`
+//! `cargo bench --bench parts [-- FILTER]`
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -44,7 +44,7 @@ mod whole_batch {
     #[divan::bench(args = COUNTS)]
     fn written_by_hand(bencher: Bencher<'_, '_>, records: usize) {
         let body = payload(Shape::of(records));
-        bencher.counter(ItemsCount::new(records)).bench_local(|| block_on(by_hand(&body)));
+        bencher.counter(ItemsCount::new(records)).bench_local(|| block_on(by_hand(body.to_vec())));
     }
 
     /// A text of so many bytes in each image.

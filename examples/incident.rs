@@ -1,5 +1,5 @@
 //! An hour of a function's life on tokio's paused clock, in seconds: healthy, then its search index is down, then the backlog
-//! is worked off, then one order cannot be processed, and is put back once the cause is mended.
+//! is worked off, then one order cannot be processed, and is put back once the cause is fixed.
 //!
 //! It prints the documents that [`Emf`] writes, and between them, one a line, what AWS measures by itself. The picture of the
 //! dashboard in the docs is drawn from it: `npm run dashboard` in `infra-cdk/`.
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lambda_streams::local::{
-    EventSourceMapping, Page, Position, ProcessorTarget, Progress, Settings, Shard, ShardIterator, Source, SourceError,
-    SourceRecord, Verdict,
-};
 use lambda_streams::{
     DeadLetterEvent, Deadline, Emf, HandlerError, Insert, MemoryDeadLetterQueue, RetryPolicy, StreamProcessor,
+};
+use lambda_streams_local::{
+    BatchResult, EventSourceMapping, Page, Position, ProcessorFunction, Progress, Settings, Shard, ShardIterator,
+    Source, SourceError, SourceRecord,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ const HOUR: Duration = minutes(60);
 const SLOW: Duration = minutes(14);
 const DOWN: Duration = minutes(15);
 const BACK: Duration = minutes(27);
-/// An order of a customer whom nobody knows until later.
+/// An order of a customer who is not known until later.
 const POISON: Duration = minutes(43);
 const PUT_BACK: Duration = minutes(52);
 
@@ -140,12 +140,12 @@ fn watch(begun: Begun, running: &AtomicU64, progress: &Progress) {
             begun.tell("InvokedEventCount", *records);
             begun.tell("IteratorAge", iterator_age.map(|age| age.as_millis() as u64));
         }
-        Progress::Answered { duration, verdict, .. } => {
+        Progress::Responded { duration, result, .. } => {
             running.fetch_sub(1, Ordering::Relaxed);
             begun.tell("Invocations", 1);
             begun.tell("Duration", duration.as_secs_f64() * 1e3);
-            begun.tell("Errors", u8::from(matches!(verdict, Verdict::FunctionError { .. })));
-            begun.tell("Throttles", u8::from(matches!(verdict, Verdict::Throttled)));
+            begun.tell("Errors", u8::from(matches!(result, BatchResult::FunctionError { .. })));
+            begun.tell("Throttles", u8::from(matches!(result, BatchResult::Throttled)));
         }
         Progress::Discarded { records, .. } => begun.tell("OnFailureDestinationDeliveredEventCount", *records),
         _ => {}
@@ -218,7 +218,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let running = Arc::new(AtomicU64::new(0));
     let source = Orders { begun, written: AtomicU64::new(0) };
-    let mapping = EventSourceMapping::new(settings, source, ProcessorTarget::new(processor.clone()))?
+    let mapping = EventSourceMapping::new(settings, source, ProcessorFunction::new(processor.clone()))?
         .function_timeout(minutes(1))
         .on_progress(move |progress| watch(begun, &running, progress));
     let (summary, put_back) = tokio::join!(mapping.run(std::future::pending()), operate(begun, &processor, &queue));

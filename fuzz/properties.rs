@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use lambda_streams::local::{Answer, EventSourceMapping, MemorySource, Settings, Target, TargetError};
 use lambda_streams::{Change, DeadLetter, Deadline, HandlerError, Lanes, StreamEvent, StreamProcessor, from_image};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -85,35 +84,4 @@ pub(crate) fn dead_letter(json: &str) {
     assert_eq!(again.raw_json(), letter.raw_json());
     assert_eq!(again.to_json(), written);
     assert_eq!((again.error_kind(), again.attempts()), (letter.error_kind(), letter.attempts()));
-}
-
-struct Done;
-
-impl Target for Done {
-    async fn invoke(&self, _: String, _: std::time::Duration) -> Result<Answer, TargetError> {
-        Ok(Answer::Returned("null".to_owned()))
-    }
-
-    fn function_arn(&self) -> String {
-        "arn:aws:lambda:us-east-1:123456789012:function:done".to_owned()
-    }
-}
-
-/// A pattern is compiled or refused with its place; a compiled one decides about any record, the same way each time.
-pub(crate) fn filter(pattern: &str, record: &str) {
-    let settings =
-        |patterns: usize| Settings { filter_patterns: vec![pattern.to_owned(); patterns], ..Settings::default() };
-    if let Err(error) = settings(1).validate() {
-        assert_eq!(error.setting(), "FilterCriteria");
-        return;
-    }
-    let Ok(source) = MemorySource::new("arn").shard("shard", None, [record]) else { return };
-    let passes = |settings| {
-        let mapping = EventSourceMapping::new(settings, source.clone(), Done).expect("the pattern was compiled before");
-        let summary = block_on(mapping.run(std::future::pending())).expect("nothing can fail");
-        assert_eq!(summary.done + summary.filtered, 1);
-        summary.done == 1
-    };
-    assert_eq!(passes(settings(1)), passes(settings(2)), "a pattern ored with itself");
-    assert!(passes(settings(0)), "no pattern keeps every record");
 }

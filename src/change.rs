@@ -1,4 +1,6 @@
-//! What a handler receives: one change of one item, with its images decoded.
+//! The argument of a handler: one change of one item, with its images decoded.
+//!
+//! Invariant: a change is only made of a record whose images are both well-formed, even if the handler's type has only one.
 
 use crate::decode::{ChangedAttributes, DecodeError};
 use crate::event_kind::EventKind;
@@ -54,10 +56,10 @@ impl<T> Modify<T> {
     /// Names the attributes that were added, removed or given another value.
     ///
     /// Compares DynamoDB's values, not their text: sets as sets, numbers as numbers, maps without regard to order.
-    /// It looks at every attribute of the item, also at those that `T` does not have.
+    /// It compares every attribute of the item, also those that `T` does not have.
     ///
     /// # Errors
-    /// If an image is malformed; not for a change that came from a processor, which has checked both.
+    /// If an image is malformed. That never happens to a change from a processor, which has checked both.
     pub fn changed(&self) -> Result<ChangedAttributes, DecodeError> {
         self.record.changed_attributes()
     }
@@ -86,7 +88,7 @@ pub struct Remove<T> {
 
 /// A change of any kind, with the images that the stream carries.
 ///
-/// For streams of the view types `NEW_IMAGE`, `OLD_IMAGE` and `KEYS_ONLY`, where an image is missing by design.
+/// For streams of the view types `NEW_IMAGE`, `OLD_IMAGE` and `KEYS_ONLY`, whose records never have both images.
 ///
 /// ```
 /// use lambda_streams::{Change, HandlerError};
@@ -103,18 +105,18 @@ pub struct Remove<T> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Change<T> {
-    /// The item before the change, where the stream carries it.
+    /// The item before the change, if the stream carries it.
     pub old: Option<T>,
-    /// The item after the change, where the stream carries it.
+    /// The item after the change, if the stream carries it.
     pub new: Option<T>,
     /// The record that carried it.
     pub record: Record,
 }
 
-/// What a record can be turned into for a handler.
+/// A type that a handler can take, decoded from a record.
 ///
-/// A record that is malformed in an image fails, also where its handler does not look at that image; its keys were
-/// checked when it was put into its lane.
+/// A record with a malformed image is refused even if the type does not have that image. The keys were checked when the
+/// record was assigned to its lane.
 pub(crate) trait FromRecord: Sized + Send + 'static {
     fn from_record(record: Record) -> Result<Self, DecodeError>;
 }
@@ -155,13 +157,13 @@ impl FromRecord for Record {
     }
 }
 
-/// Makes what the handlers of one kind receive of a record of that kind.
+/// Implements `TryFrom<Record>` for the change types of one kind.
 macro_rules! try_from_record {
     ($($change:ident)*) => {$(
         impl<T: serde::de::DeserializeOwned + Send + 'static> TryFrom<Record> for $change<T> {
             type Error = DecodeError;
 
-            /// What a handler of such changes would receive.
+            /// Decodes the change as for a handler.
             ///
             /// # Errors
             /// If the record is of another kind, or its images are malformed, missing, or do not fit the type.
@@ -180,7 +182,7 @@ try_from_record! { Insert Modify Remove }
 impl<T: serde::de::DeserializeOwned + Send + 'static> TryFrom<Record> for Change<T> {
     type Error = DecodeError;
 
-    /// What a handler of any change would receive.
+    /// Decodes the change as for a handler.
     ///
     /// # Errors
     /// If the record's images are malformed, or do not fit the type.

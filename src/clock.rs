@@ -1,33 +1,35 @@
-//! The time of day that follows tokio's clock.
+//! Wall-clock time that follows tokio's clock, so that tests on a paused clock can advance it.
 
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-/// The time of day that follows tokio's clock, so that a test which pauses the one has both.
+/// A pair of wall-clock time and tokio's time that were taken together, from which later times follow.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
-    time_of_day: SystemTime,
+    started: SystemTime,
     instant: Instant,
 }
 
-/// The time of day by tokio's clock: where a test has paused and advanced it, as much later.
+/// The wall-clock time by tokio's clock: later than the system's by as much as a test has advanced it.
 pub(crate) fn time_of_day() -> SystemTime {
-    let (real, by_tokio, by_std) = (SystemTime::now(), Instant::now().into_std(), std::time::Instant::now());
+    let system = SystemTime::now();
+    let by_tokio = Instant::now().into_std();
+    let by_std = std::time::Instant::now();
     let shifted = match by_tokio.checked_duration_since(by_std) {
-        Some(ahead) => real.checked_add(ahead),
-        None => real.checked_sub(by_std.duration_since(by_tokio)),
+        Some(ahead) => system.checked_add(ahead),
+        None => system.checked_sub(by_std.duration_since(by_tokio)),
     };
-    shifted.unwrap_or(real)
+    shifted.unwrap_or(system)
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { time_of_day: time_of_day(), instant: Instant::now() }
+        Self { started: time_of_day(), instant: Instant::now() }
     }
 
     pub(crate) fn start_time(&self) -> SystemTime {
-        self.time_of_day
+        self.started
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -35,6 +37,6 @@ impl Clock {
     }
 
     pub(crate) fn at(&self, instant: Instant) -> SystemTime {
-        self.time_of_day.checked_add(instant.duration_since(self.instant)).unwrap_or(self.time_of_day)
+        self.started.checked_add(instant.duration_since(self.instant)).unwrap_or(self.started)
     }
 }

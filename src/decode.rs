@@ -1,17 +1,20 @@
-//! DynamoDB JSON into the user's type: one cursor over the text, without an attribute tree in between.
+//! Decodes DynamoDB JSON into the user's type in one pass over the text, without a tree of attribute values in between.
+//!
+//! Invariant: the whole item is checked, whatever the type asks for. A malformed item never decodes.
 
-mod access;
+mod attribute_map;
+mod attribute_name;
+mod attribute_value;
 mod changed;
 mod compare;
 mod cursor;
 mod elements;
 mod error;
-mod key;
 mod keys;
-mod names;
 mod number;
+mod seen_names;
 mod skip;
-mod value;
+mod type_tag;
 
 use std::marker::PhantomData;
 
@@ -27,19 +30,19 @@ use self::cursor::Cursor;
 
 /// Decodes an item, the DynamoDB JSON object of its attributes, into a type of yours.
 ///
-/// The data model is that of [`serde_dynamo`](https://docs.rs/serde_dynamo/4): an item is a map, `S` is text, `N` a
+/// The data model is that of [`serde_dynamo`](https://docs.rs/serde_dynamo/4): an item is a map, `S` is a string, `N` a
 /// number, `B` bytes ([`serde_bytes`](https://docs.rs/serde_bytes)), `M` a struct or a map, `L` and the three sets are
-/// sequences, `NULL` is `None` or `()`, and enums are read from `S` or from an `M` of one attribute. Attributes that
-/// the type does not have are ignored. Three things go further: `u128` and `i128` are read from `N`; text without
-/// escapes can be borrowed (`&str`); and a number has digits around its point and no leading `+`.
+/// sequences, `NULL` is `None` or `()`, and enums are decoded from `S` or from an `M` of one attribute. Attributes that the
+/// type does not have are ignored. There are three differences: `u128` and `i128` are decoded from `N`; a string without
+/// escapes can be borrowed (`&str`); and a number must have digits around its point and no leading `+`.
 ///
-/// The whole item is checked, also what the type ignores: each value has exactly one known type, numbers are decimal,
-/// binary is strict standard base64, no attribute occurs twice, and values are nested at most 32 levels deep, the
+/// The whole item is checked, also the attributes that the type ignores: each value has exactly one known type, numbers are
+/// decimal, binary is strict standard base64, no attribute occurs twice, and values are nested at most 32 levels deep, the
 /// [limit of DynamoDB](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
 ///
 /// # Errors
-/// If the item is malformed, or does not fit the type. The error says where and what was wanted, and never contains a
-/// value of the item.
+/// If the item is malformed, or does not fit the type. The error says where it went wrong and what was wanted, and never
+/// contains a value of the item.
 ///
 /// ```
 /// #[derive(serde::Deserialize)]
@@ -52,30 +55,30 @@ use self::cursor::Cursor;
 /// assert_eq!((order.id.as_str(), order.total), ("a", 42));
 ///
 /// let error = lambda_streams::from_image::<Order>(r#"{"id": {"S": "a"}, "total": {"S": "many"}}"#).err();
-/// assert_eq!(error.expect("text is no u32").to_string(), "attribute `total`: wanted u32, found S");
+/// assert_eq!(error.expect("text is not a u32").to_string(), "attribute `total`: wanted u32, found S");
 /// # Ok::<(), lambda_streams::DecodeError>(())
 /// ```
 pub fn from_image<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
     from_member(json, None)
 }
 
-/// The same for a member of a record, which an error then tells.
+/// The same for a member of a record, which an error then names.
 #[inline]
 pub(crate) fn from_member<'de, T: Deserialize<'de>>(
     json: &'de str,
     member: Option<&'static str>,
 ) -> Result<T, DecodeError> {
     let mut cursor = Cursor::new(json);
-    // One place for the result, so that a large one is not moved on its way.
+    // The result is changed in place, so that a large one is not moved.
     let mut item = cursor.item(PhantomData);
     if item.is_ok()
-        && let Err(fault) = cursor.end()
+        && let Err(error) = cursor.end()
     {
-        item = Err(fault);
+        item = Err(error);
     }
-    item.map_err(|fault| match member {
-        Some(member) => DecodeError::from(fault).within(member),
-        None => fault.into(),
+    item.map_err(|error| match member {
+        Some(member) => DecodeError::from(error).within(member),
+        None => error.into(),
     })
 }
 
@@ -102,7 +105,7 @@ pub fn from_keys<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeEr
     from_image(json)
 }
 
-/// Checks that an item is well-formed in every attribute: the same check that [`from_image`] does on its way.
+/// Checks that an item is well-formed in every attribute, as [`from_image`] does.
 pub(crate) fn check(json: &str) -> Result<(), DecodeError> {
     let mut cursor = Cursor::new(json);
     cursor.skip_item()?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::payload_kind::EventShape;
+use crate::payload_kind::PayloadKind;
 
 /// Why a processor could not be built, an event could not be read, or an invocation must fail as a whole.
 ///
@@ -22,8 +22,8 @@ pub struct Error(Box<Kind>);
 enum Kind {
     Configuration(String),
     NotJson(String),
-    NotAStreamEvent(EventShape),
-    NotDeadLetters(EventShape),
+    NotAStreamEvent(PayloadKind),
+    NotDeadLetters(PayloadKind),
     BrokenEnvelope(&'static str),
     Unreportable(String),
     BatchFailed(String),
@@ -38,12 +38,12 @@ impl Error {
         Kind::NotJson(why.to_string()).into()
     }
 
-    pub(crate) fn not_a_stream_event(shape: EventShape) -> Self {
-        Kind::NotAStreamEvent(shape).into()
+    pub(crate) fn not_a_stream_event(kind: PayloadKind) -> Self {
+        Kind::NotAStreamEvent(kind).into()
     }
 
-    pub(crate) fn not_dead_letters(shape: EventShape) -> Self {
-        Kind::NotDeadLetters(shape).into()
+    pub(crate) fn not_dead_letters(kind: PayloadKind) -> Self {
+        Kind::NotDeadLetters(kind).into()
     }
 
     pub(crate) fn broken_envelope(why: &'static str) -> Self {
@@ -83,10 +83,10 @@ impl Error {
     }
 
     /// What the payload looks like instead.
-    pub fn event_shape(&self) -> Option<EventShape> {
+    pub fn payload_kind(&self) -> Option<PayloadKind> {
         match *self.0 {
-            Kind::NotJson(_) => Some(EventShape::NotJson),
-            Kind::NotAStreamEvent(shape) | Kind::NotDeadLetters(shape) => Some(shape),
+            Kind::NotJson(_) => Some(PayloadKind::NotJson),
+            Kind::NotAStreamEvent(kind) | Kind::NotDeadLetters(kind) => Some(kind),
             _ => None,
         }
     }
@@ -105,11 +105,11 @@ impl fmt::Display for Error {
                 f.write_str(message)
             }
             Kind::NotJson(why) => write!(f, "the payload is not valid JSON: {why}"),
-            Kind::NotAStreamEvent(shape) => {
-                write!(f, "the payload is not the event of a DynamoDB stream, it looks like {shape}")
+            Kind::NotAStreamEvent(kind) => {
+                write!(f, "the payload is not the event of a DynamoDB stream, it looks like {kind}")
             }
-            Kind::NotDeadLetters(shape) => {
-                write!(f, "the payload is not an SQS event of dead letters, it looks like {shape}")
+            Kind::NotDeadLetters(kind) => {
+                write!(f, "the payload is not an SQS event of dead letters, it looks like {kind}")
             }
             Kind::BrokenEnvelope(why) => write!(f, "the event's envelope is broken: {why}"),
         }

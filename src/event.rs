@@ -1,5 +1,7 @@
-//! The payload of an invocation: a lenient envelope around raw records, and what it is if it is none.
+//! Parses the payload of an invocation. Records stay raw JSON until they are processed; a payload that is not a DynamoDB
+//! stream event is rejected with a description of what it looks like.
 
+mod members;
 mod reader;
 mod records;
 mod window;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::record::{Facts, Images, MalformedRecord, Record, Stretch};
+use crate::record::{Chunk, ImageCheck, MalformedRecord, Record, RecordRef};
 
 pub(crate) use self::records::Records;
 pub(crate) use self::window::Window;
@@ -20,28 +22,28 @@ use self::reader::EventReader;
 
 /// The payload of one invocation by a DynamoDB stream: up to 10,000 records, each still raw JSON.
 ///
-/// It deserializes from whatever Lambda sends, and looks at the envelope alone: a malformed record fails by itself,
-/// when its turn comes. What is no stream event at all is refused with an error that says what it looks like.
+/// Only what is around the records has to be well-formed: a malformed record fails alone, when it is processed. A payload that
+/// is not a stream event is refused with an error that says what it looks like.
 ///
 /// ```
-/// use lambda_streams::{EventShape, StreamEvent};
+/// use lambda_streams::{PayloadKind, StreamEvent};
 ///
 /// let event = StreamEvent::from_slice(br#"{"Records": []}"#)?;
 /// assert!(event.is_empty());
 ///
 /// let error = StreamEvent::from_slice(br#"{"Records": [{"eventSource": "aws:sqs", "messageId": "1"}]}"#).unwrap_err();
-/// assert_eq!(error.event_shape(), Some(EventShape::Sqs));
+/// assert_eq!(error.payload_kind(), Some(PayloadKind::Sqs));
 /// # Ok::<(), lambda_streams::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct StreamEvent {
     /// All records.
-    stretch: Arc<Stretch>,
+    chunk: Arc<Chunk>,
     window: Option<Window>,
 }
 
 impl StreamEvent {
-    /// Reads an invocation's payload.
+    /// Parses an invocation's payload.
     ///
     /// # Errors
     /// If the payload is not JSON, or is not the event of a DynamoDB stream ([`Error::is_event`]).
@@ -49,63 +51,63 @@ impl StreamEvent {
         Self::from_vec(payload.to_vec())
     }
 
-    /// Reads an invocation's payload, and keeps it as it is: the records are parts of it.
+    /// Parses an invocation's payload and keeps it, so that the records need not be copied.
     ///
     /// # Errors
     /// As [`from_slice`](Self::from_slice).
     pub fn from_vec(payload: Vec<u8>) -> Result<Self, Error> {
-        Self::from_text(text(payload)?, Images::Check)
+        Self::from_text(text(payload)?, ImageCheck::Now)
     }
 
-    fn from_text(text: String, images: Images<'_>) -> Result<Self, Error> {
+    fn from_text(text: String, images: ImageCheck<'_>) -> Result<Self, Error> {
         let text = Arc::new(text);
         let mut reader = EventReader::new(&text);
-        let stretch = Arc::new(reader.next(usize::MAX, images));
-        Ok(Self { stretch, window: reader.finish()? })
+        let chunk = Arc::new(reader.next_chunk(usize::MAX, images));
+        Ok(Self { chunk, window: reader.finish()? })
     }
 
-    /// Records of another origin, in this order. Each must be one JSON value; if one is not, the event is empty.
+    /// Records of another origin, in this order. Each must be one valid JSON value; if one is not, the event is empty.
     pub(crate) fn of_records(records: &[String]) -> Self {
         let text = Arc::new(format!("{{\"Records\":[{}]}}", records.join(",")));
         let mut reader = EventReader::new(&text);
-        let mut stretch = reader.next(usize::MAX, Images::Check);
-        if !reader.is_json() {
-            stretch.envelopes.clear();
+        let mut chunk = reader.next_chunk(usize::MAX, ImageCheck::Now);
+        if !reader.is_valid_so_far() {
+            chunk.headers.clear();
         }
-        Self { stretch: Arc::new(stretch), window: None }
+        Self { chunk: Arc::new(chunk), window: None }
     }
 
     /// How many records the event holds.
     pub fn len(&self) -> usize {
-        self.stretch.envelopes.len()
+        self.chunk.headers.len()
     }
 
-    /// Whether the event holds no record, as the last one of a tumbling window may.
+    /// Whether the event has no records. The last event of a tumbling window may be empty.
     pub fn is_empty(&self) -> bool {
-        self.stretch.envelopes.is_empty()
+        self.chunk.headers.is_empty()
     }
 
-    /// Reads the records' envelopes, in stream order; a malformed one is an error by itself.
+    /// The records in stream order, each of them an error if it is malformed.
     pub fn records(&self) -> impl Iterator<Item = Result<Record, MalformedRecord>> {
-        Facts::of_stretch(&self.stretch, 0..self.len()).map(Record::new)
+        RecordRef::of_chunk(&self.chunk, 0..self.len()).map(Record::new)
     }
 }
 
 impl<'de> Deserialize<'de> for StreamEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Box::<str>::from(Box::<RawValue>::deserialize(deserializer)?);
-        Self::from_text(json.into(), Images::Trust).map_err(de::Error::custom)
+        Self::from_text(json.into(), ImageCheck::Done).map_err(de::Error::custom)
     }
 }
 
-/// Shows how many records there are, and nothing of them.
+/// Shows how many records there are, and nothing of their content.
 impl fmt::Debug for StreamEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamEvent").field("records", &self.len()).finish_non_exhaustive()
     }
 }
 
-/// An invocation's text.
+/// The payload as text, if it is UTF-8 without a byte order mark and not empty.
 pub(crate) fn text(payload: Vec<u8>) -> Result<String, Error> {
     if payload.starts_with(b"\xEF\xBB\xBF") {
         return Err(Error::not_json("it starts with a byte order mark"));

@@ -1,4 +1,4 @@
-//! The kinds of change.
+//! The kinds of change, under the names that the stream gives them.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// The kind as the stream spells it: `INSERT`, `MODIFY` or `REMOVE`.
+    /// The kind as the stream writes it: `INSERT`, `MODIFY` or `REMOVE`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Insert => "INSERT",

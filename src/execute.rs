@@ -1,48 +1,59 @@
-//! One batch, from records to outcomes.
+//! Runs one batch to completion, inside a single future.
 //!
-//! Everything happens inside one future, which owns the handlers' futures, the backoffs and the dead letters under way:
-//! nothing is spawned, and dropping it cancels all. Whenever a permit is free, the ready record with the lowest position
-//! starts, so that the checkpoint moves forward; a record becomes ready when its predecessor in its lane is finished. The
-//! next records are read when none of those before them is ready. A handler is polled in the moment in which it starts: one
-//! that need not wait is never kept.
+//! Invariants:
+//!
+//! 1. At most one record of a lane is in flight.
+//! 2. The ready record with the lowest position starts first, so that the checkpoint moves forward.
+//! 3. No record starts at or after a reported one.
+//! 4. Nothing is spawned: dropping the future cancels the handlers, the backoffs and the dead letters in flight.
+//!
+//! Records are read a chunk at a time, when none of those read before is ready. A handler is polled as soon as it starts, so
+//! that one that need not wait is never stored.
 
 mod attempt;
 mod batch;
+mod dead_letter_sender;
 mod deadline;
+mod disposition;
+mod duplicates;
+mod gate;
+mod guard;
 mod lanes;
-mod outbox;
 mod ready;
+mod record_state;
 pub(crate) mod redelivery;
 mod running;
 pub(crate) mod settings;
 
 use std::collections::BTreeSet;
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, OptionFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::SemaphorePermit;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use self::attempt::{AttemptFailed, Attempted, GuardedAttempt};
-use self::batch::{Arrival, Batch};
+use self::attempt::{AttemptFuture, AttemptOutcome, Begun, Start};
+use self::batch::{Batch, BatchRefused};
+use self::dead_letter_sender::{DeadLetterSender, Sent};
 use self::deadline::{Deadlines, wait_until};
-use self::outbox::Outbox;
+use self::disposition::{AttemptFailure, Disposition, FailedRecord, FailureClass};
+use self::gate::Gate;
+use self::lanes::Arrival;
 use self::ready::Ready;
-use self::running::Running;
+use self::running::RunningAttempts;
+use self::settings::Settings;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
-use crate::execute::settings::Settings;
 use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
 use crate::observe::log;
 use crate::observe::metrics::{Measurements, millis};
 use crate::outcome::{BatchReport, Outcome};
-use crate::policy::{AfterDeadLetter, FailurePolicy};
 
 /// Processes a batch until every record is finished or reported, and measures it.
 pub(crate) async fn run(
@@ -58,30 +69,36 @@ pub(crate) async fn run(
     execution.end()
 }
 
-/// How many records may begin before others have their turn: other invocations, and what waits in this one.
-const AT_A_STRETCH: usize = 64;
+/// How many records may start before other tasks, and what waits in this one, get a turn.
+const START_BUDGET: usize = 64;
 
+/// A batch at work.
 struct Execution<'a> {
     settings: &'a Settings,
     batch: Batch<'a>,
     clock: Clock,
     deadlines: Deadlines,
-    /// Positions whose lane has come to them.
-    ready: Ready,
-    attempts: Running<GuardedAttempt<'a>>,
-    backoffs: FuturesUnordered<BoxFuture<'static, usize>>,
-    /// Positions that wait between two attempts.
-    backing_off: BTreeSet<usize>,
-    outbox: Outbox<'a>,
-    /// Only positions before this one begin: the earliest that was reported, or none once the deadline has stopped the
-    /// batch.
-    begin_before: usize,
+    gate: Gate,
     /// Whether the deadline has stopped the batch.
     stopped: bool,
+    /// Records that wait for nothing but a permit.
+    ready: Ready,
+    attempts: RunningAttempts<AttemptFuture<'a>>,
+    backoffs: FuturesUnordered<BoxFuture<'static, usize>>,
+    /// The positions of `backoffs`.
+    backing_off: BTreeSet<usize>,
+    dead_letters: DeadLetterSender<'a>,
     measured: Measurements,
 }
 
-type PermitWait = BoxFuture<'static, Option<OwnedSemaphorePermit>>;
+type PermitWait<'a> = BoxFuture<'a, Option<SemaphorePermit<'a>>>;
+
+/// What is left of [`START_BUDGET`].
+#[derive(PartialEq, Eq)]
+enum Budget {
+    Left,
+    Spent,
+}
 
 impl<'a> Execution<'a> {
     fn new(
@@ -97,55 +114,42 @@ impl<'a> Execution<'a> {
             batch,
             clock,
             deadlines,
+            gate: Gate::Open,
+            stopped: false,
             ready: Ready::default(),
-            attempts: Running::new(),
+            attempts: RunningAttempts::new(),
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
-            outbox: Outbox::new(settings.queue.as_deref(), invocation),
-            begin_before: usize::MAX,
-            stopped: false,
+            dead_letters: DeadLetterSender::new(settings.queue.as_deref(), invocation),
             measured,
         }
     }
 
-    /// Reads what was left unread, and ends the batch.
-    fn end(mut self) -> (BatchReport, Measurements) {
-        while self.batch.unread().is_some() {
-            self.read_on();
-        }
-        self.measured.ages = self.batch.ages(&self.clock);
-        self.measured.table = self.batch.take_table();
-        (self.batch.into_report(self.stopped), self.measured)
-    }
-
     async fn run(&mut self) {
-        let mut permit: Option<PermitWait> = None;
-        let mut moment = self.deadlines.next(self.stopped);
-        let mut deadline = pin!(wait_until(moment));
+        let mut permit: Option<PermitWait<'a>> = None;
+        let mut wake_at = self.deadlines.next(self.stopped);
+        let mut deadline = pin!(wait_until(wake_at));
         loop {
-            let is_out_of_turn = self.start_ready(None);
-            self.outbox.flush(&self.batch, &self.clock);
+            let budget = self.start_ready(None);
+            self.dead_letters.flush(&self.batch, &self.clock);
             if self.is_settled() {
                 return;
             }
-            // A place in the semaphore's queue is kept while something waits for it, and no longer.
-            if is_out_of_turn || self.next_ready().is_none() {
+            // A place in the semaphore's queue is kept while a record waits for it, and no longer.
+            if budget == Budget::Spent || self.next_ready().is_none() {
                 permit = None;
             } else if permit.is_none() {
-                let limit = Arc::clone(&self.settings.limit);
-                permit = Some(Box::pin(async move { limit.acquire_owned().await.ok() }));
+                let limit = &self.settings.limit;
+                permit = Some(Box::pin(async move { limit.acquire().await.ok() }));
             }
-            if moment != self.deadlines.next(self.stopped) {
-                moment = self.deadlines.next(self.stopped);
-                deadline.set(wait_until(moment));
+            if wake_at != self.deadlines.next(self.stopped) {
+                wake_at = self.deadlines.next(self.stopped);
+                deadline.set(wait_until(wake_at));
             }
             tokio::select! {
                 biased;
-                Some(attempted) = self.attempts.next() => drop(self.attempted(attempted, Instant::now())),
-                Some((positions, duration, results)) = self.outbox.next() => {
-                    self.measured.dead_letters.push(millis(duration));
-                    self.sent(&positions, results);
-                }
+                Some(outcome) = self.attempts.next() => self.attempted(outcome, Instant::now()),
+                Some(sent) = self.dead_letters.next() => self.sent(sent),
                 Some(position) = self.backoffs.next() => self.backed_off(position),
                 () = deadline.as_mut() => {
                     if self.stopped {
@@ -157,123 +161,140 @@ impl<'a> Execution<'a> {
                     permit = None;
                     self.start_ready(granted);
                 }
-                () = turn(), if is_out_of_turn => {}
+                () = yield_now(), if budget == Budget::Spent => {}
             }
         }
     }
 
-    /// Whether nothing runs, nothing is under way, and nothing more will start.
-    fn is_settled(&self) -> bool {
-        self.attempts.is_empty()
-            && self.outbox.is_empty()
-            && self.next_ready().is_none()
-            && !self.may_read()
-            && self.backing_off.first().is_none_or(|first| self.stopped || !self.lets_begin(*first))
+    /// Reads what was left unread, and ends the batch.
+    fn end(mut self) -> (BatchReport, Measurements) {
+        while self.batch.next_unread().is_some() {
+            self.read_next();
+        }
+        self.measured.ages = self.batch.ages(&self.clock);
+        self.measured.table = self.batch.take_table();
+        (self.batch.into_report(self.stopped), self.measured)
     }
 
-    fn lets_begin(&self, position: usize) -> bool {
-        position < self.begin_before
+    /// Whether nothing is in flight and nothing more will start.
+    fn is_settled(&self) -> bool {
+        self.attempts.is_empty()
+            && self.dead_letters.is_empty()
+            && self.next_ready().is_none()
+            && !self.may_read()
+            && !self.is_retry_pending()
+    }
+
+    /// Whether a record that backs off will start again.
+    fn is_retry_pending(&self) -> bool {
+        !self.stopped && self.backing_off.first().is_some_and(|first| self.gate.admits(*first))
     }
 
     fn next_ready(&self) -> Option<usize> {
-        self.ready.first().filter(|position| self.lets_begin(*position))
+        self.ready.first().filter(|position| self.gate.admits(*position))
     }
 
-    /// Whether there is another record to be read that might begin.
+    /// Whether an unread record might start.
     fn may_read(&self) -> bool {
-        self.batch.unread().is_some_and(|position| self.lets_begin(position))
+        self.batch.next_unread().is_some_and(|position| self.gate.admits(position))
     }
 
-    /// Reads the next records.
-    fn read_on(&mut self) {
-        let (ready, mut followers) = (&mut self.ready, Vec::new());
-        self.batch.read_on(|position, arrival| match arrival {
-            Arrival::Ready => ready.push_last(position),
-            Arrival::Follower => followers.push(position),
-        });
-        followers.into_iter().for_each(|position| self.follow(position));
+    fn read_next(&mut self) {
+        for arrival in self.batch.read_next() {
+            self.arrive(arrival);
+        }
         if self.batch.is_refused() {
-            self.break_off();
+            self.abort();
         }
     }
 
-    /// Begins what is ready, as far as permits go; whether others must have their turn before it goes on.
-    fn start_ready(&mut self, mut permit: Option<OwnedSemaphorePermit>) -> bool {
+    /// Starts ready records, the lowest position first, while there are permits and the budget lasts.
+    fn start_ready(&mut self, mut granted: Option<SemaphorePermit<'a>>) -> Budget {
         let mut now = Instant::now();
-        for _ in 0..AT_A_STRETCH {
+        for _ in 0..START_BUDGET {
             if !self.stopped && self.deadlines.is_stop_reached(now) {
                 self.stop();
             }
             while self.ready.first().is_none() && self.may_read() {
-                self.read_on();
+                self.read_next();
             }
-            let Some(position) = self.next_ready() else { return false };
-            if self.batch.failed_in_reading(position) {
+            let Some(position) = self.next_ready() else { return Budget::Left };
+            if self.batch.has_failed_in_reading(position) {
                 self.ready.pop();
-                self.give_up_or_report(position, false);
+                self.fail(position, FailureClass::Permanent);
                 continue;
             }
-            // The permit of the record before, where that has ended already.
-            let free = permit.take().or_else(|| Arc::clone(&self.settings.limit).try_acquire_owned().ok());
-            let Some(free) = free else { return false };
+            let permit = granted.take().or_else(|| self.settings.limit.try_acquire().ok());
+            let Some(permit) = permit else { return Budget::Left };
             self.ready.pop();
-            permit = self.start(position, free, &mut now);
+            now = self.start(Start { position, at: now }, permit);
         }
-        true
+        Budget::Spent
     }
 
-    /// Begins an attempt; gives its permit back if it has ended already, `now`.
-    fn start(
-        &mut self,
-        position: usize,
-        permit: OwnedSemaphorePermit,
-        now: &mut Instant,
-    ) -> Option<OwnedSemaphorePermit> {
-        let Some(record) = self.batch.begin_attempt(position) else { return Some(permit) };
-        let Some(handler) = self.settings.routes.of(record.kind()) else { return Some(permit) };
+    /// Starts an attempt; returns the time, which is read again only if the attempt has ended already.
+    fn start(&mut self, start: Start, permit: SemaphorePermit<'a>) -> Instant {
+        let record = self.batch.begin_attempt(start.position);
+        let handler = self.settings.routes.of(record.kind()).expect("a record without a handler is skipped, not ready");
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
-        let attempted = match GuardedAttempt::begin(handler, record, (position, *now), self.settings, permit) {
-            Ok(attempt) => self.attempts.start(attempt)?,
-            Err(failed) if self.batch.has_json_images(position) => failed,
-            Err(failed) => {
-                self.break_off();
-                return Some(failed.permit);
+        let outcome = match AttemptFuture::begin(handler, record, start, self.settings, permit) {
+            Begun::Running(attempt) => match self.attempts.start(attempt) {
+                Some(outcome) => outcome,
+                None => return start.at,
+            },
+            Begun::Ended(outcome) => {
+                if let Err(BatchRefused) = self.batch.verify_images(start.position) {
+                    self.abort();
+                    return start.at;
+                }
+                outcome
             }
         };
-        *now = Instant::now();
-        Some(self.attempted(attempted, *now))
+        let now = Instant::now();
+        self.attempted(outcome, now);
+        now
     }
 
-    /// Takes note of what an attempt came to; gives its permit back.
-    fn attempted(&mut self, attempted: Attempted, now: Instant) -> OwnedSemaphorePermit {
-        let Attempted { position, begun, result, permit } = attempted;
+    fn attempted(&mut self, outcome: AttemptOutcome, now: Instant) {
+        let AttemptOutcome { position, begun, result } = outcome;
         self.measured.attempts.push(millis(now.duration_since(begun)));
         match result {
             Ok(()) => {
                 log::succeeded(&self.batch.about(position));
-                self.finish(position, Outcome::Succeeded);
+                self.settle(position, Outcome::Succeeded);
             }
-            Err(failed) => self.failed(position, failed, begun),
+            Err(AttemptFailure { failure, class }) => {
+                self.batch.note_failure(position, failure, begun);
+                self.fail(position, class);
+            }
         }
-        permit
     }
 
-    fn failed(&mut self, position: usize, failed: AttemptFailed, begun: Instant) {
-        let attempts = self.batch.fail(position, failed.failure, Some(begun));
-        if !failed.retryable {
-            return self.give_up_or_report(position, false);
+    /// Decides what happens to a record whose attempt failed, and does it.
+    fn fail(&mut self, position: usize, class: FailureClass) {
+        // Once the deadline has stopped the batch, no record starts, wherever the gate is.
+        let is_admitted = self.stopped || self.gate.admits(position);
+        let disposition = self.settings.failing.disposition(&FailedRecord {
+            class,
+            attempts: self.batch.attempts(position),
+            age: self.batch.age(position, &self.clock),
+            from_stream: self.batch.is_from_stream(),
+            is_admitted,
+            time_left: if self.stopped { Some(Duration::ZERO) } else { self.deadlines.time_left(Instant::now()) },
+        });
+        match disposition {
+            Disposition::Retry(delay) => {
+                log::failed(&self.batch.about(position), "retried", Some(delay));
+                self.backing_off.insert(position);
+                self.backoffs.push(Box::pin(tokio::time::sleep(delay).map(move |()| position)));
+            }
+            Disposition::DeadLetter => self.dead_letters.push(position),
+            Disposition::Report => self.report(position),
+            Disposition::HoldBack => {
+                log::failed(&self.batch.about(position), "held back", None);
+                self.settle(position, Outcome::HeldBack);
+            }
         }
-        if !self.stopped && !self.lets_begin(position) {
-            log::failed(&self.batch.about(position), "held back", None);
-            return self.batch.settle(position, Outcome::HeldBack);
-        }
-        let delay = failed.delay.unwrap_or_else(|| self.settings.retry.delay_after(attempts));
-        if attempts >= self.settings.retry.max_attempts || self.stopped || !self.deadlines.leaves_time_for(delay) {
-            return self.give_up_or_report(position, true);
-        }
-        log::failed(&self.batch.about(position), "retried", Some(delay));
-        self.backing_off.insert(position);
-        self.backoffs.push(Box::pin(tokio::time::sleep(delay).map(move |()| position)));
     }
 
     fn backed_off(&mut self, position: usize) {
@@ -282,116 +303,83 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// What the failure policy makes of a failed record.
-    fn give_up_or_report(&mut self, position: usize, retryable: bool) {
-        let dead_letter = match self.settings.failure_policy {
-            _ if self.settings.queue.is_none() || !self.batch.is_from_stream() => false,
-            FailurePolicy::DeadLetterAll => true,
-            FailurePolicy::ReportAll => false,
-            FailurePolicy::DeadLetterPermanent => {
-                !retryable
-                    || self.batch.age(position, &self.clock).is_some_and(|age| age >= self.settings.give_up_after)
-            }
-        };
-        if dead_letter {
-            self.outbox.push(position);
-        } else {
-            self.report(position);
-        }
-    }
-
-    fn sent(&mut self, positions: &[usize], results: Vec<Result<(), DeadLetterError>>) {
-        let missing = || Err(DeadLetterError::new("the queue did not answer for this dead letter"));
-        let results = results.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
-        for (position, result) in positions.iter().zip(results) {
-            match result.unwrap_or_else(missing) {
-                Ok(()) => self.dead_lettered(*position),
+    fn sent(&mut self, Sent { positions, duration, results }: Sent) {
+        self.measured.dead_letters.push(millis(duration));
+        let mut results = results.into_iter();
+        for position in positions {
+            let no_answer = || Err(DeadLetterError::new("the queue did not answer for this dead letter"));
+            match results.next().unwrap_or_else(no_answer) {
+                Ok(()) => {
+                    log::failed(&self.batch.about(position), "dead-lettered", None);
+                    self.settle(position, Outcome::DeadLettered);
+                }
                 Err(error) => {
-                    self.batch.refuse(*position, error);
-                    self.report(*position);
+                    self.batch.note_dead_letter_error(position, error);
+                    self.report(position);
                 }
             }
         }
     }
 
-    fn dead_lettered(&mut self, position: usize) {
-        log::failed(&self.batch.about(position), "dead-lettered", None);
-        match self.settings.after_dead_letter {
-            AfterDeadLetter::Continue => self.finish(position, Outcome::DeadLettered),
-            AfterDeadLetter::FollowLane => {
-                self.batch.settle(position, Outcome::DeadLettered);
-                if let Some(next) = self.batch.next_in_lane(position) {
-                    self.follow(next);
-                }
+    /// Gives a record its outcome, and the next record of its lane its turn.
+    fn settle(&mut self, position: usize, outcome: Outcome) {
+        if let Some(next) = self.batch.settle(position, outcome) {
+            self.arrive(next);
+        }
+    }
+
+    /// Gives a record its turn, because it need not wait for another of its lane.
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Ready(position) => self.ready.push(position),
+            Arrival::FollowsDeadLetter(position) if self.gate.admits(position) => {
+                let why = "an earlier record of the same lane became a dead letter, and the rest follows it";
+                self.batch.note_failure_without_attempt(position, Failure::new(ErrorKind::Predecessor, why));
+                self.dead_letters.push(position);
             }
-        }
-    }
-
-    /// Makes a dead letter of a record that stands in its lane behind another.
-    fn follow(&mut self, position: usize) {
-        if self.lets_begin(position) {
-            let why = "an earlier record of the same lane became a dead letter, and the rest follows it";
-            self.batch.fail(position, Failure::new(ErrorKind::Predecessor, why), None);
-            self.outbox.push(position);
-        }
-    }
-
-    fn finish(&mut self, position: usize, outcome: Outcome) {
-        self.batch.settle(position, outcome);
-        if let Some(next) = self.batch.next_in_lane(position) {
-            self.ready.push(next);
+            // It is delivered again with the reported record before it.
+            Arrival::FollowsDeadLetter(_) => {}
         }
     }
 
     fn report(&mut self, position: usize) {
         log::failed(&self.batch.about(position), "reported", None);
-        self.batch.settle(position, Outcome::Reported);
+        self.settle(position, Outcome::Reported);
         if self.batch.is_from_stream() {
-            self.begin_before = self.begin_before.min(position);
+            self.gate.close_at(position);
         }
     }
 
-    /// The deadline nears: takes what is finished this very moment, and drops all else that runs.
+    /// Stops before the deadline: takes the attempts that are done at this moment, and drops all others.
     fn stop(&mut self) {
         self.stopped = true;
-        while let Some(Some(attempted)) = self.attempts.next().now_or_never() {
-            drop(self.attempted(attempted, Instant::now()));
+        while let Some(Some(outcome)) = self.attempts.next().now_or_never() {
+            self.attempted(outcome, Instant::now());
         }
-        // What is dropped is what takes longest: left out, the durations would look better than they are.
+        // The attempts that are dropped take the longest: without them, the durations would look better than they are.
         self.measured.attempts.extend(self.attempts.iter().map(|attempt| millis(attempt.duration())));
-        let out_of_retries = self.retried();
-        self.break_off();
-        out_of_retries.into_iter().for_each(|position| self.give_up_or_report(position, true));
+        let failed_before = self.failed_before();
+        self.abort();
+        for position in failed_before {
+            self.fail(position, FailureClass::Retryable { after: None });
+        }
     }
 
-    /// Those that have failed, and are tried again or wait for it, in stream order.
-    fn retried(&self) -> Vec<usize> {
-        let running = self.attempts.iter().map(GuardedAttempt::position);
+    /// The records that have failed and are in another attempt, or wait for one, in stream order.
+    fn failed_before(&self) -> Vec<usize> {
+        let running = self.attempts.iter().map(AttemptFuture::position);
         let waiting = self.backing_off.iter().copied().chain(self.ready.iter());
-        let has_failed = |position: &usize| self.lets_begin(*position) && self.batch.has_failed(*position);
-        let mut retried: Vec<usize> = running.chain(waiting).filter(has_failed).collect();
-        retried.sort_unstable();
-        retried
+        let has_failed = |position: &usize| self.gate.admits(*position) && self.batch.has_failed(*position);
+        let mut failed: Vec<usize> = running.chain(waiting).filter(has_failed).collect();
+        failed.sort_unstable();
+        failed
     }
 
-    /// Drops all that runs, and begins nothing more.
-    fn break_off(&mut self) {
-        self.begin_before = 0;
+    /// Drops all that runs, and starts nothing more.
+    fn abort(&mut self) {
+        self.gate.shut();
         self.attempts.clear();
         self.backoffs.clear();
         self.backing_off.clear();
     }
-}
-
-/// Lets whatever else the runtime has to do have its turn.
-async fn turn() {
-    let mut is_over = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut is_over, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

@@ -1,4 +1,4 @@
-//! What is known of the invocation that a batch came in, and until when it may run.
+//! The invocation that a batch belongs to: its deadline, and the facts that its dead letters record.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::clock::time_of_day;
 
-/// Until when an invocation may run.
+/// The time until which an invocation may run.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,7 +27,7 @@ impl Deadline {
         Self(None)
     }
 
-    /// At this moment of tokio's clock.
+    /// At this time of tokio's clock.
     pub fn at(instant: Instant) -> Self {
         Self(Some(instant))
     }
@@ -37,15 +37,15 @@ impl Deadline {
         Self(Instant::now().checked_add(duration))
     }
 
-    /// The moment; `None` if there is no deadline.
+    /// The time; `None` if there is no deadline.
     pub fn instant(&self) -> Option<Instant> {
         self.0
     }
 
-    /// From Lambda's milliseconds since the epoch, where 0 stands for no deadline.
+    /// From Lambda's milliseconds since the epoch, where 0 means no deadline.
     ///
-    /// What would be a time on the epoch's first day is a duration: `cargo lambda watch` sends 600,000 for ten minutes.
-    /// Taken for a time, it would have every batch of every local run reported as not begun.
+    /// A time on the first day of the epoch is a duration instead: `cargo lambda watch` sends 600,000 for ten minutes. Taken
+    /// as a time, it would make every batch of a local run report that it was not started.
     pub(crate) fn from_epoch_millis(millis: u64) -> Self {
         const DAY: u64 = 24 * 60 * 60 * 1_000;
         match millis {
@@ -60,9 +60,9 @@ impl Deadline {
     }
 }
 
-/// What is known of the invocation that a batch came in: its deadline, and what its dead letters name as their origin.
+/// The invocation that a batch belongs to: its deadline, and the origin that its dead letters record.
 ///
-/// It comes from a [`Deadline`] alone, or from Lambda's context:
+/// It is made of a [`Deadline`] alone, or of Lambda's context:
 ///
 /// ```
 /// use lambda_streams::{Deadline, Invocation};
@@ -77,19 +77,19 @@ impl Deadline {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invocation {
-    /// Until when it may run.
+    /// The time until which it may run.
     pub deadline: Deadline,
     /// The request id; empty outside Lambda.
     pub request_id: String,
     /// The ARN by which the function was invoked; empty outside Lambda.
     pub function_arn: String,
-    /// The X-Ray trace header, where the invocation is traced.
+    /// The X-Ray trace header, if the invocation is traced.
     pub trace_header: Option<String>,
-    /// Whether the records come from the stream, which resumes at a checkpoint. `true`.
+    /// Whether the records come from the stream, which resumes at a checkpoint. Default: `true`.
     ///
-    /// A function that processes records of another origin, such as a request's, sets it to `false`. Then each record
-    /// stands for itself: one that fails is reported and never a dead letter, it holds back the rest of its lane and
-    /// nothing else, and nothing is remembered.
+    /// A function that processes records of another origin, such as those of a request, sets it to `false`. Then records are
+    /// independent: one that fails is reported and never becomes a dead letter, it holds back the rest of its lane and nothing
+    /// else, and no progress is remembered for the next invocation.
     pub from_stream: bool,
 }
 

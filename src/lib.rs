@@ -81,21 +81,21 @@
 //! | `emf` | yes | `Emf`: metrics in CloudWatch's embedded metric format; no further dependency |
 //! | `logs` | yes | `Logs`: Lambda's JSON log lines, with `tracing-subscriber`'s registry |
 //! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
-//! | `local` | no | the module `local`, an event source mapping on a laptop with AWS's own settings and semantics, and the program `lambda-streams` |
-//! | `local-module` | no | the module alone, without deployed functions and what only the program needs |
 #![cfg_attr(
     all(feature = "emf", feature = "logs"),
     doc = "\n[`operating`] says what metrics, logs and traces there are, and which to watch for which trouble."
 )]
 //!
 //! [`laptop`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
+//! The event source mapping that it uses is a crate of its own,
+//! [`lambda-streams-local`](https://docs.rs/lambda-streams-local), and drives functions in any language.
 //!
 //! # Why isn't there …?
 //!
 //! - **aggregation over tumbling windows**: the state that Lambda hands in is answered unchanged, so that a windowed mapping
 //!   works, but the crate has no part in it.
 //! - **Kinesis, SQS and other sources**: their order, checkpoints and answers differ; an event of theirs is refused with an
-//!   error that says what it is ([`EventShape`]).
+//!   error that says what it is ([`PayloadKind`]).
 //! - **exactly once**: neither the stream nor the mapping offers it.
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
 //!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
@@ -112,8 +112,6 @@ mod failure;
 mod handler;
 mod invocation;
 mod json;
-#[cfg(feature = "local-module")]
-pub mod local;
 mod observe;
 mod outcome;
 mod payload_kind;
@@ -153,7 +151,7 @@ pub use crate::observe::emf::{Emf, EmfBuilder};
 #[cfg(feature = "logs")]
 pub use crate::observe::log::{LogFormat, Logs};
 pub use crate::outcome::{BatchReport, Counts, Outcome, RecordReport, SkipReason, StreamResponse};
-pub use crate::payload_kind::EventShape;
+pub use crate::payload_kind::PayloadKind;
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 pub use crate::processor::{ProcessorBuilder, StreamProcessor};
 pub use crate::record::{MalformedRecord, Record, SequenceNumber};

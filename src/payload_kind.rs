@@ -10,15 +10,15 @@ use serde_json::value::RawValue;
 /// A function with several event sources can route by it before it decodes anything:
 ///
 /// ```
-/// use lambda_streams::EventShape;
+/// use lambda_streams::PayloadKind;
 ///
-/// let shape = EventShape::of(br#"{"version": "2.0", "routeKey": "POST /orders"}"#);
-/// assert_eq!(shape, EventShape::HttpApi);
-/// assert_eq!(shape.to_string(), "an API Gateway HTTP API event");
+/// let kind = PayloadKind::of(br#"{"version": "2.0", "routeKey": "POST /orders"}"#);
+/// assert_eq!(kind, PayloadKind::HttpApi);
+/// assert_eq!(kind.to_string(), "an API Gateway HTTP API event");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum EventShape {
+pub enum PayloadKind {
     /// Records of a DynamoDB stream, or an empty list of records.
     DynamoDbStream,
     /// One record of a DynamoDB stream, without the `Records` envelope.
@@ -55,7 +55,7 @@ pub enum EventShape {
     NotJson,
 }
 
-impl EventShape {
+impl PayloadKind {
     /// Recognizes the payload of an invocation.
     pub fn of(payload: &[u8]) -> Self {
         match serde_json::from_slice::<&RawValue>(payload) {
@@ -66,7 +66,7 @@ impl EventShape {
 
     pub(crate) fn of_json(json: &str) -> Self {
         match json.trim_start().as_bytes().first() {
-            Some(b'{') => serde_json::from_str::<Clues<'_>>(json).map_or(Self::Object, |clues| clues.shape()),
+            Some(b'{') => serde_json::from_str::<Clues<'_>>(json).map_or(Self::Object, |clues| clues.kind()),
             Some(b'[') if first_element(json).is_some_and(is_stream_record) => Self::RecordArray,
             Some(b'[') => Self::Array,
             _ => Self::Scalar,
@@ -74,7 +74,7 @@ impl EventShape {
     }
 }
 
-impl fmt::Display for EventShape {
+impl fmt::Display for PayloadKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::DynamoDbStream => "a DynamoDB stream event",
@@ -121,32 +121,32 @@ struct Clues<'a> {
 }
 
 impl Clues<'_> {
-    fn shape(&self) -> EventShape {
+    fn kind(&self) -> PayloadKind {
         match self.records {
             Some(records) => match serde_json::from_str::<Vec<&RawValue>>(records.get()) {
-                Ok(records) => shape_of_records(&records),
-                Err(_) => EventShape::RecordsNoList,
+                Ok(records) => kind_of_records(&records),
+                Err(_) => PayloadKind::RecordsNoList,
             },
-            None if self.http_method.is_some() && self.request_context.is_some() => EventShape::RestApi,
-            None if self.route_key.is_some() => EventShape::HttpApi,
-            None if self.detail_type.is_some() => EventShape::EventBridge,
-            None if self.dynamodb.is_some() => EventShape::SingleRecord,
-            None if self.lower_case_records.is_some() => EventShape::LowerCaseRecords,
-            None => EventShape::Object,
+            None if self.http_method.is_some() && self.request_context.is_some() => PayloadKind::RestApi,
+            None if self.route_key.is_some() => PayloadKind::HttpApi,
+            None if self.detail_type.is_some() => PayloadKind::EventBridge,
+            None if self.dynamodb.is_some() => PayloadKind::SingleRecord,
+            None if self.lower_case_records.is_some() => PayloadKind::LowerCaseRecords,
+            None => PayloadKind::Object,
         }
     }
 }
 
-/// Whether an event of this shape is known to come from another source.
-pub(crate) fn is_foreign(shape: EventShape) -> bool {
-    !matches!(shape, EventShape::DynamoDbStream | EventShape::UnknownRecords)
+/// Whether an event of this kind is known to come from another source.
+pub(crate) fn is_foreign(kind: PayloadKind) -> bool {
+    !matches!(kind, PayloadKind::DynamoDbStream | PayloadKind::UnknownRecords)
 }
 
-fn shape_of_records(records: &[&RawValue]) -> EventShape {
+fn kind_of_records(records: &[&RawValue]) -> PayloadKind {
     if records.is_empty() || records.iter().any(|record| is_stream_record(record)) {
-        return EventShape::DynamoDbStream;
+        return PayloadKind::DynamoDbStream;
     }
-    records.iter().find_map(|record| foreign_source(record)).unwrap_or(EventShape::UnknownRecords)
+    records.iter().find_map(|record| foreign_source(record)).unwrap_or(PayloadKind::UnknownRecords)
 }
 
 #[derive(Deserialize)]
@@ -170,12 +170,12 @@ fn is_stream_record(record: &RawValue) -> bool {
     })
 }
 
-fn foreign_source(record: &RawValue) -> Option<EventShape> {
+fn foreign_source(record: &RawValue) -> Option<PayloadKind> {
     match clues(record)?.event_source?.get() {
-        r#""aws:sqs""# => Some(EventShape::Sqs),
-        r#""aws:sns""# => Some(EventShape::Sns),
-        r#""aws:s3""# => Some(EventShape::S3),
-        r#""aws:kinesis""# => Some(EventShape::Kinesis),
+        r#""aws:sqs""# => Some(PayloadKind::Sqs),
+        r#""aws:sns""# => Some(PayloadKind::Sns),
+        r#""aws:s3""# => Some(PayloadKind::S3),
+        r#""aws:kinesis""# => Some(PayloadKind::Kinesis),
         _ => None,
     }
 }

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_delay_doubles_up_to_its_limit_and_is_jittered_in_full() {
+    fn the_delay_doubles_to_its_limit_with_full_jitter() {
         let policy = RetryPolicy::default();
         for (attempts, limit) in [(1, 100), (2, 200), (3, 400), (5, 1_600), (6, 2_000), (40, 2_000), (u32::MAX, 2_000)]
         {

@@ -169,8 +169,8 @@ impl fmt::Debug for StreamProcessor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamProcessor")
             .field("lanes", &self.settings.lanes)
-            .field("retry", &self.settings.retry)
-            .field("failure_policy", &self.settings.failure_policy)
+            .field("retry", &self.settings.failing.retry)
+            .field("failure_policy", &self.settings.failing.policy)
             .field("free_permits", &self.settings.limit.available_permits())
             .finish_non_exhaustive()
     }

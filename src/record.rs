@@ -1,39 +1,40 @@
-//! One change of one item, kept as the JSON text that came.
+//! One change of one item. A record stays the JSON text that was received: images and keys are decoded on request.
 
+mod chunk;
 mod creation_time;
-mod envelope;
-mod facts;
 mod fnv;
+mod header;
 mod malformed;
+mod record_ref;
+mod scanner;
 mod sequence_number;
-mod stretch;
 
 use std::fmt;
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 
+pub use self::malformed::MalformedRecord;
 pub use self::sequence_number::SequenceNumber;
 
-pub use self::malformed::MalformedRecord;
-
-pub(crate) use self::envelope::{Envelope, Images, RawEnvelope};
-pub(crate) use self::facts::Facts;
+pub(crate) use self::chunk::Chunk;
 #[cfg(feature = "sqs")]
 pub(crate) use self::fnv::Fnv128;
-pub(crate) use self::stretch::Stretch;
+pub(crate) use self::header::Header;
+pub(crate) use self::record_ref::RecordRef;
+pub(crate) use self::scanner::{ImageCheck, RecordScanner};
 
 use crate::decode::{self, ChangedAttributes, DecodeError};
 use crate::event_kind::EventKind;
 
-use self::envelope::Parts;
+use self::header::WellFormed;
 
-const READ_WHOLE: &str = "a record is made of an envelope that was read whole";
+const IS_WELL_FORMED: &str = "a `Record` is only made of a well-formed record";
 
 /// One change of one item, as the stream delivered it; cheap to clone.
 ///
-/// The record is raw JSON until something is asked of it: the images and the keys are decoded on request, and
-/// [`raw_json`](Self::raw_json) is the text that came, byte for byte.
+/// The record stays raw JSON: the images and the keys are decoded on request, and [`raw_json`](Self::raw_json) is the text as
+/// received, byte for byte.
 ///
 /// ```
 /// use lambda_streams::{EventKind, Record, StreamEvent};
@@ -50,16 +51,16 @@ const READ_WHOLE: &str = "a record is made of an envelope that was read whole";
 /// ```
 #[derive(Clone)]
 pub struct Record {
-    /// Those of an envelope that was read whole.
-    facts: Facts,
+    /// A record that is well-formed.
+    inner: RecordRef,
 }
 
 impl Record {
-    /// The record of which this is known, unless it is malformed.
-    pub(crate) fn new(facts: Facts) -> Result<Self, MalformedRecord> {
-        match &facts.envelope().parts {
-            Ok(_) => Ok(Self { facts }),
-            Err(fault) => Err(MalformedRecord { fault: fault.clone(), facts }),
+    /// The record, unless it is malformed.
+    pub(crate) fn new(record: RecordRef) -> Result<Self, MalformedRecord> {
+        match &record.header().well_formed {
+            Ok(_) => Ok(Self { inner: record }),
+            Err(kind) => Err(MalformedRecord { kind: kind.clone(), record }),
         }
     }
 
@@ -79,82 +80,82 @@ impl Record {
     /// # Ok::<(), lambda_streams::MalformedRecord>(())
     /// ```
     pub fn from_json(json: impl Into<String>) -> Result<Self, MalformedRecord> {
-        Self::new(Facts::of_text(json.into()))
+        Self::new(RecordRef::of_text(json.into()))
     }
 
-    /// The record's `eventID`, unique in its stream; `None` where the record has none.
+    /// The record's `eventID`, unique in its stream; `None` if the record has none.
     pub fn event_id(&self) -> Option<&str> {
-        self.facts.event_id()
+        self.inner.event_id()
     }
 
     /// What happened to the item.
     pub fn kind(&self) -> EventKind {
-        self.parts().kind
+        self.well_formed().kind
     }
 
     /// The record's place in its shard.
     pub fn sequence_number(&self) -> &SequenceNumber {
-        self.facts.sequence_number().expect(READ_WHOLE)
+        self.inner.sequence_number().expect(IS_WELL_FORMED)
     }
 
-    /// The table's name, from the stream's ARN; `None` where the record has no ARN, or one of another form.
+    /// The table's name, from the stream's ARN; `None` if the record has no ARN, or one of another form.
     pub fn table_name(&self) -> Option<&str> {
-        self.facts.table_name()
+        self.inner.table_name()
     }
 
     /// The stream's ARN: the record's `eventSourceARN`.
     pub fn stream_arn(&self) -> Option<&str> {
-        self.facts.stream_arn()
+        self.inner.stream_arn()
     }
 
     /// The region the change came from: the record's `awsRegion`.
     pub fn region(&self) -> Option<&str> {
-        self.facts.region()
+        self.inner.region()
     }
 
     /// When the change was made, to about a second: `ApproximateCreationDateTime`.
     pub fn created_at(&self) -> Option<SystemTime> {
-        self.facts.created_at()
+        self.inner.created_at()
     }
 
-    /// The size in bytes that DynamoDB counts for this record: `SizeBytes`; `None` where it is absent or no number.
+    /// The size of this record in bytes as DynamoDB counts it: `SizeBytes`; `None` if it is absent or not a number.
     pub fn size_bytes(&self) -> Option<u64> {
-        self.facts.size_bytes()
+        self.inner.size_bytes()
     }
 
     /// Which images the stream carries: `StreamViewType`, such as `NEW_AND_OLD_IMAGES`.
     pub fn view_type(&self) -> Option<&str> {
-        self.facts.view_type()
+        self.inner.view_type()
     }
 
-    /// Whether DynamoDB's time to live removed the item, and not a caller.
+    /// Whether DynamoDB's time to live removed the item, rather than a caller.
     ///
     /// True for a removal whose `userIdentity` is the service `dynamodb.amazonaws.com`. In a global table only the
     /// region that expired the item says so; the replicas see an ordinary removal
     /// ([AWS: streams and TTL](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html)).
     pub fn is_ttl_expiry(&self) -> bool {
-        self.kind() == EventKind::Remove && self.facts.by_dynamodb()
+        self.kind() == EventKind::Remove && self.inner.by_dynamodb()
     }
 
     /// The item's primary key as DynamoDB JSON.
     pub fn keys_json(&self) -> &str {
-        self.facts.part(self.parts().keys)
+        self.inner.piece(self.well_formed().keys)
     }
 
-    /// The item after the change as DynamoDB JSON, where the stream carries it.
+    /// The item after the change as DynamoDB JSON, if the stream carries it.
     pub fn new_image_json(&self) -> Option<&str> {
-        self.parts().new_image.map(|image| self.facts.part(image))
+        self.well_formed().new_image.map(|image| self.inner.piece(image))
     }
 
-    /// The item before the change as DynamoDB JSON, where the stream carries it.
+    /// The item before the change as DynamoDB JSON, if the stream carries it.
     pub fn old_image_json(&self) -> Option<&str> {
-        self.parts().old_image.map(|image| self.facts.part(image))
+        self.well_formed().old_image.map(|image| self.inner.piece(image))
     }
 
     /// A name that all records of one item share: 32 hexadecimal digits, the same in every process and on every machine.
     ///
     /// It is a hash of the table and the primary key, however the record spells them: `{"N": "1"}` and `{"N": "1.0"}` are
-    /// one item. Use it as the message group of a FIFO queue, or the partition key of a stream, to keep each item's order.
+    /// one item. Use it as the message group of a FIFO queue, or the partition key of a stream, to preserve each item's order.
     ///
     /// ```
     /// # use lambda_streams::Record;
@@ -166,7 +167,7 @@ impl Record {
     /// assert_ne!(record("1").group_id(), record("2").group_id());
     /// ```
     pub fn group_id(&self) -> String {
-        self.facts.group_id()
+        self.inner.group_id()
     }
 
     /// Decodes the item's primary key.
@@ -205,17 +206,17 @@ impl Record {
         decode::changed_attributes(old, new)
     }
 
-    /// The record as it came, byte for byte.
+    /// The record as received, byte for byte.
     pub fn raw_json(&self) -> &str {
-        self.facts.raw_json()
+        self.inner.raw_json()
     }
 
-    /// Checks an image that no handler decodes: that it is a well-formed item in every attribute.
+    /// Checks that an image which no handler decodes is well-formed in every attribute.
     pub(crate) fn check_new_image(&self) -> Result<(), DecodeError> {
         self.new_image_json().map_or(Ok(()), |json| decode::check(json).map_err(|error| error.within("NewImage")))
     }
 
-    /// Checks an image that no handler decodes: that it is a well-formed item in every attribute.
+    /// The same for the item before the change.
     pub(crate) fn check_old_image(&self) -> Result<(), DecodeError> {
         self.old_image_json().map_or(Ok(()), |json| decode::check(json).map_err(|error| error.within("OldImage")))
     }
@@ -224,8 +225,8 @@ impl Record {
         DecodeError::missing_image(image, self.kind(), self.view_type())
     }
 
-    fn parts(&self) -> &Parts {
-        self.facts.envelope().parts.as_ref().ok().expect(READ_WHOLE)
+    fn well_formed(&self) -> &WellFormed {
+        self.inner.header().well_formed.as_ref().ok().expect(IS_WELL_FORMED)
     }
 }
 

@@ -10,18 +10,18 @@ use crate::dead_letter::{DeadLetter, DeadLetterReadError};
 use crate::error::Error;
 use crate::event::StreamEvent;
 use crate::outcome::BatchReport;
-use crate::payload_kind::EventShape;
+use crate::payload_kind::PayloadKind;
 
 /// The payload of an invocation by an SQS queue that holds dead letters.
 ///
 /// ```
-/// use lambda_streams::{DeadLetterEvent, EventShape};
+/// use lambda_streams::{DeadLetterEvent, PayloadKind};
 ///
 /// let event = DeadLetterEvent::from_slice(br#"{"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": "{}"}]}"#)?;
 /// assert_eq!(event.len(), 1);
 ///
 /// let error = DeadLetterEvent::from_slice(br#"{"version": "2.0", "routeKey": "GET /"}"#).unwrap_err();
-/// assert_eq!(error.event_shape(), Some(EventShape::HttpApi));
+/// assert_eq!(error.payload_kind(), Some(PayloadKind::HttpApi));
 /// # Ok::<(), lambda_streams::Error>(())
 /// ```
 #[derive(Clone)]
@@ -44,10 +44,10 @@ impl DeadLetterEvent {
     /// # Errors
     /// If it is not valid JSON, or not an SQS event whose messages have ids. The bodies of the messages are not read yet.
     pub fn from_slice(payload: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(payload).map_err(|_| match EventShape::of(payload) {
-            EventShape::NotJson => Error::not_json("an SQS event was expected"),
-            EventShape::Sqs => Error::broken_envelope("a message of the SQS event has no `messageId`"),
-            shape => Error::not_dead_letters(shape),
+        serde_json::from_slice(payload).map_err(|_| match PayloadKind::of(payload) {
+            PayloadKind::NotJson => Error::not_json("an SQS event was expected"),
+            PayloadKind::Sqs => Error::broken_envelope("a message of the SQS event has no `messageId`"),
+            kind => Error::not_dead_letters(kind),
         })
     }
 
@@ -84,9 +84,9 @@ impl<'de> Deserialize<'de> for DeadLetterEvent {
             messages: Vec<SqsMessage>,
         }
         let json = Box::<RawValue>::deserialize(deserializer)?;
-        let shape = EventShape::of(json.get().as_bytes());
-        if shape != EventShape::Sqs {
-            return Err(de::Error::custom(Error::not_dead_letters(shape)));
+        let kind = PayloadKind::of(json.get().as_bytes());
+        if kind != PayloadKind::Sqs {
+            return Err(de::Error::custom(Error::not_dead_letters(kind)));
         }
         let envelope: Envelope = serde_json::from_str(json.get()).map_err(de::Error::custom)?;
         Ok(Self { messages: envelope.messages })

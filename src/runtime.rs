@@ -1,7 +1,8 @@
 //! Runs the processor on Lambda, on the bytes of each payload as they are received.
 //!
-//! `lambda_runtime` alone talks to the Runtime API, and it deserializes a payload before it calls a handler. So a layer in front
-//! of that replaces the payload with the processor's outcome, and the handler, [`Echo`], returns what it is called with.
+//! `lambda_runtime` deserializes a payload before it calls a handler, but the processor takes the bytes. So a tower layer runs the
+//! processor on the bytes and passes its outcome on in place of the payload. The handler that `lambda_runtime` calls, [`Echo`],
+//! returns it unchanged.
 
 mod service;
 

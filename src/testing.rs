@@ -53,19 +53,21 @@ use crate::error::Error;
 use crate::event::StreamEvent;
 use crate::event_kind::EventKind;
 
-/// The changes of a table, made by hand into the event that Lambda would deliver.
+/// Builds the event that Lambda would deliver for changes of a table.
 ///
 /// An item is whatever serializes to DynamoDB JSON: `serde_json`'s `json!({"id": {"S": "a"}})`, or one of your own types
 /// through [`serde_dynamo::to_item`](https://docs.rs/serde_dynamo/4/serde_dynamo/fn.to_item.html). Records have what a
 /// stream's have: both images, ascending sequence numbers, the event ids `test-1`, `test-2`, …, and the current time. Each
-/// stream is one of its own, with an ARN of its own; deliver a clone of an event to see what becomes of records that come again.
+/// stream has an ARN of its own, which its clones share. Deliver a clone of an event to see records redelivered.
 /// The [module](self) has an example.
 #[derive(Clone)]
 #[must_use]
 pub struct TestStream {
     table: String,
     /// Tells it from the other streams of the process.
-    number: usize,
+    stream: usize,
+    /// The number of the next record.
+    next: u128,
     keys: Vec<String>,
     view_type: String,
     age: Duration,
@@ -84,7 +86,8 @@ impl TestStream {
     pub fn new(table: impl Into<String>, keys: &[&str]) -> Self {
         Self {
             table: table.into(),
-            number: STREAMS.fetch_add(1, Ordering::Relaxed),
+            stream: STREAMS.fetch_add(1, Ordering::Relaxed),
+            next: 1,
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             view_type: "NEW_AND_OLD_IMAGES".to_owned(),
             age: Duration::ZERO,
@@ -97,7 +100,7 @@ impl TestStream {
     /// `KEYS_ONLY`.
     pub fn view_type(mut self, view_type: &str) -> Self {
         if !["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"].contains(&view_type) {
-            self.refuse(format!("`{view_type}` is no view type of a stream"));
+            self.refuse(self.records.len() + 1, format!("`{view_type}` is not a view type of a stream"));
         }
         view_type.clone_into(&mut self.view_type);
         self
@@ -109,17 +112,41 @@ impl TestStream {
         self
     }
 
-    /// An item is created.
+    /// Numbers the records that follow from `number` on: their sequence numbers ascend with it, and their event ids are
+    /// `test-{number}`, … Default: 1.
+    ///
+    /// Together with a clone, it makes a later event of the same stream:
+    ///
+    /// ```
+    /// use lambda_streams::testing::TestStream;
+    /// use serde_json::json;
+    ///
+    /// # fn main() -> Result<(), lambda_streams::Error> {
+    /// let orders = TestStream::new("orders", &["id"]);
+    /// let first = orders.clone().insert(json!({"id": {"S": "a"}})).event()?;
+    /// let second = orders.starting_at(2).insert(json!({"id": {"S": "b"}})).event()?;
+    /// # let (first, second) = (first.records().next().unwrap().unwrap(), second.records().next().unwrap().unwrap());
+    /// # assert_eq!((first.event_id(), second.event_id()), (Some("test-1"), Some("test-2")));
+    /// # assert_eq!(first.stream_arn(), second.stream_arn());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn starting_at(mut self, number: u64) -> Self {
+        self.next = number.into();
+        self
+    }
+
+    /// Adds a change that creates an item.
     pub fn insert(self, new: impl Serialize) -> Self {
         self.change(EventKind::Insert, None, Some(serde_json::to_value(new)))
     }
 
-    /// An item is changed.
+    /// Adds a change that modifies an item.
     pub fn modify(self, old: impl Serialize, new: impl Serialize) -> Self {
         self.change(EventKind::Modify, Some(serde_json::to_value(old)), Some(serde_json::to_value(new)))
     }
 
-    /// An item is deleted.
+    /// Adds a change that deletes an item.
     pub fn remove(self, old: impl Serialize) -> Self {
         self.change(EventKind::Remove, Some(serde_json::to_value(old)), None)
     }
@@ -133,17 +160,54 @@ impl TestStream {
         }))
     }
 
-    /// A record as it is, which may be malformed, but must be JSON.
+    /// Adds a record as given. It may be malformed, but must be valid JSON.
     pub fn record(mut self, json: impl Into<String>) -> Self {
         self.records.push(json.into());
+        self.next += 1;
         self
+    }
+
+    /// Sets one member of the latest record, whatever was there, so that a test can deliver what a stream seldom does. A
+    /// [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901) says which; the object around the member must exist.
+    ///
+    /// ```
+    /// use lambda_streams::testing::TestStream;
+    /// use serde_json::json;
+    ///
+    /// # fn main() -> Result<(), lambda_streams::Error> {
+    /// let event = TestStream::new("orders", &["id"])
+    ///     .insert(json!({"id": {"S": "a"}, "total": {"N": "7"}}))
+    ///     .with("/dynamodb/NewImage/total", json!({"S": "seven"})) // does not decode as a number
+    ///     .insert(json!({"id": {"S": "b"}, "total": {"N": "7"}}))
+    ///     .without("/dynamodb/Keys") // is malformed
+    ///     .event()?;
+    /// assert_eq!(event.records().map(|record| record.is_ok()).collect::<Vec<_>>(), [true, false]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with(self, pointer: &str, value: impl Serialize) -> Self {
+        let value = serde_json::to_value(value);
+        self.edit(pointer, |members, name| {
+            let value =
+                value.map_err(|error| format!("the value of `{pointer}` does not serialize to JSON: {error}"))?;
+            members.insert(name, value);
+            Ok(())
+        })
+    }
+
+    /// Removes one member of the latest record, at a JSON pointer as in [`with`](Self::with).
+    pub fn without(self, pointer: &str) -> Self {
+        self.edit(pointer, |members, name| match members.remove(&name) {
+            Some(_) => Ok(()),
+            None => Err(format!("its record has no `{pointer}`")),
+        })
     }
 
     /// The event, for [`process`](crate::StreamProcessor::process).
     ///
     /// # Errors
-    /// If an item is no well-formed DynamoDB JSON, or lacks a key attribute; if the view type is none; or if a record is no
-    /// JSON.
+    /// If an item is not well-formed DynamoDB JSON or lacks a key attribute; if the view type does not exist; if a record is
+    /// not valid JSON; or if an edit does not fit its record.
     pub fn event(self) -> Result<StreamEvent, Error> {
         StreamEvent::from_vec(self.payload()?)
     }
@@ -169,27 +233,36 @@ impl TestStream {
         match record {
             Ok(record) => self.record(record.to_string()),
             Err(why) => {
-                self.refuse(why);
+                self.refuse(self.records.len() + 1, why);
                 self
             }
         }
     }
 
+    /// Edits the object around a pointer's last name, in the latest record.
+    fn edit(mut self, pointer: &str, edit: impl FnOnce(&mut Map<String, Value>, String) -> Result<(), String>) -> Self {
+        let latest = self.records.pop().ok_or_else(|| format!("there is no record yet to edit at `{pointer}`"));
+        match latest.and_then(|record| edited(&record, pointer, edit)) {
+            Ok(record) => self.records.push(record),
+            Err(why) => self.refuse(self.records.len() + 1, why),
+        }
+        self
+    }
+
     /// The first fault is the one that is told.
-    fn refuse(&mut self, why: String) {
-        let change = self.records.len() + 1;
+    fn refuse(&mut self, change: usize, why: String) {
         self.fault.get_or_insert_with(|| Error::configuration(format!("change {change} of the test stream: {why}")));
     }
 
     fn record_of(&self, kind: EventKind, old: Option<Item>, new: Option<Item>) -> Result<Value, String> {
         let (old, new) = (old.map(checked).transpose()?, new.map(checked).transpose()?);
-        let number = self.records.len() + 1;
+        let number = self.next;
         let made =
             time_of_day().checked_sub(self.age).and_then(|made| made.duration_since(SystemTime::UNIX_EPOCH).ok());
         let mut change = json!({
             "ApproximateCreationDateTime": made.unwrap_or_default().as_secs(),
             "Keys": self.keys_of(new.as_ref().or(old.as_ref()))?,
-            "SequenceNumber": (100_000_000_000_000_000_000_u128 + number as u128).to_string(),
+            "SequenceNumber": (100_000_000_000_000_000_000_u128 + number).to_string(),
             "SizeBytes": old.iter().chain(&new).map(|item| item.to_string().len()).sum::<usize>(),
             "StreamViewType": self.view_type,
         });
@@ -199,7 +272,7 @@ impl TestStream {
                 change[name] = image;
             }
         }
-        let (table, stream) = (&self.table, self.number);
+        let (table, stream) = (&self.table, self.stream);
         Ok(json!({
             "eventID": format!("test-{number}"),
             "eventName": kind.as_str(),
@@ -222,8 +295,24 @@ impl TestStream {
 
 fn checked(item: Item) -> Result<Value, String> {
     let item = item.map_err(|error| format!("its item does not serialize to JSON: {error}"))?;
-    decode::check(&item.to_string()).map_err(|error| format!("its item is no DynamoDB JSON: {error}"))?;
+    decode::check(&item.to_string()).map_err(|error| format!("its item is not DynamoDB JSON: {error}"))?;
     Ok(item)
+}
+
+fn edited(
+    record: &str,
+    pointer: &str,
+    edit: impl FnOnce(&mut Map<String, Value>, String) -> Result<(), String>,
+) -> Result<String, String> {
+    let mut record: Value =
+        serde_json::from_str(record).map_err(|error| format!("its record is not valid JSON: {error}"))?;
+    let around = pointer.rsplit_once('/').and_then(|(around, name)| {
+        let name = name.replace("~1", "/").replace("~0", "~");
+        record.pointer_mut(around)?.as_object_mut().map(|members| (members, name))
+    });
+    let (members, name) = around.ok_or_else(|| format!("its record has no object around `{pointer}`"))?;
+    edit(members, name)?;
+    Ok(record.to_string())
 }
 
 /// Shows how many changes there are, and nothing of the items.

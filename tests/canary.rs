@@ -1,8 +1,8 @@
 //! No value of an item reaches logs, metrics, error messages, `Debug` output or standard error, at any level.
 //!
-//! Canaries stand in every attribute of every record, keys too. This binary runs itself once more as a function that meets
-//! success, decode errors, panics, retries, dead letters, refused dead letters, a deadline and malformed records, and looks
-//! for them in all that it printed. The handlers log nothing; one panics with the item in its message.
+//! Every attribute of every record holds a canary, keys too. This binary runs itself as a function that meets success, decode
+//! errors, panics, retries, dead letters, refused dead letters, a deadline and malformed records, and looks for the canaries
+//! in everything that it printed. The handlers log nothing; one panics with the item in its message.
 #![cfg(all(feature = "emf", feature = "logs"))]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps an error fails, as it should")]
 
@@ -24,7 +24,7 @@ use tracing::Level;
 const CANARIES: [&str; 3] = ["s3cr3t", "31337313373", "czNjcjN0"];
 
 #[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "what counts is how it is read")]
+#[allow(dead_code, reason = "only how it is read counts")]
 struct Item {
     id: String,
     act: Option<String>,
@@ -45,8 +45,8 @@ enum State {
     Closed,
 }
 
-/// An image in which every value is a canary, with another one or two in place. Names are none: that of an attribute, or a
-/// key in a map, may stand in an error's path.
+/// An image in which every value is a canary, with one or two values replaced. Names are not canaries, since the name of an
+/// attribute or a key of a map may be part of an error's path.
 fn image(id: &str, more: Value) -> Value {
     let mut image = json!({
         "id": {"S": format!("s3cr3t-{id}")},
@@ -141,9 +141,9 @@ fn malformed() -> Vec<Value> {
     ]
 }
 
-/// What the handlers do, told by the record's number.
+/// What the handlers do, by the record's number.
 async fn act(number: usize, item: &str) -> Result<(), HandlerError> {
-    // So that several run at once, and one fails behind another that is reported.
+    // Several run at once, and one fails after another that is reported.
     tokio::time::sleep(Duration::from_millis(number as u64)).await;
     match number {
         1 => panic!("cannot handle {item}"),
@@ -239,7 +239,7 @@ fn acting() -> Vec<Value> {
     acts.chain((1..5).map(|number| record(number, "MODIFY", json!({})))).collect()
 }
 
-/// Payloads that are no stream's, as the runtime reads them.
+/// Payloads that are not stream events, as the runtime reads them.
 async fn refuse() {
     for payload in [
         r#"{"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "s3cr3t"}]}"#,
@@ -294,7 +294,7 @@ fn no_canary_gets_out_at_any_level() {
 }
 
 #[test]
-fn all_that_can_happen_has_happened() {
+fn the_canary_run_covers_every_outcome() {
     let printed = run("trace", false);
     for sign in [
         "record succeeded",
@@ -314,6 +314,6 @@ fn all_that_can_happen_has_happened() {
         "ReportBatchItemFailures",
         "an SQS event",
     ] {
-        assert!(printed.contains(sign), "{sign} is nowhere in what was printed");
+        assert!(printed.contains(sign), "{sign} was not printed");
     }
 }

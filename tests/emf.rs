@@ -1,6 +1,6 @@
-//! Metrics and logs of a whole process: what stands on its standard output, and whose it is.
+//! Metrics and logs of a whole process: the lines on its standard output, and which invocation each belongs to.
 //!
-//! The recorder and the log are the process's, so that this binary runs itself once more as the function.
+//! The recorder and the log are the process's, so this binary runs itself as the function.
 #![cfg(all(feature = "emf", feature = "logs"))]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps an error fails, as it should")]
 
@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::process::Command;
 
 use lambda_runtime::{Context, LambdaEvent};
+use lambda_streams::testing::TestStream;
 use lambda_streams::{Emf, HandlerError, Logs, Record, StreamEvent, StreamProcessor};
 use serde_json::{Value, json};
 use tower::{Service, ServiceExt};
@@ -30,18 +31,11 @@ fn fails(id: usize, number: usize) -> bool {
 }
 
 fn event(id: usize) -> StreamEvent {
-    let record = |number: usize| {
-        json!({
-            "eventID": format!("{id}-{number}"), "eventName": "INSERT", "eventSource": "aws:dynamodb",
-            "eventSourceARN": "arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000",
-            "dynamodb": {
-                "Keys": {"id": {"S": format!("{id}-{number}")}},
-                "SequenceNumber": (1_000_000 + number).to_string(),
-            },
-        })
-    };
-    let event = json!({"Records": (0..size(id)).map(record).collect::<Vec<_>>()});
-    StreamEvent::from_slice(event.to_string().as_bytes()).unwrap()
+    let stream = TestStream::new("orders", &["id"]);
+    let stream = (0..size(id))
+        .map(|number| format!("{id}-{number}"))
+        .fold(stream, |stream, record| stream.insert(json!({"id": {"S": record}})).with("/eventID", record));
+    stream.event().unwrap()
 }
 
 fn request(id: usize) -> LambdaEvent<StreamEvent> {
@@ -89,7 +83,7 @@ fn function() {
         for call in calls {
             call.await.unwrap();
         }
-        // One that is cancelled in its middle, and what it had counted.
+        // One is cancelled halfway; what it had counted is still written.
         let mut processor = processor.clone();
         let mut call = processor.ready().await.unwrap().call(request(1_000));
         assert!(futures::poll!(&mut call).is_pending());
@@ -120,7 +114,7 @@ fn documents(lines: &[String]) -> Vec<Document> {
 }
 
 #[test]
-fn concurrent_invocations_lose_nothing_count_nothing_twice_and_keep_their_request_ids() {
+fn concurrent_invocations_keep_exact_counts_and_request_ids() {
     let lines = run(&[]);
     let documents = documents(&lines);
     let records: usize = (0..INVOCATIONS).map(size).sum();
@@ -130,7 +124,7 @@ fn concurrent_invocations_lose_nothing_count_nothing_twice_and_keep_their_reques
     assert_eq!(numbers(&documents, "HandlerDuration", &ALL).len(), records);
     assert_eq!(numbers(&documents, "BatchSize", &ALL).len(), INVOCATIONS);
     assert_eq!(sum(&documents, "ColdStart", &ALL), 1.0);
-    // The cancelled one had begun as many as the limit lets it.
+    // The cancelled invocation had started as many records as the limit allows.
     let begun = 5.min(size(1_000));
     assert_eq!(sum(&documents, "handled", &ALL), (records + begun) as f64);
     assert_eq!(numbers(&documents, "seen", &ALL).len(), records + begun);
@@ -150,13 +144,17 @@ fn concurrent_invocations_lose_nothing_count_nothing_twice_and_keep_their_reques
         let others = own.iter().filter_map(|document| document.member("invocation"));
         assert!(others.into_iter().all(|found| found == id.to_string()), "of another invocation than {id}");
         if id < INVOCATIONS / 2 {
-            assert_eq!(sum(own, "handled", &ALL), size(id) as f64, "alone, and so all its own: request {id}");
+            assert_eq!(
+                sum(own, "handled", &ALL),
+                size(id) as f64,
+                "request {id} ran alone, so that all of it is its own"
+            );
         }
     }
 }
 
 #[test]
-fn log_lines_beside_it_are_whole_and_have_their_request_ids() {
+fn log_lines_are_whole_and_have_request_ids() {
     let lines = run(&[("AWS_LAMBDA_LOG_LEVEL", "debug")]);
     let logs: Vec<Value> = lines
         .iter()
@@ -180,7 +178,7 @@ fn log_lines_beside_it_are_whole_and_have_their_request_ids() {
 }
 
 #[test]
-fn the_environment_names_namespace_and_service() {
+fn the_environment_sets_namespace_and_service() {
     let of = |variables: &[(&str, &str)]| {
         let document = documents(&run(variables)).remove(0);
         (document.namespace.clone(), document.member("service").unwrap().to_owned())
@@ -194,7 +192,7 @@ fn the_environment_names_namespace_and_service() {
 }
 
 #[test]
-fn it_is_installed_once_and_says_so() {
+fn emf_can_be_installed_only_once() {
     let written = Written::default();
     let build = || Emf::builder().service("orders").writer(written.clone());
     build().install().unwrap();

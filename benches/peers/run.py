@@ -32,7 +32,7 @@ def sh(*command, cwd=ROOT):
 def functions():
     """Builds each function; gives its name and the command that starts it."""
     WORK.mkdir(parents=True, exist_ok=True)
-    sh("cargo", "build", "--quiet", "--release", "-p", "lambda-streams-benches", "--bins")
+    sh("cargo", "build", "--quiet", "--release", "-p", "lambda-streams-peers")
     release = TARGET / "release"
     for name in ("package.json", "function.mjs"):
         (WORK / name).write_bytes((HERE / name).read_bytes())

@@ -20,16 +20,18 @@ pub struct Failure {
     item_identifier: String,
 }
 
-/// From the payload's bytes to the answer, deserialized as `lambda_runtime` does it.
-pub async fn by_hand(body: &[u8]) -> Answer {
-    let deserializer = &mut serde_json::Deserializer::from_slice(body);
+/// From the payload's bytes to the answer, deserialized as `lambda_runtime` does it, which then frees them.
+pub async fn by_hand(body: Vec<u8>) -> Answer {
+    let deserializer = &mut serde_json::Deserializer::from_slice(&body);
     let event = serde_path_to_error::deserialize(deserializer).expect("a stream event");
+    drop(body);
     handler(LambdaEvent::new(event, Context::default())).await.expect("the handler answers")
 }
 
 /// The same without the runtime's path tracking.
-pub async fn by_hand_untracked(body: &[u8]) -> Answer {
-    let event = serde_json::from_slice(body).expect("a stream event");
+pub async fn by_hand_untracked(body: Vec<u8>) -> Answer {
+    let event = serde_json::from_slice(&body).expect("a stream event");
+    drop(body);
     handler(LambdaEvent::new(event, Context::default())).await.expect("the handler answers")
 }
 

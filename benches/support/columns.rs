@@ -1,25 +1,63 @@
-//! What the tables compare, each from the payload's bytes to the answer.
+//! The ways to process an event that the benches compare, each from the payload's bytes to the answer.
 
 use lambda_streams::{Deadline, Remove, StreamProcessor};
 use tokio::runtime::Runtime;
 
 use crate::{Item, Shape, by_hand, by_hand_untracked, counting, payload, processor, through_runtime};
 
-type Run<'a> = Box<dyn Fn(Vec<u8>) + 'a>;
-
-/// One way to process an event: its name, the payload, and the run, which takes the payload's bytes as its own, as the
-/// runtime gives them.
-pub struct Column<'a> {
-    pub name: &'static str,
-    pub body: &'a [u8],
-    pub run: Run<'a>,
+/// One way to process an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    ByHand,
+    ByHandUntracked,
+    TowerService,
+    FromBytes,
+    ImagesChecked,
+    NoHandler,
+    KeysOnly,
+    KeysOnlyNoHandler,
 }
 
-/// The events and processors that the columns borrow.
+impl Column {
+    pub const ALL: [Self; 8] = [
+        Self::ByHand,
+        Self::ByHandUntracked,
+        Self::TowerService,
+        Self::FromBytes,
+        Self::ImagesChecked,
+        Self::NoHandler,
+        Self::KeysOnly,
+        Self::KeysOnlyNoHandler,
+    ];
+
+    /// What the program `columns` and `instructions.txt` call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ByHand => "by hand, in lambda_runtime",
+            Self::ByHandUntracked => "by hand, without path tracking",
+            Self::TowerService => "ours, the tower service",
+            Self::FromBytes => "ours, from the bytes",
+            Self::ImagesChecked => "ours, images checked only",
+            Self::NoHandler => "ours, no handler for the kind",
+            Self::KeysOnly => "ours, keys only, empty handler",
+            Self::KeysOnlyNoHandler => "ours, keys only, no handler",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|column| column.name() == name)
+    }
+
+    /// Whether its records have images, as those of the tables do.
+    fn has_images(self) -> bool {
+        !matches!(self, Self::KeysOnly | Self::KeysOnlyNoHandler)
+    }
+}
+
+/// The events and processors that the columns share.
 pub struct Stage {
     runtime: Runtime,
-    pub records: usize,
-    pub body: Vec<u8>,
+    with_images: Vec<u8>,
     keys_only: Vec<u8>,
     typed: StreamProcessor,
     raw: StreamProcessor,
@@ -33,8 +71,7 @@ impl Stage {
         let skipping = StreamProcessor::builder().on_remove(|_: Remove<Item>| async { Ok(()) }).build();
         Self {
             runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime"),
-            records,
-            body: payload(Shape::of(records)),
+            with_images: payload(Shape::of(records)),
             keys_only: payload(Shape { images: false, ..Shape::of(records) }),
             typed: processor(|builder| builder),
             raw: counting(),
@@ -42,27 +79,26 @@ impl Stage {
         }
     }
 
-    pub fn columns(&self) -> Vec<Column<'_>> {
-        let Self { runtime, body, keys_only, typed, raw, skipping, .. } = self;
-        let column = |name, body, run| Column { name, body, run };
-        let hand: Run<'_> = Box::new(|body| drop(runtime.block_on(by_hand(&body))));
-        let untracked: Run<'_> = Box::new(|body| drop(runtime.block_on(by_hand_untracked(&body))));
-        let service: Run<'_> = Box::new(|body| drop(runtime.block_on(through_runtime(typed, &body))));
-        let ours = |processor| -> Run<'_> { Box::new(move |body| runtime.block_on(from_bytes(processor, body))) };
-        vec![
-            column("by hand, in lambda_runtime", body, hand),
-            column("by hand, without path tracking", body, untracked),
-            column("ours, the tower service", body, service),
-            column("ours, from the bytes", body, ours(typed)),
-            column("ours, images checked only", body, ours(raw)),
-            column("ours, no handler for the kind", body, ours(skipping)),
-            column("ours, keys only, empty handler", keys_only, ours(raw)),
-            column("ours, keys only, no handler", keys_only, ours(skipping)),
-        ]
+    /// The payload that a column processes.
+    pub fn body(&self, column: Column) -> &[u8] {
+        if column.has_images() { &self.with_images } else { &self.keys_only }
     }
-}
 
-async fn from_bytes(processor: &StreamProcessor, body: Vec<u8>) {
-    let report = processor.process_payload(body, Deadline::none()).await.expect("a stream event");
-    assert!(report.response().expect("the batch is answered").checkpoint().is_none());
+    /// Processes a payload, which the column takes as its own, as the runtime gives it.
+    pub fn run(&self, column: Column, body: Vec<u8>) {
+        match column {
+            Column::ByHand => drop(self.runtime.block_on(by_hand(body))),
+            Column::ByHandUntracked => drop(self.runtime.block_on(by_hand_untracked(body))),
+            Column::TowerService => drop(self.runtime.block_on(through_runtime(&self.typed, body))),
+            Column::FromBytes => self.process(&self.typed, body),
+            Column::ImagesChecked | Column::KeysOnly => self.process(&self.raw, body),
+            Column::NoHandler | Column::KeysOnlyNoHandler => self.process(&self.skipping, body),
+        }
+    }
+
+    fn process(&self, processor: &StreamProcessor, body: Vec<u8>) {
+        let report = self.runtime.block_on(processor.process_payload(body, Deadline::none()));
+        let answer = report.expect("a stream event").response().expect("the batch is answered");
+        assert!(answer.checkpoint().is_none());
+    }
 }

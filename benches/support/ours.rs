@@ -57,9 +57,10 @@ pub fn counting() -> StreamProcessor {
 }
 
 /// From the payload's bytes to the answer, deserialized as `lambda_runtime` does it for the tower service.
-pub async fn through_runtime(processor: &StreamProcessor, body: &[u8]) -> StreamResponse {
-    let deserializer = &mut serde_json::Deserializer::from_slice(body);
+pub async fn through_runtime(processor: &StreamProcessor, body: Vec<u8>) -> StreamResponse {
+    let deserializer = &mut serde_json::Deserializer::from_slice(&body);
     let event: StreamEvent = serde_path_to_error::deserialize(deserializer).expect("a stream event");
+    drop(body);
     let LambdaEvent { payload, context, .. } = LambdaEvent::new(event, Context::default());
     processor.process(payload, &context).await.response().expect("the batch is answered")
 }

@@ -115,7 +115,7 @@ fn http_client(endpoint: &str) -> SharedHttpClient {
     }
 }
 
-/// Asks once, so that a wrong address is told at once.
+/// Asks once, so that a wrong address is reported at once.
 async fn reach(client: &aws_sdk_dynamodb::Client, endpoint: &str) -> Result<(), Failure> {
     let once = aws_sdk_dynamodb::Config::builder().retry_config(RetryConfig::disabled());
     let answer = client.list_tables().limit(1).customize().config_override(once).send().await;

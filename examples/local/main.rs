@@ -25,8 +25,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use lambda_streams::local::DynamoDbStreams;
 use lambda_streams::{DeadLetter, FileDeadLetterQueue, StreamProcessor};
+use lambda_streams_local::DynamoDbStreams;
 
 use crate::database::Database;
 use crate::handlers::Handlers;

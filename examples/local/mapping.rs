@@ -3,15 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lambda_streams::local::{Answer, EventSourceMapping, Settings, Source, Target, TargetError};
 use lambda_streams::{Deadline, Error, StreamEvent, StreamProcessor, StreamResponse};
+use lambda_streams_local::{EventSourceMapping, Function, InvokeError, Response, Settings, Source};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Failure;
 use crate::report::Tally;
 
-/// The function's time-out in the documented system.
+/// The function's timeout in the documented system.
 const TIMEOUT: Duration = Duration::from_secs(25);
 /// How long the stream may stay silent before what is still missing counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ pub(crate) async fn process(
     expected: usize,
     tick: impl Fn(u64) + Send + Sync + 'static,
 ) -> Result<Processed, Failure> {
-    let function = Arc::new(Function { processor: processor.clone(), processed: Mutex::default() });
+    let function = Arc::new(WatchedFunction { processor: processor.clone(), processed: Mutex::default() });
     let settings = Settings { report_batch_item_failures: true, maximum_retry_attempts: 3, ..Settings::default() };
     let mapping = EventSourceMapping::new(settings, source, Arc::clone(&function))
         .map_err(|error| Failure::broken(error.to_string()))?
@@ -57,13 +57,13 @@ pub(crate) async fn process(
     Ok(std::mem::take(&mut *function.processed()))
 }
 
-/// The function, watched: the processor in this process, and what it reports of each record.
-struct Function {
+/// The processor in this process as the function, with what it reports of each record.
+struct WatchedFunction {
     processor: StreamProcessor,
     processed: Mutex<Processed>,
 }
 
-impl Function {
+impl WatchedFunction {
     fn processed(&self) -> MutexGuard<'_, Processed> {
         self.processed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,7 +79,7 @@ impl Function {
         report.response()
     }
 
-    /// Keeps the records of a payload that come for the first time: a batch that comes again begins where it ended.
+    /// Keeps the records of a payload that are new: a batch that is redelivered begins at its checkpoint.
     fn keep_records(&self, payload: &str) {
         #[derive(Deserialize)]
         struct Event {
@@ -96,12 +96,12 @@ impl Function {
     }
 }
 
-impl Target for Function {
-    async fn invoke(&self, payload: String, timeout: Duration) -> Result<Answer, TargetError> {
+impl Function for WatchedFunction {
+    async fn invoke(&self, payload: String, timeout: Duration) -> Result<Response, InvokeError> {
         self.keep_records(&payload);
         Ok(match self.process(&payload, timeout).await {
-            Ok(response) => Answer::Returned(serde_json::to_string(&response).expect("texts are serializable")),
-            Err(error) => Answer::FunctionError { error_type: "Local".to_owned(), message: error.to_string() },
+            Ok(response) => Response::Returned(serde_json::to_string(&response).expect("texts are serializable")),
+            Err(error) => Response::FunctionError { error_type: "Local".to_owned(), message: error.to_string() },
         })
     }
 

@@ -58,15 +58,15 @@ fn url(argument: OsString) -> Result<String, Failure> {
     let text = argument.to_string_lossy().into_owned();
     let host = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or_default();
     if host.is_empty() || host.starts_with(['/', ':']) || host.contains(char::is_whitespace) {
-        return Err(Failure::setup(format!("--endpoint-url {text:?} is no URL such as http://localhost:8000")));
+        return Err(Failure::setup(format!("--endpoint-url {text:?} is not a URL such as http://localhost:8000")));
     }
     Ok(text)
 }
 
-/// Below the package's own `target`, wherever `cargo run` was called.
+/// Below the workspace's own `target`, wherever `cargo run` was called: this example's package is a folder of it.
 fn default_dead_letters() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
-    package.join("target/local/dead-letters.ndjson")
+    package.parent().unwrap_or(&package).join("target/local/dead-letters.ndjson")
 }
 
 #[cfg(test)]

@@ -39,8 +39,8 @@ impl Watch {
     }
 
     /// Whether every item's changes were handled one after the other, in the order of these records.
-    pub(crate) fn check(&self, records: &[Value]) -> Verdict {
-        let mut verdict = Verdict::default();
+    pub(crate) fn check(&self, records: &[Value]) -> BatchResult {
+        let mut verdict = BatchResult::default();
         let mut positions = HashMap::new();
         let mut items: HashMap<String, Item> = HashMap::new();
         for (position, record) in records.iter().enumerate() {
@@ -100,9 +100,9 @@ impl Item {
     }
 }
 
-/// What the check came to.
+/// The result of the check.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct BatchResult {
     pub(crate) items: usize,
     /// Changes that a handler finished.
     pub(crate) handled: usize,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lambda_streams::{BatchReport, EventKind, Outcome};
 
-use crate::order::Verdict;
+use crate::order::BatchResult;
 
 /// The records of one kind, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Tally {
 #[derive(Debug)]
 pub(crate) struct Summary {
     pub(crate) tally: Tally,
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: BatchResult,
     pub(crate) dead_letters: String,
     pub(crate) first_error: Option<String>,
     pub(crate) batches: usize,
@@ -87,7 +87,7 @@ impl Summary {
         for (name, Row { received, succeeded, skipped, dead_lettered, reported }) in kinds.chain([("total", total)]) {
             text += &row(name, &[received, succeeded, skipped, dead_lettered, reported].map(thousands));
         }
-        let Verdict { items, handled, disorder } = &self.verdict;
+        let BatchResult { items, handled, disorder } = &self.verdict;
         let order = match disorder {
             0 => format!(
                 "kept: {} changes of {} items, each begun after its predecessor",

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use lambda_streams::local::MemorySource;
 use lambda_streams::{Lanes, MemoryDeadLetterQueue};
+use lambda_streams_local::MemorySource;
 use serde_json::Value;
 
 use super::*;
@@ -29,7 +29,7 @@ fn cells(table: &str, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_users_items_go_through_the_stream_and_the_broken_one_is_a_dead_letter() {
+async fn a_broken_item_of_the_user_becomes_a_dead_letter() {
     let options = options(
         "items",
         &[
@@ -95,7 +95,7 @@ fn changes_of_one_item() -> Vec<Value> {
     (1..=20).map(record).collect()
 }
 
-async fn verdict(lanes: Lanes) -> order::Verdict {
+async fn verdict(lanes: Lanes) -> order::BatchResult {
     let watch = Watch::new(SEED);
     let builder = processor::builder(&Settings::default(), &Handlers::new(watch.clone()));
     let processor = builder.dead_letter_queue(MemoryDeadLetterQueue::new()).lanes(lanes).build().expect("it is whole");

@@ -1,8 +1,7 @@
 //! `cargo +nightly fuzz run filter`
 #![no_main]
-#![allow(dead_code)]
 
-#[path = "../properties.rs"]
-mod properties;
+#[path = "../filter_property.rs"]
+mod filter_property;
 
-libfuzzer_sys::fuzz_target!(|parts: (String, String)| properties::filter(&parts.0, &parts.1));
+libfuzzer_sys::fuzz_target!(|parts: (String, String)| filter_property::filter(&parts.0, &parts.1));

@@ -101,7 +101,7 @@ export class StreamDashboard extends Construct {
       graph('What comes again', [
         metrics.own('RecordsReported'),
         metrics.own('RecordsHeldBack'),
-        metrics.own('RecordsReplayed'),
+        metrics.own('RecordsRedelivered'),
         metrics.own('Retries'),
         metrics.own('DeadlineStops'),
       ]),

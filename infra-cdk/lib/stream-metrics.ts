@@ -18,7 +18,7 @@ export type StreamMetricName =
   | 'RecordsFailed'
   | 'RecordsHeldBack'
   | 'RecordsReceived'
-  | 'RecordsReplayed'
+  | 'RecordsRedelivered'
   | 'RecordsReported'
   | 'RecordsSkipped'
   | 'RecordsSucceeded'

@@ -9,7 +9,7 @@ use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
 #[cfg(feature = "sqs")]
 use crate::record::Fnv128;
-use crate::record::{Facts, SequenceNumber};
+use crate::record::{RecordRef, SequenceNumber};
 
 /// A record that the processor gives up on, whole, with the reason.
 ///
@@ -31,7 +31,7 @@ use crate::record::{Facts, SequenceNumber};
 /// ```
 #[derive(Clone)]
 pub struct DeadLetter {
-    pub(crate) facts: Facts,
+    pub(crate) facts: RecordRef,
     pub(crate) failure: Failure,
     pub(crate) attempts: u32,
     pub(crate) first_seen: SystemTime,

@@ -1,4 +1,4 @@
-//! The dead-letter queue on Amazon SQS.
+//! The dead-letter queue on Amazon SQS: splits the letters of a call into requests, and sends them.
 
 mod client;
 mod message;

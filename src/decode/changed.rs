@@ -1,4 +1,4 @@
-//! Which attributes two images differ in.
+//! The result of a comparison: the names of the attributes in which two images differ.
 
 /// The names of the attributes in which two images of an item differ, each list sorted.
 ///
@@ -6,9 +6,9 @@
 /// # use lambda_streams::ChangedAttributes;
 /// # fn of(changed: &ChangedAttributes) {
 /// for name in changed.iter() {
-///     println!("{name} is another now");
+///     println!("{name} has changed");
 /// }
-/// assert!(!changed.contains("an attribute nobody has"));
+/// assert!(!changed.contains("an attribute that neither image has"));
 /// # }
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,115 +1,112 @@
-//! Which attributes two images differ in, by DynamoDB's values and not by their text.
+//! Compares two images attribute by attribute: by value, as DynamoDB does, and not by text.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use super::changed::ChangedAttributes;
 use super::cursor::Cursor;
-use super::error::{AttributeType, DecodeError, Fault};
+use super::error::{AttributeType, DecodeError, ErrorImpl};
 use super::number;
 
 /// Names the attributes in which two images differ.
 pub(crate) fn changed_attributes(old: &str, new: &str) -> Result<ChangedAttributes, DecodeError> {
-    let old = item(old).map_err(|fault| DecodeError::from(fault).within("OldImage"))?;
-    let new = item(new).map_err(|fault| DecodeError::from(fault).within("NewImage"))?;
+    let old = item(old).map_err(|error| DecodeError::from(error).within("OldImage"))?;
+    let new = item(new).map_err(|error| DecodeError::from(error).within("NewImage"))?;
     let mut changed = ChangedAttributes::default();
-    merge(old, new, |name, old, new| {
-        let list = match (old, new) {
-            (Some(old), Some(new)) if equal(old, new)? => return Ok(true),
-            (Some(_), Some(_)) => &mut changed.different,
-            (Some(_), None) => &mut changed.removed,
-            (None, _) => &mut changed.added,
-        };
-        list.push(name.into_owned());
-        Ok(true)
-    })?;
+    for (name, old) in &old {
+        match new.get(name) {
+            None => changed.removed.push(name.to_string()),
+            Some(new) if is_equal(old, new)? => {}
+            Some(_) => changed.different.push(name.to_string()),
+        }
+    }
+    changed.added.extend(new.keys().filter(|name| !old.contains_key(*name)).map(ToString::to_string));
     Ok(changed)
 }
 
-/// The attributes of an item or a map, sorted by name, each with the text of its value.
-type Attributes<'a> = Vec<(Cow<'a, str>, &'a str)>;
+/// The attributes of an item or a map: the text of each value by its name, sorted as the names of a change are.
+type Attributes<'a> = BTreeMap<Cow<'a, str>, &'a str>;
 
-fn item(json: &str) -> Result<Attributes<'_>, Fault> {
+fn item(json: &str) -> Result<Attributes<'_>, ErrorImpl> {
     let mut cursor = Cursor::new(json);
     let attributes = cursor.attributes()?;
     cursor.end()?;
     Ok(attributes)
 }
 
-/// Goes through the names of both in order, until one `differs`; `false` if one did.
-fn merge<'a>(
-    old: Attributes<'a>,
-    new: Attributes<'a>,
-    mut visit: impl FnMut(Cow<'a, str>, Option<&'a str>, Option<&'a str>) -> Result<bool, Fault>,
-) -> Result<bool, Fault> {
-    let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
-    loop {
-        let order = match (old.peek(), new.peek()) {
-            (Some((one, _)), Some((other, _))) => one.cmp(other),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => return Ok(true),
-        };
-        let old = if order == Ordering::Greater { None } else { old.next() };
-        let new = if order == Ordering::Less { None } else { new.next() };
-        let (old_value, new_value) = (old.as_ref().map(|(_, value)| *value), new.as_ref().map(|(_, value)| *value));
-        if let Some((name, _)) = old.or(new)
-            && !visit(name, old_value, new_value)?
-        {
-            return Ok(false);
-        }
-    }
-}
-
 /// Whether two attribute values are the same value.
-fn equal(old: &str, new: &str) -> Result<bool, Fault> {
+fn is_equal(old: &str, new: &str) -> Result<bool, ErrorImpl> {
     if old == new {
         return Ok(true);
     }
-    Ok(match (Shape::of(old)?, Shape::of(new)?) {
-        (Shape::Null, Shape::Null) => true,
-        (Shape::Bool(old), Shape::Bool(new)) => old == new,
-        // One binary has one strict base64 text, so texts are compared for both.
-        (Shape::Text(old_type, old), Shape::Text(new_type, new)) => (old_type, old) == (new_type, new),
-        (Shape::Number(old), Shape::Number(new)) => old == new,
-        (Shape::TextSet(old_type, old), Shape::TextSet(new_type, new)) => (old_type, old) == (new_type, new),
-        (Shape::NumberSet(old), Shape::NumberSet(new)) => old == new,
-        (Shape::Map(old), Shape::Map(new)) => merge(old, new, |_, old, new| match (old, new) {
-            (Some(old), Some(new)) => equal(old, new),
-            _ => Ok(false),
-        })?,
-        (Shape::List(old), Shape::List(new)) => {
-            let mut pairs = old.iter().zip(&new);
-            old.len() == new.len() && pairs.try_fold(true, |same, (old, new)| Ok(same && equal(old, new)?))?
+    match (Normalized::of(old)?, Normalized::of(new)?) {
+        (Normalized::Null, Normalized::Null) => Ok(true),
+        (Normalized::Bool(old), Normalized::Bool(new)) => Ok(old == new),
+        (Normalized::String(old), Normalized::String(new)) | (Normalized::Binary(old), Normalized::Binary(new)) => {
+            Ok(old == new)
         }
-        _ => false,
-    })
+        (Normalized::Number(old), Normalized::Number(new)) => Ok(old == new),
+        (Normalized::StringSet(old), Normalized::StringSet(new))
+        | (Normalized::BinarySet(old), Normalized::BinarySet(new)) => Ok(old == new),
+        (Normalized::NumberSet(old), Normalized::NumberSet(new)) => Ok(old == new),
+        (Normalized::Map(old), Normalized::Map(new)) => are_equal_maps(&old, &new),
+        (Normalized::List(old), Normalized::List(new)) => are_equal_lists(&old, &new),
+        _ => Ok(false),
+    }
 }
 
-/// A value taken apart by one level; sets are sorted and numbers in their one spelling.
-enum Shape<'a> {
+fn are_equal_maps(old: &Attributes<'_>, new: &Attributes<'_>) -> Result<bool, ErrorImpl> {
+    if old.len() != new.len() {
+        return Ok(false);
+    }
+    for (name, old) in old {
+        match new.get(name) {
+            Some(new) if is_equal(old, new)? => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+fn are_equal_lists(old: &[&str], new: &[&str]) -> Result<bool, ErrorImpl> {
+    if old.len() != new.len() {
+        return Ok(false);
+    }
+    for (old, new) in old.iter().zip(new) {
+        if !is_equal(old, new)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A value whose outermost level can be compared: sets are sorted, and numbers have their canonical spelling.
+///
+/// Binary values are compared as text, because strict base64 has one text for each of them.
+enum Normalized<'a> {
     Null,
     Bool(bool),
-    Text(AttributeType, Cow<'a, str>),
+    String(Cow<'a, str>),
     Number(String),
-    TextSet(AttributeType, Vec<Cow<'a, str>>),
+    Binary(Cow<'a, str>),
+    StringSet(Vec<Cow<'a, str>>),
     NumberSet(Vec<String>),
+    BinarySet(Vec<Cow<'a, str>>),
     Map(Attributes<'a>),
     List(Vec<&'a str>),
 }
 
-impl<'a> Shape<'a> {
-    fn of(json: &'a str) -> Result<Self, Fault> {
+impl<'a> Normalized<'a> {
+    fn of(json: &'a str) -> Result<Self, ErrorImpl> {
         let mut cursor = Cursor::new(json);
-        let tag = cursor.open_value()?;
-        Ok(match tag {
+        Ok(match cursor.open_value()? {
             AttributeType::Null => Self::Null,
             AttributeType::Bool => Self::Bool(cursor.boolean()?),
-            AttributeType::S => Self::Text(tag, cursor.text_content()?),
-            AttributeType::B => Self::Text(tag, cursor.base64_content()?),
+            AttributeType::S => Self::String(cursor.text_content()?),
+            AttributeType::B => Self::Binary(cursor.base64_content()?),
             AttributeType::N => Self::Number(cursor.canonical_number()?),
-            AttributeType::SS => Self::TextSet(tag, cursor.set(Cursor::text_content)?),
-            AttributeType::BS => Self::TextSet(tag, cursor.set(Cursor::base64_content)?),
+            AttributeType::SS => Self::StringSet(cursor.set(Cursor::text_content)?),
+            AttributeType::BS => Self::BinarySet(cursor.set(Cursor::base64_content)?),
             AttributeType::NS => Self::NumberSet(cursor.set(Cursor::canonical_number)?),
             AttributeType::M => Self::Map(cursor.attributes()?),
             AttributeType::L => Self::List(cursor.elements(|cursor| {
@@ -123,33 +120,32 @@ impl<'a> Shape<'a> {
 }
 
 impl<'de> Cursor<'de> {
-    fn attributes(&mut self) -> Result<Attributes<'de>, Fault> {
+    fn attributes(&mut self) -> Result<Attributes<'de>, ErrorImpl> {
         let mut names = self.open_members()?;
-        let mut attributes = Vec::new();
+        let mut attributes = Attributes::new();
         while let Some(name) = self.next_member(&mut names)? {
             self.space();
             let start = self.mark();
-            self.skip_value().map_err(|fault| fault.at_name(&name.text))?;
-            attributes.push((name.text, self.since(start)));
+            self.skip_value().map_err(|error| error.at_name(&name.text))?;
+            attributes.insert(name.text, self.since(start));
         }
-        attributes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         Ok(attributes)
     }
 
-    fn canonical_number(&mut self) -> Result<String, Fault> {
+    fn canonical_number(&mut self) -> Result<String, ErrorImpl> {
         let mut number = String::new();
         number::canonical(&self.number_content()?, &mut number);
         Ok(number)
     }
 
-    fn set<T: Ord>(&mut self, read: impl FnMut(&mut Self) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
+    fn set<T: Ord>(&mut self, read: impl FnMut(&mut Self) -> Result<T, ErrorImpl>) -> Result<Vec<T>, ErrorImpl> {
         let mut set = self.elements(read)?;
         set.sort_unstable();
         set.dedup();
         Ok(set)
     }
 
-    fn elements<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
+    fn elements<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T, ErrorImpl>) -> Result<Vec<T>, ErrorImpl> {
         self.open_elements()?;
         let mut elements = Vec::new();
         while self.next_in(elements.is_empty(), b']')? {
@@ -176,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_told_apart_and_sorted() {
+    fn changed_names_are_classified_and_sorted() {
         let changed = changed(
             r#"{"z":{"S":"1"},"same":{"S":"1"},"gone":{"N":"1"},"a":{"S":"1"},"away":{"NULL":true}}"#,
             r#"{"new":{"M":{}},"a":{"S":"2"},"\u0073ame":{"S":"1"},"z":{"N":"1"},"extra":{"S":"1"}}"#,
@@ -188,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_item_in_another_order_is_no_change() {
+    fn another_order_of_attributes_is_not_a_change() {
         let old = r#"{"a":{"S":"x"},"b":{"M":{"c":{"N":"1"},"d":{"L":[{"NS":["1","2"]}]}}}}"#;
         let new = r#" {"b" : {"M":{"d":{"L":[{"NS":["2.0","1e0"]}]},"c":{"N":"01"}}}, "a":{"\u0053":"\u0078"}} "#;
         assert!(changed(old, new).is_empty());
@@ -196,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_in_another_spelling_are_the_same() {
+    fn spellings_of_one_value_are_equal() {
         for (old, new) in [
             (r#"{"S":"é"}"#, r#"{"S":"\u00e9"}"#),
             (r#"{"S":"/😀"}"#, r#"{"S":"\/\ud83d\ude00"}"#),
@@ -225,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_and_other_types_are_different() {
+    fn other_values_and_types_differ() {
         let values = [
             r#"{"S":"1"}"#,
             r#"{"S":"1 "}"#,

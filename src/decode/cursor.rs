@@ -1,34 +1,40 @@
-//! A position in the JSON text, and the grammar of JSON's parts.
+//! The JSON reader of the decoder: a position in the text, and the grammar of objects, arrays and strings.
+//!
+//! Invariant: what is before the position is well-formed, and once something is malformed, the position is the end of the text
+//! and stays there.
+//!
+//! [`json::Scanner`](crate::json::Scanner) is another reader of JSON. It takes any JSON and fails without a reason. This one
+//! takes DynamoDB JSON, names the attribute in which something is malformed, counts levels of nesting, and finds duplicate
+//! names. The two share [`end_of_plain_text`](crate::json::end_of_plain_text), where most of the time goes.
 
 use std::borrow::Cow;
 
-use super::error::Fault;
-use super::names::Names;
+use super::error::ErrorImpl;
+use super::seen_names::SeenNames;
 use crate::json::end_of_plain_text;
 
-const UNFINISHED: &str = "the JSON ends in its middle";
+const UNFINISHED: &str = "the JSON is incomplete";
 
-/// One pass over the text; every part is checked as the cursor moves over it.
+/// One pass over the text, which is checked as the cursor moves over it.
 pub(super) struct Cursor<'de> {
     pub(super) text: &'de str,
     pub(super) at: usize,
     /// How many `M` and `L` are open around the position.
     pub(super) depth: usize,
-    /// Where the value starts that was read last, whole.
+    /// Where the last value starts that was decoded to its end.
     pub(super) finished: usize,
-    /// What is malformed. It stays, so that a type that swallows errors cannot make a malformed item pass; and the cursor
-    /// stands at the text's end from then on, so that nothing more is found.
+    /// What is malformed. It is kept, so that a malformed item fails even if its type swallows errors.
     pub(super) broken: Option<&'static str>,
 }
 
 /// A member's name.
 pub(super) struct Name<'de> {
-    /// Where its quote stands.
+    /// Where its opening quote is.
     pub(super) at: usize,
     pub(super) text: Cow<'de, str>,
 }
 
-/// A position to come back to.
+/// A position to return to.
 #[derive(Clone, Copy)]
 pub(super) struct Mark {
     pub(super) at: usize,
@@ -50,13 +56,13 @@ impl<'de> Cursor<'de> {
     }
 
     #[cold]
-    pub(super) fn malformed<T>(&mut self, what: &'static str) -> Result<T, Fault> {
+    pub(super) fn malformed<T>(&mut self, what: &'static str) -> Result<T, ErrorImpl> {
         self.broken = Some(self.broken.unwrap_or(what));
         self.at = self.text.len();
-        Err(Fault::malformed(what))
+        Err(ErrorImpl::malformed(what))
     }
 
-    /// The text from a mark up to here.
+    /// The text from a mark to here.
     pub(super) fn since(&self, mark: Mark) -> &'de str {
         &self.text[mark.at..self.at]
     }
@@ -83,7 +89,7 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// Moves over one byte of punctuation, where it stands next.
+    /// Moves over a byte of punctuation if it is next, after any space.
     #[inline]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         if self.peek() != Some(byte) {
@@ -97,40 +103,40 @@ impl<'de> Cursor<'de> {
     }
 
     #[inline]
-    pub(super) fn expect(&mut self, byte: u8, otherwise: &'static str) -> Result<(), Fault> {
+    pub(super) fn expect(&mut self, byte: u8, otherwise: &'static str) -> Result<(), ErrorImpl> {
         if self.eat(byte) { Ok(()) } else { self.malformed(otherwise) }
     }
 
-    /// Moves behind an object's end that follows at once; else does not move.
+    /// Moves over the end of an object if it is next, without space; otherwise does not move.
     #[inline(always)]
-    pub(super) fn plain_end(&mut self) -> bool {
+    pub(super) fn eat_end(&mut self) -> bool {
         let is_end = self.peek() == Some(b'}');
         self.at += usize::from(is_end);
         is_end
     }
 
     /// Checks that nothing but space is left.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
+    pub(super) fn end(&mut self) -> Result<(), ErrorImpl> {
         self.space();
         if self.at == self.text.len() { Ok(()) } else { self.malformed("text follows the end of the item") }
     }
 
-    /// Moves to the value of the next member of an object, behind its `{`; `None` behind its `}`. A name that was there
-    /// before is malformed.
+    /// Moves to the value of an object's next member; `None` if there is none, and the cursor is then after the object. It is
+    /// malformed if the object had the name before.
     #[inline]
-    pub(super) fn next_member(&mut self, names: &mut Names<'de>) -> Result<Option<Name<'de>>, Fault> {
+    pub(super) fn next_member(&mut self, names: &mut SeenNames<'de>) -> Result<Option<Name<'de>>, ErrorImpl> {
         let start = self.at + usize::from(!names.is_empty());
         match self.next_plain_member(names) {
             Some(text) => Ok(Some(Name { at: start, text: Cow::Borrowed(text) })),
-            None if self.plain_end() => Ok(None),
+            None if self.eat_end() => Ok(None),
             None => self.next_any_member(names),
         }
     }
 
-    /// The same for a new name that follows without space and escapes, as DynamoDB writes it; else does not move. (A text
-    /// stays in registers, where a result with a `Cow` in it goes through memory.)
+    /// The same for a new name without space and escapes, as DynamoDB writes it; otherwise does not move. It returns a `&str`
+    /// because that stays in registers, whereas a result with a `Cow` in it goes through memory.
     #[inline(always)]
-    pub(super) fn next_plain_member(&mut self, names: &mut Names<'de>) -> Option<&'de str> {
+    pub(super) fn next_plain_member(&mut self, names: &mut SeenNames<'de>) -> Option<&'de str> {
         let bytes = self.text.as_bytes();
         let mut quote = self.at;
         if !names.is_empty() {
@@ -142,7 +148,8 @@ impl<'de> Cursor<'de> {
         if *bytes.get(quote)? != b'"' {
             return None;
         }
-        let (start, end) = (quote + 1, end_of_plain_text(bytes, quote + 1));
+        let start = quote + 1;
+        let end = end_of_plain_text(bytes, start);
         if *bytes.get(end)? != b'"' || *bytes.get(end + 1)? != b':' {
             return None;
         }
@@ -155,50 +162,50 @@ impl<'de> Cursor<'de> {
     }
 
     #[cold]
-    fn next_any_member(&mut self, names: &mut Names<'de>) -> Result<Option<Name<'de>>, Fault> {
-        let Some(name) = self.next_name(names.is_empty())? else { return Ok(None) };
-        if names.insert_hashed(self.text, name.text.clone()) {
-            return Ok(Some(name));
-        }
-        self.malformed("the attribute occurs twice").map_err(|fault: Fault| fault.at_name(&name.text))
-    }
-
-    /// Moves to the value of the next member, whatever its name.
-    pub(super) fn next_name(&mut self, first: bool) -> Result<Option<Name<'de>>, Fault> {
-        if !self.next_in(first, b'}')? {
+    fn next_any_member(&mut self, names: &mut SeenNames<'de>) -> Result<Option<Name<'de>>, ErrorImpl> {
+        if !self.next_in(names.is_empty(), b'}')? {
             return Ok(None);
         }
-        self.space();
-        let at = self.at;
-        let text = self.string("an object has something else than a name")?;
-        self.expect(b':', "an object has a name without a value")?;
-        Ok(Some(Name { at, text }))
+        let name = self.name()?;
+        if names.insert_in_set(self.text, name.text.clone()) {
+            return Ok(Some(name));
+        }
+        self.malformed("the attribute occurs twice").map_err(|error: ErrorImpl| error.at_name(&name.text))
     }
 
-    /// Says which attribute a fault lies in: the one whose name stands there.
+    /// Reads a member's name, and moves to its value.
+    pub(super) fn name(&mut self) -> Result<Name<'de>, ErrorImpl> {
+        self.space();
+        let at = self.at;
+        let text = self.string("an object has something other than a name")?;
+        self.expect(b':', "an object has a name without a value")?;
+        Ok(Name { at, text })
+    }
+
+    /// Adds to the path of an error the attribute whose name starts at this position.
     #[cold]
     #[inline(never)]
-    pub(super) fn blame(&self, at: usize, fault: &mut Fault) {
+    pub(super) fn blame(&self, at: usize, error: &mut ErrorImpl) {
         let mut cursor = Cursor { at, ..Cursor::new(self.text) };
         if let Ok(name) = cursor.string("") {
-            fault.put_name(&name);
+            error.put_name(&name);
         }
     }
 
-    /// Moves to the next element of an array or object; `false` behind its end.
+    /// Moves to the next part of an array or an object; `false` if there is none, and the cursor is then after it.
     #[inline]
-    pub(super) fn next_in(&mut self, first: bool, end: u8) -> Result<bool, Fault> {
+    pub(super) fn next_in(&mut self, is_first: bool, end: u8) -> Result<bool, ErrorImpl> {
         if self.eat(end) {
             return Ok(false);
         }
-        if !first {
+        if !is_first {
             self.expect(b',', "the JSON has no comma where one must be")?;
         }
         Ok(true)
     }
 
     /// Reads `true` or `false`.
-    pub(super) fn boolean(&mut self) -> Result<bool, Fault> {
+    pub(super) fn boolean(&mut self) -> Result<bool, ErrorImpl> {
         self.space();
         let rest = self.rest();
         if rest.starts_with(b"true") {
@@ -212,16 +219,16 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// Reads a string, without a copy where it has no escapes.
+    /// Reads a string, without a copy if it has no escapes.
     #[inline]
-    pub(super) fn string(&mut self, otherwise: &'static str) -> Result<Cow<'de, str>, Fault> {
+    pub(super) fn string(&mut self, otherwise: &'static str) -> Result<Cow<'de, str>, ErrorImpl> {
         match self.plain_string() {
             Some(text) => Ok(Cow::Borrowed(text)),
             None => self.any_string(otherwise),
         }
     }
 
-    /// Reads a string that follows without space and has no escapes; else does not move.
+    /// Reads a string that is next, without space and escapes; otherwise does not move.
     #[inline(always)]
     pub(super) fn plain_string(&mut self) -> Option<&'de str> {
         let bytes = self.text.as_bytes();
@@ -237,7 +244,7 @@ impl<'de> Cursor<'de> {
         self.text.get(start..end)
     }
 
-    fn any_string(&mut self, otherwise: &'static str) -> Result<Cow<'de, str>, Fault> {
+    fn any_string(&mut self, otherwise: &'static str) -> Result<Cow<'de, str>, ErrorImpl> {
         self.space();
         if let Some(text) = self.plain_string() {
             return Ok(Cow::Borrowed(text));
@@ -259,8 +266,8 @@ impl<'de> Cursor<'de> {
         Ok(Cow::Owned(text))
     }
 
-    /// Reads an escape from its backslash on.
-    fn escape(&mut self) -> Result<char, Fault> {
+    /// Reads an escape; its backslash is next.
+    fn escape(&mut self) -> Result<char, ErrorImpl> {
         self.at += 1;
         let Some(kind) = self.peek() else { return self.malformed(UNFINISHED) };
         let char = match kind {
@@ -274,13 +281,13 @@ impl<'de> Cursor<'de> {
                 self.at += 1;
                 return self.unicode_escape();
             }
-            _ => return self.malformed("a string has an escape that JSON does not know"),
+            _ => return self.malformed("a string has an unknown escape"),
         };
         self.at += 1;
         Ok(char)
     }
 
-    fn unicode_escape(&mut self) -> Result<char, Fault> {
+    fn unicode_escape(&mut self) -> Result<char, ErrorImpl> {
         const LONE: &str = "a string has half of a surrogate pair";
         let unit = self.hex()?;
         let code = match unit {
@@ -302,7 +309,7 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    fn hex(&mut self) -> Result<u32, Fault> {
+    fn hex(&mut self) -> Result<u32, ErrorImpl> {
         let digits = self.rest().first_chunk::<4>();
         let unit = digits.and_then(|digits| {
             digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
@@ -317,14 +324,14 @@ impl<'de> Cursor<'de> {
     }
 }
 
-/// Behind a decimal number without an exponent.
+/// The position after a decimal number without an exponent.
 #[inline(always)]
 pub(super) fn after_plain_number(bytes: &[u8], start: usize) -> Option<usize> {
     let end = after_digits(bytes, start + usize::from(*bytes.get(start)? == b'-'))?;
     if *bytes.get(end)? == b'.' { after_digits(bytes, end + 1) } else { Some(end) }
 }
 
-/// Behind digits, of which there is at least one.
+/// The position after one or more digits.
 #[inline(always)]
 fn after_digits(bytes: &[u8], start: usize) -> Option<usize> {
     let mut end = start;

@@ -1,4 +1,6 @@
-//! Lists and sets as serde sees them: sequences.
+//! Deserializes lists and sets: `L`, `SS`, `NS` and `BS` as sequences.
+//!
+//! Invariant: all elements are checked, also those that the type does not ask for.
 
 use std::borrow::Cow;
 
@@ -7,69 +9,69 @@ use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, SeqAccess, Visi
 use serde::forward_to_deserialize_any;
 
 use super::cursor::Cursor;
-use super::error::{AttributeType, Fault};
+use super::error::{AttributeType, ErrorImpl};
 use super::number;
 
-/// What an element is.
+/// What the elements are.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Value,
-    Text,
+enum ElementType {
+    AttributeValue,
+    String,
     Number,
     Binary,
 }
 
-/// The elements of an `L`, `SS`, `NS` or `BS`, one after the other.
+/// The elements of an `L`, `SS`, `NS` or `BS`, in the order of the text.
 pub(super) struct Elements<'a, 'de> {
     cursor: &'a mut Cursor<'de>,
-    kind: Kind,
+    element: ElementType,
     index: usize,
     done: bool,
 }
 
 impl<'de> Elements<'_, 'de> {
-    /// `None` for a type that is no sequence.
+    /// `None` if the type is not a sequence.
     pub(super) fn open<'b>(
         cursor: &'b mut Cursor<'de>,
         tag: AttributeType,
-    ) -> Result<Option<Elements<'b, 'de>>, Fault> {
-        let kind = match tag {
-            AttributeType::L => Kind::Value,
-            AttributeType::SS => Kind::Text,
-            AttributeType::NS => Kind::Number,
-            AttributeType::BS => Kind::Binary,
+    ) -> Result<Option<Elements<'b, 'de>>, ErrorImpl> {
+        let element = match tag {
+            AttributeType::L => ElementType::AttributeValue,
+            AttributeType::SS => ElementType::String,
+            AttributeType::NS => ElementType::Number,
+            AttributeType::BS => ElementType::Binary,
             _ => return Ok(None),
         };
         cursor.open_elements()?;
-        cursor.depth += usize::from(kind == Kind::Value);
-        Ok(Some(Elements { cursor, kind, index: 0, done: false }))
+        cursor.depth += usize::from(element == ElementType::AttributeValue);
+        Ok(Some(Elements { cursor, element, index: 0, done: false }))
     }
 
-    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        match self.kind {
-            Kind::Value => self.cursor.value(seed),
-            Kind::Text => match self.cursor.text_content()? {
+    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, ErrorImpl> {
+        match self.element {
+            ElementType::AttributeValue => self.cursor.value(seed),
+            ElementType::String => match self.cursor.text_content()? {
                 Cow::Borrowed(text) => seed.deserialize(BorrowedStrDeserializer::new(text)),
                 Cow::Owned(text) => seed.deserialize(text.into_deserializer()),
             },
-            Kind::Number => seed.deserialize(Number(self.cursor.number_content()?)),
-            Kind::Binary => seed.deserialize(Binary(self.cursor.binary_content()?)),
+            ElementType::Number => seed.deserialize(Number(self.cursor.number_content()?)),
+            ElementType::Binary => seed.deserialize(Binary(self.cursor.binary_content()?)),
         }
     }
 
-    /// Checks what the type has left.
-    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+    /// Checks the elements that the type did not ask for.
+    pub(super) fn finish(&mut self) -> Result<(), ErrorImpl> {
         while self.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        self.cursor.depth -= usize::from(self.kind == Kind::Value);
+        self.cursor.depth -= usize::from(self.element == ElementType::AttributeValue);
         Ok(())
     }
 }
 
 impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
-    type Error = Fault;
+    type Error = ErrorImpl;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        // A type may go on behind an error: it finds nothing more, and the error stays.
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, ErrorImpl> {
+        // A type may ask for more after an error. It finds nothing, and the error stays.
         if self.done || self.cursor.broken.is_some() {
             return Ok(None);
         }
@@ -79,7 +81,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
         }
         let index = self.index;
         self.index += 1;
-        self.next(seed).map(Some).map_err(|fault| fault.at_index(index))
+        self.next(seed).map(Some).map_err(|error| error.at_index(index))
     }
 }
 
@@ -88,19 +90,19 @@ struct Number<'de>(Cow<'de, str>);
 
 macro_rules! number {
     ($($method:ident $visit:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ErrorImpl> {
             match self.0.parse() {
                 Ok(number) => visitor.$visit(number),
-                Err(_) => Err(Fault::wrong_value(&visitor, AttributeType::N)),
+                Err(_) => Err(ErrorImpl::wrong_value(&visitor, AttributeType::N)),
             }
         }
     )*};
 }
 
 impl<'de> Deserializer<'de> for Number<'de> {
-    type Error = Fault;
+    type Error = ErrorImpl;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ErrorImpl> {
         number::any(&self.0, visitor)
     }
 
@@ -120,9 +122,9 @@ impl<'de> Deserializer<'de> for Number<'de> {
 struct Binary(Vec<u8>);
 
 impl<'de> Deserializer<'de> for Binary {
-    type Error = Fault;
+    type Error = ErrorImpl;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ErrorImpl> {
         visitor.visit_byte_buf(self.0)
     }
 

@@ -1,9 +1,11 @@
-//! Why an item does not decode: where, what was wanted and what was found, and never a value.
+//! The error of decoding an item: where it went wrong, what was wanted and what was found.
+//!
+//! Invariant: an error never contains a value of the item, only names of attributes, fields and types.
 
 mod attribute_type;
-mod fault;
+mod error_impl;
+mod kind;
 mod path;
-mod reason;
 
 use std::fmt;
 
@@ -11,78 +13,78 @@ use crate::event_kind::EventKind;
 
 pub use self::attribute_type::AttributeType;
 
-pub(super) use self::fault::Fault;
+pub(super) use self::error_impl::ErrorImpl;
 
+use self::kind::Kind;
 use self::path::Path;
-use self::reason::Reason;
 
 /// Why an item does not decode.
 ///
-/// Its text says where it went wrong, what was wanted and which DynamoDB type was found. It contains names of
-/// attributes and fields, and never an attribute's value: what a type's own `Deserialize` says is left out for that.
+/// Its message says where it went wrong, what was wanted and which DynamoDB type was found. It contains names of attributes and
+/// fields, and never an attribute's value. That is why it leaves out what a type's own `Deserialize` says.
 ///
 /// ```
 /// use lambda_streams::AttributeType;
 ///
 /// let error = lambda_streams::from_image::<std::collections::HashMap<String, Vec<u8>>>(
 ///     r#"{"sizes": {"L": [{"N": "1"}, {"N": "256"}]}}"#,
-/// ).expect_err("256 is no u8");
+/// ).expect_err("256 is not a u8");
 /// assert_eq!(error.path(), "sizes[1]");
 /// assert_eq!(error.expected(), Some("u8"));
 /// assert_eq!(error.found(), Some(AttributeType::N));
 /// assert_eq!(error.to_string(), "attribute `sizes[1]`: wanted u8, found N with a value that does not fit");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct DecodeError(Fault);
+pub struct DecodeError(ErrorImpl);
 
 impl DecodeError {
     pub(crate) fn missing_image(image: &'static str, kind: EventKind, view_type: Option<&str>) -> Self {
-        let mut fault = Fault::new(Reason::missing_image(image, kind, view_type));
-        fault.path_mut().within(image);
-        Self(fault)
+        let mut error = ErrorImpl::new(Kind::missing_image(image, kind, view_type));
+        error.path_mut().within(image);
+        Self(error)
     }
 
     pub(crate) fn wrong_kind(wanted: &'static str, kind: EventKind) -> Self {
-        Self(Fault::new(Reason::WrongKind { wanted, kind }))
+        Self(ErrorImpl::new(Kind::WrongChange { wanted, kind }))
     }
 
-    /// Puts the member of the record in front of the path.
+    /// Adds the member of the record to the start of the path.
     pub(crate) fn within(mut self, member: &'static str) -> Self {
         self.0.path_mut().within(member);
         self
     }
 
-    /// Where it went wrong, such as `NewImage.lines[2].price`; empty for an item's whole that stands alone.
+    /// Where it went wrong, such as `NewImage.lines[2].price`; empty if it is the whole of an item that is not part of a record.
     ///
-    /// Inside an enum or a flattened part that serde has to read ahead, it is the attribute that was read ahead.
+    /// Inside an enum or a flattened part, which serde has to buffer, it is the attribute that was buffered.
     pub fn path(&self) -> &str {
         self.0.path().as_str()
     }
 
-    /// What the type wanted there, in the words of its `Deserialize`, such as `u32` or `struct Order`.
+    /// What the type wanted there, as its `Deserialize` calls it, such as `u32` or `struct Order`.
     pub fn expected(&self) -> Option<&str> {
-        self.0.reason().expected()
+        self.0.kind().expected()
     }
 
-    /// The type that the attribute has in DynamoDB, where it is known and says something.
+    /// The type that the attribute has in DynamoDB, if it is known and explains the error.
     pub fn found(&self) -> Option<AttributeType> {
-        self.0.reason().found()
+        self.0.kind().found()
     }
 
-    /// Whether the record does not carry the image at all, because of the stream's view type.
+    /// Whether the record does not have the image at all, because of the stream's view type.
     pub fn is_missing_image(&self) -> bool {
-        matches!(self.0.reason(), Reason::MissingImage { .. })
+        matches!(self.0.kind(), Kind::MissingImage { .. })
     }
 
-    /// Whether the item is no well-formed DynamoDB JSON, whatever type is asked for.
+    /// Whether the item is not well-formed DynamoDB JSON, so that no type could be decoded from it.
     pub fn is_malformed(&self) -> bool {
         self.0.is_malformed()
     }
 }
 
-impl From<Fault> for DecodeError {
-    fn from(fault: Fault) -> Self {
-        Self(fault)
+impl From<ErrorImpl> for DecodeError {
+    fn from(error: ErrorImpl) -> Self {
+        Self(error)
     }
 }
 
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_image_names_the_view_type_and_the_way_out() {
+    fn a_missing_image_names_the_view_type_and_the_remedy() {
         assert_eq!(
             missing("OldImage", EventKind::Modify, Some("KEYS_ONLY")),
             "`OldImage`: the record has none: the stream's view type is KEYS_ONLY: this image needs NEW_AND_OLD_IMAGES or \
@@ -129,13 +131,13 @@ mod tests {
     }
 
     #[test]
-    fn the_member_of_the_record_stands_in_front() {
-        let at = |fault: Fault| DecodeError::from(fault).within("NewImage");
-        let fault = || Fault::malformed("a fault");
-        assert_eq!(at(fault()).to_string(), "`NewImage`: a fault");
-        assert_eq!(at(fault().at_name("a")).to_string(), "attribute `NewImage.a`: a fault");
-        let deep = at(fault().at_name("price").at_index(2).at_name("lines"));
-        assert_eq!(deep.to_string(), "attribute `NewImage.lines[2].price`: a fault");
+    fn the_path_starts_with_the_member_of_the_record() {
+        let at = |error: ErrorImpl| DecodeError::from(error).within("NewImage");
+        let error = || ErrorImpl::malformed("broken");
+        assert_eq!(at(error()).to_string(), "`NewImage`: broken");
+        assert_eq!(at(error().at_name("a")).to_string(), "attribute `NewImage.a`: broken");
+        let deep = at(error().at_name("price").at_index(2).at_name("lines"));
+        assert_eq!(deep.to_string(), "attribute `NewImage.lines[2].price`: broken");
         assert_eq!(deep.path(), "NewImage.lines[2].price");
     }
 }

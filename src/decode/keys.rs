@@ -1,33 +1,34 @@
-//! Primary keys, compared so that records of one item are found to be of one item, however their keys are spelt.
+//! Hashes and compares primary keys by value: two records belong to the same item even if their keys are spelled differently (`1` and
+//! `1.0`).
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use super::cursor::Cursor;
-use super::error::{AttributeType, DecodeError, Fault};
+use super::error::{AttributeType, DecodeError, ErrorImpl};
 use super::number;
 
-/// A primary key in one canonical spelling, whatever the order of its attributes, their escapes and their numbers.
+/// A primary key in its canonical spelling, which does not depend on the order of attributes, escapes and the spelling of numbers.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct CanonicalKeys {
     attributes: Vec<(String, String)>,
 }
 
 impl CanonicalKeys {
-    /// The attributes, sorted by name: each with its type and value, in one spelling: `Sabc`, `N-125e-4`, `BZm9v`.
+    /// The attributes, sorted by name, each with its type and canonical value: `Sabc`, `N-125e-4`, `BZm9v`.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
-/// Shows the names, and nothing of the values.
+/// Shows the names, never the values.
 impl std::fmt::Debug for CanonicalKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.attributes().map(|(name, _)| name)).finish()
     }
 }
 
-/// The primary key in one canonical spelling.
+/// The canonical spelling of a primary key.
 pub(crate) fn canonical_keys(json: &str) -> Result<CanonicalKeys, DecodeError> {
     let mut attributes = Vec::new();
     read(json, |name, value| attributes.push((name.into_owned(), value.canonical())))?;
@@ -38,7 +39,7 @@ pub(crate) fn canonical_keys(json: &str) -> Result<CanonicalKeys, DecodeError> {
 /// A hash of a primary key, the same for all spellings of it.
 #[inline]
 pub(crate) fn hash_keys(json: &str, hasher: &impl BuildHasher) -> Result<u64, DecodeError> {
-    // A sum has no order, as the attributes have none.
+    // Attributes may come in any order, so their hashes are added.
     let mut sum = 0_u64;
     read(json, |name, value| sum = sum.wrapping_add(hasher.hash_one((name, value))))?;
     Ok(sum)
@@ -50,19 +51,23 @@ pub(crate) fn are_same_keys(one: &str, other: &str) -> bool {
     one == other || matches!((canonical_keys(one), canonical_keys(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// The value of one attribute of a primary key; `None` if the key does not have it.
+/// The value of one attribute of a primary key; `None` if the key does not have the attribute.
 pub(crate) fn key_value<'de>(json: &'de str, wanted: &str) -> Result<Option<KeyValue<'de>>, DecodeError> {
     let mut found = None;
-    read(json, |name, value| found = if name == wanted { Some(value) } else { found.take() })?;
+    read(json, |name, value| {
+        if name == wanted {
+            found = Some(value);
+        }
+    })?;
     Ok(found)
 }
 
-/// Checks that a primary key is well-formed: attributes, at least one, that a key can have.
+/// Checks that a primary key is well-formed: it has at least one attribute, and each is of a type that a key can have.
 pub(crate) fn check_keys(json: &str) -> Result<(), DecodeError> {
     read(json, |_, _| {})
 }
 
-/// The value of a key attribute. Equal are those of one value, however they are spelt.
+/// The value of a key attribute. Two are equal if they are the same value, however it is spelled.
 pub(crate) struct KeyValue<'de> {
     tag: AttributeType,
     text: Cow<'de, str>,
@@ -96,21 +101,25 @@ impl Hash for KeyValue<'_> {
     }
 }
 
+/// Passes each attribute of a primary key to `visit`, and checks that the key is well-formed.
 #[inline]
-fn read<'de>(json: &'de str, mut keep: impl FnMut(Cow<'de, str>, KeyValue<'de>)) -> Result<(), DecodeError> {
+fn read<'de>(json: &'de str, mut visit: impl FnMut(Cow<'de, str>, KeyValue<'de>)) -> Result<(), DecodeError> {
     let mut cursor = Cursor::new(json);
     let mut names = cursor.open_members()?;
     while let Some(name) = cursor.next_member(&mut names)? {
-        let value = cursor.key_value().map_err(|fault| fault.at_name(&name.text))?;
-        keep(name.text, value);
+        let value = cursor.key_value().map_err(|error| error.at_name(&name.text))?;
+        visit(name.text, value);
     }
     cursor.end()?;
-    if names.is_empty() { Ok(cursor.malformed("a primary key has at least one attribute")?) } else { Ok(()) }
+    if names.is_empty() {
+        cursor.malformed::<()>("a primary key must have at least one attribute")?;
+    }
+    Ok(())
 }
 
 impl<'de> Cursor<'de> {
     #[inline]
-    fn key_value(&mut self) -> Result<KeyValue<'de>, Fault> {
+    fn key_value(&mut self) -> Result<KeyValue<'de>, ErrorImpl> {
         if let Some(text) = self.plain_text() {
             return Ok(KeyValue { tag: AttributeType::S, text: Cow::Borrowed(text) });
         }
@@ -122,7 +131,7 @@ impl<'de> Cursor<'de> {
             AttributeType::S => self.text_content()?,
             AttributeType::N => self.number_content()?,
             AttributeType::B => self.base64_content()?,
-            _ => return self.malformed("an attribute of a primary key is S, N or B"),
+            _ => return self.malformed("an attribute of a primary key must be S, N or B"),
         };
         self.close_value()?;
         Ok(KeyValue { tag, text })
@@ -140,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_has_one_spelling() {
+    fn a_key_has_one_canonical_spelling() {
         for group in [
             &[
                 r#"{"pk":{"S":"a/é"},"sk":{"N":"1"}}"#,
@@ -160,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn different_keys_have_different_spellings() {
+    fn different_keys_differ() {
         let all = [
             r#"{"a":{"S":"1"}}"#,
             r#"{"a":{"N":"1"}}"#,
@@ -196,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_equal_to_all_spellings_of_it_and_to_no_other() {
+    fn a_value_equals_its_spellings_alone() {
         let value = |json: &'static str| key_value(json, "a").ok().flatten().expect("it has the attribute");
         let hasher = RandomState::new();
         let same =
@@ -211,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn malformed_keys_are_refused() {
         for json in [
             "",
             "{}",

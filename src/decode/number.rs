@@ -1,12 +1,12 @@
-//! Decimal numbers as text, of any precision.
+//! Decimal numbers of any precision, kept as text.
 
 use std::borrow::Cow;
 
 use serde::de::Visitor;
 
-use super::error::{AttributeType, Fault};
+use super::error::{AttributeType, ErrorImpl};
 
-/// Whether it is a decimal number as DynamoDB writes one: `-12.5E-3`.
+/// Whether the text is a decimal number as DynamoDB writes one: `-12.5E-3`.
 #[inline]
 pub(super) fn is_number(text: &str) -> bool {
     let rest = text.as_bytes();
@@ -26,15 +26,16 @@ pub(super) fn is_number(text: &str) -> bool {
     }
 }
 
-/// What follows one or more digits.
+/// The text after one or more digits; `None` if it does not begin with one.
 #[inline]
 fn digits(text: &[u8]) -> Option<&[u8]> {
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     (count > 0).then(|| &text[count..])
 }
 
-/// A number for a type that takes any: an integer where it is written as one and fits, or else the nearest `f64`.
-pub(super) fn any<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, Fault> {
+/// Passes the number to a type that takes any number: as an integer if it is written as one and fits, otherwise as the
+/// nearest `f64`.
+pub(super) fn any<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, ErrorImpl> {
     if let Ok(number) = text.parse() {
         return visitor.visit_i64(number);
     }
@@ -43,13 +44,13 @@ pub(super) fn any<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Val
     }
     match text.parse() {
         Ok(number) => visitor.visit_f64(number),
-        Err(_) => Err(Fault::wrong_value(&visitor, AttributeType::N)),
+        Err(_) => Err(ErrorImpl::wrong_value(&visitor, AttributeType::N)),
     }
 }
 
-/// Appends the one spelling of a number's value, `-125e-4`: digits without zeros around them, and a power of ten.
+/// Appends the canonical spelling of a number, `-125e-4`: digits without zeros around them, and a power of ten.
 ///
-/// Takes what [`is_number`] accepts. The exponent is never expanded, however large it is.
+/// The text must be a number ([`is_number`]). The exponent is never expanded, however large it is.
 pub(super) fn canonical(text: &str, out: &mut String) {
     if is_plain(text.as_bytes()) {
         let significant = text.trim_end_matches('0');
@@ -78,7 +79,8 @@ pub(super) fn canonical(text: &str, out: &mut String) {
     push_exponent(exponent, zeros as i64 - fraction.len() as i64, out);
 }
 
-/// The digits of a number's one spelling, with its sign: the same for all spellings of a number, and for few others.
+/// The sign and the digits of a number's canonical spelling, for a hash: all spellings of a number share them, with few other
+/// numbers.
 #[inline]
 pub(super) fn significant_digits(text: &str) -> Cow<'_, str> {
     if is_plain(text.as_bytes()) {
@@ -90,7 +92,7 @@ pub(super) fn significant_digits(text: &str) -> Cow<'_, str> {
     Cow::Owned(spelling)
 }
 
-/// Whether it is a positive whole number without zeros before it, as most keys are.
+/// Whether it is a positive whole number without leading zeros, as most keys are.
 fn is_plain(text: &[u8]) -> bool {
     let are_digits = text.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_digit());
     are_digits && text.first().is_some_and(|first| *first != b'0')
@@ -104,7 +106,7 @@ fn push_exponent(exponent: &str, shift: i64, out: &mut String) {
     let digits = digits.trim_start_matches('0');
     out.push('e');
     if digits.len() > 17 {
-        // No such number exists; two spellings of one may differ, two numbers never look the same.
+        // DynamoDB has no such number. Two spellings of it may differ here, but two numbers are never the same.
         out.extend([sign, digits, if shift < 0 { "-" } else { "+" }]);
         return push_decimal(shift.unsigned_abs(), out);
     }
@@ -129,11 +131,11 @@ mod tests {
         assert!(is_number(text), "{text}");
         let mut out = String::from("kept:");
         canonical(text, &mut out);
-        out.strip_prefix("kept:").expect("what stood before stays").to_owned()
+        out.strip_prefix("kept:").expect("the text before is kept").to_owned()
     }
 
     #[test]
-    fn numbers_are_decimal() {
+    fn only_decimal_numbers_are_accepted() {
         for text in ["0", "-0", "007", "1.50", "1e5", "1E+126", "-12.5e-3", "9".repeat(40).as_str()] {
             assert!(is_number(text), "{text}");
         }
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_numbers_have_one_spelling() {
+    fn equal_numbers_have_one_canonical_spelling() {
         for group in [
             &["1", "1.0", "1e0", "01", "10e-1", "0.1E1", "1.000e+00", "0.0001e4", "100e-02"][..],
             &["0", "-0", "0.00", "0e99", "-0.0e-999999999999999999999999999999999999999999"],
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn different_numbers_have_different_spellings() {
+    fn different_numbers_have_different_canonical_spellings() {
         let huge = "9".repeat(50);
         let texts = [
             "0".into(),

@@ -1,44 +1,44 @@
-//! An event's records, in one pass over the payload, as many at once as are wanted.
+//! Reads an event's records in one pass over the payload, as many at a time as are wanted.
+//!
+//! Invariant: everything that was read is valid JSON, except for images whose check was put off (`ImageCheck`). Whether the
+//! payload is the event of a stream is only known when all of it has been read: [`EventReader::finish`].
 
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::json::{self, Members, NotJson, Object, Scanner};
-use crate::payload_kind::{self, EventShape};
-use crate::record::{Envelope, Images, RawEnvelope, Stretch};
+use crate::json::{self, BadMember, InvalidJson, Members, Object, Problem, Scanner};
+use crate::payload_kind::{self, PayloadKind};
+use crate::record::{Chunk, Header, ImageCheck, RecordScanner};
 
+use super::members::{EventMember, EventMembers};
 use super::window::{self, Window};
 
-/// The members that mean something, by their numbers.
-fn member(name: &str) -> Option<usize> {
-    ["Records", "window", "state", "shardId", "isFinalInvokeForWindow"].iter().position(|known| *known == name)
-}
-const RECORDS: usize = 0;
-
-/// Reads the records of a payload, and what stands around them.
+/// Reads the records of a payload, and the members around them.
 pub(crate) struct EventReader<'a> {
     text: &'a Arc<String>,
     scanner: Scanner<'a>,
-    object: Object<5>,
-    members: Members<'a, 5>,
-    record: RawEnvelope<'a>,
-    place: Place,
-    /// Whether it has a list of records.
+    object: Object<EventMember, { EventMember::COUNT }>,
+    members: EventMembers<'a>,
+    record: RecordScanner<'a>,
+    position: Position,
     has_records: bool,
     any_of_stream: bool,
 }
 
-/// Where a reader stands.
+/// How far a reader has come.
 #[derive(Clone, Copy)]
-enum Place {
-    /// Before a record of the list that starts there.
-    Record(usize),
-    /// Behind all.
+enum Position {
+    /// Before a record of `Records`.
+    Record {
+        /// Where the array starts.
+        list: usize,
+    },
+    /// At the end of the event.
     End,
-    /// Behind a text that is no object.
-    NoObject,
-    /// Before something that is no JSON.
-    NotJson,
+    /// At the end of a value that is not an object.
+    NotAnObject,
+    /// Before something that is not valid JSON.
+    InvalidJson,
 }
 
 impl<'a> EventReader<'a> {
@@ -49,119 +49,124 @@ impl<'a> EventReader<'a> {
             scanner: Scanner::new(text),
             object: Object::START,
             members: Members::NONE,
-            record: RawEnvelope::new(text),
-            place: Place::NotJson,
+            record: RecordScanner::new(text),
+            position: Position::InvalidJson,
             has_records: false,
             any_of_stream: false,
         };
-        reader.place = reader.open().unwrap_or(Place::NotJson);
+        reader.position = reader.open().unwrap_or(Position::InvalidJson);
         reader
     }
 
-    fn open(&mut self) -> Result<Place, NotJson> {
+    fn open(&mut self) -> Result<Position, InvalidJson> {
         if self.scanner.peek_value() == Some(b'{') {
             self.object = self.scanner.open_object(&mut self.members)?;
             return self.next_list();
         }
         self.scanner.value()?;
         self.scanner.end()?;
-        Ok(Place::NoObject)
+        Ok(Position::NotAnObject)
     }
 
     /// Whether there is another record.
     pub(crate) fn has_next(&self) -> bool {
-        matches!(self.place, Place::Record(_))
+        matches!(self.position, Position::Record { .. })
     }
 
-    /// Whether all so far is JSON.
-    pub(crate) fn is_json(&self) -> bool {
-        !matches!(self.place, Place::NotJson)
+    /// Whether everything so far is valid JSON.
+    pub(crate) fn is_valid_so_far(&self) -> bool {
+        !matches!(self.position, Position::InvalidJson)
     }
 
-    /// Whether one of the records so far is a stream's, as far as one can tell without reading it.
+    /// Whether one of the records so far looks like one of a stream.
     pub(crate) fn any_of_stream(&self) -> bool {
         self.any_of_stream
     }
 
-    /// Reads as many records as are there and no more than this, and moves on to the one behind them or to the event's end.
-    pub(crate) fn next(&mut self, records: usize, images: Images<'_>) -> Stretch {
-        let mut envelopes = Vec::new();
-        while let Place::Record(list) = self.place
-            && envelopes.len() < records
+    /// Reads up to `count` records, and moves to the record after them or to the end of the event.
+    pub(crate) fn next_chunk(&mut self, count: usize, images: ImageCheck<'_>) -> Chunk {
+        let mut headers = Vec::new();
+        while let Position::Record { list } = self.position
+            && headers.len() < count
         {
-            let place = self.read(&mut envelopes, images).and_then(|()| match self.scanner.next_element()? {
-                true => Ok(Place::Record(list)),
-                false => self.end_of_list(list),
-            });
-            self.place = place.unwrap_or(Place::NotJson);
-            if let [_] = &envelopes[..] {
-                // The list grows once, and rarely twice.
-                envelopes.reserve(records.min(self.estimate()));
+            self.position = self.read_record(list, &mut headers, images).unwrap_or(Position::InvalidJson);
+            if let [_] = &headers[..] {
+                // One allocation for all, or rarely two.
+                headers.reserve(count.min(self.estimate()));
             }
         }
-        Stretch { text: Arc::clone(self.text), envelopes }
+        Chunk { text: Arc::clone(self.text), headers }
     }
 
-    /// About how many records there are from here on: as many as if they were as long as the last, and no more than Lambda
-    /// sends.
+    /// About how many records are left: as many as if all were as long as the last one, up to the maximum of Lambda.
     pub(crate) fn estimate(&self) -> usize {
-        const MOST: usize = 10_000;
+        const MAX_BATCH_SIZE: usize = 10_000;
+        if !self.has_next() {
+            return 0;
+        }
         let left = self.text.len() - self.scanner.at();
-        if self.has_next() { (left / (self.record.json().len() + 1) + 1).min(MOST) } else { 0 }
+        (left / (self.record.json().len() + 1) + 1).min(MAX_BATCH_SIZE)
     }
 
-    fn read(&mut self, envelopes: &mut Vec<Envelope>, images: Images<'_>) -> Result<(), NotJson> {
+    fn read_record(
+        &mut self,
+        list: usize,
+        headers: &mut Vec<Header>,
+        images: ImageCheck<'_>,
+    ) -> Result<Position, InvalidJson> {
         self.record.scan(&mut self.scanner, images)?;
         self.any_of_stream |= self.record.is_of_stream();
-        let envelope = envelopes.push_mut(Envelope::unknown(&self.record));
-        envelope.read(&self.record);
-        // Where the images of a malformed record lie is not known.
-        let is_json = envelope.is_whole() || !self.record.has_unchecked_images() || json::is_json(self.record.json());
-        if is_json { Ok(()) } else { Err(NotJson) }
+        let header = headers.push_mut(Header::unread(&self.record));
+        header.read(&self.record);
+        // A malformed record does not say where its images are, so they cannot be checked later.
+        if !header.is_well_formed() && self.record.has_unchecked_images() && !json::is_valid(self.record.json()) {
+            return Err(InvalidJson);
+        }
+        if self.scanner.next_element()? { Ok(Position::Record { list }) } else { self.end_of_list(list) }
     }
 
-    /// Moves to the first record of the first list, or to the event's end.
-    fn next_list(&mut self) -> Result<Place, NotJson> {
-        while let Some(number) = self.scanner.next_member(&mut self.object, &mut self.members, member)? {
-            if number == RECORDS && !self.has_records && self.scanner.peek_value() == Some(b'[') {
+    /// Moves to the first record of the first `Records`, or to the end of the event.
+    fn next_list(&mut self) -> Result<Position, InvalidJson> {
+        while let Some(member) = self.scanner.next_member(&mut self.object, &mut self.members)? {
+            let is_list = matches!(member, EventMember::Records) && self.scanner.peek_value() == Some(b'[');
+            if is_list && !self.has_records {
                 self.has_records = true;
                 let list = self.scanner.at();
-                return if self.scanner.open_array()? { Ok(Place::Record(list)) } else { self.end_of_list(list) };
+                return if self.scanner.open_array()? { Ok(Position::Record { list }) } else { self.end_of_list(list) };
             }
             let value = self.scanner.value()?;
-            self.scanner.take(&mut self.object, &mut self.members, number, value);
+            self.scanner.take(&mut self.object, &mut self.members, member, value);
         }
         self.scanner.end()?;
-        Ok(Place::End)
+        Ok(Position::End)
     }
 
-    fn end_of_list(&mut self, list: usize) -> Result<Place, NotJson> {
-        let value = self.scanner.array_from(list);
-        self.scanner.take(&mut self.object, &mut self.members, RECORDS, value);
+    fn end_of_list(&mut self, list: usize) -> Result<Position, InvalidJson> {
+        let value = self.scanner.nested_since(list);
+        self.scanner.take(&mut self.object, &mut self.members, EventMember::Records, value);
         self.next_list()
     }
 
-    /// Says why the payload is no stream's event, if it is none; all records must have been read.
+    /// Checks that the payload is the event of a stream; all records must have been read.
     pub(crate) fn finish(&self) -> Result<Option<Window>, Error> {
-        // What is no JSON is nothing else.
-        self.window().map_err(|error| json::why_not_json(self.text).map_or(error, Error::not_json))
+        // If the payload is not valid JSON, that is the error, whatever else is wrong with it.
+        self.window().map_err(|error| json::syntax_error(self.text).map_or(error, Error::not_json))
     }
 
     fn window(&self) -> Result<Option<Window>, Error> {
-        let refuse = || Error::not_a_stream_event(EventShape::of_json(self.text));
-        match self.place {
-            Place::NotJson => return Err(Error::not_json("it cannot be read")),
-            Place::NoObject => return Err(refuse()),
-            Place::Record(_) | Place::End => {}
+        let refuse = || Error::not_a_stream_event(PayloadKind::of_json(self.text));
+        match self.position {
+            Position::InvalidJson => return Err(Error::not_json("it cannot be read")),
+            Position::NotAnObject => return Err(refuse()),
+            Position::Record { .. } | Position::End => {}
         }
-        let [_, members @ ..] = *self.members.values().map_err(|bad| match bad.repeated {
-            true => Error::broken_envelope("a member stands in it twice"),
-            false => refuse(),
+        let members = self.members.checked().map_err(|BadMember { problem, .. }| match problem {
+            Problem::Repeated => Error::broken_envelope("a member occurs twice"),
+            Problem::UnreadableName => refuse(),
         })?;
-        if !self.has_records || !self.any_of_stream && payload_kind::is_foreign(EventShape::of_json(self.text)) {
+        if !self.has_records || !self.any_of_stream && payload_kind::is_foreign(PayloadKind::of_json(self.text)) {
             return Err(refuse());
         }
-        let members = members.map(|member| member.map(|member| member.json));
         window::read(members).map_err(Error::broken_envelope)
     }
 }

@@ -1,22 +1,24 @@
-//! The records of a batch: those of an event, or of a payload that is read while they are processed.
+//! The records of a batch in stream order: those of an event that was parsed, or of a payload that is read while its
+//! records are processed.
 
 use std::sync::Arc;
 
 use crate::error::Error;
 use crate::event_kind::EventKind;
-use crate::record::{Facts, Images, Stretch};
+use crate::record::{Chunk, ImageCheck, RecordRef};
 
 use super::StreamEvent;
 use super::reader::EventReader;
 use super::window::Window;
 
-/// How many records are read before the first of them begins: few enough that their text is still in the caches when they
-/// are decoded, and enough that reading does not begin too often. In debug builds so few that tests come to the edges.
-const STRETCH: usize = if cfg!(debug_assertions) { 3 } else { 64 };
+/// How many records are read before the first of them starts: few enough that their text is still in the caches when they
+/// are decoded, and enough that the reader and the handlers rarely take turns. Debug builds read so few that tests cross
+/// the edges of chunks.
+const CHUNK: usize = if cfg!(debug_assertions) { 3 } else { 64 };
 
-/// Where a batch's records come from, in stream order.
+/// The source of a batch's records.
 pub(crate) enum Records<'a> {
-    /// All of them were read, and the images checked to be JSON.
+    /// All records have been read, and their images checked to be valid JSON.
     Event {
         event: &'a StreamEvent,
         taken: usize,
@@ -24,13 +26,13 @@ pub(crate) enum Records<'a> {
     Payload(Box<Unread<'a>>),
 }
 
-/// A payload that is not read before its records are wanted.
+/// A payload of which each chunk is read when its records are wanted.
 pub(crate) struct Unread<'a> {
     text: &'a str,
     reader: EventReader<'a>,
     has_handler: &'a (dyn Fn(EventKind) -> bool + Sync),
-    /// What had to be read to know that it is the event of a stream.
-    first: std::vec::IntoIter<Stretch>,
+    /// The chunks that had to be read to know whether it is the event of a stream.
+    read_ahead: std::vec::IntoIter<Chunk>,
 }
 
 impl<'a> Records<'a> {
@@ -38,51 +40,56 @@ impl<'a> Records<'a> {
         Self::Event { event, taken: 0 }
     }
 
-    /// Reads as much as tells whether it is the event of a stream.
+    /// Reads just enough to tell whether the payload is the event of a stream.
     ///
-    /// The images of the kinds of change that have a handler are not checked to be JSON: that is for whoever processes the
-    /// records.
+    /// The images of the kinds of change that have a handler are not checked to be valid JSON. Whoever processes the records
+    /// must do so.
     pub(crate) fn of_payload(
         text: &'a Arc<String>,
         has_handler: &'a (dyn Fn(EventKind) -> bool + Sync),
     ) -> Result<Self, Error> {
-        let (mut reader, mut first) = (EventReader::new(text), Vec::new());
-        while first.is_empty() || !reader.any_of_stream() && reader.has_next() {
-            first.push(reader.next(STRETCH, Images::Leave(has_handler)));
+        let mut reader = EventReader::new(text);
+        let mut read_ahead = Vec::new();
+        while read_ahead.is_empty() || !reader.any_of_stream() && reader.has_next() {
+            read_ahead.push(reader.next_chunk(CHUNK, ImageCheck::WhenDecoded(has_handler)));
         }
         if !reader.has_next() {
             reader.finish()?;
         }
-        Ok(Self::Payload(Box::new(Unread { text, reader, has_handler, first: first.into_iter() })))
+        Ok(Self::Payload(Box::new(Unread { text, reader, has_handler, read_ahead: read_ahead.into_iter() })))
     }
 
     pub(crate) fn has_next(&self) -> bool {
         match self {
-            // An empty one, too, has an end to be read.
+            // An empty event counts as one step, so that its end is reached like that of any other.
             Self::Event { event, taken } => *taken < event.len().max(1),
-            Self::Payload(unread) => !unread.first.as_slice().is_empty() || unread.reader.has_next(),
+            Self::Payload(unread) => !unread.read_ahead.as_slice().is_empty() || unread.reader.has_next(),
         }
     }
 
-    /// Reads the next of them; all at once, since to count an owner more of what they share waits for all that was stored
-    /// before.
-    pub(crate) fn next(&mut self) -> Vec<Facts> {
+    /// Takes the next chunk of records.
+    ///
+    /// All of its references are made at once, because each increments the chunk's count atomically, and an atomic increment
+    /// waits for the stores before it.
+    pub(crate) fn next(&mut self) -> Vec<RecordRef> {
         match self {
             Self::Event { event, taken } => {
-                let facts = Facts::of_stretch(&event.stretch, *taken..event.len().min(*taken + STRETCH)).collect();
-                *taken += STRETCH;
-                facts
+                let end = event.len().min(*taken + CHUNK);
+                let records = RecordRef::of_chunk(&event.chunk, *taken..end).collect();
+                *taken += CHUNK;
+                records
             }
             Self::Payload(unread) => {
-                let Unread { reader, has_handler, first, .. } = &mut **unread;
-                let stretch = first.next().unwrap_or_else(|| reader.next(STRETCH, Images::Leave(has_handler)));
-                let records = 0..stretch.envelopes.len();
-                Facts::of_stretch(&Arc::new(stretch), records).collect()
+                let Unread { reader, has_handler, read_ahead, .. } = &mut **unread;
+                let chunk =
+                    read_ahead.next().unwrap_or_else(|| reader.next_chunk(CHUNK, ImageCheck::WhenDecoded(has_handler)));
+                let count = chunk.headers.len();
+                RecordRef::of_chunk(&Arc::new(chunk), 0..count).collect()
             }
         }
     }
 
-    /// How many records there are in all, where that is known before they are read.
+    /// How many records there are in all, if that is known before they are read.
     pub(crate) fn len(&self) -> Option<usize> {
         match self {
             Self::Event { event, .. } => Some(event.len()),
@@ -90,26 +97,26 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// The text that they are parts of.
+    /// The text that the records are pieces of.
     pub(crate) fn text(&self) -> &'a str {
         match self {
-            Self::Event { event, .. } => &event.stretch.text,
+            Self::Event { event, .. } => &event.chunk.text,
             Self::Payload(unread) => unread.text,
         }
     }
 
-    /// About how many records there are in all, before the first are taken.
+    /// About how many records there are in all, asked before the first is taken.
     pub(crate) fn estimate(&self) -> usize {
         match self {
             Self::Event { event, .. } => event.len(),
             Self::Payload(unread) => {
-                let first = unread.first.as_slice().iter().map(|stretch| stretch.envelopes.len()).sum::<usize>();
-                first + unread.reader.estimate()
+                let read = unread.read_ahead.as_slice().iter().map(|chunk| chunk.headers.len()).sum::<usize>();
+                read + unread.reader.estimate()
             }
         }
     }
 
-    /// Says, once all have been read, whether they are the records of a stream's event.
+    /// Checks, once all have been read, that they are the records of a stream's event.
     pub(crate) fn finish(&self) -> Result<Option<Window>, Error> {
         match self {
             Self::Event { event, .. } => Ok(event.window.clone()),

@@ -1,332 +1,259 @@
-use std::collections::HashMap;
+//! The records of a batch and their states: reads them, says which need a handler, and makes the report of them in the end.
+//!
+//! A position is an index into the records, and never changes.
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::guard;
-use super::lanes::LaneMap;
+use super::duplicates::SequenceNumbers;
+use super::guard::guard;
+use super::lanes::{Arrival, Entered, LaneMap};
+use super::record_state::RecordState;
+use super::redelivery::Completed;
+use super::settings::Settings;
 use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, DeadLetterError};
 use crate::error::Error;
-use crate::event::Records;
-use crate::event::Window;
-use crate::execute::redelivery::{Replay, ReplayKey};
-use crate::execute::settings::Settings;
+use crate::event::{Records, Window};
 use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
 use crate::observe::log;
 use crate::observe::metrics::Ages;
-use crate::outcome::{BatchReport, Outcome, RecordReport, ResponseContext, SkipReason};
-use crate::policy::AfterDeadLetter;
-use crate::record::{Facts, MalformedRecord, Record, SequenceNumber};
+use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
+use crate::record::{MalformedRecord, Record};
 
 /// A batch's records and what is known of each so far.
 pub(super) struct Batch<'a> {
     settings: &'a Settings,
-    records: Records<'a>,
-    slots: Vec<Slot>,
-    numbers: Numbers,
+    unread: Records<'a>,
+    records: Vec<RecordState>,
+    numbers: SequenceNumbers,
     lanes: LaneMap<'a>,
-    /// What was done in earlier invocations, if anything was.
-    replay: Option<&'a Replay>,
+    /// What was completed in earlier invocations, if anything was.
+    completed: Option<&'a Completed>,
     from_stream: bool,
     table: Option<String>,
     window: Option<Window>,
-    /// Why the payload is no stream's event, once that is found: then the batch as a whole fails.
+    /// Why the payload is not the event of a stream, once that is found; the batch as a whole fails then.
     refusal: Option<Error>,
 }
 
-/// What a record that was just read is to do.
-pub(super) enum Arrival {
-    /// To begin: nothing stands before it in its lane.
-    Ready,
-    /// To follow a dead letter of its lane.
-    Follower,
-}
-
-/// A record and what is known of it: little, so that many lie close together.
-struct Slot {
-    facts: Facts,
-    trouble: Option<Box<Trouble>>,
-    /// The position behind it in its lane, which is not the first of all.
-    next_in_lane: Option<NonZeroUsize>,
-    attempts: u32,
-    /// What it comes to if nothing else happens, until it is settled.
-    outcome: Outcome,
-    settled: bool,
-    /// Whether its images, which no handler has seen, were checked to be JSON.
-    is_checked: bool,
-    /// Whether the sequence number names this record and no other of the batch.
-    nameable: bool,
-}
-
-/// What is known of a record that has failed.
-#[derive(Default)]
-struct Trouble {
-    failure: Option<Failure>,
-    dead_letter_error: Option<DeadLetterError>,
-    /// When its first attempt began.
-    first_seen: Option<Instant>,
-}
-
-impl Slot {
-    fn new(facts: Facts) -> Self {
-        Self {
-            facts,
-            trouble: None,
-            next_in_lane: None,
-            attempts: 0,
-            outcome: Outcome::Unfinished,
-            settled: false,
-            is_checked: false,
-            nameable: false,
-        }
-    }
-
-    fn settle(&mut self, outcome: Outcome) {
-        self.settled = true;
-        self.outcome = outcome;
-    }
-
-    fn failure(&self) -> Option<&Failure> {
-        self.trouble.as_ref()?.failure.as_ref()
-    }
-
-    fn trouble(&mut self) -> &mut Trouble {
-        self.trouble.get_or_insert_default()
-    }
-
-    /// Notes why it cannot be processed, unless that is known already.
-    fn fail_in_reading(&mut self, failure: Failure) {
-        self.trouble().failure.get_or_insert(failure);
-    }
-
-    /// What the memory of earlier invocations knows it by.
-    fn replay_key(&self) -> Option<ReplayKey> {
-        replay_key(&self.facts, self.nameable)
-    }
-
-    fn into_report(self, position: usize) -> RecordReport {
-        let trouble = self.trouble.map(|trouble| *trouble).unwrap_or_default();
-        RecordReport {
-            position,
-            kind: self.facts.kind(),
-            outcome: self.outcome,
-            attempts: self.attempts,
-            failure: trouble.failure,
-            dead_letter_error: trouble.dead_letter_error,
-            facts: self.facts,
-            nameable: self.nameable,
-        }
-    }
-}
-
-fn replay_key(facts: &Facts, nameable: bool) -> Option<ReplayKey> {
-    let number = facts.sequence_number().filter(|_| nameable)?;
-    Some(ReplayKey::new(facts.stream_arn(), number.as_str(), facts.event_id()))
-}
+/// The payload is not the event of a stream. [`Batch::is_refused`] is true from then on.
+pub(super) struct BatchRefused;
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(settings: &'a Settings, records: Records<'a>, invocation: &Invocation) -> Self {
+    pub(super) fn new(settings: &'a Settings, unread: Records<'a>, invocation: &Invocation) -> Self {
         let from_stream = invocation.from_stream;
-        if let Some(count) = records.len() {
+        if let Some(count) = unread.len() {
             log::note_count(count);
         }
+        let completed = settings.completed.as_ref();
         Self {
-            slots: Vec::with_capacity(records.estimate()),
-            numbers: Numbers::default(),
-            lanes: LaneMap::new(&settings.lanes, records.estimate()),
-            replay: settings.replay.as_ref().filter(|replay| from_stream && !replay.is_empty()),
+            records: Vec::with_capacity(unread.estimate()),
+            numbers: SequenceNumbers::default(),
+            lanes: LaneMap::new(&settings.lanes, unread.estimate()),
+            completed: completed.filter(|completed| from_stream && !completed.is_empty()),
             from_stream,
             table: None,
             window: None,
             refusal: None,
             settings,
-            records,
+            unread,
         }
     }
 
     /// The position of the next record to be read; `None` once all are.
-    pub(super) fn unread(&self) -> Option<usize> {
-        self.records.has_next().then_some(self.slots.len())
+    pub(super) fn next_unread(&self) -> Option<usize> {
+        self.unread.has_next().then_some(self.records.len())
     }
 
-    /// Reads the next records: skips those that need no handler, puts the rest into their lanes, and tells what each is to
-    /// do, if it is not to wait for the one before it.
-    pub(super) fn read_on(&mut self, mut tell: impl FnMut(usize, Arrival)) {
-        let text = self.records.text();
-        for facts in self.records.next() {
-            let (position, keys) = (self.slots.len(), facts.keys_json_in(text));
-            let slot = self.slots.push_mut(Slot::new(facts));
+    /// Reads the next records: skips those that need no handler, enters the rest into their lanes, and returns those that
+    /// need not wait for an earlier record.
+    pub(super) fn read_next(&mut self) -> Vec<Arrival> {
+        let text = self.unread.text();
+        let read = self.unread.next();
+        let mut arrivals = Vec::with_capacity(read.len());
+        for facts in read {
+            let position = self.records.len();
+            let keys = facts.keys_json_in(text);
+            let record = self.records.push_mut(RecordState::new(facts));
             if self.table.is_none() {
-                self.table = slot.facts.table_name().map(str::to_owned);
+                self.table = record.facts.table_name().map(str::to_owned);
                 log::note_table(self.table.as_deref());
             }
-            if let Some(error) = slot.facts.malformed() {
-                slot.fail_in_reading(Failure::of(ErrorKind::Malformed, &error));
+            if let Some(error) = record.facts.malformed() {
+                record.fail_in_reading(Failure::of(ErrorKind::Malformed, &error));
             }
-            self.name(position);
-            self.skip(position);
-            let arrival = self.enter_lane(position, keys);
-            let slot = &self.slots[position];
-            if slot.settled || slot.failure().is_some() {
-                self.check_json(position);
+            self.note_duplicate(position);
+            match self.skip_reason(position) {
+                Ok(Some(reason)) => self.records[position].settle(Outcome::Skipped(reason)),
+                Ok(None) => arrivals.extend(self.enter_lane(position, keys)),
+                Err(panic) => {
+                    self.records[position].fail_in_reading(panic);
+                    arrivals.extend(self.enter_lane(position, keys));
+                }
             }
-            if let Some(arrival) = arrival {
-                tell(position, arrival);
+            let record = &self.records[position];
+            if record.settled || record.failure().is_some() {
+                self.check_unseen_images(position);
             }
         }
-        if !self.records.has_next() {
-            if self.records.len().is_none() {
-                log::note_count(self.slots.len());
-            }
-            match self.records.finish() {
-                Ok(window) => self.window = window,
-                Err(error) => self.refusal = Some(error),
-            }
+        if !self.unread.has_next() {
+            self.finish_reading();
+        }
+        arrivals
+    }
+
+    fn finish_reading(&mut self) {
+        if self.unread.len().is_none() {
+            log::note_count(self.records.len());
+        }
+        match self.unread.finish() {
+            Ok(window) => self.window = window,
+            Err(error) => self.refusal = Some(error),
         }
     }
 
-    /// Checks that the images of a record which no handler has seen are JSON; a handler's are checked when they are decoded.
-    fn check_json(&mut self, position: usize) {
-        let slot = &mut self.slots[position];
-        if slot.attempts == 0 && !std::mem::replace(&mut slot.is_checked, true) {
-            self.has_json_images(position);
+    /// Checks once that the images of a record that no handler has seen are JSON. A handler's are checked when they are
+    /// decoded.
+    fn check_unseen_images(&mut self, position: usize) {
+        let record = &mut self.records[position];
+        if record.attempts == 0 && !record.is_checked {
+            record.is_checked = true;
+            // An error is kept in `refusal`.
+            let _ = self.verify_images(position);
         }
     }
 
-    /// Whether a record's images are JSON; if one is not, the batch fails.
-    pub(super) fn has_json_images(&mut self, position: usize) -> bool {
-        let facts = &self.slots[position].facts;
-        let is_json = facts.has_json_images();
-        if !is_json {
-            // Once: that goes over the whole payload, and says the same for every image.
-            self.refusal.get_or_insert_with(|| Error::not_json(facts.why_not_json()));
+    /// Checks that a record's images are JSON; if one is not, the batch fails.
+    pub(super) fn verify_images(&mut self, position: usize) -> Result<(), BatchRefused> {
+        let facts = &self.records[position].facts;
+        if facts.has_json_images() {
+            return Ok(());
         }
-        is_json
+        // Once, because that goes over the whole payload and says the same for every image.
+        self.refusal.get_or_insert_with(|| Error::not_json(facts.why_not_json()));
+        Err(BatchRefused)
     }
 
-    /// Whether the payload was found to be no stream's event.
+    /// Whether the payload was found not to be the event of a stream.
     pub(super) fn is_refused(&self) -> bool {
         self.refusal.is_some()
     }
 
-    /// Finds out whether the sequence number names this record; a repeated one makes the later record malformed.
-    fn name(&mut self, position: usize) {
-        let (earlier, rest) = self.slots.split_at_mut(position);
-        let [slot, ..] = rest else { return };
-        let Some(number) = slot.facts.sequence_number() else { return };
-        let earlier = || earlier.iter().map(|slot| slot.facts.sequence_number().copied());
-        match self.numbers.enter(*number, position, earlier) {
-            None => slot.nameable = true,
+    /// Finds out whether the sequence number names this record alone; a repeated one makes the later record malformed.
+    fn note_duplicate(&mut self, position: usize) {
+        let (earlier, rest) = self.records.split_at_mut(position);
+        let [record, ..] = rest else { return };
+        let Some(number) = record.facts.sequence_number() else { return };
+        let earlier = || earlier.iter().map(|record| record.facts.sequence_number().copied());
+        match self.numbers.insert(*number, position, earlier) {
+            None => record.nameable = true,
             Some(first) => {
-                let error = MalformedRecord::repeated_sequence_number(slot.facts.clone(), first);
-                slot.fail_in_reading(Failure::of(ErrorKind::Malformed, &error));
+                let error = MalformedRecord::repeated_sequence_number(record.facts.clone(), first);
+                record.fail_in_reading(Failure::of(ErrorKind::Malformed, &error));
             }
         }
     }
 
-    fn skip(&mut self, position: usize) {
-        let slot = &mut self.slots[position];
-        if self.replay.is_some_and(|replay| slot.replay_key().is_some_and(|key| replay.contains(&key))) {
-            return slot.settle(Outcome::Skipped(SkipReason::Redelivered));
+    /// Why the record needs no handler; `None` if it needs one, or has failed already.
+    fn skip_reason(&self, position: usize) -> Result<Option<SkipReason>, Failure> {
+        let record = &self.records[position];
+        if self.completed.is_some_and(|completed| record.id().is_some_and(|id| completed.contains(&id))) {
+            return Ok(Some(SkipReason::Redelivered));
         }
-        let (None, Some(kind)) = (slot.failure(), slot.facts.kind()) else { return };
+        let (None, Some(kind)) = (record.failure(), record.facts.kind()) else { return Ok(None) };
         if self.settings.routes.of(kind).is_none() {
-            slot.settle(Outcome::Skipped(SkipReason::NoHandler));
-        } else if let (Some(filter), Some(record)) = (&self.settings.filter, slot.facts.record()) {
-            match guard("filter", || filter(&record)) {
-                Ok(true) => {}
-                Ok(false) => slot.settle(Outcome::Skipped(SkipReason::Filtered)),
-                Err(panic) => slot.fail_in_reading(panic),
-            }
+            return Ok(Some(SkipReason::NoHandler));
         }
+        let (Some(filter), Some(record)) = (&self.settings.filter, record.facts.record()) else { return Ok(None) };
+        let keep = guard("filter", || filter(&record))?;
+        Ok((!keep).then_some(SkipReason::Filtered))
     }
 
-    /// Puts a record that needs a handler into its lane.
+    /// Enters a record that needs a handler into its lane; returns it unless it must wait there.
     fn enter_lane(&mut self, position: usize, keys: Option<&'a str>) -> Option<Arrival> {
-        let slot = &mut self.slots[position];
-        if slot.settled {
-            return None;
+        let record = &mut self.records[position];
+        let Entered { predecessor, keys } = self.lanes.enter(position, &record.facts, keys);
+        if let Err(error) = keys {
+            record.fail_in_reading(Failure::of(ErrorKind::Decode, &error));
         }
-        let (predecessor, error) = self.lanes.enter(position, &slot.facts, keys);
-        if let Some(error) = error {
-            slot.fail_in_reading(Failure::of(ErrorKind::Decode, &error));
-        }
-        let Some(predecessor) = predecessor else { return Some(Arrival::Ready) };
-        let predecessor = &mut self.slots[predecessor];
+        let Some(predecessor) = predecessor else { return Some(Arrival::Ready(position)) };
+        self.records[predecessor].next_in_lane = NonZeroUsize::new(position);
+        let predecessor = &self.records[predecessor];
         if !predecessor.settled {
-            predecessor.next_in_lane = NonZeroUsize::new(position);
             return None;
         }
-        match (predecessor.outcome, self.settings.after_dead_letter) {
-            (Outcome::Succeeded, _) | (Outcome::DeadLettered, AfterDeadLetter::Continue) => Some(Arrival::Ready),
-            (Outcome::DeadLettered, AfterDeadLetter::FollowLane) => Some(Arrival::Follower),
-            _ => None,
-        }
+        Arrival::after(predecessor.outcome, self.settings.after_dead_letter, position)
     }
 
-    /// Whether Lambda resumes at a checkpoint, or each record stands for itself.
+    /// Gives a record its outcome; returns the next record of its lane, unless that is to wait for another delivery.
+    pub(super) fn settle(&mut self, position: usize, outcome: Outcome) -> Option<Arrival> {
+        let record = &mut self.records[position];
+        record.settle(outcome);
+        let next = record.next_in_lane?;
+        Arrival::after(outcome, self.settings.after_dead_letter, next.get())
+    }
+
+    /// Whether Lambda resumes at a checkpoint, or each record is answered by itself.
     pub(super) fn is_from_stream(&self) -> bool {
         self.from_stream
     }
 
-    pub(super) fn next_in_lane(&self, position: usize) -> Option<usize> {
-        self.slots[position].next_in_lane.map(NonZeroUsize::get)
-    }
-
     /// Whether the record failed before any attempt.
-    pub(super) fn failed_in_reading(&self, position: usize) -> bool {
-        let slot = &self.slots[position];
-        slot.attempts == 0 && slot.failure().is_some()
+    pub(super) fn has_failed_in_reading(&self, position: usize) -> bool {
+        let record = &self.records[position];
+        record.attempts == 0 && record.failure().is_some()
     }
 
     /// Whether an attempt at the record has failed.
     pub(super) fn has_failed(&self, position: usize) -> bool {
-        let slot = &self.slots[position];
-        slot.attempts > 0 && slot.failure().is_some()
+        let record = &self.records[position];
+        record.attempts > 0 && record.failure().is_some()
     }
 
-    /// Counts an attempt, and gives the record to make it with.
-    pub(super) fn begin_attempt(&mut self, position: usize) -> Option<Record> {
-        let slot = &mut self.slots[position];
-        slot.attempts += 1;
-        slot.facts.record()
+    /// Counts an attempt at a well-formed record, and returns the record to make it with.
+    pub(super) fn begin_attempt(&mut self, position: usize) -> Record {
+        let record = &mut self.records[position];
+        record.attempts += 1;
+        record.facts.record().expect("a malformed record has failed in reading, and gets no attempt")
     }
 
-    /// Notes why the last attempt failed, and when it began if there was one; returns how many there were.
-    pub(super) fn fail(&mut self, position: usize, failure: Failure, begun: Option<Instant>) -> u32 {
-        let slot = &mut self.slots[position];
-        let trouble = slot.trouble();
-        trouble.failure = Some(failure);
-        trouble.first_seen = trouble.first_seen.or(begun);
-        slot.attempts
+    /// How many attempts were made at the record.
+    pub(super) fn attempts(&self, position: usize) -> u32 {
+        self.records[position].attempts
     }
 
-    pub(super) fn refuse(&mut self, position: usize, error: DeadLetterError) {
-        self.slots[position].trouble().dead_letter_error = Some(error);
+    /// Notes why the last attempt failed, and when it began.
+    pub(super) fn note_failure(&mut self, position: usize, failure: Failure, begun: Instant) {
+        let failed = self.records[position].failed_mut();
+        failed.failure = Some(failure);
+        failed.first_seen.get_or_insert(begun);
     }
 
-    pub(super) fn settle(&mut self, position: usize, outcome: Outcome) {
-        let slot = &mut self.slots[position];
-        if outcome == Outcome::Succeeded {
-            slot.trouble = None;
-        }
-        slot.settle(outcome);
+    /// Notes why a record that had no attempt becomes a dead letter.
+    pub(super) fn note_failure_without_attempt(&mut self, position: usize, failure: Failure) {
+        self.records[position].failed_mut().failure = Some(failure);
+    }
+
+    /// Notes why the dead-letter queue did not accept the record.
+    pub(super) fn note_dead_letter_error(&mut self, position: usize, error: DeadLetterError) {
+        self.records[position].failed_mut().dead_letter_error = Some(error);
     }
 
     /// What a log line says of a record.
     pub(super) fn about(&self, position: usize) -> log::LoggedRecord<'_> {
-        let slot = &self.slots[position];
-        let dead_letter_error = slot.trouble.as_ref().and_then(|trouble| trouble.dead_letter_error.as_ref());
+        let record = &self.records[position];
+        let dead_letter_error = record.failed().and_then(|failed| failed.dead_letter_error.as_ref());
         log::LoggedRecord {
             position,
-            facts: &slot.facts,
-            failure: slot.failure(),
+            facts: &record.facts,
+            failure: record.failure(),
             dead_letter_error,
-            attempts: slot.attempts,
+            attempts: record.attempts,
         }
     }
 
@@ -336,101 +263,57 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn ages(&self, clock: &Clock) -> Option<Ages> {
-        // A dead letter that is put back is old, and the function not behind for it.
-        let times = self.slots.iter().filter(|_| self.from_stream).map(|slot| slot.facts.created_at());
+        // A dead letter that is put back is old, which does not mean that the function lags.
+        let times = self.records.iter().filter(|_| self.from_stream).map(|record| record.facts.created_at());
         Ages::of(times, clock.start_time())
     }
 
     /// About how many records there are.
     pub(super) fn estimate(&self) -> usize {
-        self.records.estimate()
+        self.unread.estimate()
     }
 
-    /// How long ago the change was made.
+    /// How long ago the change was made; `None` where the record does not say, or says a time in the future.
     pub(super) fn age(&self, position: usize, clock: &Clock) -> Option<Duration> {
-        clock.now().duration_since(self.slots[position].facts.created_at()?).ok()
+        clock.now().duration_since(self.records[position].facts.created_at()?).ok()
     }
 
     pub(super) fn dead_letter(&self, position: usize, invocation: &Arc<Invocation>, clock: &Clock) -> DeadLetter {
-        let slot = &self.slots[position];
-        let first_seen = slot.trouble.as_ref().and_then(|trouble| trouble.first_seen);
+        let record = &self.records[position];
         let now = clock.now();
-        let unknown = || Failure::new(ErrorKind::Malformed, "the record failed for an unknown reason");
+        let first_seen = record.failed().and_then(|failed| failed.first_seen);
+        let failure = record.failure().expect("a record becomes a dead letter because it failed");
         DeadLetter {
-            facts: slot.facts.clone(),
-            failure: slot.failure().cloned().unwrap_or_else(unknown),
-            attempts: slot.attempts,
+            facts: record.facts.clone(),
+            failure: failure.clone(),
+            attempts: record.attempts,
             first_seen: first_seen.map_or(now, |instant| clock.at(instant)),
             dead_lettered: now,
             invocation: Arc::clone(invocation),
         }
     }
 
-    /// Ends the batch, which has been read whole: what has no outcome yet is reported, and what is done behind the checkpoint
-    /// remembered.
-    pub(super) fn into_report(mut self, deadline_stop: bool) -> BatchReport {
-        let reported = self.slots.iter().position(|slot| slot.outcome == Outcome::Reported);
-        for slot in self.slots.iter_mut().skip(reported.unwrap_or(usize::MAX)).filter(|slot| !slot.settled) {
-            slot.outcome = Outcome::HeldBack;
+    /// Ends the batch, all of which has been read: records without an outcome are held back after a reported one, and
+    /// unfinished otherwise. Remembers what completed after the checkpoint.
+    pub(super) fn into_report(mut self, stopped_at_deadline: bool) -> BatchReport {
+        let reported = self.records.iter().position(|record| record.outcome == Outcome::Reported);
+        if let Some(reported) = reported {
+            let open = self.records[reported..].iter_mut().filter(|record| !record.settled);
+            open.for_each(|record| record.outcome = Outcome::HeldBack);
         }
-        (0..self.slots.len()).for_each(|position| self.check_json(position));
+        (0..self.records.len()).for_each(|position| self.check_unseen_images(position));
         let context = ResponseContext {
             refusal: self.refusal,
             report_batch_item_failures: self.settings.report_batch_item_failures,
             state: self.window.map(|window| window.state),
-            deadline_stop,
+            deadline_stop: stopped_at_deadline,
         };
-        let records = self.slots.into_iter().enumerate().map(|(position, slot)| slot.into_report(position)).collect();
-        let report = BatchReport::new(records, context);
-        if let Some(replay) = self.settings.replay.as_ref().filter(|_| self.from_stream) {
-            remember(replay, &report);
+        let records = self.records.into_iter().enumerate();
+        let report =
+            BatchReport::new(records.map(|(position, record)| record.into_report(position)).collect(), context);
+        if let Some(completed) = self.settings.completed.as_ref().filter(|_| self.from_stream) {
+            completed.learn(&report);
         }
         report
     }
-}
-
-/// The sequence numbers of the records so far.
-#[derive(Default)]
-struct Numbers {
-    last: Option<SequenceNumber>,
-    /// Where each stood first; none as long as they ascend, as a stream's do: what ascends does not repeat.
-    first: Option<HashMap<SequenceNumber, usize>>,
-}
-
-impl Numbers {
-    /// Takes the next; gives the position that had it before. `earlier` are those before it.
-    fn enter<I: Iterator<Item = Option<SequenceNumber>>>(
-        &mut self,
-        number: SequenceNumber,
-        position: usize,
-        earlier: impl FnOnce() -> I,
-    ) -> Option<usize> {
-        let ascends = self.last.replace(number).is_none_or(|last| last.is_below(&number));
-        if ascends && self.first.is_none() {
-            return None;
-        }
-        let first = self.first.get_or_insert_with(|| {
-            let numbers = earlier().enumerate();
-            numbers.filter_map(|(position, number)| Some((number?, position))).collect()
-        });
-        let first = *first.entry(number).or_insert(position);
-        (first < position).then_some(first)
-    }
-}
-
-/// What is done although it will be delivered again is remembered; what was skipped for that reason, and will not come
-/// again, forgotten.
-fn remember(replay: &Replay, report: &BatchReport) {
-    let redelivered_from = report.redelivered_from();
-    let (mut done, mut gone_through) = (Vec::new(), Vec::new());
-    for record in report.records() {
-        let redelivered = record.outcome == Outcome::Skipped(SkipReason::Redelivered);
-        let worth_it = redelivered || matches!(record.outcome, Outcome::Succeeded | Outcome::DeadLettered);
-        if record.position >= redelivered_from && worth_it {
-            done.extend(replay_key(&record.facts, record.nameable));
-        } else if redelivered {
-            gone_through.extend(replay_key(&record.facts, record.nameable));
-        }
-    }
-    replay.settle(done, gone_through);
 }

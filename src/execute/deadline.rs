@@ -1,13 +1,17 @@
+//! When a batch stops: a margin before Lambda's deadline, so that its response still gets out. The margin is the builder's, or a
+//! tenth of the time left.
+
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
 use crate::invocation::Deadline;
 
+/// The bounds of the default margin, which is a tenth of the time left at the start.
 const MIN_MARGIN: Duration = Duration::from_millis(250);
 const MAX_MARGIN: Duration = Duration::from_secs(10);
 
-/// When to stop, so that the answer still gets out.
+/// The stop of a batch, and the end of sending its dead letters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadlines {
     moments: Option<Moments>,
@@ -15,9 +19,9 @@ pub(super) struct Deadlines {
 
 #[derive(Debug, Clone, Copy)]
 struct Moments {
-    /// From here on nothing starts, and handlers that run are dropped.
+    /// From here on no record starts, and handlers that run are dropped.
     stop: Instant,
-    /// Until here dead letters that are under way may still be accepted.
+    /// Until here, dead letters in flight may still be accepted.
     last_send: Instant,
 }
 
@@ -36,19 +40,18 @@ impl Deadlines {
         self.moments.is_some_and(|moments| now >= moments.stop)
     }
 
-    /// Whether an attempt after that delay would still begin before the stop.
-    pub(super) fn leaves_time_for(&self, delay: Duration) -> bool {
-        let Some(moments) = self.moments else { return true };
-        Instant::now().checked_add(delay).is_some_and(|then| then < moments.stop)
+    /// How long until the stop; `None` where there is no deadline.
+    pub(super) fn time_left(&self, now: Instant) -> Option<Duration> {
+        self.moments.map(|moments| moments.stop.duration_since(now))
     }
 
-    /// The stop, and after it the end of sending; `None` where there is no deadline.
+    /// The next moment at which something ends: the stop, and after it the sending. `None` where there is no deadline.
     pub(super) fn next(&self, stopped: bool) -> Option<Instant> {
         self.moments.map(|moments| if stopped { moments.last_send } else { moments.stop })
     }
 }
 
-/// Waits until then; for ever where there is no such moment.
+/// Waits until this moment; without one, never ends.
 pub(super) async fn wait_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,

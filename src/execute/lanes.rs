@@ -1,4 +1,7 @@
-//! Which lane a record belongs to, and who stands there before it.
+//! Assigns records to lanes, and says what the rest of a lane does after a success or a dead letter.
+//!
+//! Records of one lane run one at a time, in stream order. (Elsewhere a lane's key is called an ordering key or a message group.)
+//! A lane is found by the hash of its keys, `decode::hash_keys`.
 
 use std::hash::BuildHasher;
 
@@ -6,20 +9,53 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::decode::{self, DecodeError, KeyValue};
-use crate::policy::Lanes;
-use crate::record::Facts;
+use crate::outcome::Outcome;
+use crate::policy::{AfterDeadLetter, Lanes};
+use crate::record::RecordRef;
 
-/// The lanes of a batch, which its records enter in stream order.
+/// The lanes of a batch. Records enter in stream order.
+///
+/// A lane is found by a hash of the keys as they are in the payload, and by comparing texts only where hashes agree. Writing
+/// each key once more, in one canonical spelling, took 575 more instructions a record (`make instructions`).
 pub(super) struct LaneMap<'a> {
     policy: &'a Lanes,
     lanes: Vec<Lane<'a>>,
-    /// The lanes' numbers, found by what the lanes go by.
+    /// The index of each lane by its key.
     numbers: HashTable<usize>,
     hasher: RandomState,
-    /// A record of each stream ARN, and the number of its table. A batch comes from one stream, so that the last is always it.
-    streams: Vec<(Facts, usize)>,
+    /// A record of each stream ARN, and its table's number. A batch comes from one stream, so that the last entry matches.
+    streams: Vec<(RecordRef, usize)>,
     /// A record of each table.
-    tables: Vec<Facts>,
+    tables: Vec<RecordRef>,
+}
+
+/// A record that has entered its lane.
+pub(super) struct Entered {
+    /// The record before it in the lane.
+    pub(super) predecessor: Option<usize>,
+    /// Why the record's keys cannot be read. Such a record has no predecessor, except where the whole batch is one lane.
+    pub(super) keys: Result<(), DecodeError>,
+}
+
+/// A record that need not wait for another: it was just read, or the record before it in its lane was settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It may start.
+    Ready(usize),
+    /// It is to become a dead letter, as the record before it in its lane did.
+    FollowsDeadLetter(usize),
+}
+
+impl Arrival {
+    /// What the next record of a lane does once the record before it has this outcome; `None` if it waits for another
+    /// delivery.
+    pub(super) fn after(outcome: Outcome, rest_of_lane: AfterDeadLetter, next: usize) -> Option<Self> {
+        match (outcome, rest_of_lane) {
+            (Outcome::Succeeded, _) | (Outcome::DeadLettered, AfterDeadLetter::Continue) => Some(Self::Ready(next)),
+            (Outcome::DeadLettered, AfterDeadLetter::FollowLane) => Some(Self::FollowsDeadLetter(next)),
+            _ => None,
+        }
+    }
 }
 
 struct Lane<'a> {
@@ -28,7 +64,7 @@ struct Lane<'a> {
     last: usize,
 }
 
-/// What a lane goes by: its table, by number, and what its records have in common.
+/// What the records of a lane share: the table, by its number, and the key.
 struct LaneKey<'a> {
     table: usize,
     common: Common<'a>,
@@ -38,13 +74,13 @@ struct LaneKey<'a> {
 enum Common<'a> {
     /// The item's primary key, as one of the records spells it.
     Item(&'a str),
-    /// The value of a key attribute, or that they do not have it.
+    /// The value of a key attribute; `None` where the records lack it.
     Attribute(Option<KeyValue<'a>>),
     Batch,
 }
 
 impl<'a> LaneMap<'a> {
-    /// For about so many records.
+    /// Makes room for about this many records.
     pub(super) fn new(policy: &'a Lanes, records: usize) -> Self {
         Self {
             policy,
@@ -56,20 +92,14 @@ impl<'a> LaneMap<'a> {
         }
     }
 
-    /// Has the next record enter its lane; gives the one before it there, or says why its keys cannot be read: then it stands
-    /// alone, but in a batch of strict order.
-    pub(super) fn enter(
-        &mut self,
-        position: usize,
-        facts: &Facts,
-        keys: Option<&'a str>,
-    ) -> (Option<usize>, Option<DecodeError>) {
-        let (key, error) = match keys.map(|json| self.key(json, facts)) {
-            Some(Ok(key)) => (key, None),
-            Some(Err(error)) => (self.without_keys(), Some(error.within("Keys"))),
-            None => (self.without_keys(), None),
+    /// Enters the next record into its lane.
+    pub(super) fn enter(&mut self, position: usize, facts: &RecordRef, keys: Option<&'a str>) -> Entered {
+        let (key, keys) = match keys.map(|json| self.key(json, facts)) {
+            Some(Ok(key)) => (key, Ok(())),
+            Some(Err(error)) => (self.without_keys(), Err(error.within("Keys"))),
+            None => (self.without_keys(), Ok(())),
         };
-        (key.and_then(|key| self.put_last(key, position)), error)
+        Entered { predecessor: key.and_then(|key| self.put_last(key, position)), keys }
     }
 
     fn put_last(&mut self, key: LaneKey<'a>, position: usize) -> Option<usize> {
@@ -86,7 +116,7 @@ impl<'a> LaneMap<'a> {
         matches!(self.policy, Lanes::WholeBatch).then_some(LaneKey { table: 0, common: Common::Batch, hash: 0 })
     }
 
-    fn key(&mut self, json: &'a str, facts: &Facts) -> Result<Option<LaneKey<'a>>, DecodeError> {
+    fn key(&mut self, json: &'a str, facts: &RecordRef) -> Result<Option<LaneKey<'a>>, DecodeError> {
         let (common, hash) = match self.policy {
             Lanes::WholeBatch | Lanes::Unordered => {
                 decode::check_keys(json)?;
@@ -104,7 +134,7 @@ impl<'a> LaneMap<'a> {
     }
 
     /// The number of the record's table.
-    fn table(&mut self, facts: &Facts) -> usize {
+    fn table(&mut self, facts: &RecordRef) -> usize {
         let stream = facts.stream_arn();
         if let Some((_, table)) = self.streams.iter().rfind(|(known, _)| known.stream_arn() == stream) {
             return *table;
@@ -120,7 +150,7 @@ impl<'a> LaneMap<'a> {
 
 impl PartialEq for LaneKey<'_> {
     fn eq(&self, other: &Self) -> bool {
-        // The hash first: it tells nearly all apart, and two spellings of a key cost more to compare.
+        // The hash comes first: it tells nearly all keys apart, and comparing two spellings of a key costs more.
         (self.hash, self.table) == (other.hash, other.table)
             && match (&self.common, &other.common) {
                 (Common::Item(one), Common::Item(other)) => decode::are_same_keys(one, other),
@@ -131,7 +161,7 @@ impl PartialEq for LaneKey<'_> {
     }
 }
 
-/// What tells a record's table from others.
-fn name(facts: &Facts) -> Option<&str> {
+/// Identifies a record's table.
+fn name(facts: &RecordRef) -> Option<&str> {
     facts.table_arn().or_else(|| facts.stream_arn())
 }

@@ -1,3 +1,6 @@
+//! The set of running attempts. An attempt is polled once when it starts, and stored only if it must wait; a stored one is polled
+//! only when it was woken.
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,16 +10,17 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures::FutureExt;
 use futures::task::AtomicWaker;
 
-/// Futures that run beside one another, each in a place whose waker is made once and used again.
+/// Futures that run concurrently, each in a place whose waker is made once and reused.
 ///
-/// A future is polled as soon as it is started: one that is ready at once is never kept, and in the same moment nothing
-/// comes between its start and its first poll.
-pub(super) struct Running<F> {
+/// A future is polled as soon as it starts, and kept only if it has to wait. `FuturesUnordered` allocates a task for every
+/// future and polls it later: with it, a record whose handler does not wait takes 640 to 850 more instructions, 2.5 % of what
+/// a decoded record takes (`make instructions`).
+pub(super) struct RunningAttempts<F> {
     places: Vec<Place<F>>,
-    /// Places without a future.
+    /// Places that hold no future.
     free: Vec<usize>,
     woken: Arc<Woken>,
-    /// Whether a future that has just been started has woken itself: it wants others to have their turn first.
+    /// Whether a future that has just started has woken itself: it yields to the others.
     yields: bool,
 }
 
@@ -26,22 +30,22 @@ struct Place<F> {
     signal: Arc<Signal>,
 }
 
-/// The places that were woken, in their order, and who is to poll them.
+/// The places that were woken, in that order, and the waker of the task that polls them.
 #[derive(Default)]
 struct Woken {
     places: Mutex<VecDeque<usize>>,
     waker: AtomicWaker,
 }
 
-/// What a future wakes: its place. One that is late wakes the next future of the place, which is polled in vain.
+/// Wakes a place. A waker that outlives its future wakes the next future of the place, which is then polled in vain.
 struct Signal {
     place: usize,
-    /// Whether the place is among the woken ones.
-    given: AtomicBool,
+    /// Whether the place is among the woken ones already.
+    queued: AtomicBool,
     woken: Arc<Woken>,
 }
 
-impl<F: Future + Unpin> Running<F> {
+impl<F: Future + Unpin> RunningAttempts<F> {
     pub(super) fn new() -> Self {
         Self { places: Vec::new(), free: Vec::new(), woken: Arc::default(), yields: false }
     }
@@ -54,7 +58,7 @@ impl<F: Future + Unpin> Running<F> {
         self.places.iter().filter_map(|place| place.future.as_ref())
     }
 
-    /// Polls a future for the first time, and keeps it if it is not ready.
+    /// Polls a future for the first time; returns its output if it is ready, and keeps it if not.
     pub(super) fn start(&mut self, mut future: F) -> Option<F::Output> {
         let place = self.free.last().copied().unwrap_or_else(|| self.add_place());
         match future.poll_unpin(&mut Context::from_waker(&self.places[place].waker)) {
@@ -62,13 +66,13 @@ impl<F: Future + Unpin> Running<F> {
             Poll::Pending => {
                 self.free.pop();
                 self.places[place].future = Some(future);
-                self.yields |= self.places[place].signal.given.load(Ordering::Acquire);
+                self.yields |= self.places[place].signal.queued.load(Ordering::Acquire);
                 None
             }
         }
     }
 
-    /// Waits for the next one that is ready; `None` if nothing runs.
+    /// Waits for the next future to be ready; returns `None` if none runs.
     pub(super) async fn next(&mut self) -> Option<F::Output> {
         poll_fn(|context| self.poll_next(context)).await
     }
@@ -82,13 +86,13 @@ impl<F: Future + Unpin> Running<F> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // What wakes itself while it is polled waits for the next turn, so that the others have theirs.
+        // A future that wakes itself while it is polled waits for the next call, so that it does not starve the others.
         let turns = self.woken.places().len();
         for _ in 0..turns {
-            // The lock is let go before the future is polled, which may wake others.
+            // The lock is released before the future is polled, which may wake others.
             let Some(place) = self.woken.places().pop_front() else { break };
             let Place { future, waker, signal } = &mut self.places[place];
-            signal.given.store(false, Ordering::Release);
+            signal.queued.store(false, Ordering::Release);
             let Some(running) = future else { continue };
             if let Poll::Ready(output) = running.poll_unpin(&mut Context::from_waker(waker)) {
                 *future = None;
@@ -102,7 +106,7 @@ impl<F: Future + Unpin> Running<F> {
         Poll::Pending
     }
 
-    /// Drops all that runs.
+    /// Drops all futures.
     pub(super) fn clear(&mut self) {
         for (number, place) in self.places.iter_mut().enumerate() {
             if place.future.take().is_some() {
@@ -113,7 +117,7 @@ impl<F: Future + Unpin> Running<F> {
 
     fn add_place(&mut self) -> usize {
         let place = self.places.len();
-        let signal = Arc::new(Signal { place, given: AtomicBool::new(false), woken: Arc::clone(&self.woken) });
+        let signal = Arc::new(Signal { place, queued: AtomicBool::new(false), woken: Arc::clone(&self.woken) });
         self.places.push(Place { future: None, waker: Waker::from(Arc::clone(&signal)), signal });
         self.free.push(place);
         place
@@ -133,7 +137,7 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.given.swap(true, Ordering::AcqRel) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
             self.woken.places().push_back(self.place);
             self.woken.waker.wake();
         }
@@ -155,48 +159,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_ready_at_once_is_not_kept_and_the_rest_ends_in_its_time() {
-        let mut running = Running::new();
-        assert_eq!(running.start(boxed(async { 1 })), Some(1));
-        assert!(running.is_empty() && running.next().await.is_none());
+    async fn ready_futures_are_not_kept_and_others_end_in_time() {
+        let mut attempts = RunningAttempts::new();
+        assert_eq!(attempts.start(boxed(async { 1 })), Some(1));
+        assert!(attempts.is_empty() && attempts.next().await.is_none());
         for number in [30, 10, 20] {
             let future = async move {
                 sleep(Duration::from_millis(number)).await;
                 number as u32
             };
-            assert_eq!(running.start(boxed(future)), None);
+            assert_eq!(attempts.start(boxed(future)), None);
         }
-        assert_eq!((running.next().await, running.next().await), (Some(10), Some(20)));
-        assert_eq!(running.start(boxed(async { 2 })), Some(2), "in a place that was used before");
-        assert_eq!((running.next().await, running.next().await), (Some(30), None));
-        assert_eq!(running.places.len(), 3);
+        assert_eq!((attempts.next().await, attempts.next().await), (Some(10), Some(20)));
+        assert_eq!(attempts.start(boxed(async { 2 })), Some(2), "in a place that was used before");
+        assert_eq!((attempts.next().await, attempts.next().await), (Some(30), None));
+        assert_eq!(attempts.places.len(), 3);
     }
 
     #[tokio::test]
-    async fn one_that_wakes_itself_for_ever_leaves_the_others_their_turn() {
-        let mut running = Running::new();
+    async fn a_future_that_always_wakes_itself_does_not_starve_others() {
+        let mut attempts = RunningAttempts::new();
         let restless = poll_fn(|context| {
             context.waker().wake_by_ref();
             Poll::Pending
         });
-        assert_eq!(running.start(boxed(restless)), None);
+        assert_eq!(attempts.start(boxed(restless)), None);
         let mut polls = 0;
         let third_time = poll_fn(move |context| {
             polls += 1;
             context.waker().wake_by_ref();
             if polls == 3 { Poll::Ready(3) } else { Poll::Pending }
         });
-        assert_eq!(running.start(boxed(third_time)), None);
-        assert_eq!(running.next().await, Some(3));
-        let polled_once = running.next().now_or_never();
-        assert_eq!(polled_once, None, "a poll comes back, however often a future wakes itself");
+        assert_eq!(attempts.start(boxed(third_time)), None);
+        assert_eq!(attempts.next().await, Some(3));
+        let polled_once = attempts.next().now_or_never();
+        assert_eq!(polled_once, None, "a poll returns, however often a future wakes itself");
     }
 
     #[test]
-    fn only_what_was_woken_is_polled_and_a_late_waker_does_no_harm() {
+    fn only_woken_futures_are_polled() {
         let polls = Arc::new(Mutex::new(Vec::new()));
         let wakers = Arc::new(Mutex::new(Vec::new()));
-        let mut running = Running::new();
+        let mut attempts = RunningAttempts::new();
         for number in 0..3 {
             let (polls, wakers) = (Arc::clone(&polls), Arc::clone(&wakers));
             let future = poll_fn(move |context| {
@@ -209,20 +213,20 @@ mod tests {
                     Poll::Pending
                 }
             });
-            assert_eq!(running.start(boxed(future)), None);
+            assert_eq!(attempts.start(boxed(future)), None);
         }
-        let next = |running: &mut Running<_>| running.poll_next(&mut Context::from_waker(noop_waker_ref()));
-        assert_eq!(next(&mut running), Poll::Pending);
+        let next = |attempts: &mut RunningAttempts<_>| attempts.poll_next(&mut Context::from_waker(noop_waker_ref()));
+        assert_eq!(next(&mut attempts), Poll::Pending);
         let wakers: Vec<Waker> = wakers.lock().expect("no panic").clone();
         wakers[2].wake_by_ref();
         wakers[2].wake_by_ref();
         wakers[1].wake_by_ref();
-        assert_eq!(next(&mut running), Poll::Ready(Some(2)));
-        assert_eq!(next(&mut running), Poll::Ready(Some(1)));
+        assert_eq!(next(&mut attempts), Poll::Ready(Some(2)));
+        assert_eq!(next(&mut attempts), Poll::Ready(Some(1)));
         wakers[1].wake_by_ref();
-        assert_eq!(next(&mut running), Poll::Pending);
+        assert_eq!(next(&mut attempts), Poll::Pending);
         assert_eq!(*polls.lock().expect("no panic"), [0, 1, 2, 2, 1]);
-        running.clear();
-        assert_eq!(next(&mut running), Poll::Ready(None));
+        attempts.clear();
+        assert_eq!(next(&mut attempts), Poll::Ready(None));
     }
 }

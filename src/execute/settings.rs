@@ -1,4 +1,4 @@
-//! What a processor was built with.
+//! What a processor was built with. Settings are checked by the builder and never change.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::redelivery::Completed;
 use crate::dead_letter::ErasedDeadLetterQueue;
 use crate::event_kind::EventKind;
-use crate::execute::redelivery::Replay;
 use crate::handler::ErasedHandler;
 use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
@@ -18,35 +18,43 @@ pub(crate) type Filter = Box<dyn Fn(&Record) -> bool + Send + Sync>;
 
 pub(crate) type PermanentIf = Box<dyn Fn(&(dyn StdError + Send + Sync + 'static)) -> bool + Send + Sync>;
 
-/// All of it; shared by the processor's clones.
+/// All settings, shared by the processor's clones.
 pub(crate) struct Settings {
     pub(crate) routes: Routes,
     pub(crate) filter: Option<Filter>,
-    pub(crate) limit: Arc<Semaphore>,
-    /// How many permits the limit has in all.
+    pub(crate) limit: Semaphore,
+    /// How many permits the limit has in total.
     pub(crate) concurrency: usize,
     pub(crate) lanes: Lanes,
-    pub(crate) retry: RetryPolicy,
+    pub(crate) failing: FailureRules,
     pub(crate) permanent_if: Option<PermanentIf>,
     pub(crate) handler_timeout: Option<Duration>,
-    pub(crate) failure_policy: FailurePolicy,
-    pub(crate) give_up_after: Duration,
     pub(crate) after_dead_letter: AfterDeadLetter,
     pub(crate) queue: Option<Arc<dyn ErasedDeadLetterQueue>>,
     pub(crate) deadline_margin: Option<Duration>,
-    pub(crate) replay: Option<Replay>,
+    pub(crate) completed: Option<Completed>,
     pub(crate) report_batch_item_failures: bool,
     pub(crate) meter: Meter,
 }
 
+/// The settings that decide what happens to a failed record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FailureRules {
+    pub(crate) retry: RetryPolicy,
+    pub(crate) policy: FailurePolicy,
+    /// The age from which on a record whose retries are exhausted becomes a dead letter.
+    pub(crate) max_record_age: Duration,
+    pub(crate) has_queue: bool,
+}
+
 impl Settings {
-    /// How many handlers run at this moment, over all invocations.
+    /// How many handlers run now, over all invocations.
     pub(crate) fn handlers_running(&self) -> usize {
         self.concurrency.saturating_sub(self.limit.available_permits())
     }
 }
 
-/// Which handler a kind of change goes to.
+/// Which handler each kind of change goes to.
 #[derive(Default)]
 pub(crate) struct Routes {
     pub(crate) insert: Option<Box<dyn ErasedHandler>>,

@@ -1,84 +1,116 @@
-//! The members of an object whose names mean something, unread.
+//! The members of one object: those that are read, by name, without decoding their values.
 
-use super::value::Value;
+use std::marker::PhantomData;
 
-/// A member that spoils its object.
+use super::raw::RawJson;
+
+/// The names of those members of an object that are read; all others are skipped. [`member_names`] defines one.
+pub(crate) trait MemberName: Copy {
+    fn from_name(name: &str) -> Option<Self>;
+    /// A number below the count of the names.
+    fn index(self) -> usize;
+}
+
+/// Defines an enum of member names, each with its spelling in JSON.
+macro_rules! member_names {
+    ($(#[$attribute:meta])* $visibility:vis enum $Member:ident { $($Name:ident = $spelling:literal,)* }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy)]
+        $visibility enum $Member {
+            $($Name,)*
+        }
+
+        impl $Member {
+            /// How many names there are.
+            $visibility const COUNT: usize = [$($spelling),*].len();
+        }
+
+        impl $crate::json::MemberName for $Member {
+            #[inline]
+            fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($spelling => Some(Self::$Name),)*
+                    _ => None,
+                }
+            }
+
+            #[inline(always)]
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+pub(crate) use member_names;
+
+/// The values of an object's members by name; `null` counts as absent. `N` is the count of the names `M`.
+#[derive(Clone, Copy)]
+pub(crate) struct Members<'a, M, const N: usize> {
+    values: [Option<RawJson<'a>>; N],
+    bad: Option<BadMember>,
+    names: PhantomData<M>,
+}
+
+/// A member that makes its object ambiguous or unreadable.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BadMember {
     /// Where its name starts in the whole text.
     pub(crate) at: usize,
-    /// Whether it is known and stands there twice; otherwise its name cannot be read.
-    pub(crate) repeated: bool,
+    pub(crate) problem: Problem,
 }
 
-/// An object's known members, unread; `null` counts as absent. Read one object after the other into the same place: what
-/// is expected where it was the last time is found faster.
-#[derive(Clone, Copy)]
-pub(crate) struct Members<'a, const N: usize> {
-    values: [Option<Value<'a>>; N],
-    pub(super) bad: Option<BadMember>,
-    /// The member that the object before began with: its number, and its name up to its value.
-    first: (usize, &'a str),
-    /// The number of the member that stood behind each.
-    next: [usize; N],
-    /// The name of each as it stood behind another, from its comma up to its value; empty if it never did.
-    names: [&'a str; N],
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// It is the second member of this name.
+    Repeated,
+    /// Its name has half of a surrogate pair, so that it cannot be decoded.
+    UnreadableName,
 }
 
-impl<'a, const N: usize> Members<'a, N> {
-    pub(crate) const NONE: Self = Self { values: [None; N], bad: None, first: (0, ""), next: [0; N], names: [""; N] };
+impl<'a, M: MemberName, const N: usize> Members<'a, M, N> {
+    pub(crate) const NONE: Self = Self { values: [None; N], bad: None, names: PhantomData };
 
-    /// Makes place for those of the next object.
-    pub(crate) fn clear(&mut self) {
-        (self.values, self.bad) = ([None; N], None);
-    }
-
-    /// What is expected behind the last member, or first of all: a number, and the name up to the value.
+    /// The value of a member, if the object has it and it is not `null`.
     #[inline]
-    pub(super) fn expected(&self, first: bool, last: Option<usize>) -> (usize, &'a str) {
-        match last {
-            Some(last) => (self.next[last], self.names[self.next[last]]),
-            None if first => self.first,
-            None => (0, ""),
-        }
+    pub(crate) fn get(&self, member: M) -> Option<RawJson<'a>> {
+        self.values[member.index()]
     }
 
-    /// Expects it there the next time.
-    #[inline]
-    pub(super) fn expect(&mut self, first: bool, last: Option<usize>, number: usize, name: &'a str) {
-        if first {
-            self.first = (number, name);
-        } else {
-            self.names[number] = name;
-        }
-        if let Some(last) = last {
-            self.next[last] = number;
-        }
+    pub(crate) fn set(&mut self, member: M, value: RawJson<'a>) {
+        self.values[member.index()] = (value.text != "null").then_some(value);
     }
 
-    /// Puts another value in a member's place; `null` counts as absent.
-    pub(crate) fn replace(&mut self, number: usize, value: Value<'a>) {
-        self.values[number] = (value.json != "null").then_some(value);
+    /// The same members, unless one of them is bad.
+    pub(crate) fn checked(&self) -> Result<&Self, BadMember> {
+        self.bad.map_or(Ok(self), Err)
     }
 
-    /// In the order of their names' numbers.
-    pub(crate) fn values(&self) -> Result<&[Option<Value<'a>>; N], BadMember> {
-        self.bad.map_or(Ok(&self.values), Err)
+    /// The first bad member is the one that is reported.
+    pub(super) fn set_bad(&mut self, at: usize, problem: Problem) {
+        self.bad.get_or_insert(BadMember { at, problem });
     }
 }
 
-/// Where a scanner is in an object.
-pub(crate) struct Object<const N: usize> {
-    /// The known members that were taken.
+/// How far a scanner has come in an object.
+pub(crate) struct Object<M, const N: usize> {
+    /// The members whose values were taken, also those that are `null`.
     pub(super) seen: [bool; N],
-    pub(super) is_at_first: bool,
-    /// The known member that was taken last.
-    pub(super) last: Option<usize>,
-    /// Where the member starts that was moved to last.
-    pub(super) member: usize,
+    pub(super) last: Last<M>,
+    /// Where the current member starts, with the comma before it.
+    pub(super) member_start: usize,
 }
 
-impl<const N: usize> Object<N> {
-    /// Behind its opening brace.
-    pub(crate) const START: Self = Self { seen: [false; N], is_at_first: true, last: None, member: 0 };
+/// The member before the current one.
+#[derive(Clone, Copy)]
+pub(super) enum Last<M> {
+    /// There is none: the object has just begun.
+    None,
+    Known(M),
+    Skipped,
+}
+
+impl<M, const N: usize> Object<M, N> {
+    /// At the first member.
+    pub(crate) const START: Self = Self { seen: [false; N], last: Last::None, member_start: 0 };
 }

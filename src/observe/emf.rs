@@ -1,5 +1,7 @@
 //! CloudWatch's embedded metric format: a recorder of the [`metrics`] facade that writes its metrics as log lines.
 //!
+//! A flush writes the lines here (`Emf::write`), at the end of each invocation.
+//!
 //! Invariant: each number is written exactly once, with the id of the invocation that it belongs to or with none.
 
 mod builder;

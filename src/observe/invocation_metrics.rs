@@ -1,5 +1,5 @@
-//! Flushes the metrics of one invocation when it ends, where `Emf` is installed. Other recorders flush by
-//! themselves.
+//! Tells `Emf`, where it is installed, when an invocation begins, ends or is cancelled. `emf.rs` does the flush
+//! (`Emf::end_invocation`); other recorders flush by themselves.
 
 #[cfg(feature = "emf")]
 use super::emf::Emf;

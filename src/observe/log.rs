@@ -28,7 +28,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::observe::metrics::millis;
 use crate::outcome::{BatchReport, Totals};
-use crate::record::{Facts, Record, SequenceNumber};
+use crate::record::{Record, RecordRef, SequenceNumber};
 
 #[cfg(feature = "logs")]
 pub use self::format::LogFormat;
@@ -92,7 +92,7 @@ impl RecordSpan {
 /// A record as a log line describes it.
 pub(crate) struct LoggedRecord<'a> {
     pub(crate) position: usize,
-    pub(crate) facts: &'a Facts,
+    pub(crate) facts: &'a RecordRef,
     pub(crate) failure: Option<&'a Failure>,
     pub(crate) dead_letter_error: Option<&'a DeadLetterError>,
     pub(crate) attempts: u32,

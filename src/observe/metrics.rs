@@ -92,7 +92,7 @@ const COUNTERS: [(Metric, BatchCount); 7] = [
     (count("RecordsHeldBack", "records after a reported one, delivered again with it"), |batch| {
         batch.totals.counts.held_back
     }),
-    (count("RecordsReplayed", "records delivered again although done, and skipped"), |batch| {
+    (count("RecordsRedelivered", "records delivered again although done, and skipped"), |batch| {
         batch.totals.counts.redelivered
     }),
     (count("DeadlineStops", "batches that the deadline stopped"), |batch| usize::from(batch.stopped_at_deadline)),

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_escaped_as_json_requires() {
+    fn text_is_escaped_as_json_requires() {
         for known in ["", "orders", "Köln", "a\"b", "a\\b", "line\nbreak", "\u{1}"] {
             let mut line = Vec::new();
             text(&mut line, known);

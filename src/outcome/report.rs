@@ -1,4 +1,5 @@
-//! The report of a batch: the outcome of each record, and the one record that Lambda is to resume at.
+//! The report of a batch: the outcome of each record, and the checkpoint, which is the earliest record that needs another
+//! delivery.
 //!
 //! Invariant: Lambda is never told to resume after a record that needs another delivery. Where the checkpoint cannot be
 //! named, an earlier record is, or the whole batch fails.
@@ -12,7 +13,7 @@ use crate::dead_letter::DeadLetterError;
 use crate::error::Error;
 use crate::event_kind::EventKind;
 use crate::failure::Failure;
-use crate::record::{Facts, SequenceNumber};
+use crate::record::{RecordRef, SequenceNumber};
 
 /// The outcome of one record.
 #[non_exhaustive]
@@ -29,7 +30,7 @@ pub struct RecordReport {
     pub failure: Option<Failure>,
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
-    pub(crate) facts: Facts,
+    pub(crate) facts: RecordRef,
     /// Whether it has a sequence number that no earlier record of the batch has, so that the response can name it.
     pub(crate) nameable: bool,
 }

@@ -12,8 +12,8 @@ use super::StreamProcessor;
 use crate::change::{Change, Insert, Modify, Remove};
 use crate::dead_letter::{self, DeadLetterQueue};
 use crate::error::Error;
-use crate::execute::redelivery::Replay;
-use crate::execute::settings::{Filter, PermanentIf, Routes, Settings};
+use crate::execute::redelivery::Completed;
+use crate::execute::settings::{FailureRules, Filter, PermanentIf, Routes, Settings};
 use crate::handler::{self, ErasedHandler, Handler};
 use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
@@ -66,7 +66,7 @@ pub struct ProcessorBuilder {
     after_dead_letter: AfterDeadLetter,
     queue: Option<Arc<dyn dead_letter::ErasedDeadLetterQueue>>,
     deadline_margin: Option<Duration>,
-    remember_progress: bool,
+    skip_redelivered: bool,
     report_batch_item_failures: bool,
 }
 
@@ -93,7 +93,7 @@ impl ProcessorBuilder {
             after_dead_letter: AfterDeadLetter::default(),
             queue: None,
             deadline_margin: None,
-            remember_progress: true,
+            skip_redelivered: true,
             report_batch_item_failures: true,
         }
     }
@@ -277,13 +277,13 @@ impl ProcessorBuilder {
         self
     }
 
-    /// Whether what succeeded or was dead-lettered behind a checkpoint is remembered, and skipped when Lambda delivers it
-    /// again to the same execution environment. Default `true`.
+    /// Whether records that succeeded or became dead letters after a checkpoint are skipped when Lambda redelivers them to the
+    /// same execution environment. Default `true`.
     ///
-    /// The memory holds at most 50,000 records for at most an hour. A fresh environment has none, so that delivery stays
+    /// The memory holds at most 50,000 records for at most an hour. A new environment has none, so that delivery stays
     /// at least once.
-    pub fn remember_progress(mut self, remember: bool) -> Self {
-        self.remember_progress = remember;
+    pub fn skip_redelivered(mut self, skip: bool) -> Self {
+        self.skip_redelivered = skip;
         self
     }
 
@@ -312,18 +312,21 @@ impl ProcessorBuilder {
         Ok(StreamProcessor::new(Settings {
             routes: self.routes,
             filter: self.filter,
-            limit: Arc::new(Semaphore::new(self.concurrency)),
+            limit: Semaphore::new(self.concurrency),
             concurrency: self.concurrency,
             lanes: self.lanes,
-            retry: self.retry,
+            failing: FailureRules {
+                retry: self.retry,
+                policy: self.failure_policy.unwrap_or(default_policy),
+                max_record_age: self.give_up_after,
+                has_queue: self.queue.is_some(),
+            },
             permanent_if: self.permanent_if,
             handler_timeout: self.handler_timeout,
-            failure_policy: self.failure_policy.unwrap_or(default_policy),
-            give_up_after: self.give_up_after,
             after_dead_letter: self.after_dead_letter,
             queue: self.queue,
             deadline_margin: self.deadline_margin,
-            replay: self.remember_progress.then(Replay::default),
+            completed: self.skip_redelivered.then(Completed::default),
             report_batch_item_failures: self.report_batch_item_failures,
             meter: Meter::default(),
         }))

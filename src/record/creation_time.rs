@@ -3,18 +3,18 @@
 
 use std::time::{Duration, SystemTime};
 
-/// From here on a number counts milliseconds: as seconds it would be the year 5138.
+/// From here on a number counts milliseconds: in seconds it would be the year 5138.
 const FIRST_MILLISECONDS: f64 = 1e11;
 /// From here on a number counts microseconds (Kinesis Data Streams for DynamoDB can).
 const FIRST_MICROSECONDS: f64 = 1e14;
 
-/// Reads the member's JSON text; `None` if it is no point in time.
+/// Parses the member's JSON text; `None` if it is not a point in time.
 pub(super) fn parse(json: &str) -> Option<SystemTime> {
     match json.as_bytes() {
         [b'"', .., b'"'] => from_text(json.get(1..json.len() - 1)?),
         [b'"', ..] => None,
         _ => match json.strip_suffix(".0").unwrap_or(json).parse::<u32>() {
-            // As streams write it: whole seconds.
+            // Streams write whole seconds.
             Ok(seconds) => Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into())),
             Err(_) => from_number(json.parse().ok()?),
         },
@@ -23,7 +23,7 @@ pub(super) fn parse(json: &str) -> Option<SystemTime> {
 
 fn from_text(text: &str) -> Option<SystemTime> {
     if text.bytes().next()?.is_ascii_alphabetic() {
-        return None; // `f64` would read "inf" and "nan"
+        return None; // `f64` would parse "inf" and "nan"
     }
     match text.parse() {
         Ok(number) => from_number(number),
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_that_occurs_is_read() {
+    fn every_form_that_occurs_is_parsed() {
         for (json, expected) in [
             ("1767225600", 1_767_225_600_000),
             ("1.4285376E9", 1_428_537_600_000),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn other_values_are_refused() {
         for json in
             [r#""yesterday""#, r#""""#, r#""inf""#, r#""-nan""#, "{}", "[]", "true", "1e999", "1e300", r#"""#, r#""é""#]
         {

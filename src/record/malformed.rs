@@ -1,14 +1,16 @@
-//! What is wrong with a record that cannot be read.
+//! The public error for a record that is malformed: what is wrong with it, never a value of it.
 
 use std::fmt;
 use std::time::SystemTime;
 
-use super::{Facts, SequenceNumber};
+use crate::json::Problem;
 
-/// A record that cannot be read: which member is wrong, and what could be read all the same.
+use super::{RecordRef, SequenceNumber};
+
+/// A record that is malformed: which member is wrong, and whatever could be read of the others.
 ///
-/// The message names the member and what is wrong with it, and never its value. What could be read still has its use: the
-/// sequence number may be a checkpoint, and the keys say which item the record belongs to.
+/// The message names the member and what is wrong with it, never its value. The members that could be read are still used:
+/// the sequence number can be a checkpoint, and the keys say which item the record belongs to.
 ///
 /// ```
 /// use lambda_streams::Record;
@@ -19,19 +21,22 @@ use super::{Facts, SequenceNumber};
 /// ```
 #[derive(Clone)]
 pub struct MalformedRecord {
-    pub(super) fault: Fault,
-    pub(super) facts: Facts,
+    pub(super) kind: Kind,
+    pub(super) record: RecordRef,
 }
 
+/// What is wrong with the record.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum Kind {
+    InvalidJson,
+    /// What the record is instead.
     NotAnObject(&'static str),
-    /// A member stands in it twice, or has a name that cannot be read.
-    Unreadable {
+    /// A member of the record or of its `dynamodb` that makes the whole unreadable.
+    BadMember {
         part: &'static str,
         line: usize,
         column: usize,
-        duplicate: bool,
+        problem: Problem,
     },
     Missing(&'static str),
     Wrong {
@@ -44,44 +49,48 @@ pub(super) enum Fault {
 }
 
 impl MalformedRecord {
-    /// A record whose sequence number is already that of the record at this position of the batch.
-    pub(crate) fn repeated_sequence_number(facts: Facts, position: usize) -> Self {
-        Self { fault: Fault::RepeatedSequenceNumber { position }, facts }
+    /// A record that has the sequence number of an earlier one, which is at this position of the batch.
+    pub(crate) fn repeated_sequence_number(record: RecordRef, position: usize) -> Self {
+        Self { kind: Kind::RepeatedSequenceNumber { position }, record }
     }
 
     /// The record as received, byte for byte.
     pub fn raw_json(&self) -> &str {
-        self.facts.raw_json()
+        self.record.raw_json()
     }
 
     /// The record's place in its shard; `None` where it has no usable one.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
-        self.facts.sequence_number()
+        self.record.sequence_number()
     }
 
     /// When the change was made; `None` where the record does not say.
     pub fn created_at(&self) -> Option<SystemTime> {
-        self.facts.created_at()
+        self.record.created_at()
     }
 
     /// A name that all records of one item share, as [`Record::group_id`](crate::Record::group_id); a record whose keys
     /// cannot be read is a group of its own.
     pub fn group_id(&self) -> String {
-        self.facts.group_id()
+        self.record.group_id()
     }
 }
 
 impl fmt::Display for MalformedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.fault {
-            Fault::NotAnObject(found) => write!(f, "the record is {found}, not an object"),
-            Fault::Unreadable { part, line, column, duplicate } => {
-                let what = if *duplicate { "has a duplicate member" } else { "cannot be read" };
+        match &self.kind {
+            Kind::InvalidJson => f.write_str("the record is not valid JSON"),
+            Kind::NotAnObject(found) => write!(f, "the record is {found}, not an object"),
+            Kind::BadMember { part, line, column, problem } => {
+                let what = match problem {
+                    Problem::Repeated => "has a duplicate member",
+                    Problem::UnreadableName => "cannot be read",
+                };
                 write!(f, "{part} {what}, at line {line}, column {column} of it")
             }
-            Fault::Missing(member) => write!(f, "`{member}` is missing"),
-            Fault::Wrong { member, wanted } => write!(f, "`{member}` is not {wanted}"),
-            Fault::RepeatedSequenceNumber { position } => {
+            Kind::Missing(member) => write!(f, "`{member}` is missing"),
+            Kind::Wrong { member, wanted } => write!(f, "`{member}` is not {wanted}"),
+            Kind::RepeatedSequenceNumber { position } => {
                 write!(f, "`dynamodb.SequenceNumber` is already that of the record at position {position} of the batch")
             }
         }

@@ -1,3 +1,5 @@
+//! Sequence numbers: opaque text, stored without an allocation because every record of a batch has one.
+
 use std::fmt;
 
 /// The longest sequence number that DynamoDB documents.
@@ -18,22 +20,22 @@ const MAX_DIGITS: usize = 40;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SequenceNumber {
-    /// In place, because there is one for each record of a batch; zeros behind the end.
+    /// Padded with zeros.
     digits: [u8; MAX_DIGITS],
     len: u8,
 }
 
 impl SequenceNumber {
-    /// Takes 1 to 40 decimal digits; `None` for anything else, which Lambda could not find in its batch.
+    /// Takes 1 to 40 decimal digits; `None` for anything else, because Lambda would not find it in its batch.
     pub fn new(text: &str) -> Option<Self> {
         let mut digits = [0; MAX_DIGITS];
         digits.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        // Every byte is looked at, so that the compiler takes many at once.
+        // No early exit, so that the compiler can check many bytes at once.
         let are_digits = text.bytes().fold(!text.is_empty(), |so_far, byte| so_far & byte.is_ascii_digit());
         are_digits.then_some(Self { digits, len: text.len() as u8 })
     }
 
-    /// Whether it is shorter, or as long and of lower digits; numbers that go on like that do not repeat.
+    /// Whether this number is shorter, or as long and lower. A sequence that only ever goes up like that has no duplicates.
     pub(crate) fn is_below(&self, other: &Self) -> bool {
         (self.len, self.digits) < (other.len, other.digits)
     }

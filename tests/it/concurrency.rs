@@ -1,4 +1,4 @@
-//! The concurrency limit (contract, sections 3 and 8).
+//! The README's "Order": different items run concurrently, up to a limit.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn slow_items() -> Script {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_most_the_limit_run_at_once_and_the_limit_is_reached() {
+async fn concurrency_reaches_but_never_exceeds_its_limit() {
     let script = slow_items();
     let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(3).build().unwrap();
     let before = Instant::now();
@@ -30,7 +30,7 @@ async fn at_most_the_limit_run_at_once_and_the_limit_is_reached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_limit_holds_over_clones_and_concurrent_invocations() {
+async fn clones_and_invocations_share_one_limit() {
     let script = slow_items();
     let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(2).build().unwrap();
     let clone = processor.clone();
@@ -43,7 +43,7 @@ async fn one_limit_holds_over_clones_and_concurrent_invocations() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_that_waits_for_its_retry_holds_no_permit() {
+async fn a_record_awaiting_its_retry_holds_no_permit() {
     let script = Script::new([("item-0", Act::RetryAfter(Duration::from_secs(10)))]);
     let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(1).build().unwrap();
     let changes = inserts(3);
@@ -57,7 +57,7 @@ async fn a_record_that_waits_for_its_retry_holds_no_permit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_future_cancels_everything_and_gives_the_permits_back() {
+async fn a_dropped_future_cancels_handlers_and_frees_permits() {
     let script = Script::new([("item-0", Act::Hang), ("item-1", Act::PanicOnDrop)]);
     let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(2).build().unwrap();
     {
@@ -70,7 +70,7 @@ async fn dropping_the_future_cancels_everything_and_gives_the_permits_back() {
     }
     let report = process(&processor, &[change(10, "x", 0), change(11, "y", 0)]).await;
     assert_eq!(outcomes(&report), [Outcome::Succeeded; 2]);
-    assert_eq!(script.started().len(), 4, "nothing of the cancelled batch went on");
+    assert_eq!(script.started().len(), 4, "no record of the cancelled batch continued");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
-//! Every file of the shared corpus comes to what its manifest says.
+//! Every file of the shared corpus is accepted or rejected as its manifest says.
 //!
-//! The corpus lies beside the project, or in the folder that `LAMBDA_STREAMS_CORPUS` names; where there is none, the other
-//! modules cover the same ground in small.
+//! The corpus is in the folder that `LAMBDA_STREAMS_CORPUS` names, or next to the repository. Without it, the other modules
+//! cover the same ground in small.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use lambda_streams::{Deadline, Outcome, Record, StreamEvent, StreamProcessor};
 
 use crate::support::TestQueue;
 
-/// What a file came to.
+/// How far a file gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
-    /// The body was refused: no JSON.
+    /// The body was rejected: it is not valid JSON.
     Body,
-    /// The body was refused: no stream event.
+    /// The body was rejected: it is not a stream event.
     Event,
     /// Some records failed, each alone.
     Record,
@@ -23,20 +23,21 @@ enum Level {
     Accept,
 }
 
-/// What became of one file: its level, and how many of its records failed.
+/// The result of processing one file.
 #[derive(Debug)]
-struct Came {
-    to: Level,
+struct Processed {
+    level: Level,
     records: usize,
     failed: Vec<usize>,
 }
 
-async fn come_to(body: &[u8]) -> Came {
+async fn process(body: &[u8]) -> Processed {
     let event = match StreamEvent::from_slice(body) {
         Ok(event) => event,
         Err(error) => {
-            let no_json = error.event_shape() == Some(lambda_streams::EventShape::NotJson);
-            return Came { to: if no_json { Level::Body } else { Level::Event }, records: 0, failed: Vec::new() };
+            let no_json = error.payload_kind() == Some(lambda_streams::PayloadKind::NotJson);
+            let level = if no_json { Level::Body } else { Level::Event };
+            return Processed { level, records: 0, failed: Vec::new() };
         }
     };
     let queue = TestQueue::default();
@@ -54,12 +55,13 @@ async fn come_to(body: &[u8]) -> Came {
         .map(|record| record.position)
         .collect();
     assert_eq!(queue.letters().len(), failed.len());
-    Came { to: if failed.is_empty() { Level::Accept } else { Level::Record }, records: report.records().len(), failed }
+    let level = if failed.is_empty() { Level::Accept } else { Level::Record };
+    Processed { level, records: report.records().len(), failed }
 }
 
 fn folder() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let folder = std::env::var_os("LAMBDA_STREAMS_CORPUS").map_or(beside, PathBuf::from);
+    let neighbour = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let folder = std::env::var_os("LAMBDA_STREAMS_CORPUS").map_or(neighbour, PathBuf::from);
     folder.join("MANIFEST.md").exists().then_some(folder)
 }
 
@@ -80,11 +82,11 @@ fn manifest(folder: &Path) -> BTreeMap<(String, String), Vec<Level>> {
                     other => panic!("an unknown level {other}: {what}"),
                 })
                 .collect();
-            // Failing the record alone is better than failing the invocation, where the fault lies inside one record.
+            // Where the fault is inside one record, failing that record alone is better than failing the invocation.
             if levels.contains(&Level::Body) {
                 levels.push(Level::Record);
             }
-            // It is JSON, deep as it is, and no event: either way the invocation is refused.
+            // It is valid JSON, if deep, and not an event: either way the invocation is rejected.
             if file == "nesting-100000-arrays.json" {
                 levels.push(Level::Event);
             }
@@ -94,9 +96,9 @@ fn manifest(folder: &Path) -> BTreeMap<(String, String), Vec<Level>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_file_of_the_corpus_comes_to_what_the_manifest_says() {
+async fn bad_and_edge_files_match_the_manifest() {
     let Some(folder) = folder() else {
-        println!("skipped: no corpus beside the project (LAMBDA_STREAMS_CORPUS names its folder)");
+        println!("skipped: no corpus next to the repository (LAMBDA_STREAMS_CORPUS names its folder)");
         return;
     };
     let manifest = manifest(&folder);
@@ -104,21 +106,21 @@ async fn every_file_of_the_corpus_comes_to_what_the_manifest_says() {
     let mut wrong = Vec::new();
     for ((dir, file), levels) in &manifest {
         let body = std::fs::read(folder.join(dir).join(file)).expect(file);
-        let came = come_to(&body).await;
-        let neighbours_fine = came.to != Level::Record
-            || came.records != 3
-            || came.failed == [1]
+        let processed = process(&body).await;
+        let neighbours_fine = processed.level != Level::Record
+            || processed.records != 3
+            || processed.failed == [1]
             || file == "all-records-bad.json"
             || file == "sequence-number-duplicate-in-batch.json";
-        if !levels.contains(&came.to) || !neighbours_fine {
-            wrong.push(format!("{dir}/{file}: {came:?}, wanted one of {levels:?}"));
+        if !levels.contains(&processed.level) || !neighbours_fine {
+            wrong.push(format!("{dir}/{file}: {processed:?}, wanted one of {levels:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    println!("{} files of bad/ and edge/ came to what the manifest says", manifest.len());
+    println!("{} files of bad/ and edge/ match the manifest", manifest.len());
 }
 
-/// Handmade samples repeat a sequence number, which Lambda never does; the later record then fails, alone.
+/// Handmade samples repeat a sequence number, which Lambda never does; then the later record alone fails.
 fn repeated_sequence_numbers(body: &[u8]) -> Vec<usize> {
     let event: serde_json::Value = serde_json::from_slice(body).expect("JSON");
     let mut seen = std::collections::HashSet::new();
@@ -128,9 +130,9 @@ fn repeated_sequence_numbers(body: &[u8]) -> Vec<usize> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_real_file_is_accepted_or_refused_as_the_manifest_says() {
+async fn real_files_are_accepted_with_known_exceptions() {
     let Some(folder) = folder() else {
-        println!("skipped: no corpus beside the project (LAMBDA_STREAMS_CORPUS names its folder)");
+        println!("skipped: no corpus next to the repository (LAMBDA_STREAMS_CORPUS names its folder)");
         return;
     };
     let no_event = [
@@ -144,19 +146,19 @@ async fn every_real_file_is_accepted_or_refused_as_the_manifest_says() {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         let body = std::fs::read(&path).expect("readable");
-        let came = come_to(&body).await;
-        let right = match came.to {
+        let processed = process(&body).await;
+        let right = match processed.level {
             Level::Event => no_event.contains(&name.as_str()),
             Level::Body => body.starts_with(b"\xEF\xBB\xBF"),
             Level::Accept => !no_event.contains(&name.as_str()),
-            Level::Record => came.failed == repeated_sequence_numbers(&body),
+            Level::Record => processed.failed == repeated_sequence_numbers(&body),
         };
         if !right {
-            wrong.push(format!("real/{name}: {came:?}"));
+            wrong.push(format!("real/{name}: {processed:?}"));
         }
         files += 1;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(files > 30, "the real files were read: {files}");
-    println!("{files} real files came to what the manifest says");
+    println!("{files} real files are as expected");
 }

@@ -1,4 +1,4 @@
-//! Section 7 of the contract, but for SQS.
+//! The README's "Poison leaves": a dead letter holds the whole record. Amazon SQS has a module of its own.
 
 mod envelope;
 mod queues;
@@ -6,7 +6,7 @@ mod queues;
 use lambda_streams::{DeadLetter, DeadLetterError, FileDeadLetterQueue, MemoryDeadLetterQueue};
 
 #[test]
-fn letters_queues_and_errors_can_be_sent_between_threads() {
+fn letters_queues_and_errors_are_send_and_sync() {
     fn shared<T: Send + Sync + 'static>() {}
     shared::<DeadLetter>();
     shared::<DeadLetterError>();

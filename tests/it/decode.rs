@@ -1,4 +1,4 @@
-//! The decoder: the same data model as `serde_dynamo`, everything checked, nothing told.
+//! The decoder: the same data model as `serde_dynamo`, everything checked, no value in an error.
 
 mod arbitrary;
 mod canary;
@@ -16,7 +16,7 @@ use lambda_streams::{DecodeError, from_image};
 use serde::de::DeserializeOwned;
 use serde_dynamo::{Item, from_item};
 
-/// Decodes an item by this crate and by `serde_dynamo`; says whether they agree.
+/// Decodes an item by this crate and by `serde_dynamo`; checks that they agree.
 fn compare<T: DeserializeOwned + PartialEq + Debug>(json: &str) -> Result<Option<DecodeError>, String> {
     let item: Item = serde_json::from_str(json).map_err(|error| format!("the test's item is malformed: {error}"))?;
     let theirs: Result<T, _> = from_item(item);

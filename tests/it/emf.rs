@@ -21,7 +21,7 @@ fn written(record: impl FnOnce()) -> Vec<Document> {
 }
 
 #[test]
-fn a_document_has_namespace_dimensions_units_and_values() {
+fn a_document_has_dimensions_and_metrics() {
     let documents = written(|| {
         metrics::describe_counter!("shipped", Unit::Count, "orders shipped");
         counter!("shipped", "country" => "de").increment(3);
@@ -45,7 +45,7 @@ fn a_document_has_namespace_dimensions_units_and_values() {
 }
 
 #[test]
-fn ten_thousand_observations_and_152_metrics_are_all_there() {
+fn every_observation_of_152_metrics_is_written() {
     let documents = written(|| {
         (0..10_000).for_each(|number| histogram!("latency").record(f64::from(number)));
         for number in 0..150_u64 {
@@ -64,7 +64,7 @@ fn ten_thousand_observations_and_152_metrics_are_all_there() {
 }
 
 #[test]
-fn small_and_large_numbers_survive_and_what_json_has_no_number_for_is_left_out() {
+fn finite_numbers_survive_and_others_are_left_out() {
     let values = [0.000_123, 0.000_000_001, 1e300, -5.0, 0.1 + 0.2];
     let documents = written(|| {
         let histogram = histogram!("value");
@@ -81,7 +81,7 @@ fn small_and_large_numbers_survive_and_what_json_has_no_number_for_is_left_out()
 }
 
 #[test]
-fn more_labels_than_a_set_has_dimensions_fill_further_sets() {
+fn excess_labels_fill_further_dimension_sets() {
     let labels: Vec<(String, String)> =
         (0..70).map(|number| (format!("label_{number:02}"), number.to_string())).collect();
     let documents = written(|| counter!("count", &labels).increment(1));
@@ -95,7 +95,7 @@ fn more_labels_than_a_set_has_dimensions_fill_further_sets() {
 }
 
 #[test]
-fn a_label_that_is_no_dimension_for_cloudwatch_is_a_property() {
+fn a_label_unfit_as_a_dimension_is_a_property() {
     let long = "x".repeat(1_025);
     for value in ["", "  ", "Köln", "a\nb", &long] {
         let documents = written(|| counter!("count", "city" => value.to_owned(), "kind" => "a").increment(1));
@@ -109,7 +109,7 @@ fn a_label_that_is_no_dimension_for_cloudwatch_is_a_property() {
 }
 
 #[test]
-fn a_document_stays_below_256_kb_whatever_it_is_told() {
+fn a_document_never_exceeds_256_kb() {
     let name = |number: usize| format!("{number:03}{}", "\"".repeat(300));
     let documents = written(|| {
         for number in 0..300 {
@@ -127,7 +127,7 @@ fn a_document_stays_below_256_kb_whatever_it_is_told() {
 }
 
 #[test]
-fn names_do_not_collide_with_dimensions_properties_or_the_formats_own() {
+fn metric_names_never_collide_with_other_members() {
     let documents = written(|| {
         counter!("service").increment(1);
         counter!("_aws").increment(2);
@@ -144,7 +144,7 @@ fn names_do_not_collide_with_dimensions_properties_or_the_formats_own() {
         assert_eq!(sum(&documents, name, &["service"]), expected, "{name}");
     }
     let other = documents.iter().find(|document| document.metrics.contains_key("y")).unwrap();
-    assert_eq!(other.member("service"), Some("other"), "a label goes before a shared dimension");
+    assert_eq!(other.member("service"), Some("other"), "a label overrides a shared dimension");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn units_are_cloudwatchs_own_or_converted() {
 }
 
 #[test]
-fn a_number_is_written_once_and_a_handle_that_is_kept_goes_on() {
+fn values_are_flushed_once_and_handles_live_on() {
     let written = Written::default();
     let emf = builder(&written).build().unwrap();
     let (kept, level) = with_local_recorder(&emf, || (counter!("kept"), gauge!("level")));
@@ -212,12 +212,12 @@ fn a_number_is_written_once_and_a_handle_that_is_kept_goes_on() {
 }
 
 #[test]
-fn a_flush_of_nothing_writes_nothing() {
+fn an_empty_flush_writes_nothing() {
     assert!(written(|| {}).is_empty());
 }
 
 #[test]
-fn threads_that_record_while_it_is_flushed_lose_and_double_nothing() {
+fn concurrent_flushes_lose_and_duplicate_nothing() {
     let written = Written::default();
     let emf = builder(&written).build().unwrap();
     std::thread::scope(|scope| {
@@ -240,7 +240,7 @@ fn threads_that_record_while_it_is_flushed_lose_and_double_nothing() {
 }
 
 #[test]
-fn dimensions_properties_and_labels_are_as_the_builder_says() {
+fn the_builder_sets_dimensions_properties_and_labels() {
     let written = Written::default();
     let emf = builder(&written)
         .dimension("stage", "test")
@@ -257,7 +257,7 @@ fn dimensions_properties_and_labels_are_as_the_builder_says() {
 }
 
 #[test]
-fn what_cloudwatch_would_refuse_is_refused_at_start() {
+fn settings_cloudwatch_would_reject_fail_the_build() {
     let many = |count| (0..count).fold(Emf::builder(), |builder, number| builder.dimension(format!("d{number}"), "x"));
     for (builder, named) in [
         (Emf::builder().namespace(""), "namespace"),
@@ -280,7 +280,7 @@ fn what_cloudwatch_would_refuse_is_refused_at_start() {
 }
 
 #[test]
-fn a_writer_that_fails_fails_nothing() {
+fn a_failing_writer_harms_nothing_else() {
     struct Broken;
     impl std::io::Write for Broken {
         fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {

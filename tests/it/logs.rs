@@ -1,4 +1,4 @@
-//! What the log says: every failure, and never what an item holds.
+//! The log has every failure, and never a value of an item.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tracing::{Level, subscriber::DefaultGuard};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::support::emf::Written;
-use crate::support::{Act, Change, Script, TestQueue, change, event, inserts, sequence_number};
+use crate::support::{Act, Change, Reply, Script, TestQueue, change, event, inserts, sequence_number};
 
 fn logs(written: &Written) -> Logs {
     Logs::from_env().format(LogFormat::Json).function_name("orders").writer(written.clone())
@@ -18,7 +18,7 @@ fn listen(logs: Logs) -> DefaultGuard {
     crate::support::listen(tracing_subscriber::registry().with(logs.into_layer()))
 }
 
-/// What was written, a line each, which must have come in one piece.
+/// The lines that were written, each in one piece.
 fn lines(written: &Written) -> Vec<String> {
     let lines = written.take().into_iter();
     lines.inspect(|line| assert_eq!(line.find('\n'), Some(line.len() - 1), "one line, whole: {line}")).collect()
@@ -48,7 +48,7 @@ fn with(script: &Script) -> ProcessorBuilder {
     StreamProcessor::builder().on_record(script.clone())
 }
 
-/// The line has these members; `null` stands for one that it has not.
+/// The line has these members; `null` means that it lacks one.
 fn assert_has(line: &Value, expected: Value) {
     for (name, value) in expected.as_object().expect("an object") {
         assert_eq!(&line[name], value, "{name} of {line}");
@@ -60,7 +60,7 @@ fn failures(lines: &[Value]) -> Vec<&Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_line_says_when_how_bad_which_invocation_which_function_and_what() {
+async fn every_line_has_time_level_invocation_and_message() {
     let script = Script::new([("item-0", Act::FailTimes(1)), ("item-1", Act::FailPermanently)]);
     let lines = log(Level::TRACE, with(&script), &inserts(3)).await;
     assert!(lines.len() >= 4);
@@ -77,7 +77,7 @@ async fn every_line_says_when_how_bad_which_invocation_which_function_and_what()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_says_which_record_what_kind_and_what_next() {
+async fn a_failure_line_names_record_error_and_next_step() {
     let script = Script::new([("item-0", Act::FailPermanently), ("item-1", Act::FailTimes(1)), ("item-2", Act::Fail)]);
     let lines = log(Level::INFO, with(&script).dead_letter_queue(TestQueue::default()), &inserts(3)).await;
     let failures = failures(&lines);
@@ -100,7 +100,7 @@ async fn a_failure_says_which_record_what_kind_and_what_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_that_fails_behind_the_checkpoint_is_held_back() {
+async fn a_failure_after_the_checkpoint_is_held_back() {
     let builder = StreamProcessor::builder().on_record(|record: lambda_streams::Record| async move {
         let first = record.event_id() == Some("event-0");
         tokio::time::sleep(Duration::from_secs(if first { 1 } else { 2 })).await;
@@ -112,15 +112,15 @@ async fn a_record_that_fails_behind_the_checkpoint_is_held_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_letter_that_is_not_accepted_says_why() {
+async fn a_dead_letter_not_accepted_says_why() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
-    let lines = log(Level::INFO, with(&script).dead_letter_queue(TestQueue::refusing()), &inserts(1)).await;
+    let lines = log(Level::INFO, with(&script).dead_letter_queue(TestQueue::new(Reply::Refuse)), &inserts(1)).await;
     assert_has(failures(&lines)[0], json!({"next": "reported", "dead_letter_error": "the queue is down"}));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_record_says_what_is_known_of_it() {
-    let batch = [change(0, "a", 0).without("/eventName"), Change(Value::Null)];
+async fn a_malformed_record_logs_what_is_known() {
+    let batch = [change(0, "a", 0).without("/eventName"), Change::raw("null")];
     let lines = log(Level::INFO, with(&Script::default()).dead_letter_queue(TestQueue::default()), &batch).await;
     let failures = failures(&lines);
     assert_has(failures[0], json!({"event_id": "event-0", "keys": "id", "error.type": "malformed", "attempts": 0}));
@@ -129,7 +129,7 @@ async fn a_malformed_record_says_what_is_known_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_named_without_what_it_said() {
+async fn a_panic_is_logged_without_its_message() {
     let script = Script::new([("item-0", Act::Panic)]);
     let lines = log(Level::TRACE, with(&script).dead_letter_queue(TestQueue::default()), &inserts(1)).await;
     assert_has(
@@ -140,11 +140,11 @@ async fn a_panic_is_named_without_what_it_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_ends_with_one_line_that_counts() {
+async fn a_batch_ends_with_one_line_of_counts() {
     let script = Script::new([("item-1", Act::FailPermanently), ("item-2", Act::FailTimes(1))]);
     let mut batch = inserts(4);
     batch.push(change(4, "item-0", 1));
-    batch.push(Change(Value::Null));
+    batch.push(Change::raw("null"));
     let lines = log(Level::INFO, with(&script).dead_letter_queue(TestQueue::default()), &batch).await;
     let ends: Vec<_> = lines.iter().filter(|line| line["message"] == "batch processed").collect();
     assert_eq!(ends.len(), 1);
@@ -160,18 +160,18 @@ async fn a_batch_ends_with_one_line_that_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_at_the_deadline_is_a_warning_that_names_the_checkpoint() {
+async fn a_deadline_stop_warns_and_names_the_checkpoint() {
     let written = Written::default();
     let _guard = listen(logs(&written).level(Level::WARN));
     let processor = with(&Script::new([("item-1", Act::Hang)])).build().unwrap();
     processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(10))).await;
     let lines = parse(&written);
-    assert_eq!(lines.len(), 1, "and the level holds back the line of the batch");
+    assert_eq!(lines.len(), 1, "the level leaves out the line of the batch");
     assert_has(&lines[0], json!({"level": "WARN", "unfinished": 1, "checkpoint": "event-1"}));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_handlers_log_says_which_invocation_and_below_info_which_record() {
+async fn handler_lines_name_the_invocation_and_at_debug_the_record() {
     for (level, event_id) in [(Level::INFO, Value::Null), (Level::DEBUG, json!("event-0"))] {
         let builder = StreamProcessor::builder().on_record(|_| async {
             tracing::info!(step = 1, "handling");
@@ -184,7 +184,7 @@ async fn what_handlers_log_says_which_invocation_and_below_info_which_record() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn concurrent_invocations_do_not_mix_their_request_ids() {
+async fn concurrent_invocations_keep_their_request_ids() {
     let written = Written::default();
     let _guard = listen(logs(&written));
     let script = Script::new([("slow", Act::Take(Duration::from_secs(1)))]);
@@ -207,7 +207,7 @@ async fn concurrent_invocations_do_not_mix_their_request_ids() {
 }
 
 #[test]
-fn lines_of_the_wire_stay_at_info_unless_they_are_named() {
+fn transport_lines_stay_at_info_unless_named() {
     let emit = || {
         tracing::trace!(target: "hyper_util::client", "wire");
         tracing::debug!(target: "aws_sdk_sqs::operation", "wire");
@@ -231,7 +231,7 @@ fn lines_of_the_wire_stay_at_info_unless_they_are_named() {
 }
 
 #[test]
-fn fields_that_are_lambdas_own_are_not_written_twice() {
+fn lambdas_own_fields_are_written_once() {
     let written = Written::default();
     let guard = listen(logs(&written));
     let outer =
@@ -248,7 +248,7 @@ fn fields_that_are_lambdas_own_are_not_written_twice() {
 }
 
 #[test]
-fn text_is_one_line_for_people() {
+fn text_format_writes_one_line_per_event() {
     let written = Written::default();
     let guard = listen(logs(&written).format(LogFormat::Text));
     tracing::warn!(count = 2, name = "a\nb", "two lines\nof text");

@@ -1,15 +1,15 @@
-//! The processor's own numbers (the table in `operating`).
+//! The processor's own metrics, as the guide `operating` lists them.
 
 use std::time::Duration;
 
 use lambda_streams::{AfterDeadLetter, Deadline, Emf, FailurePolicy, Invocation, ProcessorBuilder, StreamProcessor};
 
 use crate::support::emf::{Document, Written, numbers, sum};
-use crate::support::{Act, Change, Order, Script, TestQueue, change, event, inserts};
+use crate::support::{Act, Change, Order, Reply, Script, TestQueue, change, event, inserts};
 
 const ALL: [&str; 1] = ["service"];
 
-/// What a processor says of batches, delivered one after the other.
+/// The metrics of batches that are delivered one after the other.
 async fn measure(builder: ProcessorBuilder, batches: &[&[Change]], deadline: Option<Duration>) -> Vec<Document> {
     let written = Written::default();
     let emf = Emf::builder().namespace("Orders").service("stream").writer(written.clone()).build().unwrap();
@@ -34,7 +34,7 @@ fn assert_sums(documents: &[Document], expected: &[(&str, f64)]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_metric_has_its_unit_and_stands_under_the_service_alone() {
+async fn every_metric_has_its_unit_and_one_dimension() {
     let script = Script::new([("item-1", Act::FailPermanently), ("item-2", Act::FailTimes(1))]);
     let builder = with(&script).dead_letter_queue(TestQueue::default());
     let documents = measure(builder, &[&inserts(3)], None).await;
@@ -49,14 +49,14 @@ async fn every_metric_has_its_unit_and_stands_under_the_service_alone() {
         "DeadLetterSendFailures",
         "RecordsReported",
         "RecordsHeldBack",
-        "RecordsReplayed",
+        "RecordsRedelivered",
         "DeadlineStops",
         "BatchSize",
         "ConcurrencyInUse",
     ];
     for (names, unit) in [(&milliseconds[..], "Milliseconds"), (&counts[..], "Count")] {
         for name in names {
-            assert!(!numbers(&documents, name, &ALL).is_empty(), "{name} is not there");
+            assert!(!numbers(&documents, name, &ALL).is_empty(), "{name} is missing");
             let units = documents.iter().filter_map(|document| document.metrics.get(*name)).map(|(unit, _)| unit);
             assert!(units.into_iter().all(|found| found == unit), "{name}");
         }
@@ -66,7 +66,7 @@ async fn every_metric_has_its_unit_and_stands_under_the_service_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_are_counted_by_kind_and_failures_by_kind_of_error() {
+async fn records_and_failures_are_counted_by_kind() {
     let script = Script::new([("bad", Act::FailPermanently), ("panic", Act::Panic), ("shy", Act::Fail)]);
     let builder = StreamProcessor::builder()
         .on_insert(|_: lambda_streams::Insert<Order>| async { Ok(()) })
@@ -85,7 +85,7 @@ async fn records_are_counted_by_kind_and_failures_by_kind_of_error() {
         change(3, "panic", 1),
         change(4, "a", 1),
         change(5, "a", 1).with("/eventName", "REMOVE"),
-        Change(serde_json::Value::Null),
+        Change::raw("null"),
         change(7, "shy", 1),
     ];
     let documents = measure(builder, &[&batch], None).await;
@@ -118,13 +118,13 @@ async fn records_are_counted_by_kind_and_failures_by_kind_of_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_held_back_and_what_comes_again_is_counted() {
+async fn held_back_and_redelivered_records_are_counted() {
     let script = Script::new([("item-1", Act::FailTimes(3))]);
     let (batch, rest) = (inserts(4), inserts(4)[1..].to_vec());
     let documents = measure(with(&script), &[&batch, &rest], None).await;
     assert_sums(
         &documents,
-        &[("RecordsReported", 1.0), ("RecordsReplayed", 2.0), ("RecordsSkipped", 2.0), ("RecordsFailed", 1.0)],
+        &[("RecordsReported", 1.0), ("RecordsRedelivered", 2.0), ("RecordsSkipped", 2.0), ("RecordsFailed", 1.0)],
     );
     let script = Script::new([("item-0", Act::FailPermanently)]);
     let documents = measure(with(&script).concurrency(1), &[&batch], None).await;
@@ -132,18 +132,18 @@ async fn what_is_held_back_and_what_comes_again_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dead_letters_that_are_not_accepted_are_counted_and_timed() {
+async fn dead_letter_sends_are_timed_and_counted() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
-    let builder = with(&script).dead_letter_queue(TestQueue::refusing());
+    let builder = with(&script).dead_letter_queue(TestQueue::new(Reply::Refuse));
     let documents = measure(builder, &[&inserts(1)], None).await;
     assert_sums(&documents, &[("DeadLetterSendFailures", 1.0), ("DeadLetters", 0.0), ("RecordsReported", 1.0)]);
-    let builder = with(&script).dead_letter_queue(TestQueue::slow(Duration::from_millis(1_500)));
+    let builder = with(&script).dead_letter_queue(TestQueue::new(Reply::AcceptAfter(Duration::from_millis(1_500))));
     let documents = measure(builder, &[&inserts(1)], None).await;
     assert_eq!(numbers(&documents, "DeadLetterDuration", &ALL), [1_500.0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_that_follow_a_dead_letter_have_a_kind_of_error_of_their_own() {
+async fn a_dead_letters_followers_have_their_own_error_kind() {
     let script = Script::new([("a", Act::FailPermanently)]);
     let builder = with(&script)
         .dead_letter_queue(TestQueue::default())
@@ -155,7 +155,7 @@ async fn records_that_follow_a_dead_letter_have_a_kind_of_error_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn durations_are_of_attempts_and_of_the_batch_and_a_dropped_handler_counts() {
+async fn durations_cover_attempts_batches_and_dropped_handlers() {
     let script = Script::new([("item-0", Act::Take(Duration::from_micros(300_500))), ("item-1", Act::Hang)]);
     let documents = measure(with(&script), &[&inserts(3)], Some(Duration::from_secs(10))).await;
     let mut durations = numbers(&documents, "HandlerDuration", &ALL);
@@ -167,7 +167,7 @@ async fn durations_are_of_attempts_and_of_the_batch_and_a_dropped_handler_counts
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_most_handlers_at_once_is_what_concurrency_in_use_says() {
+async fn concurrency_in_use_is_the_peak_of_a_batch() {
     let take = Act::Take(Duration::from_secs(1));
     let script = Script::new([("item-0", take), ("item-1", take), ("item-2", take), ("item-3", take)]);
     for (limit, expected) in [(3, 3.0), (100, 4.0)] {
@@ -177,12 +177,12 @@ async fn the_most_handlers_at_once_is_what_concurrency_in_use_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ages_are_those_of_the_records_when_the_batch_begins() {
+async fn ages_are_measured_when_the_batch_begins() {
     let script = Script::new([("item-0", Act::Take(Duration::from_secs(60)))]);
     let ages = [500, 20, 100];
     let batch: Vec<Change> = inserts(3).into_iter().zip(ages).map(|(change, age)| change.aged(age)).collect();
     let documents = measure(with(&script), &[&batch], None).await;
-    // The tests' clock may have gone on for a second since the records were made.
+    // The tests' clock may have advanced by a second since the records were made.
     let about = |found: f64, seconds: f64| assert!((0.0..2_000.0).contains(&(found - seconds * 1e3)), "{found} ms");
     let record_ages = numbers(&documents, "RecordAge", &ALL);
     assert_eq!(record_ages.len(), 2);
@@ -192,7 +192,7 @@ async fn ages_are_those_of_the_records_when_the_batch_begins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_that_come_from_no_stream_have_no_ages() {
+async fn records_from_no_stream_have_no_ages() {
     let written = Written::default();
     let emf = Emf::builder().service("stream").writer(written.clone()).build().unwrap();
     let _recorder = metrics::set_default_local_recorder(&emf);
@@ -206,7 +206,7 @@ async fn records_that_come_from_no_stream_have_no_ages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_of_nothing_or_of_unknown_origin_is_measured_as_well() {
+async fn an_empty_batch_is_measured_too() {
     let documents = measure(with(&Script::default()), &[&[]], None).await;
     assert_sums(&documents, &[("BatchSize", 0.0), ("RecordsReceived", 0.0), ("DeadlineStops", 0.0)]);
     assert!(documents.iter().all(|document| document.member("table") == Some("unknown")));

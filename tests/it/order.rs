@@ -1,11 +1,11 @@
-//! Order within lanes (contract, section 3).
+//! The README's "Order": records of one item run one after the other, different items concurrently.
 
 use std::time::Duration;
 
 use lambda_streams::{Lanes, StreamProcessor};
 use serde_json::json;
 
-use crate::support::{Act, Change, Script, change, inserts, process};
+use crate::support::{Act, Change, Reply, Script, TestQueue, change, inserts, process};
 
 fn versions_of(id: &str, seen: &[(String, u32)]) -> Vec<u32> {
     seen.iter().filter(|(item, _)| item == id).map(|(_, version)| *version).collect()
@@ -17,7 +17,7 @@ fn interleaved() -> Vec<Change> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_of_one_item_run_one_after_the_other_and_items_concurrently() {
+async fn one_items_records_run_in_order_and_items_concurrently() {
     let take = Act::Take(Duration::from_millis(10));
     let script = Script::new([("a", take), ("b", take), ("c", take)]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
@@ -30,7 +30,7 @@ async fn records_of_one_item_run_one_after_the_other_and_items_concurrently() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_keeps_the_place_of_its_record_in_the_lane() {
+async fn a_retry_keeps_its_place_in_the_lane() {
     let script = Script::new([("a", Act::FailTimes(2))]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     process(&processor, &interleaved()).await;
@@ -38,7 +38,7 @@ async fn a_retry_keeps_the_place_of_its_record_in_the_lane() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_order_and_the_spelling_of_key_attributes_do_not_matter() {
+async fn equal_keys_share_a_lane_in_any_spelling() {
     let take = Act::Take(Duration::from_millis(10));
     let script = Script::new([("a", take)]);
     let keys = [
@@ -69,7 +69,7 @@ async fn the_same_key_in_two_tables_is_two_items() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_whole_batch_can_run_strictly_in_order() {
+async fn a_whole_batch_can_run_strictly_in_order() {
     let script = Script::new([("item-3", Act::FailTimes(1)), ("item-1", Act::Take(Duration::from_secs(1)))]);
     let processor = StreamProcessor::builder().on_record(script.clone()).lanes(Lanes::WholeBatch).build().unwrap();
     process(&processor, &inserts(10)).await;
@@ -105,7 +105,7 @@ async fn all_items_of_one_partition_can_share_a_lane() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_order_at_all_can_be_had() {
+async fn unordered_records_all_run_at_once() {
     let script = Script::new([("a", Act::Take(Duration::from_millis(10)))]);
     let changes: Vec<Change> = (0..8).map(|number| change(number, "a", number as u32)).collect();
     let processor = StreamProcessor::builder().on_record(script.clone()).lanes(Lanes::Unordered).build().unwrap();
@@ -114,9 +114,9 @@ async fn no_order_at_all_can_be_had() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_whose_keys_cannot_be_read_holds_nobody_up() {
+async fn a_record_with_unreadable_keys_delays_no_other() {
     let script = Script::new([("a", Act::Take(Duration::from_millis(10)))]);
-    let queue = crate::support::TestQueue::slow(Duration::from_secs(60));
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(60)));
     let changes = [change(0, "a", 0).with("/dynamodb/Keys", json!({"id": {"M": {}}})), change(1, "a", 1)];
     let processor = StreamProcessor::builder().on_record(script.clone()).dead_letter_queue(queue).build().unwrap();
     let processing = process(&processor, &changes);
@@ -138,8 +138,8 @@ async fn lanes_start_in_the_order_of_their_first_record() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_earliest_ready_record_starts_first_so_that_the_checkpoint_moves() {
-    // The second record of `a` becomes ready while others wait: it goes before them.
+async fn the_earliest_ready_record_starts_first() {
+    // The second record of `a` becomes ready while others wait; it starts before them.
     let script = Script::default();
     let changes = [change(0, "a", 0), change(1, "a", 1), change(2, "b", 0), change(3, "c", 0)];
     let processor = StreamProcessor::builder().on_record(script.clone()).concurrency(1).build().unwrap();

@@ -1,25 +1,25 @@
-//! A payload that is processed as it came comes to what its event comes to, and one that is no JSON fails as a whole,
-//! wherever that shows.
+//! Processing a payload has the same outcome as processing its event, and a payload that is not valid JSON fails as a whole,
+//! wherever the error is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lambda_streams::{
-    AfterDeadLetter, BatchReport, Change, Deadline, Error, ErrorKind, EventShape, Failure, Handler, HandlerError,
-    Insert, Lanes, Outcome, Record, RetryPolicy, SkipReason, StreamEvent, StreamProcessor,
+    AfterDeadLetter, BatchReport, Change, Deadline, Error, ErrorKind, Failure, Handler, HandlerError, Insert, Lanes,
+    Outcome, PayloadKind, Record, RetryPolicy, SkipReason, StreamEvent, StreamProcessor,
 };
 
 use crate::support::{Act, Order, Script, TestQueue, change, inserts, outcomes, payload};
 
-/// What became of a batch, without the times.
+/// The outcome of a batch, without the times.
 #[derive(Debug, PartialEq)]
-struct Came {
+struct BatchOutcome {
     outcomes: Vec<(Outcome, u32, Option<String>)>,
     response: Result<String, String>,
 }
 
-impl Came {
+impl BatchOutcome {
     fn of(report: Result<BatchReport, Error>) -> Self {
         let text = |failure: &Failure| format!("{:?}: {}", failure.kind, failure.message);
         let outcomes = report.iter().flat_map(BatchReport::records);
@@ -38,7 +38,7 @@ async fn raw(record: Record) -> Result<(), HandlerError> {
     }
 }
 
-/// Processors that look at all, at some and at none of the images.
+/// Processors that read all, some or none of the images.
 fn processors() -> Vec<StreamProcessor> {
     let builder = StreamProcessor::builder;
     let with_queue = || builder().dead_letter_queue(TestQueue::default());
@@ -56,7 +56,7 @@ fn processors() -> Vec<StreamProcessor> {
     .collect()
 }
 
-/// Compact JSON; the kind of change stands before the images, as Lambda writes it, or behind them.
+/// Compact JSON, with the kind of change before the images, as Lambda writes it, or after them.
 fn records(kind_first: bool) -> String {
     let image = serde_json::json!({
         "id": {"S": "with \"quotes\" and {braces}"}, "version": {"N": "1"}, "list": {"L": [{"S": "a\\"}, {"M": {}}]},
@@ -81,7 +81,7 @@ fn records(kind_first: bool) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_payload_comes_to_what_its_event_comes_to_whatever_is_broken_in_it() {
+async fn a_payload_has_the_same_outcome_as_its_event() {
     const PIECES: [&str; 12] =
         ["{", "}", "[", "]", ":", ",", "\"", "\\", "{}", "null", "\"a\":{\"S\":\"b\"},", "\u{1}"];
     let (records, mut random) = ([records(true), records(false)], fastrand::Rng::with_seed(11));
@@ -98,14 +98,14 @@ async fn a_payload_comes_to_what_its_event_comes_to_whatever_is_broken_in_it() {
             let end = (at + random.usize(..3)).min(text.len());
             text.replace_range(at..end, PIECES[random.usize(..PIECES.len())]);
         }
-        // Each with processors of its own: they remember what they have done.
+        // Each has its own processors, since they remember their progress.
         for (one, other) in processors().into_iter().zip(processors()) {
             let event = StreamEvent::from_slice(text.as_bytes());
             let expected = match event {
-                Ok(event) => Came::of(Ok(one.process(event, Deadline::none()).await)),
-                Err(error) => Came::of(Err(error)),
+                Ok(event) => BatchOutcome::of(Ok(one.process(event, Deadline::none()).await)),
+                Err(error) => BatchOutcome::of(Err(error)),
             };
-            let came = Came::of(other.process_payload(text.clone().into_bytes(), Deadline::none()).await);
+            let came = BatchOutcome::of(other.process_payload(text.clone().into_bytes(), Deadline::none()).await);
             assert_eq!(came.response, expected.response, "round {round}: {text:?}");
             if expected.response.as_ref().is_err_and(|error| error.starts_with("the payload is not valid JSON")) {
                 came_to[1] += usize::from(!came.outcomes.is_empty());
@@ -115,16 +115,16 @@ async fn a_payload_comes_to_what_its_event_comes_to_whatever_is_broken_in_it() {
             }
         }
     }
-    assert!(came_to.iter().all(|count| *count > 500), "all that is promised happened: {came_to:?}");
+    assert!(came_to.iter().all(|count| *count > 500), "both cases must occur often: {came_to:?}");
 }
 
 /// A record whose new image is this text.
 fn with_image(record: &crate::support::Change, image: &str) -> String {
-    record.clone().with("/dynamodb/NewImage", "HERE").0.to_string().replace("\"HERE\"", image)
+    record.clone().with("/dynamodb/NewImage", "HERE").json().replace("\"HERE\"", image)
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_that_is_no_json_fails_the_whole_invocation() {
+async fn an_image_of_invalid_json_fails_the_invocation() {
     let queue = TestQueue::default();
     for image in [
         r#"{"id":{"S":"a"},}"#,
@@ -138,25 +138,25 @@ async fn an_image_that_is_no_json_fails_the_whole_invocation() {
     ] {
         let changes = inserts(3);
         let broken = with_image(&changes[1], image);
-        let body = format!("{{\"Records\":[{},{broken},{}]}}", changes[0].0, changes[2].0);
+        let body = format!("{{\"Records\":[{},{broken},{}]}}", changes[0].json(), changes[2].json());
         let script = Script::default();
         let processor =
             StreamProcessor::builder().on_record(script.clone()).dead_letter_queue(queue.clone()).build().unwrap();
         let report = processor.process_payload(body.clone().into_bytes(), Deadline::none()).await.unwrap();
         let error = report.response().expect_err(image);
-        assert_eq!(error.event_shape(), Some(EventShape::NotJson), "{image}");
+        assert_eq!(error.payload_kind(), Some(PayloadKind::NotJson), "{image}");
         assert_eq!(error.to_string(), StreamEvent::from_slice(body.as_bytes()).unwrap_err().to_string(), "{image}");
         assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::Unfinished, Outcome::Unfinished], "{image}");
         assert_eq!(script.started(), [("item-0".to_owned(), 0)], "{image}");
     }
-    assert!(queue.letters().is_empty(), "no record is to blame");
+    assert!(queue.letters().is_empty(), "no record is dead-lettered for it");
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_handler_is_called_where_the_image_of_a_record_without_one_is_no_json() {
+async fn no_handler_runs_if_an_unhandled_image_is_invalid_json() {
     let changes = inserts(2);
     let unhandled = with_image(&changes[1].clone().with("/eventName", "REMOVE"), r#"{"id":{"S":"a"},}"#);
-    let body = format!("{{\"Records\":[{},{unhandled}]}}", changes[0].0);
+    let body = format!("{{\"Records\":[{},{unhandled}]}}", changes[0].json());
     let processor =
         StreamProcessor::builder().on_insert(|_: Insert<Order>| async { panic!("called") }).build().unwrap();
     let report = processor.process_payload(body.clone().into_bytes(), Deadline::none()).await.unwrap();
@@ -168,13 +168,14 @@ async fn no_handler_is_called_where_the_image_of_a_record_without_one_is_no_json
         .replace(",\"eventName\":\"REMOVE\"", "")
         .replace(&format!(",{}", &unhandled[..10]), &format!(",{{\"eventName\":\"REMOVE\",{}", &unhandled[1..10]));
     let error = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap_err();
-    assert_eq!(error.event_shape(), Some(EventShape::NotJson));
+    assert_eq!(error.payload_kind(), Some(PayloadKind::NotJson));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_that_no_handler_came_to_is_looked_at_all_the_same() {
+async fn the_image_of_a_held_back_record_is_still_checked() {
     let first = change(0, "item-4", 0);
-    let body = format!("{{\"Records\":[{},{}]}}", first.0, with_image(&change(1, "item-4", 1), r#"{"id":{"S":"a"},}"#));
+    let body =
+        format!("{{\"Records\":[{},{}]}}", first.json(), with_image(&change(1, "item-4", 1), r#"{"id":{"S":"a"},}"#));
     let processor = StreamProcessor::builder().on_record(raw).retry(RetryPolicy::none()).build().unwrap();
     let report = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
     assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::HeldBack]);
@@ -182,7 +183,7 @@ async fn an_image_that_no_handler_came_to_is_looked_at_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_runs_is_dropped_and_what_was_done_is_remembered_when_an_image_is_no_json() {
+async fn an_invalid_image_drops_handlers_but_keeps_progress() {
     let changes = [change(0, "done", 0), change(1, "slow", 0), change(2, "broken", 0)];
     let ended = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&ended);
@@ -198,13 +199,13 @@ async fn what_runs_is_dropped_and_what_was_done_is_remembered_when_an_image_is_n
     };
     let processor = StreamProcessor::builder().on_record(handler).build().unwrap();
     let broken = with_image(&changes[2], r#"{"id":{"S":"a"},}"#);
-    let body = format!("{{\"Records\":[{},{},{broken}]}}", changes[0].0, changes[1].0);
+    let body = format!("{{\"Records\":[{},{},{broken}]}}", changes[0].json(), changes[1].json());
     let report = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
     assert!(report.response().unwrap_err().is_event());
     assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::Unfinished, Outcome::Unfinished]);
     assert_eq!(ended.load(Ordering::Relaxed), 1);
 
-    // Whoever has mended it, delivers the whole batch again.
+    // The whole batch is delivered again, with the image fixed.
     let report = processor.process_payload(payload(&changes).into_bytes(), Deadline::none()).await.unwrap();
     let redelivered = Outcome::Skipped(SkipReason::Redelivered);
     assert_eq!(outcomes(&report), [redelivered, Outcome::Succeeded, Outcome::Succeeded]);
@@ -212,8 +213,8 @@ async fn what_runs_is_dropped_and_what_was_done_is_remembered_when_an_image_is_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_that_is_no_json_is_found_where_its_record_is_malformed_too() {
-    let good = change(0, "a", 0).0.to_string();
+async fn an_invalid_image_in_a_malformed_record_is_found() {
+    let good = change(0, "a", 0).json();
     let broken = with_image(&change(1, "b", 0), r#"{"id":{"S":"a"},}"#);
     for malformed in [
         broken.replacen("\"eventID\"", "\"dynamodb\":{},\"eventID\"", 1),
@@ -232,7 +233,7 @@ async fn an_image_that_is_no_json_is_found_where_its_record_is_malformed_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_json_behind_records_that_have_begun_fails_the_whole_invocation() {
+async fn invalid_json_after_started_records_fails_the_invocation() {
     let changes = inserts(200);
     let text = payload(&changes);
     let (from, _) = text.match_indices("{\"awsRegion\"").nth(150).unwrap();
@@ -243,7 +244,7 @@ async fn what_is_no_json_behind_records_that_have_begun_fails_the_whole_invocati
         format!("{text}}}"),
         format!("{}x", &text[..text.len() - 2]),
         format!("{},\"Records\":[]}}", &text[..text.len() - 1]),
-        format!("{},\"Records\":[{}]}}", &text[..text.len() - 1], change(200, "a", 0).0),
+        format!("{},\"Records\":[{}]}}", &text[..text.len() - 1], change(200, "a", 0).json()),
         format!("{},\"window\":{{}}}}", &text[..text.len() - 1]),
     ] {
         let expected = StreamEvent::from_slice(broken.as_bytes()).expect_err(&broken[from..]);
@@ -257,7 +258,7 @@ async fn what_is_no_json_behind_records_that_have_begun_fails_the_whole_invocati
         assert!((150..=200).contains(&count), "{count}");
         assert!((100..=count).contains(&script.started().len()), "{}", script.started().len());
 
-        // What was done is known when the mended payload comes.
+        // The fixed payload is processed from where the broken one stopped.
         let done = report.counts().succeeded;
         let report = processor.process_payload(text.clone().into_bytes(), Deadline::none()).await.unwrap();
         assert_eq!((report.counts().redelivered, report.counts().succeeded), (done, 200 - done));
@@ -265,7 +266,7 @@ async fn what_is_no_json_behind_records_that_have_begun_fails_the_whole_invocati
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_state_of_a_tumbling_window_is_answered_wherever_it_stands() {
+async fn a_windows_state_is_read_before_or_after_the_records() {
     let records = payload(&inserts(100));
     let records = &records[1..records.len() - 1];
     let window = r#""window":{"start":"2026-01-01T00:00:00Z","end":"2026-01-01T00:05:00Z"},"state":{"sum":7},"shardId":"s","isFinalInvokeForWindow":false"#;
@@ -279,15 +280,15 @@ async fn the_state_of_a_tumbling_window_is_answered_wherever_it_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_handler_is_called_before_a_record_of_a_stream_was_found() {
+async fn no_handler_runs_before_a_stream_record_is_found() {
     let script = Script::default();
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let foreign = vec![r#"{"messageId":"1","eventSource":"aws:sqs","body":"x"}"#; 200].join(",");
     let error = processor.process_payload(format!("{{\"Records\":[{foreign}]}}").into_bytes(), Deadline::none()).await;
-    assert_eq!(error.unwrap_err().event_shape(), Some(EventShape::Sqs));
+    assert_eq!(error.unwrap_err().payload_kind(), Some(PayloadKind::Sqs));
     assert!(script.started().is_empty());
 
-    let body = format!("{{\"Records\":[{foreign},{}]}}", change(0, "a", 0).0);
+    let body = format!("{{\"Records\":[{foreign},{}]}}", change(0, "a", 0).json());
     let queue = TestQueue::default();
     let processor = StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue.clone());
     let report = processor.build().unwrap().process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
@@ -296,7 +297,7 @@ async fn no_handler_is_called_before_a_record_of_a_stream_was_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_behind_a_stop_are_read_for_the_answer_and_do_not_begin() {
+async fn records_after_a_stop_are_read_but_not_started() {
     let mut changes = inserts(200);
     changes[120] = changes[120].clone().with("/eventName", "UPSERT");
     let script = Script::new([("item-7", Act::FailPermanently)]);
@@ -304,8 +305,8 @@ async fn records_behind_a_stop_are_read_for_the_answer_and_do_not_begin() {
     let report = processor.process_payload(payload(&changes).into_bytes(), Deadline::none()).await.unwrap();
     let counts = report.counts();
     assert_eq!((counts.received, counts.succeeded, counts.reported, counts.held_back), (200, 7, 1, 192));
-    let behind = &report.records()[120];
-    assert_eq!((behind.attempts, behind.failure.as_ref().map(|failure| failure.kind)), (0, Some(ErrorKind::Malformed)));
+    let later = &report.records()[120];
+    assert_eq!((later.attempts, later.failure.as_ref().map(|failure| failure.kind)), (0, Some(ErrorKind::Malformed)));
     assert_eq!(report.response().unwrap().checkpoint(), Some(&*crate::support::sequence_number(7)));
 
     let slow = StreamProcessor::builder().on_record(|_: Record| async {

@@ -1,40 +1,41 @@
-//! Reading the payload (contract, section 1).
+//! The README's "Isolation", in the payload: a malformed record is one failed record, never a failed batch. A payload that is
+//! not a stream event is rejected with what it looks like.
 
-use lambda_streams::{Deadline, ErrorKind, EventKind, EventShape, Outcome, StreamEvent, StreamProcessor};
+use lambda_streams::{Deadline, ErrorKind, EventKind, Outcome, PayloadKind, StreamEvent, StreamProcessor};
 use serde_json::{Value, json};
 
 use crate::support::{Change, Script, TestQueue, change, event, inserts, outcomes, payload, process};
 
-fn refused(body: &str) -> (EventShape, String) {
+fn refused(body: &str) -> (PayloadKind, String) {
     let error = StreamEvent::from_slice(body.as_bytes()).expect_err(body);
     assert!(error.is_event());
-    (error.event_shape().expect("a shape"), error.to_string())
+    (error.payload_kind().expect("a shape"), error.to_string())
 }
 
 #[test]
-fn a_body_that_is_no_stream_event_is_refused_with_what_it_looks_like() {
+fn a_non_stream_event_is_rejected_with_its_kind() {
     let record = payload(&inserts(1));
     let record: Value = serde_json::from_str(&record).unwrap();
     let record = &record["Records"][0];
     for (body, shape, words) in [
-        (json!({"Records": [{"eventSource": "aws:sqs", "body": "x"}]}), EventShape::Sqs, "an SQS event"),
-        (json!({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}), EventShape::Sns, "an SNS event"),
-        (json!({"Records": [{"eventSource": "aws:s3", "s3": {}}]}), EventShape::S3, "an S3 event"),
-        (json!({"Records": [{"eventSource": "aws:kinesis", "kinesis": {}}]}), EventShape::Kinesis, "a Kinesis event"),
-        (record.clone(), EventShape::SingleRecord, "a single record without the `Records` envelope"),
-        (json!([record]), EventShape::RecordArray, "EventBridge Pipes"),
-        (json!({"records": [record]}), EventShape::LowerCaseRecords, "in lower case"),
-        (json!({"detail-type": "x", "source": "y"}), EventShape::EventBridge, "an EventBridge event"),
-        (json!({"version": "2.0", "routeKey": "$default"}), EventShape::HttpApi, "HTTP API"),
-        (json!({"httpMethod": "GET", "requestContext": {}}), EventShape::RestApi, "REST API"),
-        (json!({}), EventShape::Object, "an object without `Records`"),
-        (json!({"Records": null}), EventShape::Object, "an object without `Records`"),
-        (json!({"Records": "x"}), EventShape::RecordsNoList, "not a list"),
-        (json!([]), EventShape::Array, "an array"),
-        (json!("Records"), EventShape::Scalar, "a bare JSON value"),
-        (json!(7), EventShape::Scalar, "a bare JSON value"),
-        (json!(true), EventShape::Scalar, "a bare JSON value"),
-        (json!(null), EventShape::Scalar, "a bare JSON value"),
+        (json!({"Records": [{"eventSource": "aws:sqs", "body": "x"}]}), PayloadKind::Sqs, "an SQS event"),
+        (json!({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}), PayloadKind::Sns, "an SNS event"),
+        (json!({"Records": [{"eventSource": "aws:s3", "s3": {}}]}), PayloadKind::S3, "an S3 event"),
+        (json!({"Records": [{"eventSource": "aws:kinesis", "kinesis": {}}]}), PayloadKind::Kinesis, "a Kinesis event"),
+        (record.clone(), PayloadKind::SingleRecord, "a single record without the `Records` envelope"),
+        (json!([record]), PayloadKind::RecordArray, "EventBridge Pipes"),
+        (json!({"records": [record]}), PayloadKind::LowerCaseRecords, "in lower case"),
+        (json!({"detail-type": "x", "source": "y"}), PayloadKind::EventBridge, "an EventBridge event"),
+        (json!({"version": "2.0", "routeKey": "$default"}), PayloadKind::HttpApi, "HTTP API"),
+        (json!({"httpMethod": "GET", "requestContext": {}}), PayloadKind::RestApi, "REST API"),
+        (json!({}), PayloadKind::Object, "an object without `Records`"),
+        (json!({"Records": null}), PayloadKind::Object, "an object without `Records`"),
+        (json!({"Records": "x"}), PayloadKind::RecordsNoList, "not a list"),
+        (json!([]), PayloadKind::Array, "an array"),
+        (json!("Records"), PayloadKind::Scalar, "a bare JSON value"),
+        (json!(7), PayloadKind::Scalar, "a bare JSON value"),
+        (json!(true), PayloadKind::Scalar, "a bare JSON value"),
+        (json!(null), PayloadKind::Scalar, "a bare JSON value"),
     ] {
         let (found, message) = refused(&body.to_string());
         assert_eq!(found, shape, "{body}");
@@ -45,7 +46,7 @@ fn a_body_that_is_no_stream_event_is_refused_with_what_it_looks_like() {
 }
 
 #[test]
-fn a_body_that_is_not_json_is_refused() {
+fn invalid_json_is_rejected() {
     for (body, words) in [
         (&b""[..], "it is empty"),
         (b" \n", "it is empty"),
@@ -58,12 +59,12 @@ fn a_body_that_is_not_json_is_refused() {
     ] {
         let error = StreamEvent::from_slice(body).expect_err(words);
         assert!(error.to_string().contains(words), "{error}");
-        assert_eq!(error.event_shape(), Some(EventShape::NotJson));
+        assert_eq!(error.payload_kind(), Some(PayloadKind::NotJson));
     }
 }
 
 #[test]
-fn two_records_members_are_an_error_and_not_last_wins() {
+fn a_second_records_member_is_rejected() {
     let error =
         StreamEvent::from_slice(br#"{"Records": [{"eventSource": "aws:dynamodb"}], "Records": []}"#).unwrap_err();
     assert!(error.is_event());
@@ -71,7 +72,7 @@ fn two_records_members_are_an_error_and_not_last_wins() {
 }
 
 #[test]
-fn a_tumbling_windows_event_must_be_whole() {
+fn an_incomplete_window_event_is_rejected() {
     let window = json!({"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:05:00Z"});
     let whole = json!({"Records": [], "window": window, "state": {}, "shardId": "s", "isFinalInvokeForWindow": true});
     assert!(serde_json::from_value::<StreamEvent>(whole.clone()).unwrap().is_empty());
@@ -95,18 +96,19 @@ fn a_tumbling_windows_event_must_be_whole() {
 }
 
 #[test]
-fn a_record_says_what_it_is() {
-    let changes = [change(7, "a", 1).with("/surprise", json!({"new": true})).with("/dynamodb/later", 1)];
+fn a_record_exposes_its_metadata() {
+    let odd = change(7, "a", 1).with("/surprise", json!({"new": true})).with("/dynamodb/later", 1);
+    let changes = [odd.with("/dynamodb/SizeBytes", 59)];
     let record = event(&changes).records().next().unwrap().unwrap();
     assert_eq!(record.event_id(), Some("event-7"));
     assert_eq!(record.kind(), EventKind::Modify);
     assert_eq!(record.sequence_number().as_str(), crate::support::sequence_number(7));
     assert_eq!(record.table_name(), Some("orders"));
-    assert_eq!(record.region(), Some("eu-central-1"));
+    assert_eq!(record.region(), Some("us-east-1"));
     assert_eq!(record.size_bytes(), Some(59));
     assert_eq!(record.view_type(), Some("NEW_AND_OLD_IMAGES"));
     assert!(record.created_at().is_some() && !record.is_ttl_expiry());
-    assert_eq!(record.raw_json(), changes[0].0.to_string(), "byte for byte");
+    assert_eq!(record.raw_json(), changes[0].json(), "byte for byte");
     let keys: std::collections::HashMap<String, String> = record.keys().unwrap();
     assert_eq!(keys["id"], "a");
     let shown = format!("{record:?}");
@@ -114,8 +116,9 @@ fn a_record_says_what_it_is() {
 }
 
 #[test]
-fn what_is_optional_may_be_absent_null_or_odd() {
+fn optional_members_may_be_absent_null_or_odd() {
     let record = |change: Change| event(&[change]).records().next().unwrap();
+    let usual = record(change(0, "a", 0)).unwrap();
     for path in [
         "/eventVersion",
         "/eventSourceARN",
@@ -138,13 +141,13 @@ fn what_is_optional_may_be_absent_null_or_odd() {
         ("/eventVersion", json!(2)),
     ] {
         let read = record(change(0, "a", 0).with(path, odd.clone())).expect(path);
-        assert!(read.size_bytes().is_none_or(|size| size == 59));
+        assert!(read.size_bytes().is_none() || read.size_bytes() == usual.size_bytes());
         assert!(!read.is_ttl_expiry());
     }
 }
 
 #[test]
-fn a_ttl_expiry_is_told_from_a_removal_by_hand() {
+fn a_ttl_expiry_is_told_apart_from_a_removal() {
     let identity = json!({"type": "Service", "principalId": "dynamodb.amazonaws.com"});
     let removed = |identity: Value| change(0, "a", 1).with("/eventName", "REMOVE").with("/userIdentity", identity);
     let is_expiry = |change: Change| event(&[change]).records().next().unwrap().unwrap().is_ttl_expiry();
@@ -155,7 +158,7 @@ fn a_ttl_expiry_is_told_from_a_removal_by_hand() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_malformed_record_affects_itself_alone() {
+async fn a_malformed_record_affects_itself_alone() {
     let whole = || change(1, "bad", 0);
     let raw = |text: &str| text.to_owned();
     let mut bad: Vec<String> = [
@@ -183,9 +186,9 @@ async fn any_malformed_record_affects_itself_alone() {
         whole().with("/dynamodb/SequenceNumber", ""),
     ]
     .into_iter()
-    .map(|change| change.0.to_string())
+    .map(|change| change.json())
     .collect();
-    let text = whole().0.to_string();
+    let text = whole().with("/dynamodb/SizeBytes", 59).json();
     bad.extend([
         raw("null"),
         raw("[]"),
@@ -205,7 +208,7 @@ async fn any_malformed_record_affects_itself_alone() {
         format!("{{\"a\":{}1{}}}", "[".repeat(50_000), "]".repeat(50_000)),
     ]);
     for bad in bad {
-        let (first, last) = (change(0, "a", 0).0, change(2, "c", 0).0);
+        let (first, last) = (change(0, "a", 0).json(), change(2, "c", 0).json());
         let body = format!("{{\"Records\":[{first},{bad},{last}]}}");
         let shown = &bad[..bad.len().min(300)];
         let event = StreamEvent::from_slice(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {shown}"));
@@ -216,12 +219,12 @@ async fn any_malformed_record_affects_itself_alone() {
         assert_eq!(outcomes(&report), [Outcome::Succeeded, Outcome::DeadLettered, Outcome::Succeeded], "{shown}");
         let kind = report.records()[1].failure.as_ref().unwrap().kind;
         assert!(matches!(kind, ErrorKind::Malformed | ErrorKind::Decode), "{shown}");
-        assert_eq!(queue.letters()[0].raw_json(), bad, "the dead letter holds the record as it came");
+        assert_eq!(queue.letters()[0].raw_json(), bad, "the dead letter holds the record as received");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeated_sequence_number_makes_the_later_record_malformed() {
+async fn a_repeated_sequence_number_is_malformed() {
     let changes = [change(0, "a", 0), change(0, "b", 0), change(2, "c", 0)];
     let queue = TestQueue::default();
     let processor = StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue).build().unwrap();
@@ -232,7 +235,7 @@ async fn a_repeated_sequence_number_makes_the_later_record_malformed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_records_and_a_record_of_a_megabyte_are_read() {
+async fn ten_thousand_records_and_a_megabyte_are_read() {
     let big = "x".repeat(1_090_000);
     let image = json!({"id": {"S": "item-0"}, "version": {"N": "0"}, "text": {"S": big}});
     let mut changes = inserts(10_000);
@@ -241,7 +244,7 @@ async fn ten_thousand_records_and_a_record_of_a_megabyte_are_read() {
     assert_eq!(process(&processor, &changes).await.counts().succeeded, 10_000);
 }
 
-/// What can be asked of a record, or why it is none.
+/// Everything that a record exposes, or why it is malformed.
 fn all_of(event: &StreamEvent) -> Vec<String> {
     let all = event.records().map(|record| match record {
         Ok(record) => format!(
@@ -263,7 +266,7 @@ fn all_of(event: &StreamEvent) -> Vec<String> {
 }
 
 #[test]
-fn a_record_is_read_as_it_would_be_alone_whatever_stood_before_it() {
+fn a_record_is_read_independently_of_others() {
     // In the order in which Lambda writes the members.
     let usual = r#"{"eventID":"1","eventName":"INSERT","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":"eu-west-1","dynamodb":{"ApproximateCreationDateTime":1767225600.0,"Keys":{"id":{"S":"a"}},"NewImage":{"id":{"S":"a"}},"SequenceNumber":"111","SizeBytes":26,"StreamViewType":"NEW_AND_OLD_IMAGES"},"eventSourceARN":"arn:aws:dynamodb:eu-west-1:1:table/t/stream/x"}"#;
     let mut records = vec![usual.to_owned()];

@@ -1,121 +1,120 @@
-//! Redelivery is not repetition (contract, section 5).
+//! The README's "Truth": what succeeded after the checkpoint is not repeated by the same environment.
 
-use lambda_streams::{Deadline, Invocation, Outcome, SkipReason, StreamProcessor};
+use lambda_streams::Outcome::*;
+use lambda_streams::SkipReason::Redelivered;
+use lambda_streams::{Deadline, Invocation, StreamProcessor};
 
 use crate::support::{Act, Change, Script, TestQueue, change, checkpoint, event, inserts, outcomes, process};
 
-const DONE: Outcome = Outcome::Succeeded;
-const AGAIN: Outcome = Outcome::Skipped(SkipReason::Redelivered);
-
-/// Fails the first time around, in all its attempts.
+/// Fails all three attempts of the first invocation.
 const DOWN_ONCE: Act = Act::FailTimes(3);
 
 #[tokio::test(start_paused = true)]
-async fn what_succeeded_behind_a_checkpoint_is_skipped_when_it_comes_again() {
+async fn successes_after_the_checkpoint_are_skipped() {
     let script = Script::new([("item-1", DOWN_ONCE)]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let changes = inserts(4);
     let report = process(&processor, &changes).await;
-    assert_eq!(outcomes(&report), [DONE, Outcome::Reported, DONE, DONE]);
+    assert_eq!(outcomes(&report), [Succeeded, Reported, Succeeded, Succeeded]);
     let report = process(&processor, &changes[1..]).await;
-    assert_eq!(outcomes(&report), [DONE, AGAIN, AGAIN]);
+    assert_eq!(outcomes(&report), [Succeeded, Skipped(Redelivered), Skipped(Redelivered)]);
     assert_eq!(report.counts().redelivered, 2);
     assert_eq!(script.succeeded().len(), 4, "each record once");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_dead_lettered_behind_a_checkpoint_is_skipped_when_it_comes_again() {
+async fn dead_letters_after_the_checkpoint_are_skipped() {
     let script = Script::new([("item-0", DOWN_ONCE), ("item-2", Act::FailPermanently)]);
     let queue = TestQueue::default();
     let processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue.clone()).build().unwrap();
     process(&processor, &inserts(3)).await;
     let report = process(&processor, &inserts(3)).await;
-    assert_eq!(outcomes(&report), [DONE, AGAIN, AGAIN]);
+    assert_eq!(outcomes(&report), [Succeeded, Skipped(Redelivered), Skipped(Redelivered)]);
     assert_eq!(queue.accepted(), ["event-2"], "one dead letter, not two");
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_remembered_over_several_invocations_and_forgotten_once_one_has_gone_through() {
+async fn records_are_skipped_until_the_checkpoint_passes_them() {
     let script = Script::new([("item-0", Act::FailTimes(6))]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let changes = inserts(2);
-    assert_eq!(outcomes(&process(&processor, &changes).await), [Outcome::Reported, DONE]);
-    assert_eq!(outcomes(&process(&processor, &changes).await), [Outcome::Reported, AGAIN]);
-    assert_eq!(outcomes(&process(&processor, &changes).await), [DONE, AGAIN]);
-    // Delivered once more, for a reason of its own: it is a record like any other.
-    assert_eq!(outcomes(&process(&processor, &changes).await), [DONE, DONE]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Reported, Succeeded]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Reported, Skipped(Redelivered)]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Succeeded, Skipped(Redelivered)]);
+    // After the checkpoint has passed, a further delivery is processed like any other.
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Succeeded, Succeeded]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stands_before_the_checkpoint_is_not_remembered() {
+async fn records_before_the_checkpoint_are_not_remembered() {
     let script = Script::new([("item-1", Act::FailPermanently)]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let changes = inserts(2);
     process(&processor, &changes).await;
-    assert_eq!(outcomes(&process(&processor, &changes).await), [DONE, Outcome::Reported]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Succeeded, Reported]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_whole_batch_that_fails_repeats_nothing_that_succeeded() {
+async fn a_failed_invocation_repeats_no_success() {
     let script = Script::new([("item-1", DOWN_ONCE)]);
     let processor =
         StreamProcessor::builder().on_record(script.clone()).report_batch_item_failures(false).build().unwrap();
     process(&processor, &inserts(3)).await.response().unwrap_err();
     let report = process(&processor, &inserts(3)).await;
-    assert_eq!(outcomes(&report), [AGAIN, DONE, AGAIN]);
+    assert_eq!(outcomes(&report), [Skipped(Redelivered), Succeeded, Skipped(Redelivered)]);
     assert_eq!(script.succeeded().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_checkpoint_that_had_to_move_back_repeats_nothing_that_succeeded() {
+async fn an_earlier_checkpoint_repeats_no_success() {
     let script = Script::default();
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
-    let changes = [change(0, "a", 0), change(1, "b", 0), Change(serde_json::Value::Null)];
+    let changes = [change(0, "a", 0), change(1, "b", 0), Change::raw("null")];
     let report = process(&processor, &changes).await;
     assert_eq!(report.response().unwrap().checkpoint(), Some(crate::support::sequence_number(1).as_str()));
     let report = process(&processor, &changes[1..]).await;
-    assert_eq!(outcomes(&report), [AGAIN, Outcome::Reported]);
+    assert_eq!(outcomes(&report), [Skipped(Redelivered), Reported]);
     assert_eq!(script.succeeded().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn clones_share_the_memory_and_it_can_be_turned_off() {
-    for (remember, expected) in [(true, AGAIN), (false, DONE)] {
+async fn clones_share_the_memory_unless_it_is_off() {
+    for (remember, expected) in [(true, Skipped(Redelivered)), (false, Succeeded)] {
         let script = Script::new([("item-0", DOWN_ONCE)]);
-        let processor = StreamProcessor::builder().on_record(script).remember_progress(remember).build().unwrap();
+        let processor = StreamProcessor::builder().on_record(script).skip_redelivered(remember).build().unwrap();
         process(&processor, &inserts(2)).await;
-        assert_eq!(outcomes(&process(&processor.clone(), &inserts(2)).await), [DONE, expected]);
+        assert_eq!(outcomes(&process(&processor.clone(), &inserts(2)).await), [Succeeded, expected]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_stream_with_the_same_numbers_is_another_record() {
+async fn equal_numbers_in_two_streams_are_two_records() {
     let script = Script::new([("item-0", DOWN_ONCE)]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     process(&processor, &inserts(2)).await;
     let arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/invoices/stream/2026-01-01T00:00:00.000";
     let others: Vec<Change> = inserts(2).into_iter().map(|change| change.with("/eventSourceARN", arn)).collect();
-    assert_eq!(outcomes(&process(&processor, &others).await), [DONE, DONE]);
+    assert_eq!(outcomes(&process(&processor, &others).await), [Succeeded, Succeeded]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_of_another_origin_neither_read_nor_write_the_memory() {
+async fn records_from_no_stream_are_not_remembered() {
     let script = Script::new([("item-0", DOWN_ONCE)]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let mut on_demand = Invocation::from(Deadline::none());
     on_demand.from_stream = false;
     processor.process(event(&inserts(2)), on_demand.clone()).await;
     let report = process(&processor, &inserts(2)).await;
-    assert_eq!(outcomes(&report), [DONE, DONE], "nothing was remembered");
+    assert_eq!(outcomes(&report), [Succeeded, Succeeded], "nothing was remembered");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_stop_remembers_as_well() {
+async fn a_deadline_stop_remembers_progress() {
     let script = Script::new([("item-0", Act::Hang)]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let deadline = || Deadline::after(std::time::Duration::from_secs(10));
     let report = processor.process(event(&inserts(3)), deadline()).await;
     assert_eq!(checkpoint(&report), Some(0));
     let report = processor.process(event(&inserts(3)), deadline()).await;
-    assert_eq!(outcomes(&report), [Outcome::Unfinished, AGAIN, AGAIN]);
+    assert_eq!(outcomes(&report), [Unfinished, Skipped(Redelivered), Skipped(Redelivered)]);
 }

@@ -1,4 +1,4 @@
-//! Dead letters put back (contract, section 7).
+//! The README's "Poison leaves", and back: a dead letter holds the whole record, so that it can be processed again.
 
 use lambda_streams::{DeadLetterEvent, Deadline, MemoryDeadLetterQueue, Outcome, StreamProcessor};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ fn named(report: &lambda_streams::RedriveReport) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_envelope_reads_back_to_the_same_record_and_is_processed() {
+async fn redriven_dead_letters_are_processed() {
     let bodies = dead_letters(&inserts(3)).await;
     let script = Script::default();
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
@@ -44,7 +44,7 @@ async fn the_envelope_reads_back_to_the_same_record_and_is_processed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_failed_message_is_named_and_holds_back_its_item_alone() {
+async fn a_failed_message_is_named_and_holds_back_only_its_item() {
     let changes = [change(0, "a", 0), change(1, "b", 0), change(2, "a", 1), change(3, "c", 0)];
     let bodies = dead_letters(&changes).await;
     let script = Script::new([("a", Act::FailPermanently)]);
@@ -56,7 +56,7 @@ async fn every_failed_message_is_named_and_holds_back_its_item_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_failed_holds_back_its_item_however_far_behind_the_rest_stands() {
+async fn a_failure_holds_back_its_item_at_any_distance() {
     let others = (1..150).map(|number| change(number, "b", number as u32));
     let changes: Vec<Change> = [change(0, "a", 0)].into_iter().chain(others).chain([change(150, "a", 1)]).collect();
     let bodies = dead_letters(&changes).await;
@@ -69,7 +69,7 @@ async fn what_failed_holds_back_its_item_however_far_behind_the_rest_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_again_is_named_and_not_sent_once_more() {
+async fn a_failed_redrive_sends_no_second_dead_letter() {
     let bodies = dead_letters(&inserts(1)).await;
     let queue = MemoryDeadLetterQueue::new();
     let script = Script::new([("item-0", Act::FailPermanently)]);
@@ -80,7 +80,7 @@ async fn what_fails_again_is_named_and_not_sent_once_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_holds_no_dead_letter_is_named_alone() {
+async fn a_message_without_a_dead_letter_fails_alone() {
     let mut bodies = dead_letters(&inserts(2)).await;
     bodies.insert(1, "something else".to_owned());
     bodies.insert(2, String::new());
@@ -92,11 +92,11 @@ async fn a_message_that_holds_no_dead_letter_is_named_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_record_reads_back_and_fails_alone_even_without_a_sequence_number() {
+async fn a_redriven_malformed_record_fails_alone() {
     let queue = MemoryDeadLetterQueue::new();
     let processor =
         StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue.clone()).build().unwrap();
-    process(&processor, &[Change(Value::Null), change(1, "a", 0).without("/dynamodb/SequenceNumber")]).await;
+    process(&processor, &[Change::raw("null"), change(1, "a", 0).without("/dynamodb/SequenceNumber")]).await;
     let mut bodies: Vec<String> = queue.letters().iter().map(|letter| letter.to_json()).collect();
     bodies.extend(dead_letters(&inserts(1)).await);
     let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
@@ -104,7 +104,7 @@ async fn a_malformed_record_reads_back_and_fails_alone_even_without_a_sequence_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_redrive_does_is_not_remembered_as_the_streams() {
+async fn a_redrive_is_not_remembered_as_the_streams() {
     let bodies = dead_letters(&inserts(2)).await;
     let script = Script::new([("item-0", Act::Fail)]);
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
@@ -115,7 +115,7 @@ async fn what_a_redrive_does_is_not_remembered_as_the_streams() {
 }
 
 #[test]
-fn what_is_no_sqs_event_is_refused_with_what_it_looks_like() {
+fn a_non_sqs_event_is_rejected_with_its_kind() {
     for (body, words) in [
         ("", "not valid JSON"),
         ("{", "not valid JSON"),

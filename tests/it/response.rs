@@ -1,4 +1,4 @@
-//! The answer to Lambda (contract, section 5).
+//! The README's "Truth": the partial batch response names the earliest unfinished record, by position.
 
 use lambda_streams::{Outcome, StreamProcessor};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn nothing() -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_some_and_all_records_failing_name_the_first_sequentially_and_concurrently() {
+async fn the_response_names_the_first_failed_record() {
     for concurrency in [1, 10] {
         for (ids, expected) in [
             (&[][..], nothing()),
@@ -44,19 +44,19 @@ async fn no_some_and_all_records_failing_name_the_first_sequentially_and_concurr
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_batch_is_a_success() {
+async fn an_empty_batch_succeeds() {
     let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
     assert_eq!(answer(&processor, &[]).await, nothing());
 }
 
 #[tokio::test(start_paused = true)]
-async fn exactly_one_identifier_is_answered_whatever_fails_later() {
+async fn the_response_names_exactly_one_record() {
     let processor = StreamProcessor::builder().on_record(failing(&["item-7", "item-2", "item-9"])).build().unwrap();
     assert_eq!(answer(&processor, &inserts(10)).await, naming(2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_checkpoint_goes_by_position_not_by_number() {
+async fn the_checkpoint_goes_by_position_not_number() {
     // 21 digits and then 22: as texts the later ones are smaller. And a batch out of order.
     for numbers in
         [["999999999999999999999", "1000000000000000000000"], ["300000000000000000000", "200000000000000000000"]]
@@ -73,7 +73,7 @@ async fn the_checkpoint_goes_by_position_not_by_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sequence_number_of_40_digits_is_answered_as_it_came() {
+async fn a_40_digit_sequence_number_is_returned_unchanged() {
     let number = "9".repeat(40);
     let changes = [inserts(1)[0].clone().with("/dynamodb/SequenceNumber", number.clone())];
     let processor = StreamProcessor::builder().on_record(failing(&["item-0"])).build().unwrap();
@@ -91,14 +91,14 @@ fn unusable_sequence_numbers() -> Vec<Change> {
         record().with(path, "12a"),
         record().with(path, 7),
         record().with(path, sequence_number(1)),
-        Change(Value::Null),
-        Change(json!([])),
-        Change(json!("record")),
+        Change::raw("null"),
+        Change::raw("[]"),
+        Change::raw("\"record\""),
     ]
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_without_a_usable_sequence_number_moves_the_checkpoint_to_the_nearest_earlier_one() {
+async fn an_unusable_sequence_number_moves_the_checkpoint_back() {
     for bad in unusable_sequence_numbers() {
         let changes = [change(0, "item-0", 0), change(1, "item-1", 0), bad.clone(), change(3, "item-3", 0)];
         let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
@@ -109,7 +109,7 @@ async fn a_record_without_a_usable_sequence_number_moves_the_checkpoint_to_the_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_without_a_usable_sequence_number_can_still_become_a_dead_letter() {
+async fn an_unusable_sequence_number_allows_a_dead_letter() {
     for bad in unusable_sequence_numbers() {
         let queue = TestQueue::default();
         let processor =
@@ -121,7 +121,7 @@ async fn a_record_without_a_usable_sequence_number_can_still_become_a_dead_lette
 }
 
 #[tokio::test(start_paused = true)]
-async fn if_no_earlier_record_can_be_named_the_invocation_fails_and_says_so() {
+async fn the_invocation_fails_if_no_record_can_be_named() {
     let first = change(0, "item-0", 0).without("/dynamodb/SequenceNumber");
     let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
     let error = process(&processor, &[first, change(1, "item-1", 0)]).await.response().unwrap_err();
@@ -130,14 +130,14 @@ async fn if_no_earlier_record_can_be_named_the_invocation_fails_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_record_with_a_sequence_number_is_the_checkpoint_itself() {
+async fn a_malformed_record_can_be_the_checkpoint() {
     let changes = [change(0, "a", 0), change(1, "b", 0).with("/eventName", Value::Null), change(2, "c", 0)];
     let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
     assert_eq!(answer(&processor, &changes).await, naming(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_report_batch_item_failures_every_reported_record_fails_the_invocation() {
+async fn reported_records_fail_the_batch_without_partial_responses() {
     let builder = || StreamProcessor::builder().report_batch_item_failures(false);
     let processor = builder().on_record(failing(&["item-1"])).build().unwrap();
     let error = process(&processor, &inserts(3)).await.response().unwrap_err();
@@ -151,7 +151,7 @@ async fn without_report_batch_item_failures_every_reported_record_fails_the_invo
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tumbling_windows_state_is_answered_unchanged() {
+async fn a_windows_state_is_returned_unchanged() {
     let mut payload: Value = serde_json::from_str(&crate::support::payload(&inserts(2))).unwrap();
     payload["window"] = json!({"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:05:00Z"});
     payload["state"] = json!({"total": 12});
@@ -167,7 +167,7 @@ async fn a_tumbling_windows_state_is_answered_unchanged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_became_of_a_batch_is_counted() {
+async fn the_report_counts_every_outcome() {
     let script = Script::new([("item-1", Act::FailTimes(1)), ("item-3", Act::FailPermanently)]);
     let processor = StreamProcessor::builder().on_record(script).concurrency(1).build().unwrap();
     let report = processor.process(event(&inserts(6)), lambda_streams::Deadline::none()).await;

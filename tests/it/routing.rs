@@ -1,4 +1,4 @@
-//! Which handler a record goes to, and what it receives (contract, section 2).
+//! The README's typed handlers: which handler a record goes to, and what it receives.
 
 use std::sync::{Arc, Mutex};
 
@@ -37,7 +37,7 @@ async fn created(_: Insert<Order>) -> Result<(), HandlerError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn functions_closures_and_types_are_handlers_of_their_kind() {
+async fn functions_closures_and_structs_are_handlers() {
     let seen = Seen::default();
     let modified = Arc::clone(&seen);
     let processor = StreamProcessor::builder()
@@ -59,7 +59,7 @@ async fn functions_closures_and_types_are_handlers_of_their_kind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_of_changes_or_records_takes_what_has_none_of_its_own() {
+async fn a_record_handler_takes_the_remaining_kinds() {
     let seen = Seen::default();
     let others = Arc::clone(&seen);
     let processor = StreamProcessor::builder()
@@ -75,7 +75,7 @@ async fn a_handler_of_changes_or_records_takes_what_has_none_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_carries_whatever_images_the_stream_does() {
+async fn a_change_has_the_images_that_the_stream_has() {
     let seen = Seen::default();
     let changes = Arc::clone(&seen);
     let processor = StreamProcessor::builder()
@@ -92,7 +92,7 @@ async fn a_change_carries_whatever_images_the_stream_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_image_is_an_error_that_names_the_view_type() {
+async fn a_missing_image_error_names_the_view_type() {
     let processor = StreamProcessor::builder().on_insert(created).build().unwrap();
     let keys_only = change(0, "a", 0).without("/dynamodb/NewImage").with("/dynamodb/StreamViewType", "KEYS_ONLY");
     let report = process(&processor, &[keys_only]).await;
@@ -102,14 +102,14 @@ async fn a_missing_image_is_an_error_that_names_the_view_type() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_image_that_does_not_decode_fails_no_insert() {
+async fn an_undecodable_old_image_fails_no_insert() {
     let processor = StreamProcessor::builder().on_insert(created).build().unwrap();
     let odd = change(0, "a", 0).with("/dynamodb/OldImage", json!({"id": {"S": "a"}}));
     assert_eq!(outcomes(&process(&processor, &[odd]).await), [Outcome::Succeeded]);
 }
 
 #[test]
-fn contradictory_settings_are_refused_with_what_to_do() {
+fn contradictory_settings_fail_with_advice() {
     let record = |_: Record| async { Ok(()) };
     let with = || StreamProcessor::builder().on_record(record);
     for (builder, words) in [

@@ -1,7 +1,7 @@
-//! A processor on Lambda: from the payload's bytes, and as a tower service, it comes to the same.
+//! A processor on Lambda responds alike from the payload's bytes and as a tower service.
 //!
-//! The runtime reads the process's environment, so that each function runs in a process of its own: this test's binary
-//! once more, with one of the two functions below as its only test.
+//! The runtime reads the process's environment, so each function runs in a process of its own: this test's binary, with
+//! one of the two functions below as its only test.
 
 use std::path::Path;
 use std::process::Command;
@@ -41,7 +41,7 @@ fn function(name: &str) -> Command {
     command
 }
 
-/// What both functions come to, payload by payload.
+/// The responses of both functions, payload by payload.
 fn both(payloads: &[Vec<u8>]) -> Vec<(Answered, Answered)> {
     let from_bytes = invoke(function("function_from_bytes"), payloads);
     from_bytes.into_iter().zip(invoke(function("function_as_service"), payloads)).collect()
@@ -66,7 +66,7 @@ fn assert_same(name: &str, (from_bytes, as_service): &(Answered, Answered)) {
 }
 
 #[test]
-fn both_ways_come_to_the_same() {
+fn both_entry_points_respond_alike() {
     let broken = change(1, "x", 0).with("/dynamodb/NewImage", json!({"id": {"N": "x"}}));
     let named = |name: &str, payload: &[u8]| (name.to_owned(), payload.to_vec());
     let mut cases = vec![
@@ -76,7 +76,7 @@ fn both_ways_come_to_the_same() {
         named("a panic", payload(&[change(5, "broken", 0), change(6, "c", 0)]).as_bytes()),
         named("a broken image", payload(&[change(0, "a", 0), broken]).as_bytes()),
         named("no number", payload(&[change(0, "bad", 0).without("/dynamodb/SequenceNumber")]).as_bytes()),
-        named("pretty", serde_json::to_string_pretty(&json!({"Records": [change(0, "bad", 0).0]})).unwrap().as_bytes()),
+        named("pretty", pretty(&payload(&[change(0, "bad", 0)])).as_bytes()),
         named("another source", br#"{"Records": [{"eventSource": "aws:sqs", "messageId": "1"}]}"#),
         named("two lists", br#"{"Records": [], "Records": []}"#),
         named("null", b"null"),
@@ -99,24 +99,29 @@ fn both_ways_come_to_the_same() {
     let payloads: Vec<Vec<u8>> = cases.iter().map(|(_, payload)| payload.clone()).collect();
     let mut differ = 0;
     for ((name, payload), answers) in cases.iter().zip(both(&payloads)) {
-        // What `lambda_runtime` does not look at, the service cannot see.
-        if has_text_behind_its_end(payload) {
+        // The service cannot see what `lambda_runtime` does not read.
+        if has_text_after_its_end(payload) {
             assert_eq!(error(&answers.0).map(|(kind, _)| kind).as_deref(), Some("LambdaStreams.Event"), "{name}");
             differ += 1;
         } else {
             assert_same(name, &answers);
         }
     }
-    println!("{} payloads came to the same both ways, {differ} have text behind their end", cases.len() - differ);
+    println!("{} payloads got the same response both ways, {differ} have text after their end", cases.len() - differ);
 }
 
-fn has_text_behind_its_end(payload: &[u8]) -> bool {
+fn pretty(json: &str) -> String {
+    let value: Value = serde_json::from_str(json).unwrap();
+    serde_json::to_string_pretty(&value).unwrap()
+}
+
+fn has_text_after_its_end(payload: &[u8]) -> bool {
     let mut values = serde_json::Deserializer::from_slice(payload).into_iter::<serde::de::IgnoredAny>();
     values.next().is_some_and(|first| first.is_ok()) && values.next().is_some()
 }
 
 #[test]
-fn text_behind_the_end_of_the_json_is_refused_from_the_bytes() {
+fn text_after_the_json_is_rejected_from_bytes() {
     let answers = both(&[br#"{"Records": []} {"Records": []}"#.to_vec()]);
     let (kind, message) = error(&answers[0].0).unwrap();
     assert_eq!(kind, "LambdaStreams.Event");
@@ -125,7 +130,7 @@ fn text_behind_the_end_of_the_json_is_refused_from_the_bytes() {
 }
 
 #[test]
-fn the_answer_names_the_checkpoint() {
+fn the_response_names_the_checkpoint() {
     let payloads = [payload(&[change(0, "a", 0), change(1, "bad", 0)]).into_bytes()];
     let number = crate::support::sequence_number(1);
     let expected = format!(r#"{{"batchItemFailures":[{{"itemIdentifier":"{number}"}}]}}"#);

@@ -10,7 +10,7 @@ use tower::{Service, ServiceExt};
 use crate::support::{Act, Script, TestQueue, change, event, inserts, seconds_ago};
 
 #[tokio::test(start_paused = true)]
-async fn it_answers_an_invocation() {
+async fn the_service_answers_an_invocation() {
     let script = Script::new([("item-1", Act::FailPermanently)]);
     let mut processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let request = LambdaEvent::new(event(&inserts(2)), Context::default());
@@ -22,7 +22,7 @@ async fn it_answers_an_invocation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invocation_that_fails_tells_lambda_its_type_and_its_message() {
+async fn a_failed_invocation_has_a_type_and_message() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
     let mut processor = StreamProcessor::builder().on_record(script).report_batch_item_failures(false).build().unwrap();
     let request = LambdaEvent::new(event(&inserts(2)), Context::default());
@@ -33,7 +33,7 @@ async fn an_invocation_that_fails_tells_lambda_its_type_and_its_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_contexts_deadline_holds_and_its_request_stands_in_dead_letters() {
+async fn the_context_gives_deadline_and_request_id() {
     let script = Script::new([("item-0", Act::Hang), ("item-1", Act::FailPermanently)]);
     let queue = TestQueue::default();
     let mut processor = StreamProcessor::builder().on_record(script).dead_letter_queue(queue.clone()).build().unwrap();
@@ -49,7 +49,7 @@ async fn the_contexts_deadline_holds_and_its_request_stands_in_dead_letters() {
 }
 
 #[test]
-fn lambda_runtime_takes_it_sequentially_and_concurrently() {
+fn lambda_runtime_accepts_the_service() {
     // What the two functions demand of a handler, without the environment that they need to run.
     fn runnable<S>(_: &S)
     where
@@ -70,7 +70,7 @@ fn lambda_runtime_takes_it_sequentially_and_concurrently() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn concurrent_invocations_do_not_see_each_other() {
+async fn concurrent_invocations_are_independent() {
     let script = Script::new([("bad", Act::FailPermanently), ("slow", Act::Take(Duration::from_secs(1)))]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let call = |changes: Vec<crate::support::Change>| {

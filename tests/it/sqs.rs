@@ -1,4 +1,5 @@
-//! Section 7 of the contract on Amazon SQS: against a local AWS, and against a server that fails on purpose.
+//! The README's "Poison leaves" on Amazon SQS: the queue confirms a dead letter before it counts as done. Tested against a
+//! local AWS, and against a server that fails on purpose.
 
 mod against_ministack;
 mod faults;

@@ -1,4 +1,4 @@
-//! Events, handlers and queues that the tests are made of.
+//! Events, handlers and queues for the tests.
 
 #[cfg(any(feature = "emf", feature = "logs"))]
 pub(crate) mod emf;
@@ -12,25 +12,27 @@ pub(crate) mod sqs_server;
 pub(crate) mod sqs_transport;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use lambda_streams::testing::TestStream;
 use lambda_streams::{
     BatchReport, DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, Handler, HandlerError, Outcome, Record,
     StreamEvent, StreamProcessor,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Has this thread's events go to a subscriber, until the guard is dropped.
+/// Sends this thread's events to a subscriber until the guard is dropped.
 ///
-/// `tracing` asks only once whether a line is wanted: when it is met first, on whatever thread, and of one subscriber alone
-/// it asks that thread's own, which is none for tests that do not listen. So there is a second, which wants everything.
+/// `tracing` caches for each line whether a subscriber wants it. While there is only one subscriber, the thread that reaches
+/// the line first decides, and a test that does not listen decides against it. A second one, which wants everything, avoids that.
 #[cfg(feature = "logs")]
 pub(crate) fn listen(subscriber: impl Into<tracing::Dispatch>) -> tracing::subscriber::DefaultGuard {
-    static SECOND: std::sync::LazyLock<tracing::Dispatch> =
-        std::sync::LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+    static SECOND: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
     let _second = &*SECOND;
     let guard = tracing::dispatcher::set_default(&subscriber.into());
     tracing::callsite::rebuild_interest_cache();
@@ -44,34 +46,22 @@ pub(crate) struct Order {
     pub(crate) version: u32,
 }
 
+/// The stream of all changes; some tests send one of them elsewhere.
+static ORDERS: LazyLock<TestStream> = LazyLock::new(|| TestStream::new("orders", &["id"]));
+
 /// One record of a test's event.
-#[derive(Debug, Clone)]
-pub(crate) struct Change(pub(crate) Value);
+#[derive(Clone)]
+pub(crate) struct Change(TestStream);
 
 /// The change with this number of the item with this id: an insert for version 0, a modification after that.
 pub(crate) fn change(number: usize, id: &str, version: u32) -> Change {
     let image = |version: u32| json!({"id": {"S": id}, "version": {"N": version.to_string()}});
-    let name = if version == 0 { "INSERT" } else { "MODIFY" };
-    let mut dynamodb = json!({
-        "ApproximateCreationDateTime": seconds_ago(0),
-        "Keys": {"id": {"S": id}},
-        "NewImage": image(version),
-        "SequenceNumber": sequence_number(number),
-        "SizeBytes": 59,
-        "StreamViewType": "NEW_AND_OLD_IMAGES"
-    });
-    if version > 0 {
-        dynamodb["OldImage"] = image(version - 1);
-    }
-    Change(json!({
-        "eventID": format!("event-{number}"),
-        "eventName": name,
-        "eventVersion": "1.1",
-        "eventSource": "aws:dynamodb",
-        "awsRegion": "eu-central-1",
-        "dynamodb": dynamodb,
-        "eventSourceARN": "arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000",
-    }))
+    let stream = ORDERS.clone().starting_at(number as u64);
+    let stream = match version.checked_sub(1) {
+        None => stream.insert(image(version)),
+        Some(before) => stream.modify(image(before), image(version)),
+    };
+    Change(stream.with("/eventID", format!("event-{number}")))
 }
 
 /// As many inserts of different items.
@@ -90,31 +80,46 @@ pub(crate) fn seconds_ago(seconds: u64) -> u64 {
 }
 
 impl Change {
-    pub(crate) fn with(mut self, path: &str, value: impl Into<Value>) -> Self {
-        let (parent, name) = path.rsplit_once('/').expect("an absolute path");
-        let parent = self.0.pointer_mut(parent).expect("the parent exists");
-        parent[name] = value.into();
-        self
+    /// A record as it is, most likely a malformed one.
+    pub(crate) fn raw(json: &str) -> Self {
+        Self(ORDERS.clone().record(json))
     }
 
-    pub(crate) fn without(mut self, path: &str) -> Self {
-        let (parent, name) = path.rsplit_once('/').expect("an absolute path");
-        let parent = self.0.pointer_mut(parent).and_then(Value::as_object_mut).expect("the parent exists");
-        parent.remove(name).expect("the member was there");
-        self
+    pub(crate) fn with(self, path: &str, value: impl Serialize) -> Self {
+        Self(self.0.with(path, value))
+    }
+
+    pub(crate) fn without(self, path: &str) -> Self {
+        Self(self.0.without(path))
     }
 
     pub(crate) fn aged(self, seconds: u64) -> Self {
         self.with("/dynamodb/ApproximateCreationDateTime", seconds_ago(seconds))
     }
+
+    pub(crate) fn json(&self) -> String {
+        let payload = self.0.clone().payload().expect("a record, edited where it can be");
+        let mut event: Value = serde_json::from_slice(&payload).expect("JSON");
+        event["Records"][0].take().to_string()
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.json())
+    }
+}
+
+fn stream(changes: &[Change]) -> TestStream {
+    changes.iter().fold(ORDERS.clone(), |stream, change| stream.record(change.json()))
 }
 
 pub(crate) fn payload(changes: &[Change]) -> String {
-    json!({"Records": changes.iter().map(|change| &change.0).collect::<Vec<_>>()}).to_string()
+    String::from_utf8(stream(changes).payload().expect("records")).expect("JSON is UTF-8")
 }
 
 pub(crate) fn event(changes: &[Change]) -> StreamEvent {
-    StreamEvent::from_slice(payload(changes).as_bytes()).expect("a stream event")
+    stream(changes).event().expect("a stream event")
 }
 
 /// Processes a batch without a deadline.
@@ -248,43 +253,34 @@ impl Handler<Record> for Script {
     }
 }
 
+/// How a [`TestQueue`] replies to each call.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Reply {
+    #[default]
+    Accept,
+    AcceptAfter(Duration),
+    Refuse,
+    /// No result for any letter.
+    Nothing,
+    Panic,
+}
+
 /// A dead-letter queue that a test can look into, and break.
 #[derive(Clone, Default)]
 pub(crate) struct TestQueue {
-    state: Arc<Mutex<QueueState>>,
+    reply: Reply,
+    sent: Arc<Mutex<Sent>>,
 }
 
 #[derive(Default)]
-struct QueueState {
-    letters: Vec<DeadLetter>,
-    sends: Vec<usize>,
-    refuse: bool,
-    answer_nothing: bool,
-    panic: bool,
-    delay: Duration,
+struct Sent {
+    accepted: Vec<DeadLetter>,
+    calls: Vec<usize>,
 }
 
 impl TestQueue {
-    pub(crate) fn refusing() -> Self {
-        Self::with(|state| state.refuse = true)
-    }
-
-    pub(crate) fn answering_nothing() -> Self {
-        Self::with(|state| state.answer_nothing = true)
-    }
-
-    pub(crate) fn panicking() -> Self {
-        Self::with(|state| state.panic = true)
-    }
-
-    pub(crate) fn slow(delay: Duration) -> Self {
-        Self::with(|state| state.delay = delay)
-    }
-
-    fn with(set: impl FnOnce(&mut QueueState)) -> Self {
-        let queue = Self::default();
-        set(&mut queue.state.lock().expect("no panic holds it"));
-        queue
+    pub(crate) fn new(reply: Reply) -> Self {
+        Self { reply, sent: Arc::default() }
     }
 
     /// The event ids of what was accepted, in order.
@@ -293,32 +289,30 @@ impl TestQueue {
     }
 
     pub(crate) fn letters(&self) -> Vec<DeadLetter> {
-        self.state.lock().expect("no panic holds it").letters.clone()
+        self.sent().accepted.clone()
     }
 
     /// How many dead letters each call brought.
     pub(crate) fn sends(&self) -> Vec<usize> {
-        self.state.lock().expect("no panic holds it").sends.clone()
+        self.sent().calls.clone()
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().expect("no panic holds it")
     }
 }
 
 impl DeadLetterQueue for TestQueue {
     async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
-        let (delay, panic) = {
-            let mut state = self.state.lock().expect("no panic holds it");
-            state.sends.push(letters.len());
-            (state.delay, state.panic)
-        };
-        assert!(!panic, "a bug in the queue");
-        tokio::time::sleep(delay).await;
-        let mut state = self.state.lock().expect("no panic holds it");
-        if state.answer_nothing {
-            return Vec::new();
+        self.sent().calls.push(letters.len());
+        match self.reply {
+            Reply::Accept => {}
+            Reply::AcceptAfter(delay) => tokio::time::sleep(delay).await,
+            Reply::Refuse => return letters.iter().map(|_| Err(DeadLetterError::new("the queue is down"))).collect(),
+            Reply::Nothing => return Vec::new(),
+            Reply::Panic => panic!("a bug in the queue"),
         }
-        if state.refuse {
-            return letters.iter().map(|_| Err(DeadLetterError::new("the queue is down"))).collect();
-        }
-        state.letters.extend_from_slice(letters);
+        self.sent().accepted.extend_from_slice(letters);
         letters.iter().map(|_| Ok(())).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Events that users make by hand for their own tests.
+//! `testing::TestStream`, with which users make events for tests of their own handlers.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn stream() -> TestStream {
 }
 
 #[test]
-fn its_records_are_those_of_a_stream() {
+fn records_look_like_those_of_a_stream() {
     let all =
         stream().insert(order("a", 0)).modify(order("a", 0), order("a", 1)).remove(order("a", 1)).expire(order("b", 7));
     let all = records(all);
@@ -46,7 +46,7 @@ fn its_records_are_those_of_a_stream() {
 }
 
 #[test]
-fn a_record_becomes_the_change_of_its_kind_and_no_other() {
+fn a_record_converts_only_to_its_own_kind() {
     let all = records(stream().insert(order("a", 0)).modify(order("a", 0), order("a", 1)).remove(order("a", 1)));
     let insert = Insert::<Order>::try_from(all[0].clone()).unwrap();
     let modify = Modify::<Order>::try_from(all[1].clone()).unwrap();
@@ -56,7 +56,7 @@ fn a_record_becomes_the_change_of_its_kind_and_no_other() {
         assert!(Change::<Order>::try_from(record.clone()).is_ok());
     }
     let error = Insert::<Order>::try_from(all[1].clone()).unwrap_err();
-    assert_eq!(error.to_string(), "the item: its record is of the kind MODIFY, which is no `Insert`");
+    assert_eq!(error.to_string(), "the item: its record is of the kind MODIFY, not `Insert`");
     assert!(Modify::<Order>::try_from(all[2].clone()).is_err() && Remove::<Order>::try_from(all[0].clone()).is_err());
     let odd = records(stream().insert(json!({"id": {"S": "a"}, "version": {"S": "a canary"}})));
     let error = Insert::<Order>::try_from(odd[0].clone()).unwrap_err().to_string();
@@ -64,7 +64,7 @@ fn a_record_becomes_the_change_of_its_kind_and_no_other() {
 }
 
 #[test]
-fn a_view_type_decides_which_images_a_record_has() {
+fn the_view_type_decides_which_images_exist() {
     for (view_type, images) in
         [("KEYS_ONLY", [false, false]), ("OLD_IMAGE", [true, false]), ("NEW_IMAGE", [false, true])]
     {
@@ -74,8 +74,39 @@ fn a_view_type_decides_which_images_a_record_has() {
     }
 }
 
+#[test]
+fn a_clone_can_continue_its_stream() {
+    let stream = stream();
+    let first = records(stream.clone().insert(order("a", 0)).insert(order("b", 0)));
+    let later =
+        records(stream.starting_at(3).modify(order("a", 0), order("a", 1)).starting_at(9).remove(order("b", 0)));
+    let all = [first, later].concat();
+    assert_eq!(all.iter().filter_map(Record::event_id).collect::<Vec<_>>(), ["test-1", "test-2", "test-3", "test-9"]);
+    assert!(all.windows(2).all(|pair| pair[0].sequence_number().as_str() < pair[1].sequence_number().as_str()));
+    assert!(all.iter().all(|record| record.stream_arn() == all[0].stream_arn()));
+}
+
+#[test]
+fn members_of_the_latest_record_can_be_edited() {
+    let event = stream()
+        .insert(order("a", 0))
+        .insert(order("b", 0))
+        .with("/eventID", "of my own")
+        .with("/dynamodb/NewImage/a~1b~0c", json!({"N": "1"}))
+        .without("/dynamodb/ApproximateCreationDateTime")
+        .insert(order("c", 0))
+        .without("/dynamodb/Keys")
+        .event()
+        .unwrap();
+    let all: Vec<_> = event.records().collect();
+    let [Ok(first), Ok(second), Err(_)] = &all[..] else { panic!("the third has no keys: {all:?}") };
+    assert_eq!((first.event_id(), second.event_id()), (Some("test-1"), Some("of my own")));
+    assert!(first.created_at().is_some() && second.created_at().is_none());
+    assert!(second.new_image_json().is_some_and(|image| image.contains(r#""a/b~c":{"N":"1"}"#)));
+}
+
 #[tokio::test(start_paused = true)]
-async fn malformed_and_old_records_meet_what_they_would_meet() {
+async fn malformed_and_old_records_are_dead_lettered() {
     let fail = |change: Insert<Order>| async move {
         if change.new.version == 0 { Ok(()) } else { Err("the index is down".into()) }
     };
@@ -89,22 +120,34 @@ async fn malformed_and_old_records_meet_what_they_would_meet() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_the_number_of_the_change() {
+fn an_error_names_the_number_of_the_change() {
     for (stream, words) in [
+        (stream().with("/eventID", 1), "change 1 of the test stream: there is no record yet to edit at `/eventID`"),
+        (
+            stream().insert(order("a", 0)).with("/no/where", 1),
+            "change 1 of the test stream: its record has no object around `/no/where`",
+        ),
+        (stream().insert(order("a", 0)).with("eventID", 1), "its record has no object around `eventID`"),
+        (stream().insert(order("a", 0)).without("/nothing"), "its record has no `/nothing`"),
+        (
+            stream().insert(order("a", 0)).with("/a", std::collections::HashMap::from([((1, 2), 3)])),
+            "the value of `/a` does not serialize",
+        ),
+        (stream().record("{").without("/eventID"), "its record is not valid JSON"),
         (
             stream().insert(order("a", 0)).insert(json!({"version": {"N": "1"}})),
             "change 2 of the test stream: its item has no key attribute `id`",
         ),
         (
             stream().insert(json!({"id": "a"})),
-            "change 1 of the test stream: its item is no DynamoDB JSON: attribute `id`:",
+            "change 1 of the test stream: its item is not DynamoDB JSON: attribute `id`:",
         ),
-        (stream().remove(json!([])), "change 1 of the test stream: its item is no DynamoDB JSON"),
+        (stream().remove(json!([])), "change 1 of the test stream: its item is not DynamoDB JSON"),
         (
             stream().remove(std::collections::HashMap::from([((1, 2), 3)])),
             "change 1 of the test stream: its item does not serialize",
         ),
-        (stream().view_type("BOTH").expire(json!({})), "`BOTH` is no view type of a stream"),
+        (stream().view_type("BOTH").expire(json!({})), "`BOTH` is not a view type of a stream"),
         (stream().record("{"), "the payload is not valid JSON"),
     ] {
         let error = stream.event().expect_err(words).to_string();
@@ -113,7 +156,7 @@ fn what_is_wrong_is_said_with_the_number_of_the_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_stream_is_not_taken_for_the_first_and_a_clone_of_an_event_is() {
+async fn only_a_cloned_event_counts_as_redelivered() {
     let fail = |change: Insert<Order>| async move {
         if change.new.id == "bad" { Err("the index is down".into()) } else { Ok(()) }
     };

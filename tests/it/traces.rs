@@ -23,7 +23,7 @@ fn attribute(span: &SpanData, name: &'static str) -> Option<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn concurrent_invocations_are_children_of_their_own_trace_headers() {
+async fn each_invocations_span_is_a_child_of_its_trace_header() {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let logs = Logs::from_env().format(LogFormat::Json).writer(Written::default());

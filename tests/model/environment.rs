@@ -127,7 +127,7 @@ fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> Stream
                 .max_delay(Duration::from_millis(200)),
         )
         .give_up_after(Duration::from_secs(plan.give_up_after_seconds))
-        .remember_progress(plan.remember)
+        .skip_redelivered(plan.remember)
         .report_batch_item_failures(world.plan.mapping.report_batch_item_failures);
     if plan.follow_lane {
         builder = builder.after_dead_letter(AfterDeadLetter::FollowLane);

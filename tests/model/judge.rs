@@ -141,7 +141,7 @@ impl Judge<'_> {
     /// The position that an answer names.
     fn read(&self, log: &InvocationLog, json: &str) -> Result<Option<usize>, String> {
         let answer: Value =
-            serde_json::from_str(json).map_err(|error| format!("P5: the answer is no JSON: {error}"))?;
+            serde_json::from_str(json).map_err(|error| format!("P5: the answer is not valid JSON: {error}"))?;
         let Some(failures) = answer["batchItemFailures"].as_array() else {
             return Err(format!("P5: the answer has no list of failures: {json}"));
         };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lambda_streams::local::{Page, Position, Shard, ShardIterator, Source, SourceError, SourceRecord};
+use lambda_streams_local::{Page, Position, Shard, ShardIterator, Source, SourceError, SourceRecord};
 
 use crate::plan::{Plan, RecordPlan, Shape};
 

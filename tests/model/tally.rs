@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lambda_streams::local::Summary;
+use lambda_streams_local::Summary;
 
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);

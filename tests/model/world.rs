@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lambda_streams::local::{
-    Answer, Choices, Discard, EventSourceMapping, OnFailureDestination, OnFailureDocument, OnFailureError, RunError,
-    Settings, SubBatches, Summary, Target, TargetError,
+use lambda_streams_local::{
+    BatchAssignment, Discard, EventSourceMapping, Function, InvokeError, OnFailureDestination, OnFailureDocument,
+    OnFailureError, Response, RunError, Settings, Summary, Unspecified,
 };
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -82,12 +82,12 @@ fn settings(plan: &Plan) -> Settings {
             .collect(),
         // A bucket is told of the records themselves.
         on_failure: Some("arn:aws:s3:::failed".to_owned()),
-        choices: Choices {
+        unspecified: Unspecified {
             halves_inherit_retries: mapping.halves_inherit,
             discard: if mapping.discard_first_only { Discard::FirstRecord } else { Discard::RemainingBatch },
-            sub_batches: if mapping.scramble { SubBatches::Scrambled } else { SubBatches::Hashed },
+            batch_assignment: if mapping.scramble { BatchAssignment::Random } else { BatchAssignment::Hashed },
             seed: plan.seed,
-            ..Choices::default()
+            ..Unspecified::default()
         },
         ..Settings::default()
     }
@@ -185,12 +185,12 @@ impl Drop for Open<'_> {
     }
 }
 
-fn crashed(message: &str) -> Answer {
-    Answer::FunctionError { error_type: "Runtime.ExitError".to_owned(), message: message.to_owned() }
+fn crashed(message: &str) -> Response {
+    Response::FunctionError { error_type: "Runtime.ExitError".to_owned(), message: message.to_owned() }
 }
 
-impl Target for Environments {
-    async fn invoke(&self, payload: String, timeout: Duration) -> Result<Answer, TargetError> {
+impl Function for Environments {
+    async fn invoke(&self, payload: String, timeout: Duration) -> Result<Response, InvokeError> {
         let world = &self.world;
         let at = self.invocations.fetch_add(1, Ordering::Relaxed);
         let InvocationPlan { fault, fresh } = world
@@ -204,7 +204,7 @@ impl Target for Environments {
             std::future::pending::<()>().await;
         }
         if fault == InvocationFault::Throttled {
-            return Ok(Answer::Throttled);
+            return Ok(Response::Throttled);
         }
         let environment = self.take(fresh);
         let ids =
@@ -219,7 +219,7 @@ impl Target for Environments {
         let Ok(Ran { answer, outcomes }) = tokio::time::timeout(limit, run).await else {
             world.tally.crashes.count();
             if limit == timeout {
-                world.ledger().violation("P4: the invocation ran into its time-out".to_owned());
+                world.ledger().violation("P4: the invocation ran into its timeout".to_owned());
             }
             return Ok(crashed("gone"));
         };
@@ -234,7 +234,7 @@ impl Target for Environments {
         }
         self.give_back(environment);
         Ok(match answer {
-            Ok(json) => Answer::Returned(json),
+            Ok(json) => Response::Returned(json),
             Err(message) => crashed(&message),
         })
     }

@@ -7,7 +7,7 @@ use aws_lambda_events::http::StatusCode;
 use aws_lambda_events::streams::SqsEventResponse;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use lambda_streams::{
-    DeadLetterEvent, DeadLetterQueue, Error, EventShape, StreamEvent, StreamProcessor, StreamResponse,
+    DeadLetterEvent, DeadLetterQueue, Error, PayloadKind, StreamEvent, StreamProcessor, StreamResponse,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -56,9 +56,9 @@ impl Function {
         // Nearly every invocation is the stream's: only what is refused as such is looked at once more.
         let answer = match self.call_stream(&payload, &context).await {
             Ok(answer) => Ok(answer),
-            Err(error) => match error.event_shape() {
-                Some(EventShape::RestApi) => self.call_api(&payload, &context).await,
-                Some(EventShape::Sqs) => self.call_redrive(&payload, &context).await,
+            Err(error) => match error.payload_kind() {
+                Some(PayloadKind::RestApi) => self.call_api(&payload, &context).await,
+                Some(PayloadKind::Sqs) => self.call_redrive(&payload, &context).await,
                 _ => Err(error.into()),
             },
         };

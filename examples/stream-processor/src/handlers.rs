@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lambda_streams::{ChangedAttributes, Handler, HandlerError, Insert, Modify, Record, Remove};
 
-use crate::item::Item;
+use super::item::Item;
 
 /// What happened to an item.
 #[derive(Debug)]

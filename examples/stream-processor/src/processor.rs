@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lambda_streams::{ProcessorBuilder, RetryPolicy, StreamProcessor};
 
-use crate::handlers::{Handlers, Journal};
+use super::handlers::{Handlers, Journal};
 
 /// What the function's configuration says about processing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use super::super::DeadLetter;
 use super::VERSION;
 use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
-use crate::record::Facts;
+use crate::record::RecordRef;
 
 /// More than any invocation's payload. It bounds the memory that a forged letter can take up.
 const MAX_RECORD: u64 = 16 * 1024 * 1024;
@@ -127,7 +127,7 @@ pub(super) fn read(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
     }
     let envelope: Envelope<'_> = object(json)?;
     Ok(DeadLetter {
-        facts: Facts::of_text(raw(envelope.record, envelope.record_text, envelope.record_gzip)?.into()),
+        facts: RecordRef::of_text(raw(envelope.record, envelope.record_text, envelope.record_gzip)?.into()),
         failure: Failure::of_dead_letter(envelope.error_kind, envelope.error_message, envelope.error_sources),
         attempts: envelope.attempts,
         first_seen: time(&envelope.first_seen, "firstSeen")?,

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_region_comes_from_the_url_then_from_the_environment() {
+    fn the_region_comes_from_url_then_environment() {
         let with = |more: &[(&'static str, &'static str)]| [&KEYS[..], more].concat();
         let aws = "https://sqs.eu-central-1.amazonaws.com/1/q";
         let local = "http://127.0.0.1:4566/1/q";
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_endpoint_of_sqs_comes_before_that_of_all_services() {
+    fn the_sqs_endpoint_overrides_the_general_one() {
         let url = "https://sqs.eu-central-1.amazonaws.com/1/q";
         let all = [&KEYS[..], &[("AWS_ENDPOINT_URL", "http://all")]].concat();
         assert_eq!(read(url, &KEYS).expect("an environment").endpoint, None);

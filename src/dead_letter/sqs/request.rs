@@ -1,5 +1,5 @@
-//! One `SendMessageBatch` request: filled within SQS's limits, sent, and sent again with the messages that failed for the
-//! moment.
+//! One `SendMessageBatch` request: says whether a message still fits SQS's limits, sends the messages, and sends those again that
+//! failed for the moment.
 
 use aws_sdk_sqs::Client;
 

@@ -1,3 +1,5 @@
+//! The types of attribute values, under the names that DynamoDB gives them in JSON.
+
 use std::fmt;
 
 /// The types of DynamoDB's attribute values
@@ -45,18 +47,18 @@ impl AttributeType {
     }
 
     #[inline]
-    pub(in crate::decode) fn from_wire(name: &[u8]) -> Option<Self> {
+    pub(in crate::decode) fn from_wire(name: &str) -> Option<Self> {
         Some(match name {
-            b"S" => Self::S,
-            b"N" => Self::N,
-            b"B" => Self::B,
-            b"SS" => Self::SS,
-            b"NS" => Self::NS,
-            b"BS" => Self::BS,
-            b"M" => Self::M,
-            b"L" => Self::L,
-            b"NULL" => Self::Null,
-            b"BOOL" => Self::Bool,
+            "S" => Self::S,
+            "N" => Self::N,
+            "B" => Self::B,
+            "SS" => Self::SS,
+            "NS" => Self::NS,
+            "BS" => Self::BS,
+            "M" => Self::M,
+            "L" => Self::L,
+            "NULL" => Self::Null,
+            "BOOL" => Self::Bool,
             _ => return None,
         })
     }

@@ -1,4 +1,4 @@
-//! The way to an attribute: `NewImage.lines[2].price`.
+//! The path to an attribute: `NewImage.lines[2].price`. It is built from the inside out, as the error is returned.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ pub(super) struct Path {
     text: String,
     /// Whether it leads to an attribute, and not only to an image.
     attribute: bool,
-    /// Whether the error lies deeper, where serde has read ahead and nobody knows the way.
+    /// Whether the error lies deeper, in a value that serde had buffered, so that the rest of the path is unknown.
     pub(super) deeper: bool,
 }
 
@@ -23,7 +23,7 @@ impl Path {
         self.attribute
     }
 
-    /// Puts the member of the record in front.
+    /// Adds the member of the record at the start.
     pub(super) fn within(&mut self, member: &'static str) {
         self.prefix(member.to_owned());
     }
@@ -48,7 +48,7 @@ impl Path {
 
     fn prefix(&mut self, mut segment: String) {
         let dot = if self.text.is_empty() || self.text.starts_with('[') { "" } else { "." };
-        write!(segment, "{dot}{}", self.text).expect("writing to a string does not fail");
+        write!(segment, "{dot}{}", self.text).expect("writing to a `String` cannot fail");
         self.text = segment;
     }
 }

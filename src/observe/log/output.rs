@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lambdas_names_of_levels_are_read() {
+    fn lambdas_level_names_are_read() {
         let table = [("TRACE", Level::TRACE), ("debug", Level::DEBUG), ("Warn", Level::WARN), ("FATAL", Level::ERROR)];
         for (name, expected) in table {
             assert_eq!(level(name), Some(expected));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_not_one_whose_name_begins_alike() {
+    fn a_target_matches_whole_module_names() {
         assert!(is_within("orders::handlers::insert", "orders::handlers"));
         assert!(is_within("orders", "orders"));
         assert!(!is_within("orders_audit", "orders"));

@@ -1,4 +1,4 @@
-"""The crate's own event source mapping, which stands in for the emulator's: that one knows no partial responses."""
+"""The repository's own event source mapping, in place of the emulator's, which knows no partial responses."""
 
 import os
 import re
@@ -18,7 +18,7 @@ RETRY_SECONDS = 1
 
 def build(log: Path) -> Path:
     """Builds the program, and says where it is."""
-    command = [os.environ.get("CARGO", "cargo"), "build", "--locked", "--features", "local", "--bin", "lambda-streams"]
+    command = [os.environ.get("CARGO", "cargo"), "build", "--locked", "-p", "lambda-streams-local", "--bin", "lambda-streams"]
     processes.run(command, log, cwd=paths.ROOT, env=os.environ, seconds=3600)
     return paths.TARGET / "debug" / "lambda-streams"
 

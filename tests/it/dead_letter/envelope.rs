@@ -1,4 +1,4 @@
-//! The envelope: what it says, and that it reads back to the same record.
+//! The envelope has all members, and reads back as the same record.
 
 use std::error::Error;
 use std::io::Write;
@@ -58,7 +58,7 @@ fn an_envelope_has_the_documented_members() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn an_envelope_reads_back_to_the_same_letter() -> Result<(), Box<dyn Error>> {
+fn an_envelope_reads_back_as_the_same_letter() -> Result<(), Box<dyn Error>> {
     let raw = record("orders", "a", 7, "hello");
     let again = DeadLetter::from_json(&letter_with(&raw, json!({"traceHeader": "Root=1-5"})).to_json())?;
     assert_eq!(again.raw_json(), raw);
@@ -76,7 +76,7 @@ fn an_envelope_reads_back_to_the_same_letter() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn every_record_reads_back_byte_for_byte() {
+fn unusual_records_read_back_byte_for_byte() {
     let nested = format!("{}1{}", r#"{"M":"#.repeat(40), "}".repeat(40));
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     for raw in [
@@ -101,13 +101,13 @@ fn every_record_reads_back_byte_for_byte() {
 }
 
 #[test]
-fn the_records_of_the_corpus_read_back_byte_for_byte() {
+fn corpus_records_read_back_byte_for_byte() {
     for file in HARD {
         corpus(file).unwrap_or_default().iter().for_each(|raw| reads_back(raw));
     }
 }
 
-/// JSON text in many spellings: spaces, escapes, numbers, what SQS refuses.
+/// JSON text in many spellings: spaces, escapes, numbers, and characters that SQS refuses.
 fn any_json() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         Just("null".to_owned()),
@@ -169,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_reader_panic(text in "\\PC{0,60}", at in 0_usize..400) {
+    fn the_reader_never_panics(text in "\\PC{0,60}", at in 0_usize..400) {
         let json = letter(&record("orders", "a", 1, "x")).to_json();
         let at = json.floor_char_boundary(at);
         DeadLetter::from_json(&format!("{}{text}{}", &json[..at], &json[at..])).ok();
@@ -178,7 +178,7 @@ proptest! {
 }
 
 #[test]
-fn long_chains_of_sources_are_cut_with_a_mark() -> Result<(), Box<dyn Error>> {
+fn long_error_chains_are_cut_with_a_mark() -> Result<(), Box<dyn Error>> {
     let sources: Vec<String> = (0..40).map(|number| format!("{number} ").repeat(1000)).collect();
     let again = DeadLetter::from_json(&letter_with("null", json!({"errorSources": sources})).to_json())?;
     assert_eq!(again.error_sources().len(), 16);
@@ -190,7 +190,7 @@ fn long_chains_of_sources_are_cut_with_a_mark() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn a_huge_identifier_stands_in_the_record_alone() -> Result<(), Box<dyn Error>> {
+fn a_huge_event_id_is_in_the_record_alone() -> Result<(), Box<dyn Error>> {
     let raw = json!({"eventID": "x".repeat(5000), "eventSourceARN": 7}).to_string();
     let envelope: Value = serde_json::from_str(&letter(&raw).to_json())?;
     assert_eq!(envelope.get("eventId"), None);
@@ -199,7 +199,7 @@ fn a_huge_identifier_stands_in_the_record_alone() -> Result<(), Box<dyn Error>> 
 }
 
 #[test]
-fn what_is_no_dead_letter_is_refused_with_the_reason() {
+fn invalid_envelopes_are_rejected_with_a_reason() {
     let good: Value = serde_json::from_str(&letter(r#"{"secret": 1}"#).to_json()).expect("JSON");
     let with = |member: &str, value: Value| {
         let mut envelope = good.clone();
@@ -251,7 +251,7 @@ fn gzip(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn debug_output_shows_nothing_of_the_item() {
+fn debug_output_hides_the_item() {
     let letter = letter_with(&record("orders", "key-secret", 1, "secret"), json!({"errorMessage": "secret"}));
     let shown = format!("{letter:?}");
     assert!(shown.contains("orders") && shown.contains("Insert") && shown.contains("100000000000000000001"), "{shown}");
@@ -259,7 +259,7 @@ fn debug_output_shows_nothing_of_the_item() {
 }
 
 #[test]
-fn letters_of_one_item_are_one_group() {
+fn letters_of_one_item_share_a_group() {
     let group = |record: &str| letter(record).group_id();
     let first = record("orders", "a", 1, "x");
     let id = group(&first);

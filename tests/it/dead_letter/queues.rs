@@ -32,7 +32,7 @@ impl Drop for Scratch {
 }
 
 #[tokio::test]
-async fn the_queue_in_memory_shares_its_letters_and_refuses_on_demand() {
+async fn the_memory_queue_is_shared_and_refuses_on_demand() {
     let queue = MemoryDeadLetterQueue::new();
     let letters: Vec<_> = (0..4).map(|n| letter(&n.to_string())).collect();
     queue.refuse_next(2);
@@ -45,7 +45,7 @@ async fn the_queue_in_memory_shares_its_letters_and_refuses_on_demand() {
 }
 
 #[tokio::test]
-async fn a_file_keeps_letters_as_lines_that_read_back() -> Result<(), Box<dyn Error>> {
+async fn a_file_keeps_letters_as_readable_lines() -> Result<(), Box<dyn Error>> {
     let scratch = Scratch::new("lines");
     let queue = FileDeadLetterQueue::open(&scratch.0)?;
     let raws = ["null", "{\n \"a\": 1\r\n}", "\"\u{ffff}\"", r#"{"eventID": "1"}"#];
@@ -59,7 +59,7 @@ async fn a_file_keeps_letters_as_lines_that_read_back() -> Result<(), Box<dyn Er
 }
 
 #[tokio::test]
-async fn a_file_goes_on_behind_a_torn_line_and_after_its_removal() -> Result<(), Box<dyn Error>> {
+async fn a_file_survives_a_torn_line_and_its_removal() -> Result<(), Box<dyn Error>> {
     let scratch = Scratch::new("torn");
     let queue = FileDeadLetterQueue::open(&scratch.0)?;
     std::fs::write(&scratch.0, r#"{"version":1,"err"#)?;
@@ -76,7 +76,7 @@ async fn a_file_goes_on_behind_a_torn_line_and_after_its_removal() -> Result<(),
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_accepts_nothing() {
+async fn an_unwritable_file_accepts_nothing() {
     let missing = std::env::temp_dir().join("lambda-streams-no-such-folder/letters.ndjson");
     assert!(FileDeadLetterQueue::open(&missing).is_err());
     if cfg!(target_os = "linux") {
@@ -92,7 +92,7 @@ const CHILDREN: usize = 4;
 const SENDS: usize = 25;
 
 #[test]
-fn several_processes_append_whole_lines_to_one_file() -> Result<(), Box<dyn Error>> {
+fn processes_append_whole_lines_to_one_file() -> Result<(), Box<dyn Error>> {
     let scratch = Scratch::new("processes");
     let child = || {
         Command::new(std::env::current_exe()?)

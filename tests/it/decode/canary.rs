@@ -1,4 +1,4 @@
-//! No error says what was in the item.
+//! No error contains a value of the item.
 
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
@@ -89,7 +89,7 @@ impl Visit for Silence {
 }
 
 #[test]
-fn no_error_of_any_type_contains_a_value() {
+fn no_decode_error_contains_a_value() {
     let mut silence = Silence::default();
     each_type(&mut silence);
     println!("{} errors", silence.errors);
@@ -152,7 +152,7 @@ struct With {
 }
 
 #[test]
-fn what_a_type_says_in_its_own_words_is_left_out() {
+fn custom_error_messages_are_left_out() {
     fn each<T: DeserializeOwned>(silence: &mut Silence) {
         for value in SECRETS.iter().chain(VALUES) {
             let json = format!(r#"{{"v":{value}}}"#);
@@ -175,7 +175,7 @@ fn what_a_type_says_in_its_own_words_is_left_out() {
 }
 
 #[test]
-fn a_malformed_key_is_not_told_either() {
+fn errors_of_malformed_keys_contain_no_value() {
     for (bad, _) in BAD_VALUES {
         let json = format!(r#"{{"v":{bad}}}"#);
         assert_silent(&from_keys::<Holder<String>>(&json).expect_err("it is malformed"), &json);

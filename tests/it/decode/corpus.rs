@@ -1,4 +1,4 @@
-//! The images and keys of the corpus of event files, where it lies beside the checkout.
+//! The images and keys of the corpus of event files, if there is one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::types::Any;
 
 fn folder(name: &str) -> Option<Vec<PathBuf>> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let corpus = std::env::var_os("LAMBDA_STREAMS_CORPUS").map_or_else(beside, PathBuf::from);
+    let neighbour = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let corpus = std::env::var_os("LAMBDA_STREAMS_CORPUS").map_or_else(neighbour, PathBuf::from);
     let Ok(entries) = fs::read_dir(corpus.join(name)) else {
         println!("no corpus at {}: nothing was checked", corpus.display());
         return None;
@@ -19,7 +19,7 @@ fn folder(name: &str) -> Option<Vec<PathBuf>> {
     Some(entries.map(|entry| entry.expect("the corpus is readable").path()).collect())
 }
 
-/// The image texts and key texts of a file's records; empty where the file is no such event.
+/// The image texts and key texts of a file's records; empty if the file is not such an event.
 fn parts(file: &Path, names: &[&str]) -> Vec<String> {
     let bytes = fs::read(file).expect("the corpus is readable");
     let Ok(event) = serde_json::from_slice::<Value>(&bytes) else { return Vec::new() };
@@ -32,7 +32,7 @@ fn parts(file: &Path, names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn real_and_edge_images_decode_as_by_serde_dynamo() {
+fn corpus_images_decode_as_in_serde_dynamo() {
     let mut images = 0;
     for file in [folder("real"), folder("edge")].into_iter().flatten().flatten() {
         for image in parts(&file, &["NewImage", "OldImage", "Keys"]) {
@@ -47,7 +47,7 @@ fn real_and_edge_images_decode_as_by_serde_dynamo() {
 }
 
 #[test]
-fn bad_attributes_are_malformed_and_their_neighbours_are_not() {
+fn a_malformed_image_leaves_its_neighbours_readable() {
     for file in folder("bad").into_iter().flatten() {
         let name = file.file_name().expect("a file").to_string_lossy().into_owned();
         if !name.starts_with("attr-") {
@@ -57,7 +57,7 @@ fn bad_attributes_are_malformed_and_their_neighbours_are_not() {
         assert_eq!(images.len(), 3, "{name}");
         let malformed: Vec<_> =
             images.iter().map(|image| from_image::<Any>(image).is_err_and(|error| error.is_malformed())).collect();
-        // Two that DynamoDB would not store, and that can be read without loss.
+        // DynamoDB would not store these two, but they can be read without loss.
         let readable = ["attr-n-1e126.json", "attr-ss-empty.json"].contains(&name.as_str());
         assert_eq!(malformed, [false, !readable, false], "{name}");
     }

@@ -1,4 +1,4 @@
-//! Arbitrary items and mutated text: the same value as `serde_dynamo`, or both refuse. `PROPTEST_CASES` raises the number.
+//! Arbitrary items and mutated text: the same value as `serde_dynamo`, or both reject. `PROPTEST_CASES` raises the number.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -13,8 +13,8 @@ use super::types::*;
 
 type Check = fn(&str, &Attributes) -> Result<(), TestCaseError>;
 
-/// The types that an arbitrary item's attributes or the item itself are read as. A type whose value depends on the order
-/// of attributes is none of them: `serde_dynamo` reads a hash map's.
+/// The types that an arbitrary item or its attributes are read as. None of their values depends on the order of
+/// attributes, since `serde_dynamo` reads them from a hash map.
 const CHECKS: &[Check] = &[
     agree::<Any>,
     agree::<Defaulted>,
@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// The rules of a well-formed item once more, by other means than the decoder's.
+/// The rules of a well-formed item, checked independently of the decoder.
 fn is_well_formed(json: &str) -> bool {
     serde_json::from_str::<Json>(json).is_ok_and(|item| are_attributes(&item, 0))
 }
@@ -207,7 +207,7 @@ fn mutate(json: &str, seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Whatever the text: it is accepted if and only if it is well-formed, and then it is the item that it says.
+/// Any text is accepted if and only if it is well-formed, and then decodes to the same item as in `serde_dynamo`.
 fn holds_for_any(json: &str) -> Result<(), TestCaseError> {
     let well_formed = is_well_formed(json);
     let ignored = from_image::<IgnoredAny>(json);
@@ -237,7 +237,7 @@ fn holds_for_any(json: &str) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn arbitrary_items_decode_as_by_serde_dynamo(item in item(), seed: u64) {
+    fn arbitrary_items_decode_as_in_serde_dynamo(item in item(), seed: u64) {
         let json = Writer::write(&item, seed);
         for check in CHECKS {
             check(&json, &item)?;
@@ -246,7 +246,7 @@ proptest! {
     }
 
     #[test]
-    fn mutated_text_is_refused_or_is_what_it_says(item in item(), seed: u64, mutation: u64) {
+    fn mutated_items_are_rejected_or_read_faithfully(item in item(), seed: u64, mutation: u64) {
         if let Ok(json) = String::from_utf8(mutate(&Writer::write(&item, seed), mutation)) {
             holds_for_any(&json)?;
         }

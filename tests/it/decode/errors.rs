@@ -52,7 +52,7 @@ fn error<T: DeserializeOwned>(json: &str) -> DecodeError {
     from_image::<T>(json).err().unwrap_or_else(|| panic!("decodes: {json}"))
 }
 
-/// An order with these attributes besides what it must have.
+/// An order with its id and these attributes.
 fn order(more: &str) -> String {
     format!(r#"{{"id":{{"S":"a"}},{more}}}"#)
 }
@@ -67,7 +67,7 @@ fn with(attribute: &str) -> String {
 }
 
 #[test]
-fn an_error_says_where_and_what() {
+fn an_error_names_its_path_and_reason() {
     for (json, text) in [
         (line(r#""price":{"S":"x"}"#), "attribute `lines[2].price`: wanted u32, found S"),
         (
@@ -93,7 +93,7 @@ fn an_error_says_where_and_what() {
             line(r#""price":{"N":"1"},"flags":{"M":{"1":{"BOOL":true},"300":{"BOOL":true}}}"#),
             "attribute `lines[2].flags.300`: wanted u8, found S with a value that does not fit",
         ),
-        (line(r#""price":{"N":"one"}"#), "attribute `lines[2].price`: an N is no decimal number"),
+        (line(r#""price":{"N":"one"}"#), "attribute `lines[2].price`: an N is not a decimal number"),
         (line(r#""price":{"N":"1"},"price":{"N":"1"}"#), "attribute `lines[2].price`: the attribute occurs twice"),
         (order(r#""lines":{"S":"x"}"#), "attribute `lines`: wanted a sequence, found S"),
         (order(r#""lines":{"L":[{"S":"x"}]}"#), "attribute `lines[0]`: wanted struct Line, found S"),
@@ -119,14 +119,14 @@ fn an_error_says_where_and_what() {
         (with(r#""address":{"M":{"number":{"N":"1"}}}"#), "attribute `address`: `kind` is missing"),
         (with(r#""price":{"S":"x"}"#), "attribute `price`: refused by the type's own deserialization, found S"),
         ("{}".to_owned(), "the item: `id` is missing"),
-        ("[]".to_owned(), "the item: an M or the item itself is no object"),
+        ("[]".to_owned(), "the item: an M or the item itself is not an object"),
     ] {
         assert_eq!(error::<Order>(&json).to_string(), text, "{json}");
     }
 }
 
 #[test]
-fn the_parts_of_an_error_can_be_asked_for() {
+fn an_error_exposes_its_path_and_types() {
     let wrong = error::<Order>(&line(r#""price":{"SS":["x"]}"#));
     assert_eq!(wrong.path(), "lines[2].price");
     assert_eq!((wrong.expected(), wrong.found()), (Some("u32"), Some(AttributeType::SS)));
@@ -143,13 +143,13 @@ fn the_parts_of_an_error_can_be_asked_for() {
 }
 
 #[test]
-fn an_attribute_that_a_type_passes_over_is_named() {
+fn a_malformed_unused_attribute_is_named() {
     let error = error::<Order>(&with(r#""other":{"M":{"a":{"L":[{"N":"1"},{"N":"x"}]}}}"#));
-    assert_eq!(error.to_string(), "attribute `other.a[1]`: an N is no decimal number");
+    assert_eq!(error.to_string(), "attribute `other.a[1]`: an N is not a decimal number");
 }
 
 #[test]
-fn unusual_names_are_shown_so_that_the_path_can_be_read() {
+fn unusual_attribute_names_are_quoted_in_paths() {
     type Bools = BTreeMap<String, BTreeMap<String, bool>>;
     for (name, path) in [
         ("aws:rep:region", "m.aws:rep:region"),

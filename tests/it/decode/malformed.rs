@@ -1,4 +1,4 @@
-//! What is no well-formed item is refused, also where nobody looks.
+//! Items that are not well-formed are rejected, also where the type does not look.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde::de::IgnoredAny;
 
 use super::types::{Any, Ignorant, Persistent, StopsEarly, Swallows, TakesOne};
 
-/// Attribute values that are none, and a word of what is said of each.
+/// Malformed attribute values, and a word of each error.
 pub(super) const BAD_VALUES: &[(&str, &str)] = &[
-    ("null", "no object with a type"),
-    ("true", "no object with a type"),
-    ("5", "no object with a type"),
-    (r#""canary""#, "no object with a type"),
-    ("[]", "no object with a type"),
+    ("null", "not an object with a type"),
+    ("true", "not an object with a type"),
+    ("5", "not an object with a type"),
+    (r#""canary""#, "not an object with a type"),
+    ("[]", "not an object with a type"),
     ("{}", "no type"),
     (r#"{"s":"canary"}"#, "does not know"),
     (r#"{"X":"canary"}"#, "does not know"),
@@ -23,10 +23,10 @@ pub(super) const BAD_VALUES: &[(&str, &str)] = &[
     (r#"{"S":"canary","N":"1"}"#, "more than one type"),
     (r#"{"S":"canary","S":"canary"}"#, "more than one type"),
     (r#"{"S":"canary",}"#, "more than one type"),
-    (r#"{"S":null}"#, "S is no text"),
-    (r#"{"S":5}"#, "S is no text"),
-    (r#"{"S":["canary"]}"#, "S is no text"),
-    (r#"{"N":5}"#, "N is no text"),
+    (r#"{"S":null}"#, "S is not a string"),
+    (r#"{"S":5}"#, "S is not a string"),
+    (r#"{"S":["canary"]}"#, "S is not a string"),
+    (r#"{"N":5}"#, "N is not a string"),
     (r#"{"N":""}"#, "decimal number"),
     (r#"{"N":"canary"}"#, "decimal number"),
     (r#"{"N":"0x10"}"#, "decimal number"),
@@ -41,7 +41,7 @@ pub(super) const BAD_VALUES: &[(&str, &str)] = &[
     (r#"{"B":"-_-_"}"#, "base64"),
     (r#"{"B":"Zm9v\n"}"#, "base64"),
     (r#"{"B":"Zg==Zg=="}"#, "base64"),
-    (r#"{"B":[1,2,3]}"#, "B is no text"),
+    (r#"{"B":[1,2,3]}"#, "B is not a string"),
     (r#"{"BOOL":1}"#, "true nor false"),
     (r#"{"BOOL":"true"}"#, "true nor false"),
     (r#"{"BOOL":null}"#, "true nor false"),
@@ -50,22 +50,22 @@ pub(super) const BAD_VALUES: &[(&str, &str)] = &[
     (r#"{"NULL":null}"#, "true nor false"),
     (r#"{"BOOL":truer}"#, "does not end"),
     (r#"{"BOOL":tru}"#, "true nor false"),
-    (r#"{"SS":"canary"}"#, "no array"),
-    (r#"{"SS":["canary",1]}"#, "S is no text"),
-    (r#"{"SS":[null]}"#, "S is no text"),
-    (r#"{"SS":{}}"#, "no array"),
-    (r#"{"NS":[1,2]}"#, "N is no text"),
+    (r#"{"SS":"canary"}"#, "not an array"),
+    (r#"{"SS":["canary",1]}"#, "S is not a string"),
+    (r#"{"SS":[null]}"#, "S is not a string"),
+    (r#"{"SS":{}}"#, "not an array"),
+    (r#"{"NS":[1,2]}"#, "N is not a string"),
     (r#"{"NS":["1","canary"]}"#, "decimal number"),
     (r#"{"BS":["Zg=="," Zg=="]}"#, "base64"),
     (r#"{"SS":["a" "b"]}"#, "no comma"),
-    (r#"{"SS":["a",]}"#, "S is no text"),
-    (r#"{"L":{"0":{"S":"canary"}}}"#, "no array"),
-    (r#"{"L":["canary"]}"#, "no object with a type"),
+    (r#"{"SS":["a",]}"#, "S is not a string"),
+    (r#"{"L":{"0":{"S":"canary"}}}"#, "not an array"),
+    (r#"{"L":["canary"]}"#, "not an object with a type"),
     (r#"{"L":[{}]}"#, "no type"),
-    (r#"{"L":[{"S":"canary"},{"S":1}]}"#, "S is no text"),
-    (r#"{"M":[]}"#, "no object"),
-    (r#"{"M":null}"#, "no object"),
-    (r#"{"M":{"a":"canary"}}"#, "no object with a type"),
+    (r#"{"L":[{"S":"canary"},{"S":1}]}"#, "S is not a string"),
+    (r#"{"M":[]}"#, "not an object"),
+    (r#"{"M":null}"#, "not an object"),
+    (r#"{"M":{"a":"canary"}}"#, "not an object with a type"),
     (r#"{"M":{"a":{"S":"canary"},"a":{"S":"canary"}}}"#, "occurs twice"),
     (r#"{"M":{"a":{"S":"canary"},"\u0061":{"S":"canary"}}}"#, "occurs twice"),
     (r#"{"M":{a:{"S":"canary"}}}"#, "a name"),
@@ -83,7 +83,7 @@ pub(super) const BAD_VALUES: &[(&str, &str)] = &[
     ("{\"S\":\"canary\n\"}", "control character"),
     ("{\"S\":\"canary\0\"}", "control character"),
     ("{\"S\":\"canary long enough\u{1f}\"}", "control character"),
-    (r#"{"S":'canary'}"#, "S is no text"),
+    (r#"{"S":'canary'}"#, "S is not a string"),
     (r#"{"S":"canary"/**/}"#, "does not end"),
     (r#"{"S" "canary"}"#, "without a value"),
 ];
@@ -94,7 +94,7 @@ struct Small {
     id: String,
 }
 
-/// Every way that a type may treat a value: each must find it malformed.
+/// Decodes into types that treat values in every possible way: each must find it malformed.
 fn assert_malformed(json: &str, path: &str, word: &str) {
     let errors = [
         from_image::<Any>(json).err(),
@@ -114,7 +114,7 @@ fn assert_malformed(json: &str, path: &str, word: &str) {
         assert!(error.path().starts_with(path), "{json}: {error}");
         assert!(error.to_string().contains(word), "{json}: {error}");
     }
-    // A type that swallows errors cannot make it pass either, though the place may be lost with them.
+    // A type that swallows errors cannot accept it either, though the path may be lost.
     for error in [
         from_image::<Persistent>(json).err(),
         from_image::<Swallows>(json).err(),
@@ -126,7 +126,7 @@ fn assert_malformed(json: &str, path: &str, word: &str) {
 }
 
 #[test]
-fn a_malformed_value_is_found_wherever_it_stands() {
+fn a_malformed_value_is_found_in_any_position() {
     for (bad, word) in BAD_VALUES {
         assert_malformed(&format!(r#"{{"id":{{"S":"a"}},"v":{bad}}}"#), "v", word);
         assert_malformed(&format!(r#"{{"v":{bad},"id":{{"S":"a"}}}}"#), "v", word);
@@ -136,14 +136,14 @@ fn a_malformed_value_is_found_wherever_it_stands() {
 }
 
 #[test]
-fn what_is_no_item_is_refused() {
+fn text_that_is_not_an_item_is_rejected() {
     let good = r#""id":{"S":"a"}"#;
     for (json, word) in [
-        (String::new(), "no object"),
-        ("   ".into(), "no object"),
-        ("null".into(), "no object"),
-        ("[]".into(), "no object"),
-        (r#""canary""#.into(), "no object"),
+        (String::new(), "not an object"),
+        ("   ".into(), "not an object"),
+        ("null".into(), "not an object"),
+        ("[]".into(), "not an object"),
+        (r#""canary""#.into(), "not an object"),
         ("{".into(), "a name"),
         (format!("{{{good}"), "no comma"),
         (format!("{{{good},"), "a name"),
@@ -153,10 +153,10 @@ fn what_is_no_item_is_refused() {
         (format!("{{{good}}}\0"), "text follows"),
         (format!("{{{good},{good}}}"), "occurs twice"),
         (format!(r#"{{{good},"\u0069\u0064":{{"N":"1"}}}}"#), "occurs twice"),
-        (format!("\u{feff}{{{good}}}"), "no object"),
+        (format!("\u{feff}{{{good}}}"), "not an object"),
         (format!("{{{good} \"n\":{{\"N\":\"1\"}}}}"), "no comma"),
         (format!("{{{good},\"n\" {{\"N\":\"1\"}}}}"), "without a value"),
-        (format!("// comment\n{{{good}}}"), "no object"),
+        (format!("// comment\n{{{good}}}"), "not an object"),
         (format!("{{{good},\"n\u{1}\":{{\"N\":\"1\"}}}}"), "control character"),
     ] {
         assert_malformed(&json, "", word);
@@ -177,7 +177,7 @@ fn a_duplicate_is_found_among_many_attributes() {
 }
 
 #[test]
-fn every_cut_of_an_item_is_refused() {
+fn every_truncated_item_is_rejected() {
     let json = r#" {"id":{"S":"aé\n😀"},"n":{"N":"-1.5e3"},"l":{"L":[{"B":"Zm9v"},{"NULL":true},{"SS":["x"]},{"M":{"k":{"BOOL":false}}}]}}"#;
     assert!(from_image::<Any>(json).is_ok());
     for end in (0..json.len()).filter(|end| json.is_char_boundary(*end)) {
@@ -192,7 +192,7 @@ fn nested(containers: usize, list: bool) -> String {
 }
 
 #[test]
-fn values_nest_32_levels_deep_and_no_deeper() {
+fn values_nest_at_most_32_levels_deep() {
     for list in [false, true] {
         for containers in [0, 1, 30, 31] {
             assert!(from_image::<Any>(&nested(containers, list)).is_ok(), "{containers}");
@@ -201,7 +201,7 @@ fn values_nest_32_levels_deep_and_no_deeper() {
         for containers in [32, 33, 100] {
             assert_malformed(&nested(containers, list), "v", "deeper than the 32 levels");
         }
-        // Far deeper than a stack reaches, and cut off there.
+        // Far deeper than a stack could hold, whole and cut in half.
         let bottomless = nested(1_000_000, list);
         assert_malformed(&bottomless, "v", "deeper than the 32 levels");
         assert_malformed(&bottomless[..bottomless.len() / 2], "v", "deeper than the 32 levels");

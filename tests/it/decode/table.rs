@@ -160,7 +160,7 @@ struct Holder<T> {
 struct Between<T> {
     before: String,
     v: T,
-    behind: u8,
+    after: u8,
 }
 
 #[derive(Default)]
@@ -183,8 +183,8 @@ impl Table {
 impl Visit for Table {
     fn visit<T: DeserializeOwned + PartialEq + Debug>(&mut self, name: &'static str) {
         for value in VALUES {
-            // What stands around it is still read where the type stops early or swallows an error.
-            self.agree::<Between<T>>(name, &format!(r#"{{"before":{{"S":"x"}},"v":{value},"behind":{{"N":"1"}}}}"#));
+            // Its neighbours are still read if the type stops early or swallows an error.
+            self.agree::<Between<T>>(name, &format!(r#"{{"before":{{"S":"x"}},"v":{value},"after":{{"N":"1"}}}}"#));
             self.agree::<Holder<Vec<T>>>(name, &format!(r#"{{"v":{{"L":[{value},{value}]}}}}"#));
             if let Some(item) = value.strip_prefix(r#"{"M":"#).and_then(|value| value.strip_suffix('}')) {
                 self.agree::<T>(name, item);
@@ -196,11 +196,11 @@ impl Visit for Table {
 }
 
 #[test]
-fn every_type_decodes_every_value_as_serde_dynamo_does() {
+fn every_type_decodes_as_in_serde_dynamo() {
     let mut table = Table::default();
     each_type(&mut table);
     assert!(table.disagreements.is_empty(), "{}", table.disagreements.join("\n"));
     println!("{} decoded to the same value, {} refused by both", table.same, table.refused);
-    // The table is worth something only while it has plenty of both.
+    // The table proves something only if both are plenty.
     assert!(table.same > 5_000 && table.refused > 20_000, "{} {}", table.same, table.refused);
 }

@@ -314,7 +314,7 @@ impl PartialEq for IgnoredAnyEq {
     }
 }
 
-/// Makes a default of whatever does not fit, in the middle of which the deserializer then stands.
+/// Takes a default for whatever does not fit, and leaves the deserializer in the middle of it.
 #[derive(Debug, PartialEq, Default)]
 pub(super) struct Swallows(Option<Box<Nested>>);
 
@@ -382,7 +382,7 @@ with_visitor! {
     }
     }
 
-    /// Goes on behind every error.
+    /// Goes on after every error.
     Persistent(Vec<Result<Plain, ()>>) by deserialize_any {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Persistent, A::Error> {
         let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! What the decoder takes beyond `serde_dynamo`, and what it takes less.
+//! Where the decoder accepts more than `serde_dynamo`, and where less.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ struct Big {
 }
 
 #[test]
-fn numbers_of_128_bits_are_read() {
+fn numbers_of_128_bits_are_decoded() {
     let json = r#"{"u":{"N":"340282366920938463463374607431768211455"},"i":{"N":"-99999999999999999999999999999999999999"},
         "all":{"NS":["12345678901234567890123456789012345678"]}}"#;
     let big: Big = from_image(json).expect("the numbers fit");
@@ -37,7 +37,7 @@ struct Borrowed<'a> {
 }
 
 #[test]
-fn text_is_borrowed_where_it_has_no_escapes() {
+fn text_without_escapes_is_borrowed() {
     let json = r#"{"id":{"S":"order"},"note":{"S":"plain"}}"#;
     let item: Borrowed<'_> = from_image(json).expect("both are text");
     assert_eq!(item, Borrowed { id: "order", note: Cow::Borrowed("plain") });
@@ -51,9 +51,9 @@ fn text_is_borrowed_where_it_has_no_escapes() {
     assert_eq!(from_image::<Borrowed<'_>>(json).expect_err("escapes cannot be borrowed").path(), "id");
 }
 
-/// `serde_dynamo` gives the text of a number to Rust's parsers, which take more than DynamoDB ever writes.
+/// `serde_dynamo` passes a number's text to Rust's parsers, which accept more than DynamoDB ever writes.
 #[test]
-fn numbers_that_dynamodb_never_writes_are_malformed() {
+fn numbers_dynamodb_never_writes_are_malformed() {
     for number in ["+1", ".5", "1.", "inf", "-inf", "NaN", "infinity", "1e", ""] {
         let json = format!(r#"{{"v":{{"N":"{number}"}}}}"#);
         assert!(from_image::<BTreeMap<String, f64>>(&json).expect_err(number).is_malformed(), "{number}");
@@ -61,7 +61,7 @@ fn numbers_that_dynamodb_never_writes_are_malformed() {
 }
 
 #[test]
-fn a_key_is_decoded_if_it_can_be_one() {
+fn only_possible_primary_keys_decode() {
     #[derive(Debug, PartialEq, Deserialize)]
     struct Key {
         pk: String,
@@ -69,7 +69,7 @@ fn a_key_is_decoded_if_it_can_be_one() {
     }
     assert_eq!(from_keys(r#"{"sk":{"N":"-5"},"pk":{"S":"a"}}"#), Ok(Key { pk: "a".into(), sk: Some(-5) }));
     assert_eq!(from_keys(r#"{"pk":{"S":"a"}}"#), Ok(Key { pk: "a".into(), sk: None }));
-    let error = from_keys::<Key>(r#"{"pk":{"N":"1"}}"#).expect_err("a number is no text");
+    let error = from_keys::<Key>(r#"{"pk":{"N":"1"}}"#).expect_err("a number is not text");
     assert_eq!(error.to_string(), "attribute `pk`: wanted a string, found N");
     for json in ["{}", r#"{"pk":{"S":"a"},"sk":{"NULL":true}}"#, r#"{"pk":{"S":"a"},"more":{"M":{}}}"#] {
         assert!(from_keys::<Key>(json).expect_err(json).is_malformed(), "{json}");

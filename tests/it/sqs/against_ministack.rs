@@ -115,7 +115,7 @@ async fn hard_records_arrive_byte_for_byte() -> Outcome {
 }
 
 #[tokio::test]
-async fn one_call_of_large_letters_is_split_into_requests_that_fit() -> Outcome {
+async fn large_letters_are_split_over_requests() -> Outcome {
     let Some(local) = Local::new("large", &[]).await else { return Ok(()) };
     let letters: Vec<_> =
         (0..10).map(|n| letter(&record("orders", &n.to_string(), n, &noise(300_000 + n as usize)))).collect();
@@ -125,7 +125,7 @@ async fn one_call_of_large_letters_is_split_into_requests_that_fit() -> Outcome 
 }
 
 #[tokio::test]
-async fn a_small_queue_gets_compressed_letters_and_refuses_what_still_does_not_fit() -> Outcome {
+async fn oversized_letters_are_compressed_or_refused() -> Outcome {
     let limit = [(QueueAttributeName::MaximumMessageSize, "1536")];
     let Some(local) = Local::new("small", &limit).await else { return Ok(()) };
     let letters = [
@@ -144,7 +144,7 @@ async fn a_small_queue_gets_compressed_letters_and_refuses_what_still_does_not_f
 }
 
 #[tokio::test]
-async fn a_fifo_queue_keeps_each_items_order_and_drops_repetitions() -> Outcome {
+async fn a_fifo_queue_keeps_order_and_drops_repetitions() -> Outcome {
     let fifo = [(QueueAttributeName::FifoQueue, "true")];
     let Some(local) = Local::new("ordered.fifo", &fifo).await else { return Ok(()) };
     let letters: Vec<_> = (0..24).map(|n| letter(&record("orders", ["a", "b", "c"][n as usize % 3], n, "x"))).collect();
@@ -170,7 +170,7 @@ async fn a_fifo_queue_keeps_each_items_order_and_drops_repetitions() -> Outcome 
 }
 
 #[tokio::test]
-async fn a_queue_that_does_not_exist_is_named_with_what_to_do() -> Outcome {
+async fn a_missing_queue_is_named_with_advice() -> Outcome {
     let Some(endpoint) = ministack::endpoint() else { return Ok(()) };
     let url = format!("{endpoint}/000000000000/missing");
     for answer in send(&queue(client(endpoint), &url), &letters(2)).await {
@@ -204,7 +204,7 @@ async fn a_function_sends_one_letter() {
 }
 
 #[tokio::test]
-async fn a_function_needs_no_more_than_its_environment() -> Outcome {
+async fn the_environment_alone_configures_a_function() -> Outcome {
     let Some(local) = Local::new("environment", &[]).await else { return Ok(()) };
     let endpoint = ministack::endpoint().expect("it runs");
     let down = format!("http://127.0.0.1:{}", ministack::free_port());
@@ -221,7 +221,7 @@ async fn a_function_needs_no_more_than_its_environment() -> Outcome {
 }
 
 #[test]
-fn what_is_missing_in_the_environment_is_named() -> Outcome {
+fn missing_environment_variables_are_named() -> Outcome {
     let unset = in_environment(&[])?;
     assert!(unset.starts_with("nothing, the environment variable `DLQ_URL` is not set: "), "{unset}");
     let malformed = in_environment(&[("DLQ_URL", "arn:aws:sqs:eu-central-1:1:q")])?;

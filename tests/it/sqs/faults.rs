@@ -1,4 +1,4 @@
-//! What SQS refuses, when it is sent again, and what becomes of the rest.
+//! Failures of SQS: what is refused, what is resent, and that the other letters get through.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::support::sqs_server::{Answer, Script, SqsServer};
 use crate::support::sqs_transport::client;
 
 #[tokio::test]
-async fn entries_that_fail_for_the_moment_are_sent_again_alone() {
+async fn only_transient_failures_are_resent() {
     let script = Script::batches(|call, earlier| {
         Answer::batch(call, |entry| match (entry["Id"].as_str(), earlier) {
             (Some("1"), 0) => Some(("RequestThrottled", true)),
@@ -34,7 +34,7 @@ async fn entries_that_fail_for_the_moment_are_sent_again_alone() {
 }
 
 #[tokio::test]
-async fn entries_that_are_the_senders_fault_are_refused_at_once_and_the_rest_is_accepted() {
+async fn permanent_failures_are_refused_at_once_and_alone() {
     let script = Script::batches(|call, _| {
         Answer::batch(call, |entry| match entry["Id"].as_str() {
             Some("0") => Some(("InvalidMessageContents", true)),
@@ -52,7 +52,7 @@ async fn entries_that_are_the_senders_fault_are_refused_at_once_and_the_rest_is_
 }
 
 #[tokio::test]
-async fn an_entry_that_the_answer_does_not_mention_is_not_accepted() {
+async fn an_unmentioned_entry_is_not_accepted() {
     for text in [r#"{"Successful":[{"Id":"1","MessageId":"1","MD5OfMessageBody":"0"}],"Failed":[]}"#, "{}"] {
         let script = Script::batches(move |_, _| Answer::Http(200, text.to_owned()));
         let server = SqsServer::start(script.clone()).await;
@@ -66,7 +66,7 @@ async fn an_entry_that_the_answer_does_not_mention_is_not_accepted() {
 }
 
 #[tokio::test]
-async fn an_entry_that_both_failed_and_succeeded_is_not_accepted() {
+async fn a_contradictory_entry_is_not_accepted() {
     let text = r#"{"Successful":[{"Id":"0","MessageId":"1","MD5OfMessageBody":"0"},{"Id":"9","MessageId":"1","MD5OfMessageBody":"0"}],
                    "Failed":[{"Id":"0","Code":"Odd","SenderFault":true}]}"#;
     let script = Script::batches(move |_, _| Answer::Http(200, text.to_owned()));
@@ -75,7 +75,7 @@ async fn an_entry_that_both_failed_and_succeeded_is_not_accepted() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_throttled_is_sent_again() {
+async fn a_throttled_request_is_resent() {
     let script = Script::new(|call, earlier| match (call.operation.as_str(), earlier) {
         (_, 0) => Answer::error(403, "RequestThrottled"),
         ("GetQueueAttributes", _) => Answer::limit(2048),
@@ -88,7 +88,7 @@ async fn a_request_that_is_throttled_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn garbage_is_no_answer() {
+async fn a_garbled_response_accepts_nothing() {
     for (text, attempts) in [("", 1), ("<html>", 4), (r#"{"Successful": 7}"#, 4), (r#"{"Successful": [{"Id"#, 4)] {
         let script = Script::batches(move |_, _| Answer::Http(200, text.to_owned()));
         let answers = send(&scripted(&script, URL), &letters(3)).await;
@@ -101,7 +101,7 @@ async fn garbage_is_no_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn backoff_is_exponential_with_full_jitter_and_ends_after_four_attempts() {
+async fn backoff_has_full_jitter_and_ends_after_four_attempts() {
     fastrand::seed(7);
     let (mut least, mut most) = (Duration::MAX, Duration::ZERO);
     for _ in 0..60 {
@@ -113,7 +113,7 @@ async fn backoff_is_exponential_with_full_jitter_and_ends_after_four_attempts() 
         assert_eq!(script.batch_calls().len(), 4);
         (least, most) = (least.min(start.elapsed()), most.max(start.elapsed()));
     }
-    // Uniform up to 100, 200 and 400 ms: sixty sums of the three lie on both sides of their mean.
+    // Uniform up to 100, 200 and 400 ms: of sixty sums of the three, some are below their mean and some above.
     assert!(least < Duration::from_millis(350) && most > Duration::from_millis(350), "{least:?}..{most:?}");
     assert!(most <= Duration::from_millis(703), "{most:?}");
 }
@@ -129,7 +129,7 @@ async fn the_queue_is_asked_for_its_limit_once() {
 }
 
 #[tokio::test]
-async fn without_permission_to_ask_one_mebibyte_is_taken_for_granted() {
+async fn the_limit_is_one_mebibyte_without_permission_to_ask() {
     for code in ["AccessDenied", "AccessDeniedException"] {
         let script = Script::new(move |call, _| match call.operation.as_str() {
             "GetQueueAttributes" => Answer::error(403, code),
@@ -143,7 +143,7 @@ async fn without_permission_to_ask_one_mebibyte_is_taken_for_granted() {
 }
 
 #[tokio::test]
-async fn a_queue_that_cannot_be_asked_accepts_nothing_and_is_asked_again() {
+async fn a_failed_limit_query_refuses_letters_and_is_repeated() {
     let script = Script::new(|call, earlier| match (call.operation.as_str(), earlier) {
         ("GetQueueAttributes", 0) => Answer::error(400, "QueueDoesNotExist"),
         ("GetQueueAttributes", _) => Answer::limit(1024 * 1024),
@@ -157,16 +157,16 @@ async fn a_queue_that_cannot_be_asked_accepts_nothing_and_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_accepts_nothing() {
+async fn an_unreachable_server_accepts_nothing() {
     let endpoint = format!("http://127.0.0.1:{}", free_port());
     for answer in send(&queue(client(&endpoint), URL), &letters(3)).await {
-        let error = answer.expect("nobody listens");
+        let error = answer.expect("no server is listening");
         assert!(error.starts_with(&format!("{URL} gave no answer")) && error.contains("refused"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_call_can_be_dropped_at_any_time_and_the_next_one_works() -> Result<(), Box<dyn Error>> {
+async fn a_dropped_call_does_not_affect_the_next() -> Result<(), Box<dyn Error>> {
     for silent in ["GetQueueAttributes", "SendMessageBatch"] {
         let script = Script::new(move |call, earlier| match call.operation.as_str() {
             operation if operation == silent && earlier == 0 => Answer::Silence,

@@ -17,7 +17,7 @@ fn event_ids(entries: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn letters_are_grouped_by_item_and_deduplicated_by_event_id() {
+async fn letters_group_by_item_and_deduplicate_by_event_id() {
     let script = Script::batches(|call, _| Answer::batch(call, |_| None));
     let letters = [change("a", 1), change("b", 2)];
     assert!(all_accepted(&send(&scripted(&script, FIFO_URL), &letters).await));
@@ -29,7 +29,7 @@ async fn letters_are_grouped_by_item_and_deduplicated_by_event_id() {
 }
 
 #[tokio::test]
-async fn a_record_without_usable_event_id_is_deduplicated_by_its_place_or_its_bytes() {
+async fn letters_without_event_id_deduplicate_by_place_or_bytes() {
     let place = json!({"eventSourceARN": "arn:x", "dynamodb": {"SequenceNumber": "111"}});
     let named = |id: &str| {
         let mut record = place.clone();
@@ -50,7 +50,7 @@ async fn a_record_without_usable_event_id_is_deduplicated_by_its_place_or_its_by
 }
 
 #[tokio::test]
-async fn letters_of_one_item_never_share_a_request_and_keep_their_order() {
+async fn letters_of_one_item_never_share_a_request() {
     let script = Script::batches(|call, _| Answer::batch(call, |_| None));
     let letters = [change("a", 1), change("b", 2), change("a", 3), change("c", 4), change("a", 5)];
     assert!(all_accepted(&send(&scripted(&script, FIFO_URL), &letters).await));
@@ -60,7 +60,7 @@ async fn letters_of_one_item_never_share_a_request_and_keep_their_order() {
 }
 
 #[tokio::test]
-async fn a_letter_is_not_sent_while_an_earlier_one_of_its_item_was_not_accepted() {
+async fn a_refused_letter_blocks_later_ones_of_its_item() {
     let script = Script::batches(|call, _| {
         Answer::batch(call, |entry| (entry["MessageDeduplicationId"] == "orders-a-1").then_some(("Odd", true)))
     });
@@ -70,15 +70,15 @@ async fn a_letter_is_not_sent_while_an_earlier_one_of_its_item_was_not_accepted(
     assert_eq!((&answers[0], &answers[5]), (&None, &None));
     assert!(answers[1].as_deref().is_some_and(|error| error.ends_with("Odd")), "{answers:?}");
     assert!(answers[2].as_deref().is_some_and(|error| error.contains("too large")), "{answers:?}");
-    for behind in [&answers[3], &answers[4]] {
-        assert_eq!(behind.as_deref(), Some("an earlier dead letter of the same item was not accepted"));
+    for later in [&answers[3], &answers[4]] {
+        assert_eq!(later.as_deref(), Some("an earlier dead letter of the same item was not accepted"));
     }
     let sent: Vec<_> = script.batch_calls().iter().map(|call| call.entries().len()).collect();
     assert_eq!(sent, [2, 1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_letter_that_is_sent_again_is_not_overtaken() {
+async fn a_resent_letter_is_not_overtaken() {
     let script = Script::batches(|call, earlier| {
         Answer::batch(call, |entry| {
             (earlier == 0 && entry["MessageDeduplicationId"] == "orders-a-1").then_some(("RequestThrottled", false))

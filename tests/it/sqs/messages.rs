@@ -29,7 +29,7 @@ fn size(entry: &Value) -> usize {
 }
 
 #[tokio::test]
-async fn a_message_is_the_envelope_with_attributes_for_filters() {
+async fn a_message_is_the_envelope_with_attributes() {
     let script = accepting(MEBIBYTE);
     let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
     let letter = letter_with(&record("orders", "a", 1, "x"), json!({"traceHeader": trace}));
@@ -47,7 +47,7 @@ async fn a_message_is_the_envelope_with_attributes_for_filters() {
 }
 
 #[tokio::test]
-async fn what_a_record_does_not_say_or_sqs_would_refuse_is_no_attribute() {
+async fn unknown_and_unacceptable_values_are_not_attributes() {
     let arn = |table: &str| json!({"eventSourceARN": format!("arn:aws:dynamodb:r:1:table/{table}")}).to_string();
     let letters = [
         letter("null"),
@@ -65,7 +65,7 @@ async fn what_a_record_does_not_say_or_sqs_would_refuse_is_no_attribute() {
 }
 
 #[tokio::test]
-async fn a_lone_letter_is_one_request_and_ten_share_one() {
+async fn up_to_ten_letters_share_a_request() {
     for count in [1, 10] {
         let script = accepting(MEBIBYTE);
         assert!(all_accepted(&send(&scripted(&script, URL), &letters(count)).await));
@@ -79,7 +79,7 @@ async fn a_lone_letter_is_one_request_and_ten_share_one() {
 }
 
 #[tokio::test]
-async fn requests_are_split_at_one_mebibyte_attributes_included() {
+async fn attributes_count_towards_the_request_limit() {
     let base = one_entry(0).await;
     // Four messages of exactly a quarter share a request; one byte more, and only three do.
     for (more, expected) in [(0, vec![4, 4]), (1, vec![3, 3, 2])] {
@@ -107,7 +107,7 @@ async fn one_entry(text: usize) -> usize {
 }
 
 #[tokio::test]
-async fn a_letter_of_exactly_the_limit_goes_plain_and_one_byte_more_is_compressed() -> Result<(), Box<dyn Error>> {
+async fn a_letter_is_compressed_only_beyond_the_limit() -> Result<(), Box<dyn Error>> {
     const LIMIT: usize = 16 * 1024;
     let base = one_entry(0).await;
     let script = accepting(LIMIT);
@@ -127,7 +127,7 @@ async fn a_letter_of_exactly_the_limit_goes_plain_and_one_byte_more_is_compresse
 }
 
 #[tokio::test]
-async fn a_letter_that_fits_in_no_form_is_refused_with_the_bytes_that_are_too_many() {
+async fn an_oversized_letter_is_refused_with_the_excess_bytes() {
     const LIMIT: usize = 4096;
     let script = accepting(LIMIT);
     // The noise alone would only grow; the rest makes compression pay.
@@ -146,7 +146,7 @@ async fn a_letter_that_fits_in_no_form_is_refused_with_the_bytes_that_are_too_ma
 }
 
 #[tokio::test]
-async fn the_limit_is_one_mebibyte_at_most_and_when_the_queue_does_not_say() {
+async fn the_limit_is_one_mebibyte_unless_the_queue_says_less() {
     for text in
         [r#"{"Attributes":{"MaximumMessageSize":"99999999"}}"#, "{}", r#"{"Attributes":{"MaximumMessageSize":"?"}}"#]
     {

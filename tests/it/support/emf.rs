@@ -1,4 +1,4 @@
-//! Reads documents of the embedded metric format as CloudWatch does, and refuses what it would refuse.
+//! Reads documents of the embedded metric format as CloudWatch does, and rejects what it would reject.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
@@ -53,7 +53,7 @@ pub(crate) struct Document {
 
 impl Document {
     /// # Panics
-    /// If the line is no valid document, by the schema or by a rule that no schema can say.
+    /// If the line is not a valid document, by the schema or by a rule that no schema can express.
     pub(crate) fn read(line: &str) -> Self {
         assert!(line.len() <= MAX_BYTES, "{} bytes", line.len());
         let json: Value = serde_json::from_str(line).expect("one JSON value a line");
@@ -76,7 +76,7 @@ impl Document {
             let name = metric["Name"].as_str().expect("a text");
             let numbers = match &json[name] {
                 Value::Array(numbers) => numbers.iter().map(|number| number.as_f64().expect("a number")).collect(),
-                number => vec![number.as_f64().unwrap_or_else(|| panic!("{name} is no number: {number}"))],
+                number => vec![number.as_f64().unwrap_or_else(|| panic!("{name} is not a number: {number}"))],
             };
             assert!((1..=100).contains(&numbers.len()), "{name} has {} numbers", numbers.len());
             let unit = metric["Unit"].as_str().unwrap_or("None").to_owned();
@@ -139,7 +139,7 @@ fn assert_members_are_unique(line: &str) {
         fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
             let mut names = HashSet::new();
             while let Some((name, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
-                assert!(!names.contains(&name), "the member {name} stands twice");
+                assert!(!names.contains(&name), "the member {name} occurs twice");
                 names.insert(name);
             }
             Ok(())

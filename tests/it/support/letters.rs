@@ -30,7 +30,8 @@ pub(crate) fn letter_with(record: &str, members: Value) -> DeadLetter {
     DeadLetter::from_json(&envelope.to_string()).expect("the envelope is complete")
 }
 
-/// A record of one item's change, with this text in its image.
+/// A record of one item's change, with this text in its image. Written by hand, not by a `TestStream`, since tests of message
+/// sizes count its bytes: it has no time and no size that would differ from one to the next.
 pub(crate) fn record(table: &str, item: &str, position: u64, text: &str) -> String {
     let arn = format!("arn:aws:dynamodb:eu-central-1:123456789012:table/{table}/stream/2026-01-01T00:00:00.000");
     json!({
@@ -56,7 +57,7 @@ pub(crate) fn noise(length: usize) -> String {
     std::iter::repeat_with(|| random.alphanumeric()).take(length).collect()
 }
 
-/// The records of a file of the corpus, as they came; `None` where there is no corpus.
+/// The records of a file of the corpus, unchanged; `None` if there is no corpus.
 pub(crate) fn corpus(file: &str) -> Option<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Event {

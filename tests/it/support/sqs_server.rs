@@ -1,4 +1,4 @@
-//! An SQS of the tests' own, which answers as a test tells it to.
+//! An SQS server for tests, which answers by a script.
 
 use std::sync::{Arc, Mutex};
 
@@ -26,12 +26,12 @@ impl Call {
     }
 }
 
-/// What the server says.
+/// The server's response.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     /// This status, and this text.
     Http(u16, String),
-    /// Nothing, for ever.
+    /// No response, ever.
     Silence,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// Answers each call, of which it is told how many of the same operation came before.
+    /// Answers each call, given the number of earlier calls of the same operation.
     pub(crate) fn new(answer: impl Fn(&Call, usize) -> Answer + Send + Sync + 'static) -> Self {
         Self { calls: Arc::default(), answer: Arc::new(answer) }
     }

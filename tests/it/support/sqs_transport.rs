@@ -21,8 +21,8 @@ pub(crate) fn scripted_client(script: Script) -> Client {
 
 /// A client that talks to this endpoint, by plain HTTP.
 pub(crate) fn client(endpoint: &str) -> Client {
-    let trust_nobody = TlsContext::builder().with_trust_store(TrustStore::empty()).build().expect("it is valid");
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(trust_nobody).build_https();
+    let empty_trust = TlsContext::builder().with_trust_store(TrustStore::empty()).build().expect("it is valid");
+    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(empty_trust).build_https();
     Client::from_conf(config().http_client(http).endpoint_url(endpoint).build())
 }
 

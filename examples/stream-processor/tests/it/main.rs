@@ -1,6 +1,7 @@
 //! The function as Lambda runs it: the real program, behind a Runtime API and an SQS that the tests serve on loopback.
 
 mod api;
+mod corpus;
 mod events;
 mod logs;
 mod redrive;

@@ -1,0 +1,165 @@
+//! The on-failure document: what AWS tells of discarded records, member for member.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::source::SourceRecord;
+
+/// Why records were discarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+pub enum Condition {
+    /// `MaximumRetryAttempts` was reached first.
+    RetryAttemptsExhausted,
+    /// `MaximumRecordAgeInSeconds` was reached first.
+    RecordAgeExceeded,
+}
+
+/// The document of discarded records, in exactly AWS's format.
+///
+/// Queues and topics get the metadata alone; a bucket gets the records as well, as `payload`
+/// ([AWS: discarded batches](https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html)).
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OnFailureDocument {
+    request_context: RequestContext,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_context: Option<ResponseContext>,
+    version: &'static str,
+    timestamp: String,
+    #[serde(rename = "DDBStreamBatchInfo")]
+    batch: BatchInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Box<RawValue>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContext {
+    request_id: String,
+    function_arn: String,
+    condition: Condition,
+    approximate_invoke_count: u32,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResponseContext {
+    status_code: u16,
+    executed_version: &'static str,
+    function_error: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchInfo {
+    shard_id: String,
+    start_sequence_number: Option<String>,
+    end_sequence_number: Option<String>,
+    approximate_arrival_of_first_record: Option<String>,
+    approximate_arrival_of_last_record: Option<String>,
+    batch_size: usize,
+    stream_arn: String,
+}
+
+/// What a document is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Discarded<'a> {
+    pub(crate) records: &'a [SourceRecord],
+    pub(crate) condition: Condition,
+    pub(crate) request_id: String,
+    pub(crate) function_arn: String,
+    pub(crate) invocations: u32,
+    /// Whether the last invocation ended in a function error, and not in a response.
+    pub(crate) function_error: bool,
+    pub(crate) shard: &'a str,
+    pub(crate) stream_arn: String,
+    pub(crate) now: SystemTime,
+    pub(crate) keep_payload: bool,
+}
+
+impl OnFailureDocument {
+    pub(crate) fn new(discarded: Discarded<'_>) -> Self {
+        let records = discarded.records;
+        let number = |record: &SourceRecord| record.sequence_number().map(ToString::to_string);
+        let arrival = |record: Option<&SourceRecord>| record.and_then(SourceRecord::created_at).map(arrival);
+        let response_context = (discarded.condition == Condition::RetryAttemptsExhausted).then_some(ResponseContext {
+            status_code: 200,
+            executed_version: "$LATEST",
+            function_error: discarded.function_error.then_some("Unhandled"),
+        });
+        Self {
+            request_context: RequestContext {
+                request_id: discarded.request_id,
+                function_arn: discarded.function_arn,
+                condition: discarded.condition,
+                // AWS says 1 also of a batch whose age ran out before its first invocation.
+                approximate_invoke_count: discarded.invocations.max(1),
+            },
+            response_context,
+            version: "1.0",
+            timestamp: humantime::format_rfc3339_millis(discarded.now).to_string(),
+            batch: BatchInfo {
+                shard_id: discarded.shard.to_owned(),
+                start_sequence_number: records.iter().find_map(number),
+                end_sequence_number: records.iter().rev().find_map(number),
+                approximate_arrival_of_first_record: arrival(records.first()),
+                approximate_arrival_of_last_record: arrival(records.last()),
+                batch_size: records.len(),
+                stream_arn: discarded.stream_arn,
+            },
+            payload: if discarded.keep_payload { payload(records) } else { None },
+        }
+    }
+
+    /// Why the records were discarded.
+    pub fn condition(&self) -> Condition {
+        self.request_context.condition
+    }
+
+    /// How many records were discarded.
+    pub fn batch_size(&self) -> usize {
+        self.batch.batch_size
+    }
+
+    /// The shard of the records.
+    #[cfg(feature = "program")]
+    pub(crate) fn shard_id(&self) -> &str {
+        &self.batch.shard_id
+    }
+
+    /// When they were discarded, as RFC 3339 in UTC.
+    #[cfg(feature = "program")]
+    pub(crate) fn timestamp(&self) -> &str {
+        &self.timestamp
+    }
+
+    /// The records, where the destination is a bucket: `{"Records": […]}`.
+    pub fn payload(&self) -> Option<&str> {
+        self.payload.as_deref().map(RawValue::get)
+    }
+
+    /// The document as it is sent.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts, numbers and raw JSON always serialize")
+    }
+}
+
+fn payload(records: &[SourceRecord]) -> Option<Box<RawValue>> {
+    let records: Vec<&str> = records.iter().map(SourceRecord::json).collect();
+    RawValue::from_string(format!(r#"{{"Records":[{}]}}"#, records.join(","))).ok()
+}
+
+/// To the second, which is what DynamoDB notes; with milliseconds where a record has them.
+fn arrival(time: SystemTime) -> String {
+    // `humantime` formats no time before the epoch.
+    let time = time.max(UNIX_EPOCH);
+    let whole = time
+        .duration_since(UNIX_EPOCH)
+        .is_ok_and(|since| since.subsec_nanos() < Duration::from_millis(1).subsec_nanos());
+    let formatted =
+        if whole { humantime::format_rfc3339_seconds(time) } else { humantime::format_rfc3339_millis(time) };
+    formatted.to_string()
+}

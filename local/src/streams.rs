@@ -1,0 +1,259 @@
+//! Reads a DynamoDB stream through its API, on AWS or in an emulator.
+//!
+//! *Invariant*: a page follows the last record that was read, also when its iterator has expired or its data was trimmed.
+
+mod api_error;
+mod record;
+mod table;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_dynamodbstreams::Client;
+use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsOutput;
+use aws_sdk_dynamodbstreams::types::ShardIteratorType;
+use lambda_streams::SequenceNumber;
+
+use crate::source::{Page, Position, Shard, ShardIterator, Source, SourceError, SourceRecord};
+
+pub(crate) use self::api_error::ApiError;
+
+use self::api_error::Backoff;
+
+/// Reads a DynamoDB stream through its API: the real service, DynamoDB Local, or an emulator.
+///
+/// Records become Lambda's JSON, member for member. An expired iterator is opened again after the last record. Throttling
+/// and failures of the service or the network are waited out with exponential backoff. If the stream has trimmed a shard's
+/// data (it keeps 24 hours), the shard goes on with what is left, and [`gaps`](Self::gaps) counts it. A call that is
+/// denied, a stream that is gone, and a failure that lasts longer than about a minute are errors.
+///
+/// A shard is at its end when the service gives no next iterator; a last sequence number in its description alone does
+/// not close it ([AWS: GetRecords](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_GetRecords.html)).
+///
+/// ```no_run
+/// use lambda_streams_local::DynamoDbStreams;
+///
+/// # async fn example(config: aws_sdk_dynamodbstreams::Config) -> Result<(), Box<dyn std::error::Error>> {
+/// let client = aws_sdk_dynamodbstreams::Client::from_conf(config);
+/// let arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000";
+/// let source = DynamoDbStreams::connect(client, arn).await?;
+/// assert_eq!(source.gaps(), 0);
+/// # Ok(())
+/// # }
+/// ```
+pub struct DynamoDbStreams {
+    client: Client,
+    stream_arn: String,
+    view_type: Option<String>,
+    opened_at_end: Mutex<HashMap<String, OpenedAtEnd>>,
+    gaps: AtomicU64,
+}
+
+/// A shard that was opened at its end. If the iterator expires before its first record, as on a laptop that slept, the
+/// shard is read from its beginning and what is older is left out: at the new end, what was written meanwhile would be lost.
+#[derive(Clone, Copy)]
+struct OpenedAtEnd {
+    since: SystemTime,
+    is_reopened: bool,
+}
+
+/// How far the clock here may be ahead of the service's.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+impl DynamoDbStreams {
+    /// Takes a stream by its ARN, and asks once whether it is there.
+    ///
+    /// # Errors
+    /// If the stream cannot be described: it does not exist, the call is denied, or the endpoint cannot be reached.
+    pub async fn connect(client: Client, stream_arn: impl Into<String>) -> Result<Self, SourceError> {
+        let stream_arn = stream_arn.into();
+        let description = client.describe_stream().stream_arn(&stream_arn).limit(1).send().await;
+        let description =
+            description.map_err(|error| ApiError::of(&error).into_error(&format!("stream {stream_arn}")))?;
+        let description = description.stream_description;
+        let view_type = description.and_then(|description| description.stream_view_type);
+        Ok(Self {
+            client,
+            stream_arn,
+            view_type: view_type.map(|view_type| view_type.as_str().to_owned()),
+            opened_at_end: Mutex::default(),
+            gaps: AtomicU64::new(0),
+        })
+    }
+
+    /// Which images the stream carries, such as `NEW_AND_OLD_IMAGES`; `None` where the endpoint does not say.
+    pub fn view_type(&self) -> Option<&str> {
+        self.view_type.as_deref()
+    }
+
+    /// How often records were gone before they could be read, because the stream had trimmed them.
+    pub fn gaps(&self) -> u64 {
+        self.gaps.load(Ordering::Relaxed)
+    }
+
+    async fn list(&self) -> Result<Vec<Shard>, ApiError> {
+        let mut shards = Vec::new();
+        let mut from = None;
+        loop {
+            let call = self.client.describe_stream().stream_arn(&self.stream_arn).set_exclusive_start_shard_id(from);
+            let description = call.send().await.map_err(|error| ApiError::of(&error))?.stream_description;
+            let Some(description) = description else { break };
+            shards.extend(
+                description
+                    .shards
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|shard| Some(Shard { id: shard.shard_id?, parent: shard.parent_shard_id })),
+            );
+            from = description.last_evaluated_shard_id;
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(known_parents(shards))
+    }
+
+    /// Opens a shard; a trimmed position becomes the horizon, and a shard that is gone is at its end.
+    async fn token(&self, shard: &str, from: &Position) -> Result<Option<String>, SourceError> {
+        let mut backoff = Backoff::new(format!("opening shard {shard}"));
+        let mut from = from.clone();
+        loop {
+            let (kind, number) = match &from {
+                Position::TrimHorizon => (ShardIteratorType::TrimHorizon, None),
+                Position::Latest => (ShardIteratorType::Latest, None),
+                Position::After(number) => (ShardIteratorType::AfterSequenceNumber, Some(number.to_string())),
+            };
+            let call = self.client.get_shard_iterator().stream_arn(&self.stream_arn).shard_id(shard);
+            let call = call.shard_iterator_type(kind).set_sequence_number(number);
+            match call.send().await.map_err(|error| ApiError::of(&error)) {
+                Ok(output) => return Ok(output.shard_iterator),
+                Err(ApiError::Trimmed) if from != Position::TrimHorizon => {
+                    self.note_gap(shard);
+                    from = Position::TrimHorizon;
+                }
+                Err(ApiError::Gone(_)) if self.is_gone(shard).await? => {
+                    self.note_gap(shard);
+                    return Ok(None);
+                }
+                Err(error) => backoff.wait(error).await?,
+            }
+        }
+    }
+
+    /// Whether the stream still exists and has this shard no more.
+    async fn is_gone(&self, shard: &str) -> Result<bool, SourceError> {
+        Ok(self.shards().await?.iter().all(|listed| listed.id != shard))
+    }
+
+    async fn reopen(&self, shard: &str, last: Option<&SequenceNumber>) -> Result<Option<String>, SourceError> {
+        let from = last.map_or(Position::TrimHorizon, |last| Position::After(*last));
+        if let Some(opened) = self.opened_at_end().get_mut(shard) {
+            opened.is_reopened = true;
+        }
+        self.token(shard, &from).await
+    }
+
+    fn page(&self, shard: String, last: Option<SequenceNumber>, output: GetRecordsOutput) -> Result<Page, SourceError> {
+        let opened = self.opened_at_end().get(&shard).copied();
+        let since = opened.filter(|opened| opened.is_reopened && last.is_none()).map(|opened| opened.since);
+        let mut records = Vec::new();
+        for record in output.records.unwrap_or_default() {
+            let json = record::to_lambda_json(&record, &self.stream_arn)?;
+            let record = SourceRecord::from_json(json)?;
+            let is_older = since.is_some_and(|since| record.created_at().is_some_and(|created| created < since));
+            if !is_older {
+                records.push(record);
+            }
+        }
+        let last = records.iter().rev().find_map(SourceRecord::sequence_number).copied().or(last);
+        let next = output.next_shard_iterator.map(|token| ShardIterator { shard, token, last });
+        Ok(Page { records, next })
+    }
+
+    fn opened_at_end(&self) -> MutexGuard<'_, HashMap<String, OpenedAtEnd>> {
+        self.opened_at_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_gap(&self, shard: &str) {
+        self.gaps.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            shard,
+            stream = self.stream_arn,
+            "records are lost: the stream has trimmed them before they were read (it keeps 24 hours)"
+        );
+    }
+}
+
+impl Source for DynamoDbStreams {
+    fn stream_arn(&self) -> String {
+        self.stream_arn.clone()
+    }
+
+    async fn shards(&self) -> Result<Vec<Shard>, SourceError> {
+        let mut backoff = Backoff::new(format!("listing the shards of {}", self.stream_arn));
+        loop {
+            match self.list().await {
+                Ok(shards) => return Ok(shards),
+                Err(error) => backoff.wait(error).await?,
+            }
+        }
+    }
+
+    async fn open(&self, shard: &str, from: &Position) -> Result<ShardIterator, SourceError> {
+        if *from == Position::Latest {
+            let since = SystemTime::now().checked_sub(CLOCK_SKEW).unwrap_or(SystemTime::UNIX_EPOCH);
+            self.opened_at_end().insert(shard.to_owned(), OpenedAtEnd { since, is_reopened: false });
+        }
+        let token = self.token(shard, from).await?.unwrap_or_default();
+        let last = match from {
+            Position::After(number) => Some(*number),
+            _ => None,
+        };
+        Ok(ShardIterator { shard: shard.to_owned(), token, last })
+    }
+
+    async fn read(&self, iterator: ShardIterator) -> Result<Page, SourceError> {
+        let ShardIterator { shard, mut token, last } = iterator;
+        let mut backoff = Backoff::new(format!("reading shard {shard}"));
+        loop {
+            if token.is_empty() {
+                return Ok(Page { records: Vec::new(), next: None });
+            }
+            let call = self.client.get_records().shard_iterator(&token);
+            match call.send().await.map_err(|error| ApiError::of(&error)) {
+                Ok(output) => return self.page(shard, last, output),
+                Err(ApiError::Trimmed) => {
+                    self.note_gap(&shard);
+                    token = self.token(&shard, &Position::TrimHorizon).await?.unwrap_or_default();
+                }
+                Err(ApiError::Expired) => {
+                    backoff.wait(ApiError::Expired).await?;
+                    token = self.reopen(&shard, last.as_ref()).await?.unwrap_or_default();
+                }
+                Err(ApiError::Gone(_)) if self.is_gone(&shard).await? => {
+                    self.note_gap(&shard);
+                    token = String::new();
+                }
+                Err(error) => backoff.wait(error).await?,
+            }
+        }
+    }
+}
+
+/// A parent that the stream does not list any more has nothing left to be read first.
+fn known_parents(mut shards: Vec<Shard>) -> Vec<Shard> {
+    let listed: Vec<String> = shards.iter().map(|shard| shard.id.clone()).collect();
+    for shard in &mut shards {
+        shard.parent = shard.parent.take().filter(|parent| listed.contains(parent));
+    }
+    shards
+}
+
+impl fmt::Debug for DynamoDbStreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDbStreams").field("stream_arn", &self.stream_arn).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! The program `lambda-streams`, as a user meets it: exit codes, one clear line each, Ctrl-C.
+
+mod explain;
+mod interrupt;
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use aws_sdk_dynamodb::types::StreamViewType;
+use tokio::process::Command;
+
+use crate::streams_source::{Dynamo, item};
+
+const FUNCTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cli/function.py");
+
+/// How a command ended.
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+}
+
+/// The program without anything of the developer's own AWS configuration.
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lambda-streams"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+async fn run(arguments: &[&str]) -> Ran {
+    program().args(arguments).output().await.expect("the program can be started").into()
+}
+
+/// `arguments` followed by the function in Python.
+async fn run_python(arguments: &[&str], mode: &str) -> Ran {
+    let mut command = program();
+    command.args(arguments).args(["--bootstrap", "python3", "--", FUNCTION]).env("MODE", mode);
+    command.output().await.expect("the program can be started").into()
+}
+
+/// A path of this test's own, at which nothing lies.
+fn free_path(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
+/// A file with an event of records that have these sequence numbers.
+fn event_file(name: &str, numbers: &[&str]) -> String {
+    let records: Vec<String> = numbers
+        .iter()
+        .map(|number| {
+            format!(
+                r#"{{"eventID":"e{number}","eventName":"INSERT","eventSource":"aws:dynamodb",
+                "dynamodb":{{"Keys":{{"id":{{"S":"secret-{number}"}}}},"SequenceNumber":"{number}",
+                "ApproximateCreationDateTime":1767225600}},
+                "eventSourceARN":"arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000"}}"#
+            )
+        })
+        .collect();
+    let path = free_path(name);
+    std::fs::write(&path, format!(r#"{{"Records":[{}]}}"#, records.join(","))).expect("it can be written");
+    path.into_os_string().into_string().expect("UTF-8")
+}
+
+#[tokio::test]
+async fn every_command_has_help_worth_reading() {
+    for command in ["run", "invoke", "explain"] {
+        let ran = run(&[command, "--help"]).await;
+        assert_eq!(ran.code, Some(0));
+        assert!(ran.stdout.contains("Examples:") && ran.stdout.contains("lambda-streams"), "{}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn wrong_use_is_exit_code_2_and_says_what_is_wrong() {
+    let table: [(&[&str], &str); 9] = [
+        (&[], "Usage: lambda-streams <COMMAND>"),
+        (&["run", "--tabel", "orders"], "error: unexpected argument '--tabel'"),
+        (&["run", "--table", "a", "--stream", "b"], "error: the argument '--table <NAME>' cannot be used with"),
+        (&["run", "--bootstrap", "true"], "error: say where the records come from: --table"),
+        (&["run", "--table", "a", "--bootstrap", "true"], "error: no region is known: set --region"),
+        (
+            &["run", "--events", "/no/such/file", "--bootstrap", "x"],
+            "error: /no/such/file cannot be read: No such file",
+        ),
+        (
+            &["run", "--items", "/dev/null", "--bootstrap", "x"],
+            "error: the following required arguments were not provided",
+        ),
+        (&["run", "--events", "/dev/null", "--bootstrap", "x"], "error: there is no record in the input"),
+        (&["run", "--events", "x", "--batch-size", "0"], "error: `BatchSize` is 0: it must be 1 to 10000"),
+    ];
+    for (arguments, expected) in table {
+        let ran = run(arguments).await;
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stdout.is_empty(), "{}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_one_clear_line_and_exit_code_2() {
+    let dynamo = Dynamo::start().await;
+    dynamo.create_table("plain", None).await;
+    dynamo.create_table("orders", Some(StreamViewType::NewAndOldImages)).await;
+    let here = dynamo.endpoint.as_str();
+    let table: [(&str, &str, &[&str], &str); 6] = [
+        (here, "nowhere", &[FUNCTION], "error: table `nowhere` does not exist here: check its name, the region"),
+        (here, "plain", &[FUNCTION], "error: table `plain` has no stream: turn it on, with the view type"),
+        (
+            "http://127.0.0.1:1",
+            "orders",
+            &[FUNCTION],
+            "error: table `orders`: the endpoint cannot be reached: Connection refused",
+        ),
+        (here, "orders", &[], "error: say which function is invoked: --bootstrap or --function"),
+        (
+            here,
+            "orders",
+            &["no/such/program"],
+            "error: the bootstrap `no/such/program` cannot be started: No such file",
+        ),
+        (
+            here,
+            "orders",
+            &["false"],
+            "error: the bootstrap `false` ended before it asked for an invocation (exit status: 1)",
+        ),
+    ];
+    for (endpoint, table, program, expected) in table {
+        let mut arguments = vec!["run", "--endpoint-url", endpoint, "--table", table];
+        if !program.is_empty() {
+            arguments.push("--bootstrap");
+            arguments.extend(program);
+        }
+        let ran = run(&arguments).await;
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with(expected), "{}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        assert!(ran.stdout.is_empty(), "{}", ran.stdout);
+    }
+    let ran = run_python(&["run", "--endpoint-url", here, "--table", "orders"], "dead").await;
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let expected = "[1] KeyError: 'DLQ_URL'\nerror: the bootstrap `python3` ended before it asked for an invocation \
+                    (exit status: 1); its last line: KeyError: 'DLQ_URL'\n";
+    assert_eq!(ran.stderr, expected);
+}
+
+#[tokio::test]
+async fn a_stream_is_run_over_a_function_that_fails_and_recovers() {
+    let dynamo = Dynamo::start().await;
+    dynamo.create_table("orders", Some(StreamViewType::NewAndOldImages)).await;
+    for number in 0..25 {
+        dynamo.put("orders", item(&format!("order-{number}"), [])).await;
+    }
+    let flags = ["run", "--table", "orders", "--batch-size", "10", "--until-idle", "0.5", "--retry-max-delay", "0.1"];
+    let flags = [&flags[..], &["--endpoint-url", &dynamo.endpoint]].concat();
+    let ran = run_python(&flags, "recovers").await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("function error Down: the index is down"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("[1] {\"level\""), "what the function writes: {}", ran.stderr);
+    assert!(ran.stdout.contains("25 read") && ran.stdout.contains("25 done, 0 discarded, 0 left"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("2 function errors"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn files_end_by_themselves_and_need_no_aws() {
+    let items = free_path("items");
+    std::fs::write(&items, "{\"id\": \"a\", \"n\": 1}\n{\"id\": \"a\", \"n\": 2}\n{\"id\": \"b\"}\n")
+        .expect("it can be written");
+    let items = items.to_str().expect("UTF-8");
+    let ran = run_python(&["run", "--items", items, "--key", "id", "--maximum-record-age", "60"], "letter").await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("3 done, 0 discarded, 0 left"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("dead letters  1 that the function told of"), "{}", ran.stdout);
+
+    let events = event_file("old-events", &["111", "112"]);
+    let ran = run_python(&["run", "--events", &events, "--maximum-record-age", "60", "--quiet"], "").await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "events of old are not too old");
+    assert!(ran.stdout.contains("2 done"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn what_is_lost_is_warned_of_and_exit_code_1() {
+    let events = event_file("misspelt", &["111", "112"]);
+    let ran = run_python(&["run", "--events", &events, "--quiet"], "misspelt").await;
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("warning: ") && ran.stderr.contains("`batchItemFailure`"), "{}", ran.stderr);
+
+    let ran = run_python(&["run", "--events", &events, "--report-batch-item-failures=false"], "second").await;
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ReportBatchItemFailures is off"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn the_function_s_output_can_go_to_a_file() {
+    let (events, log) = (event_file("logged", &["111"]), free_path("log"));
+    let ran = run_python(&["run", "--events", &events, "--function-log", log.to_str().expect("UTF-8")], "letter").await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("dead_lettered"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("dead letters  1 "), "{}", ran.stdout);
+    let log = std::fs::read_to_string(log).expect("it was written");
+    assert_eq!(log, "[1] {\"level\": \"INFO\", \"records\": 1, \"dead_lettered\": 1}\n");
+}
+
+#[tokio::test]
+async fn invoke_explains_the_response() {
+    let event = event_file("invoke", &["111", "112", "113"]);
+    let invoke = async |mode| run_python(&["invoke", &event, "--function-log", "/dev/null"], mode).await;
+
+    let ran = invoke("").await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("a DynamoDB stream event\nresponse {\"batchItemFailures\": []}"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("outcome  success: all 3 records are done"), "{}", ran.stdout);
+
+    let ran = invoke("second").await;
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("the checkpoint is record 2 of 3"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("takes 1 record as done, and delivers 2 records again"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("2  INSERT e112 112  the checkpoint: delivered again"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("secret"), "{}", ran.stdout);
+
+    let ran = invoke("error").await;
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("outcome  the invocation has failed: Down"), "{}", ran.stdout);
+
+    let ran = invoke("misspelt").await;
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("warning  the response has `batchItemFailure`"), "{}", ran.stdout);
+
+    let ran = run_python(&["invoke", "/no/such/event"], "").await;
+    assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{}", ran.stderr);
+}

@@ -1,0 +1,115 @@
+//! `explain`: dead letters and on-failure documents, in words.
+
+use tokio::io::AsyncWriteExt;
+
+use super::{Ran, event_file, free_path, program, run, run_python};
+
+const LETTER: &str = r#"{"version":1,"errorKind":"handler","errorMessage":"the index is down","errorSources":["refused"],
+    "attempts":3,"firstSeen":"2026-01-01T00:00:00.000Z","deadLettered":"2026-01-01T00:00:01.000Z","record":{
+    "eventID":"7","eventName":"MODIFY","eventSource":"aws:dynamodb",
+    "eventSourceARN":"arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000",
+    "dynamodb":{"Keys":{"id":{"S":"secret"}},"SequenceNumber":"111","ApproximateCreationDateTime":1767225600}}}"#;
+
+async fn explain(input: &str, arguments: &[&str]) -> Ran {
+    let mut child =
+        program().arg("explain").args(arguments).stdin(std::process::Stdio::piped()).spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(input.as_bytes()).await.expect("it reads");
+    drop(stdin);
+    child.wait_with_output().await.expect("it can be waited for").into()
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_explained() {
+    let ran = explain(LETTER, &[]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for expected in [
+        "dead letter  a record (MODIFY)",
+        "table        orders",
+        "sequence     111",
+        "failed       the handler returned an error: the index is down\nbecause      refused",
+        "attempts     the handler was called 3 times",
+        "where now    here, whole",
+        "in the stream it was kept until 2026-01-02T00:00:00Z",
+        "what to do   fix the cause",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("secret"), "nothing of an item unless it is asked for: {}", ran.stdout);
+    assert!(explain(LETTER, &["--record"]).await.stdout.contains("secret"));
+}
+
+#[tokio::test]
+async fn letters_are_found_in_cli_output_and_sqs_events() {
+    let body = serde_json::to_string(LETTER).expect("a text");
+    let wrapped = [
+        format!(r#"{{"Messages":[{{"MessageId":"1","Body":{body}}},{{"MessageId":"2","Body":{body}}}]}}"#),
+        format!(
+            r#"{{"Records":[{{"eventSource":"aws:sqs","body":{body}}},{{"eventSource":"aws:sqs","body":{body}}}]}}"#
+        ),
+        format!("{LETTER}\n{LETTER}\n"),
+    ];
+    for input in wrapped {
+        let ran = explain(&input, &[]).await;
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(ran.stdout.starts_with("1 of 2\n") && ran.stdout.contains("\n2 of 2\n"), "{}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn an_on_failure_document_is_explained_and_its_payload_invoked() {
+    let (events, document) = (event_file("given-up", &["111", "112"]), free_path("on-failure"));
+    let path = document.to_str().expect("UTF-8");
+    let flags = ["run", "--events", &events, "--maximum-retry-attempts", "1", "--retry-max-delay", "0.01"];
+    let ran = run_python(&[&flags[..], &["--on-failure", path]].concat(), "error").await;
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("2 discarded") && ran.stdout.contains("on failure    1 documents"), "{}", ran.stdout);
+
+    let ran = run(&["explain", path]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for expected in [
+        "on failure   the event source mapping gave 2 records up: good ones may be among them",
+        "sequence     111 to 112",
+        "MaximumRetryAttempts: 2 invocations without progress, the last one ended in a function error",
+        "where now    in this document: its `payload` is an event",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("secret"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn metadata_alone_says_that_the_records_are_gone() {
+    let document = r#"{"requestContext":{"requestId":"r","functionArn":"f","condition":"RecordAgeExceeded","approximateInvokeCount":1},
+        "version":"1.0","timestamp":"2019-11-14T00:13:49.717Z","DDBStreamBatchInfo":{"shardId":"shardId-1",
+        "startSequenceNumber":"8","endSequenceNumber":"9","approximateArrivalOfFirstRecord":"2019-11-14T00:13:19Z",
+        "approximateArrivalOfLastRecord":"2019-11-14T00:13:19Z","batchSize":2,"streamArn":"arn"}}"#;
+    let ran = explain(document, &[]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("why          MaximumRecordAgeInSeconds: the records grew too old"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("where now    gone: the stream kept them until 2019-11-15T00:13:19Z"),
+        "{}",
+        ran.stdout
+    );
+    let ran = explain(&document.replace(r#""batchSize":2"#, r#""batchSize":1"#), &[]).await;
+    assert!(ran.stdout.starts_with("on failure   the event source mapping gave 1 record up\n"), "{}", ran.stdout);
+    let recent = document.replace("2019-11-14", "2199-11-14");
+    let ran = explain(&recent, &[]).await;
+    assert!(ran.stdout.contains("where now    in the stream alone, until 2199-11-15T00:13:19Z"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("--shard-iterator-type AT_SEQUENCE_NUMBER --sequence-number 8"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn what_is_neither_is_exit_code_2() {
+    for (input, expected) in [
+        ("{", "error: the standard input is not valid JSON"),
+        ("", "error: the standard input has no document"),
+        (r#"{"x":1}"#, "error: the standard input has neither a dead letter of lambda-streams nor"),
+        (r#"{"errorKind":"handler"}"#, "error: the standard input: "),
+    ] {
+        let ran = explain(input, &[]).await;
+        assert_eq!(ran.code, Some(2), "{input}: {}", ran.stdout);
+        assert!(ran.stderr.starts_with(expected) && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+    }
+}

@@ -1,0 +1,9 @@
+//! The promises of the local event source mapping and of its program, a module each.
+
+mod any_filter;
+mod bootstrap;
+mod cli;
+mod deployed;
+mod event_source_mapping;
+mod fake_aws;
+mod streams_source;

@@ -1,0 +1,96 @@
+//! What is known of one record while its batch runs. It is kept small, so that many lie close together in memory.
+
+use std::num::NonZeroUsize;
+
+use tokio::time::Instant;
+
+use super::redelivery::RecordId;
+use crate::dead_letter::DeadLetterError;
+use crate::failure::Failure;
+use crate::outcome::{Outcome, RecordReport};
+use crate::record::RecordRef;
+
+/// A record and its state.
+pub(super) struct RecordState {
+    pub(super) facts: RecordRef,
+    failed: Option<Box<FailureState>>,
+    /// The position after it in its lane; never 0, which has no predecessor.
+    pub(super) next_in_lane: Option<NonZeroUsize>,
+    pub(super) attempts: u32,
+    /// The record's outcome; until it is settled, the outcome if nothing else happens.
+    pub(super) outcome: Outcome,
+    pub(super) settled: bool,
+    /// Whether its images, which no handler has seen, were checked to be JSON.
+    pub(super) is_checked: bool,
+    /// Whether the sequence number names this record and no other of the batch.
+    pub(super) nameable: bool,
+}
+
+/// What is known of a record that has failed. Few have, so that it lies apart.
+#[derive(Default)]
+pub(super) struct FailureState {
+    pub(super) failure: Option<Failure>,
+    pub(super) dead_letter_error: Option<DeadLetterError>,
+    /// When its first attempt began.
+    pub(super) first_seen: Option<Instant>,
+}
+
+impl RecordState {
+    pub(super) fn new(facts: RecordRef) -> Self {
+        Self {
+            facts,
+            failed: None,
+            next_in_lane: None,
+            attempts: 0,
+            outcome: Outcome::Unfinished,
+            settled: false,
+            is_checked: false,
+            nameable: false,
+        }
+    }
+
+    /// Gives the record its outcome. A success leaves no failure of earlier attempts.
+    pub(super) fn settle(&mut self, outcome: Outcome) {
+        if outcome == Outcome::Succeeded {
+            self.failed = None;
+        }
+        self.settled = true;
+        self.outcome = outcome;
+    }
+
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.failed()?.failure.as_ref()
+    }
+
+    pub(super) fn failed(&self) -> Option<&FailureState> {
+        self.failed.as_deref()
+    }
+
+    pub(super) fn failed_mut(&mut self) -> &mut FailureState {
+        self.failed.get_or_insert_default()
+    }
+
+    /// Notes why the record cannot be processed, unless a reason is known already.
+    pub(super) fn fail_in_reading(&mut self, failure: Failure) {
+        self.failed_mut().failure.get_or_insert(failure);
+    }
+
+    /// Identifies the record across invocations; `None` where no sequence number names it.
+    pub(super) fn id(&self) -> Option<RecordId> {
+        RecordId::of(&self.facts, self.nameable)
+    }
+
+    pub(super) fn into_report(self, position: usize) -> RecordReport {
+        let failed = self.failed.map(|failed| *failed).unwrap_or_default();
+        RecordReport {
+            position,
+            kind: self.facts.kind(),
+            outcome: self.outcome,
+            attempts: self.attempts,
+            failure: failed.failure,
+            dead_letter_error: failed.dead_letter_error,
+            facts: self.facts,
+            nameable: self.nameable,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! ARCHITECTURE.md and its picture show the modules as they are: none is missing, and none imports a module above it.
+//!
+//! The picture is drawn from the code itself. `make architecture` draws it anew.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps an error fails, as it should")]
+
+mod picture;
+mod rooms;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use self::rooms::Rooms;
+
+/// A record's way: what happens to it, and the module that does it.
+const WAY: [(&str, &str); 9] = [
+    ("runtime", "A payload arrives as bytes."),
+    ("event", "Its records are located, 64 at a time."),
+    ("record", "Each record's header is read."),
+    ("execute", "Each record waits in its item's lane."),
+    ("decode", "Its images become the user's type."),
+    ("handler", "The user's handler runs."),
+    ("dead_letter", "A record that cannot succeed goes to a queue."),
+    ("outcome", "The checkpoint follows from all outcomes, and is the response."),
+    ("observe", "Metrics and logs are written."),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The library, and the local event source mapping where its package is there too.
+fn packages() -> Vec<Rooms> {
+    let sources = [root().join("src"), root().join("local/src")];
+    sources.iter().filter(|source| source.exists()).map(|source| Rooms::read(source)).collect()
+}
+
+#[test]
+fn no_module_imports_one_above_it() {
+    for rooms in packages() {
+        if let Some(circle) = rooms.circle() {
+            panic!("modules import each other in a circle: {}", circle.join(" -> "));
+        }
+    }
+}
+
+#[test]
+fn every_file_begins_with_its_idea() {
+    let files = packages().into_iter().flat_map(|rooms| rooms.files);
+    let silent: Vec<PathBuf> = files.filter(|file| !read(file).starts_with("//! ")).collect();
+    assert!(silent.is_empty(), "these files do not begin with `//!`: {silent:#?}");
+}
+
+#[test]
+fn the_picture_shows_the_modules_as_they_are() {
+    let path = root().join("src/docs/architecture.svg");
+    let drawn = picture::draw(&Rooms::read(&root().join("src")), &WAY);
+    if std::env::var_os("DRAW").is_some() {
+        fs::write(&path, drawn).unwrap();
+    } else {
+        assert!(read(&path) == drawn, "src/docs/architecture.svg is not what the code is now: run `make architecture`");
+    }
+}
+
+#[test]
+fn the_text_names_every_module() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let rooms = Rooms::read(&root().join("src"));
+    let is_named = |name: &&String| text.contains(&format!("`{name}`"));
+    let missing: Vec<&String> = rooms.by_name.keys().filter(|name| !is_named(name)).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md does not name {missing:?}");
+}
+
+/// Paths in backticks that end in `/` or in a file's extension exist, so that a move cannot leave the text behind.
+#[test]
+fn the_text_names_no_file_that_is_gone() {
+    for page in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = read(&root().join(page));
+        let quoted = text.split('`').skip(1).step_by(2);
+        let paths = quoted.filter(|word| !word.contains([' ', '*', '<', '{']) && word.contains('/'));
+        let is_path = |word: &&str| {
+            word.ends_with('/') || [".rs", ".md", ".svg", ".sh", ".txt", ".ts"].iter().any(|end| word.ends_with(end))
+        };
+        let gone: Vec<&str> = paths
+            .filter(is_path)
+            .filter(|path| !root().join(path).exists() && !root().join("src").join(path).exists())
+            .filter(|path| !path.starts_with("target/"))
+            .collect();
+        assert!(gone.is_empty(), "{page} names files that do not exist: {gone:?}");
+    }
+}
