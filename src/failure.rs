@@ -61,7 +61,7 @@ pub struct Failure {
     pub message: String,
     /// What its sources said, the nearest first.
     pub sources: Vec<String>,
-    /// What `Display` and `Debug` say instead of the message, where that quotes a panic.
+    /// What `Display` and `Debug` say of a panic instead of the message.
     loggable: Option<String>,
 }
 
@@ -83,16 +83,17 @@ impl Failure {
         Self { loggable: Some(loggable), ..Self::new(ErrorKind::Panic, message) }
     }
 
-    /// A failure that was read from a dead letter.
-    ///
-    /// The letter does not say which part of a panic's message are its words, so that none of it can be logged.
+    /// A failure that was read from a dead letter, which does not say which part of a panic's message are its words.
     pub(crate) fn of_dead_letter(kind: ErrorKind, message: String, sources: Vec<String>) -> Self {
-        let loggable = (kind == ErrorKind::Panic).then(|| "a panic".to_owned());
-        Self { kind, message, sources, loggable }
+        Self { sources, ..Self::new(kind, message) }
     }
 
     fn loggable(&self) -> &str {
-        self.loggable.as_deref().unwrap_or(&self.message)
+        match (&self.loggable, self.kind) {
+            (Some(loggable), _) => loggable,
+            (None, ErrorKind::Panic) => "a panic",
+            (None, _) => &self.message,
+        }
     }
 }
 

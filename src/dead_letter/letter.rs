@@ -31,7 +31,7 @@ use crate::record::{RecordRef, SequenceNumber};
 /// ```
 #[derive(Clone)]
 pub struct DeadLetter {
-    pub(crate) facts: RecordRef,
+    pub(crate) record: RecordRef,
     pub(crate) failure: Failure,
     pub(crate) attempts: u32,
     pub(crate) first_seen: SystemTime,
@@ -42,7 +42,7 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// The record as received, byte for byte; if the record is malformed, this may be any JSON value.
     pub fn raw_json(&self) -> &str {
-        self.facts.raw_json()
+        self.record.raw_json()
     }
 
     /// The kind of the error.
@@ -92,33 +92,33 @@ impl DeadLetter {
 
     /// The table's name, if the record has it.
     pub fn table_name(&self) -> Option<&str> {
-        self.facts.table_name()
+        self.record.table_name()
     }
 
     /// The stream's ARN, if the record has it.
     pub fn stream_arn(&self) -> Option<&str> {
-        self.facts.stream_arn()
+        self.record.stream_arn()
     }
 
     /// The record's position in its shard, if the record has a usable one.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
-        self.facts.sequence_number()
+        self.record.sequence_number()
     }
 
     /// The record's `eventID`, if the record has one. It identifies repetitions of a letter.
     pub fn event_id(&self) -> Option<&str> {
-        self.facts.event_id()
+        self.record.event_id()
     }
 
     /// The kind of change, if the record has it.
     pub fn kind(&self) -> Option<EventKind> {
-        self.facts.kind()
+        self.record.kind()
     }
 
     /// A name that all letters of one item share, for queues that keep order within a group, such as FIFO queues: the
     /// [`Record::group_id`](crate::Record::group_id) of its record.
     pub fn group_id(&self) -> String {
-        self.facts.group_id()
+        self.record.group_id()
     }
 
     /// An id that all repetitions of this letter share, of at most 128 characters that SQS accepts: the event id, else the

@@ -250,7 +250,7 @@ impl<'a> Batch<'a> {
         let dead_letter_error = record.failed().and_then(|failed| failed.dead_letter_error.as_ref());
         log::LoggedRecord {
             position,
-            facts: &record.facts,
+            record: &record.facts,
             failure: record.failure(),
             dead_letter_error,
             attempts: record.attempts,
@@ -284,7 +284,7 @@ impl<'a> Batch<'a> {
         let first_seen = record.failed().and_then(|failed| failed.first_seen);
         let failure = record.failure().expect("a record becomes a dead letter because it failed");
         DeadLetter {
-            facts: record.facts.clone(),
+            record: record.facts.clone(),
             failure: failure.clone(),
             attempts: record.attempts,
             first_seen: first_seen.map_or(now, |instant| clock.at(instant)),

@@ -89,7 +89,7 @@ impl RecordState {
             attempts: self.attempts,
             failure: failed.failure,
             dead_letter_error: failed.dead_letter_error,
-            facts: self.facts,
+            record: self.facts,
             nameable: self.nameable,
         }
     }

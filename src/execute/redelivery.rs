@@ -60,13 +60,13 @@ impl Completed {
         let redelivered_from = report.redelivered_from();
         let mut completed = Vec::new();
         let mut passed = Vec::new();
-        for record in report.records() {
-            let was_redelivered = record.outcome == Outcome::Skipped(SkipReason::Redelivered);
-            let is_complete = was_redelivered || matches!(record.outcome, Outcome::Succeeded | Outcome::DeadLettered);
-            if record.position >= redelivered_from && is_complete {
-                completed.extend(RecordId::of(&record.facts, record.nameable));
+        for entry in report.records() {
+            let was_redelivered = entry.outcome == Outcome::Skipped(SkipReason::Redelivered);
+            let is_complete = was_redelivered || matches!(entry.outcome, Outcome::Succeeded | Outcome::DeadLettered);
+            if entry.position >= redelivered_from && is_complete {
+                completed.extend(RecordId::of(&entry.record, entry.nameable));
             } else if was_redelivered {
-                passed.extend(RecordId::of(&record.facts, record.nameable));
+                passed.extend(RecordId::of(&entry.record, entry.nameable));
             }
         }
         self.update(completed, passed);

@@ -92,19 +92,19 @@ impl RecordSpan {
 /// A record as a log line describes it.
 pub(crate) struct LoggedRecord<'a> {
     pub(crate) position: usize,
-    pub(crate) facts: &'a RecordRef,
+    pub(crate) record: &'a RecordRef,
     pub(crate) failure: Option<&'a Failure>,
     pub(crate) dead_letter_error: Option<&'a DeadLetterError>,
     pub(crate) attempts: u32,
 }
 
-pub(crate) fn succeeded(record: &LoggedRecord<'_>) {
-    let LoggedRecord { position, facts, attempts, .. } = record;
+pub(crate) fn succeeded(logged: &LoggedRecord<'_>) {
+    let LoggedRecord { position, record, attempts, .. } = logged;
     debug!(
-        event_id = facts.event_id(),
-        sequence_number = facts.sequence_number().map(SequenceNumber::as_str),
+        event_id = record.event_id(),
+        sequence_number = record.sequence_number().map(SequenceNumber::as_str),
         position,
-        kind = facts.kind().map(EventKind::as_str),
+        kind = record.kind().map(EventKind::as_str),
         attempts,
         "record succeeded"
     );
@@ -112,14 +112,14 @@ pub(crate) fn succeeded(record: &LoggedRecord<'_>) {
 
 /// Logs a failed record and what happens to it next: it is `retried` (after `delay`), `dead-lettered`, `reported` or
 /// `held back`.
-pub(crate) fn failed(record: &LoggedRecord<'_>, next: &'static str, delay: Option<Duration>) {
-    let LoggedRecord { position, facts, failure, dead_letter_error, attempts } = record;
+pub(crate) fn failed(logged: &LoggedRecord<'_>, next: &'static str, delay: Option<Duration>) {
+    let LoggedRecord { position, record, failure, dead_letter_error, attempts } = logged;
     warn!(
-        event_id = facts.event_id(),
-        sequence_number = facts.sequence_number().map(SequenceNumber::as_str),
+        event_id = record.event_id(),
+        sequence_number = record.sequence_number().map(SequenceNumber::as_str),
         position,
-        kind = facts.kind().map(EventKind::as_str),
-        keys = facts.keys_json().and_then(key_names),
+        kind = record.kind().map(EventKind::as_str),
+        keys = record.keys_json().and_then(key_names),
         error.type = failure.map(|failure| failure.kind.as_str()),
         error = failure.map(ToString::to_string),
         dead_letter_error = dead_letter_error.map(ToString::to_string),

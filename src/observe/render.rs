@@ -1,12 +1,15 @@
-//! Numbers and texts as JSON, appended to a line.
+//! Appends numbers and texts to a line as JSON, for metrics and logs.
 
-/// Below it, every whole number is a float.
+/// Every whole number below it is exactly representable as an `f64`.
 const EXACT: f64 = 9e15;
 const MILLION: u64 = 1_000_000;
 
-/// Appends a finite number, such that it reads back the same.
+/// Appends a finite number in its shortest form that reads back as the same.
+///
+/// Almost all metrics are whole millionths: counts, and milliseconds to the nanosecond. Their digits are written here: by
+/// `serde_json`, a count of eight would be `8.0`, and the cost of metrics in a batch of 1,000 records would grow by a fifth (bench
+/// `observability`).
 pub(crate) fn number(line: &mut Vec<u8>, value: f64) {
-    // Counts, and milliseconds of whole nanoseconds, are whole millionths: a division tells, and the digits are quickly had.
     let millionths = value * MILLION as f64;
     if (0.0..EXACT).contains(&millionths) {
         let whole = (millionths + 0.5) as u64;
@@ -22,7 +25,7 @@ pub(crate) fn whole(line: &mut Vec<u8>, value: u64) {
     decimal(line, value, 0);
 }
 
-/// Appends a number of so many wholes and so many millionths.
+/// Appends a number that is `wholes` and `millionths` of one, without trailing zeros.
 fn decimal(line: &mut Vec<u8>, mut wholes: u64, mut millionths: u32) {
     const POINT: usize = 20;
     const END: usize = POINT + 7;
@@ -51,21 +54,14 @@ fn decimal(line: &mut Vec<u8>, mut wholes: u64, mut millionths: u32) {
     line.extend_from_slice(&buffer[start..end]);
 }
 
-/// Appends a text in quotes.
+/// Appends a text in quotes, escaped.
 pub(crate) fn text(line: &mut Vec<u8>, text: &str) {
-    // Without a branch for each byte, which the compiler makes into one for sixteen.
-    let is_escaped = |byte| (byte < b' ') | (byte == b'"') | (byte == b'\\');
-    if text.bytes().fold(false, |found, byte| found | is_escaped(byte)) {
-        return json(line, text);
-    }
-    line.reserve(text.len() + 2);
-    line.push(b'"');
-    line.extend_from_slice(text.as_bytes());
-    line.push(b'"');
+    json(line, text);
 }
 
 fn json<T: serde::Serialize + ?Sized>(line: &mut Vec<u8>, value: &T) {
-    serde_json::to_writer(line, value).expect("texts and finite numbers have a JSON form, and a vector takes it");
+    serde_json::to_writer(line, value)
+        .expect("texts and finite numbers have a JSON form, and writing to a vector does not fail");
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub struct RecordReport {
     pub failure: Option<Failure>,
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
-    pub(crate) facts: RecordRef,
+    pub(crate) record: RecordRef,
     /// Whether it has a sequence number that no earlier record of the batch has, so that the response can name it.
     pub(crate) nameable: bool,
 }
@@ -38,12 +38,12 @@ pub struct RecordReport {
 impl RecordReport {
     /// The record's `eventID`, where it could be read.
     pub fn event_id(&self) -> Option<&str> {
-        self.facts.event_id()
+        self.record.event_id()
     }
 
     /// The record's sequence number, where it could be read.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
-        self.facts.sequence_number()
+        self.record.sequence_number()
     }
 }
 

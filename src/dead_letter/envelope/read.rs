@@ -127,7 +127,7 @@ pub(super) fn read(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
     }
     let envelope: Envelope<'_> = object(json)?;
     Ok(DeadLetter {
-        facts: RecordRef::of_text(raw(envelope.record, envelope.record_text, envelope.record_gzip)?.into()),
+        record: RecordRef::of_text(raw(envelope.record, envelope.record_text, envelope.record_gzip)?.into()),
         failure: Failure::of_dead_letter(envelope.error_kind, envelope.error_message, envelope.error_sources),
         attempts: envelope.attempts,
         first_seen: time(&envelope.first_seen, "firstSeen")?,
