@@ -12,8 +12,9 @@ use super::reader::EventReader;
 use super::window::Window;
 
 /// How many records are read before the first of them starts: few enough that their text is still in the caches when they
-/// are decoded, and enough that the reader and the handlers rarely take turns. Debug builds read so few that tests cross
-/// the edges of chunks.
+/// are decoded, and enough that the reader and the handlers rarely take turns. A record of 3,700 then takes a tenth less time
+/// than if all were read first (`benches/columns.rs`, *from the bytes*, the fastest of 25 runs). Debug builds read so few that
+/// tests cross the edges of chunks.
 const CHUNK: usize = if cfg!(debug_assertions) { 3 } else { 64 };
 
 /// The source of a batch's records.

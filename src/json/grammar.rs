@@ -202,7 +202,10 @@ fn after_literal(json: &[u8], at: usize, word: &[u8]) -> Option<usize> {
     json.get(at..)?.starts_with(word).then_some(at + word.len())
 }
 
-/// The position of the next quote, backslash or control character, found sixteen bytes at a time.
+/// The position of the next quote, backslash or control character.
+///
+/// Sixteen bytes at a time save 11 % of the instructions of a record whose images are decoded, and 27 % of one whose images
+/// are validated here (`benches/instructions.sh`, *from the bytes* and *no handler for the kind*).
 #[inline(always)]
 pub(crate) fn end_of_plain_text(json: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = json.get(at..).and_then(<[u8]>::first_chunk) {
