@@ -5,7 +5,7 @@
 //!
 //! [`json::Scanner`](crate::json::Scanner) is another reader of JSON. It takes any JSON and fails without a reason. This one
 //! takes DynamoDB JSON, names the attribute in which something is malformed, counts levels of nesting, and finds duplicate
-//! names. The two share [`end_of_plain_text`](crate::json::end_of_plain_text), where most of the time goes.
+//! names. The two share [`end_of_plain_text`], where most of the time goes.
 
 use std::borrow::Cow;
 
