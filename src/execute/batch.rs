@@ -88,13 +88,9 @@ impl<'a> Batch<'a> {
                 record.fail_in_reading(Failure::of(ErrorKind::Malformed, &error));
             }
             self.note_duplicate(position);
-            match self.skip_reason(position) {
-                Ok(Some(reason)) => self.records[position].settle(Outcome::Skipped(reason)),
-                Ok(None) => arrivals.extend(self.enter_lane(position, keys)),
-                Err(panic) => {
-                    self.records[position].fail_in_reading(panic);
-                    arrivals.extend(self.enter_lane(position, keys));
-                }
+            match self.find_skip_reason(position) {
+                Some(reason) => self.records[position].settle(Outcome::Skipped(reason)),
+                None => arrivals.extend(self.enter_lane(position, keys)),
             }
             let record = &self.records[position];
             if record.settled || record.failure().is_some() {
@@ -159,19 +155,26 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Why the record needs no handler; `None` if it needs one, or has failed already.
-    fn skip_reason(&self, position: usize) -> Result<Option<SkipReason>, Failure> {
-        let record = &self.records[position];
+    /// Finds out why the record needs no handler; returns `None` if it needs one, or has failed. A panic of the filter fails it.
+    fn find_skip_reason(&mut self, position: usize) -> Option<SkipReason> {
+        let record = &mut self.records[position];
         if self.completed.is_some_and(|completed| record.id().is_some_and(|id| completed.contains(&id))) {
-            return Ok(Some(SkipReason::Redelivered));
+            return Some(SkipReason::Redelivered);
         }
-        let (None, Some(kind)) = (record.failure(), record.facts.kind()) else { return Ok(None) };
+        let (None, Some(kind)) = (record.failure(), record.facts.kind()) else { return None };
         if self.settings.routes.of(kind).is_none() {
-            return Ok(Some(SkipReason::NoHandler));
+            return Some(SkipReason::NoHandler);
         }
-        let (Some(filter), Some(record)) = (&self.settings.filter, record.facts.record()) else { return Ok(None) };
-        let keep = guard("filter", || filter(&record))?;
-        Ok((!keep).then_some(SkipReason::Filtered))
+        let filter = self.settings.filter.as_ref()?;
+        let filtered = record.facts.record()?;
+        match guard("filter", || filter(&filtered)) {
+            Ok(true) => None,
+            Ok(false) => Some(SkipReason::Filtered),
+            Err(panic) => {
+                record.fail_in_reading(panic);
+                None
+            }
+        }
     }
 
     /// Enters a record that needs a handler into its lane; returns it unless it must wait there.
