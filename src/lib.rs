@@ -33,9 +33,9 @@
 //! # #[cfg(not(all(feature = "sqs", feature = "logs")))] fn main() {}
 //! ```
 //!
-//! # What becomes of a record
+//! # Outcomes
 //!
-//! | what happened | what becomes of it |
+//! | what happened to a record | its outcome |
 //! |---|---|
 //! | its handler returned `Ok` | done |
 //! | there is no handler for its kind, or the filter did not keep it | skipped: done |
@@ -46,8 +46,8 @@
 //! | a record before it was reported | held back: reported with it |
 //!
 //! Without a dead-letter queue every failure is reported. *Reported* means that Lambda delivers the stream again from the
-//! earliest such record on, the **checkpoint**; what had succeeded behind it is remembered, and skipped when it comes
-//! again to the same execution environment. A fresh environment has no such memory, so that **delivery is at least
+//! earliest such record on, the **checkpoint**. Records after it that succeeded are remembered, and skipped when Lambda
+//! redelivers them to the same execution environment. A new environment has no such memory, so that **delivery is at least
 //! once**: make handlers idempotent.
 //!
 //! # Two settings that must agree with what is deployed
@@ -55,7 +55,7 @@
 //! - The event source mapping must list `ReportBatchItemFailures`; if it does not, say so with
 //!   [`report_batch_item_failures(false)`](ProcessorBuilder::report_batch_item_failures), or reported records are lost.
 //! - The mapping's `MaximumRecordAgeInSeconds` must be above [`give_up_after`](ProcessorBuilder::give_up_after), and its
-//!   `MaximumRetryAttempts` best left at −1: where they end, Lambda discards the failing record and everything behind it.
+//!   `MaximumRetryAttempts` best left at −1: where they end, Lambda discards the failing record and everything after it in the batch.
 //!
 //! The redrive's mapping, which puts dead letters back ([`StreamProcessor::redrive`]), needs `ReportBatchItemFailures` as well.
 //!
@@ -81,6 +81,7 @@
 //! | `emf` | yes | `Emf`: metrics in CloudWatch's embedded metric format; no further dependency |
 //! | `logs` | yes | `Logs`: Lambda's JSON log lines, with `tracing-subscriber`'s registry |
 //! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
+//!
 #![cfg_attr(
     all(feature = "emf", feature = "logs"),
     doc = "\n[`operating`] says what metrics, logs and traces there are, and which to watch for which trouble."
