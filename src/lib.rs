@@ -22,7 +22,7 @@
 //! # #[cfg(all(feature = "sqs", feature = "logs"))]
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), lambda_runtime::Error> {
-//!     Logs::from_env().install()?; // what fails, and what becomes of it
+//!     Logs::from_env().install()?; // which records fail, and why
 //!     let processor = StreamProcessor::builder()
 //!         .on_insert(created)
 //!         .on_modify(changed)
