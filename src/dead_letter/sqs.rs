@@ -1,4 +1,5 @@
-//! The dead-letter queue on Amazon SQS: splits the letters of a call into requests, and sends them.
+//! The dead-letter queue on Amazon SQS: splits the letters of a call into requests, and sends them. `Request::has_room_for` knows
+//! SQS's limits.
 
 mod client;
 mod message;

@@ -1,4 +1,5 @@
-//! The records of a batch and their states: reads them, says which need a handler, and makes the report of them in the end.
+//! The records of a batch and their states: reads them, skips those that need no handler (redelivered, filtered, or of a kind
+//! without one), and makes the report of them in the end.
 //!
 //! A position is an index into the records, and never changes.
 

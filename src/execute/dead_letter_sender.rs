@@ -1,4 +1,4 @@
-//! Sends dead letters to the queue: what waits goes out together, and a lone letter at once. A panic of the queue is an
+//! Sends dead letters to the queue: what waits goes out together, at most ten letters a call, and a lone letter at once. A panic of the queue is an
 //! answer that refuses every letter of its call.
 
 use std::collections::BTreeSet;

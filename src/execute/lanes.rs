@@ -1,7 +1,8 @@
 //! Assigns records to lanes, and says what the rest of a lane does after a success or a dead letter.
 //!
 //! Records of one lane run one at a time, in stream order. (Elsewhere a lane's key is called an ordering key or a message group.)
-//! A lane is found by the hash of its keys, `decode::hash_keys`.
+//! A lane is found by the hash of its keys, `decode::hash_keys`. `Execution::arrive` acts on what [`Arrival`] says, unless an
+//! earlier record is reported.
 
 use std::hash::BuildHasher;
 

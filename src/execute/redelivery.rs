@@ -1,5 +1,6 @@
 //! Remembers records that completed after the checkpoint. Lambda redelivers everything from the checkpoint on; records that
-//! are remembered here are skipped, within one execution environment. `Batch::find_skip_reason` asks before any handler runs.
+//! are remembered here are skipped, within one execution environment. `Batch::find_skip_reason` asks as each record is read,
+//! before it enters its lane.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};

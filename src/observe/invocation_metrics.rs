@@ -1,5 +1,5 @@
 //! Tells `Emf`, where it is installed, when an invocation begins, ends or is cancelled. `emf.rs` does the flush
-//! (`Emf::end_invocation`); other recorders flush by themselves.
+//! (`Emf::write`); other recorders flush by themselves.
 
 #[cfg(feature = "emf")]
 use super::emf::Emf;
