@@ -4,7 +4,7 @@
 //!
 //! 1. At most one record of a lane is in flight.
 //! 2. The ready record with the lowest position starts first, so that the checkpoint moves forward.
-//! 3. No record starts at or after a reported one.
+//! 3. No record of a stream starts at or after a reported one. (Of a redrive, each is answered by itself.)
 //! 4. Nothing is spawned: dropping the future cancels the handlers, the backoffs and the dead letters in flight.
 //!
 //! Records are read a chunk at a time, when none of those read before is ready. A handler is polled as soon as it starts, so
@@ -81,7 +81,7 @@ struct Execution<'a> {
     gate: Gate,
     /// Whether the deadline has stopped the batch.
     stopped: bool,
-    /// Records that wait for nothing but a permit.
+    /// Records that need not wait for another of their lane.
     ready: Ready,
     attempts: RunningAttempts<AttemptFuture<'a>>,
     backoffs: FuturesUnordered<BoxFuture<'static, usize>>,

@@ -23,7 +23,8 @@ pub enum Outcome {
     /// It failed, and is reported to Lambda, which delivers it again.
     Reported,
     /// When the processor stopped before the deadline, its handler was still running or had not started, and it had not
-    /// failed before in this invocation. It is reported to Lambda, which delivers it again.
+    /// failed before in this invocation; or its dead letter was not accepted in time. It is reported to Lambda, which delivers it
+    /// again.
     Unfinished,
     /// An earlier record was reported, so that Lambda delivers this one again with it.
     HeldBack,

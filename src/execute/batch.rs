@@ -141,7 +141,7 @@ impl<'a> Batch<'a> {
         self.refusal.is_some()
     }
 
-    /// Finds out whether the sequence number names this record alone; a repeated one makes the later record malformed.
+    /// Finds out whether an earlier record has the same sequence number; then this one is malformed, and cannot be named.
     fn note_duplicate(&mut self, position: usize) {
         let (earlier, rest) = self.records.split_at_mut(position);
         let [record, ..] = rest else { return };

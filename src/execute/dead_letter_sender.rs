@@ -1,5 +1,5 @@
-//! Sends dead letters to the queue: what waits goes out together, at most ten letters a call, and a lone letter at once. A panic of the queue is an
-//! answer that refuses every letter of its call.
+//! Sends dead letters to the queue: what waits goes out together, at most ten letters a call, and a lone letter at once. A panic
+//! of the queue is an answer that refuses every letter of its call.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -25,7 +25,7 @@ const MAX_IN_FLIGHT: usize = 8;
 pub(super) struct Sent {
     pub(super) positions: Vec<usize>,
     pub(super) duration: Duration,
-    /// One result per position, in the same order; fewer if the queue broke its promise.
+    /// One result per position, in the same order; more or fewer if the queue broke its promise.
     pub(super) results: Vec<Result<(), DeadLetterError>>,
 }
 

@@ -1,5 +1,6 @@
 //! Decides what happens to a failed record: classifies its error, then chooses between another attempt, the dead-letter
-//! queue and Lambda. The decision reads and changes nothing; `Execution::fail` is the one place that acts on it.
+//! queue and Lambda. The decision changes nothing (a backoff is drawn at random); `Execution::fail` is the one
+//! place that acts on it.
 
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub(super) struct FailedRecord {
     pub(super) age: Option<Duration>,
     /// Whether Lambda resumes at a checkpoint. A redriven record goes back to its own queue instead.
     pub(super) from_stream: bool,
-    /// Whether the record may start once more: no record before it is reported.
+    /// Whether no record before it is reported. Once the deadline has stopped the batch, this no longer matters, and is true.
     pub(super) is_admitted: bool,
     /// How long attempts may still start; `None` where there is no deadline.
     pub(super) time_left: Option<Duration>,

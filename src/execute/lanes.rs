@@ -1,8 +1,8 @@
 //! Assigns records to lanes, and says what the rest of a lane does after a success or a dead letter.
 //!
 //! Records of one lane run one at a time, in stream order. (Elsewhere a lane's key is called an ordering key or a message group.)
-//! A lane is found by the hash of its keys, `decode::hash_keys`. `Execution::arrive` acts on what [`Arrival`] says, unless an
-//! earlier record is reported.
+//! The lane of an item is found by the hash of its keys, `decode::hash_keys`. `Execution::arrive` acts on what [`Arrival`] says,
+//! and keeps records after a reported one from following a dead letter.
 
 use std::hash::BuildHasher;
 
@@ -24,7 +24,7 @@ pub(super) struct LaneMap<'a> {
     /// The index of each lane by its key.
     numbers: HashTable<usize>,
     hasher: RandomState,
-    /// A record of each stream ARN, and its table's number. A batch comes from one stream, so that the last entry matches.
+    /// A record of each stream ARN, and its table's number. A batch of a stream has one, so that the last entry matches.
     streams: Vec<(RecordRef, usize)>,
     /// A record of each table.
     tables: Vec<RecordRef>,

@@ -1,11 +1,12 @@
-//! The records that wait for nothing but a permit. The lowest position comes first, so that the checkpoint moves forward.
+//! The records that need not wait for another of their lane. The lowest position comes first, so that the checkpoint moves
+//! forward.
 
 use std::collections::VecDeque;
 
 /// Positions that are ready to start, ascending.
 ///
-/// Nearly all are pushed in this order, as they are read, and there are few: no more are read while one is ready. A heap takes 60
-/// more instructions a record (`make instructions`).
+/// Nearly all are pushed in this order, and there are few: no more records are read while one is ready. Only many retries that are
+/// due at once make it long. A heap takes 60 more instructions a record (`make instructions`).
 #[derive(Default)]
 pub(super) struct Ready {
     positions: VecDeque<usize>,

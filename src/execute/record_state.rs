@@ -22,7 +22,7 @@ pub(super) struct RecordState {
     pub(super) settled: bool,
     /// Whether its images, which no handler has seen, were checked to be JSON.
     pub(super) is_checked: bool,
-    /// Whether the sequence number names this record and no other of the batch.
+    /// Whether it has a sequence number that no earlier record of the batch has, so that the response can name it.
     pub(super) nameable: bool,
 }
 

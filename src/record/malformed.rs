@@ -10,7 +10,8 @@ use super::{RecordRef, SequenceNumber};
 /// A record that is malformed: which member is wrong, and whatever could be read of the others.
 ///
 /// The message names the member and what is wrong with it, never its value. The members that could be read are still used:
-/// the sequence number can be a checkpoint, and the keys say which item the record belongs to.
+/// the sequence number can be a checkpoint, and the keys say which item the record belongs to. Like a
+/// [`Record`](crate::Record), it keeps the text of its batch in memory.
 ///
 /// ```
 /// use lambda_streams::Record;

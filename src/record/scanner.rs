@@ -46,7 +46,8 @@ pub(crate) enum ImageCheck<'a> {
     Now,
     /// Never: the whole payload has been validated before.
     Done,
-    /// When they are decoded, for the kinds of change that have a handler; now for the others.
+    /// When they are decoded, for the kinds of change that have a handler; now for the others. Where the kind is not known yet,
+    /// later.
     WhenDecoded(&'a dyn Fn(EventKind) -> bool),
 }
 

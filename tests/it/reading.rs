@@ -1,7 +1,7 @@
 //! The README's "Isolation", in the payload: a malformed record is one failed record, never a failed batch. A payload that is
 //! not a stream event is rejected with what it looks like.
 
-use lambda_streams::{Deadline, ErrorKind, EventKind, Outcome, PayloadKind, StreamEvent, StreamProcessor};
+use lambda_streams::{Deadline, ErrorKind, EventKind, Outcome, PayloadKind, Record, StreamEvent, StreamProcessor};
 use serde_json::{Value, json};
 
 use crate::support::{Change, Script, TestQueue, change, event, inserts, outcomes, payload, process};
@@ -221,6 +221,35 @@ async fn a_malformed_record_affects_itself_alone() {
         assert!(matches!(kind, ErrorKind::Malformed | ErrorKind::Decode), "{shown}");
         assert_eq!(queue.letters()[0].raw_json(), bad, "the dead letter holds the record as received");
     }
+}
+
+#[test]
+fn a_malformed_record_keeps_what_could_be_read() {
+    let record = Record::from_json(change(1, "a", 0).json()).unwrap();
+    let json = change(1, "a", 0).with("/eventName", "RENAME").json();
+    let malformed = Record::from_json(&*json).expect_err("there is no such kind of change");
+    assert_eq!(malformed.to_string(), "`eventName` is not `INSERT`, `MODIFY` or `REMOVE`");
+    assert_eq!(malformed.raw_json(), json);
+    assert_eq!(malformed.sequence_number(), Some(record.sequence_number()));
+    assert_eq!(malformed.created_at(), record.created_at());
+    assert!(record.created_at().is_some());
+    assert_eq!(malformed.group_id(), record.group_id(), "it is still a record of the same item");
+}
+
+#[test]
+fn a_group_id_is_the_items_alone() {
+    let group = |change: Change| match Record::from_json(change.json()) {
+        Ok(record) => record.group_id(),
+        Err(malformed) => malformed.group_id(),
+    };
+    let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/another/stream/2026-01-01T00:00:00.000";
+    let first = group(change(1, "a", 0));
+    assert_eq!(first.len(), 32);
+    assert_eq!(group(change(2, "a", 1)), first, "a later change of the same item");
+    assert_ne!(group(change(2, "b", 0)), first, "another item");
+    assert_ne!(group(change(1, "a", 0).with("/eventSourceARN", arn)), first, "another table");
+    let unreadable = |number| change(number, "a", 0).with("/dynamodb/Keys", json!({"id": {"BOOL": true}}));
+    assert_ne!(group(unreadable(1)), group(unreadable(2)), "without readable keys, each is a group of its own");
 }
 
 #[tokio::test(start_paused = true)]
