@@ -110,6 +110,7 @@ mod event;
 mod event_kind;
 mod execute;
 mod failure;
+mod guard;
 mod handler;
 mod invocation;
 mod json;
