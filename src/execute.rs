@@ -187,7 +187,7 @@ impl<'a> Execution<'a> {
     fn end(mut self) -> (BatchReport, Measurements) {
         self.measured.ages = self.batch.ages(&self.clock);
         self.measured.table = self.batch.take_table();
-        (self.batch.into_report(self.stopped), self.measured)
+        (self.batch.into_report(self.stopped, self.clock.now()), self.measured)
     }
 
     /// Whether nothing is in flight and nothing more will start.

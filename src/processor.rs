@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::event::{self, Records, StreamEvent};
 use crate::execute;
 use crate::execute::settings::Settings;
+use crate::guard::guard;
 use crate::invocation::Invocation;
 use crate::observe::InvocationMetrics;
 use crate::observe::log;
@@ -89,7 +90,8 @@ impl StreamProcessor {
         let totals = Totals::of(&report);
         span.in_scope(|| log::batch(&report, &totals, duration));
         metrics.record_and_flush(&invocation.request_id, || {
-            self.settings.meter.record(&report, &totals, &measured, duration);
+            // The recorder may be the user's own, and the batch is done: a panic in it must not repeat the batch.
+            let _ = guard("metrics recorder", || self.settings.meter.record(&report, &totals, &measured, duration));
         });
         report
     }

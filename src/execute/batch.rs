@@ -97,7 +97,7 @@ impl<'a> Batch<'a> {
                 record.fail_in_reading(Failure::of(ErrorKind::Malformed, &error));
             }
             self.name(position);
-            if self.is_redelivered(position) {
+            if self.is_redelivered(position, clock) {
                 self.records[position].settle(Outcome::Skipped(SkipReason::Redelivered));
                 // Where the rest of a lane follows a dead letter, one of an earlier invocation is among those that it follows.
                 if self.records[position].was_dead_lettered && self.follows_dead_letters() {
@@ -181,12 +181,10 @@ impl<'a> Batch<'a> {
     }
 
     /// Whether an earlier invocation has completed the record.
-    fn is_redelivered(&mut self, position: usize) -> bool {
+    fn is_redelivered(&mut self, position: usize, clock: &Clock) -> bool {
         let record = &mut self.records[position];
-        let Some(completion) = self.completed.and_then(|completed| completed.find(&record.facts, record.nameable))
-        else {
-            return false;
-        };
+        let find = |completed: &Completed| completed.find(&record.facts, record.nameable, clock.now());
+        let Some(completion) = self.completed.and_then(find) else { return false };
         record.was_dead_lettered = completion == Completion::DeadLettered;
         true
     }
@@ -347,7 +345,7 @@ impl<'a> Batch<'a> {
     /// Ends the batch, all of which has been read: records without an outcome are held back after a reported one, and
     /// unfinished otherwise. Dead letters that are put back are answered one by one, so that a reported one holds back only the
     /// rest of its lane. Remembers what completed after the checkpoint.
-    pub(super) fn into_report(mut self, stopped_at_deadline: bool) -> BatchReport {
+    pub(super) fn into_report(mut self, stopped_at_deadline: bool, now: Instant) -> BatchReport {
         let reported = self.records.iter().position(|record| record.outcome == Outcome::Reported);
         for position in reported.unwrap_or(self.records.len())..self.records.len() {
             let record = &mut self.records[position];
@@ -371,7 +369,7 @@ impl<'a> Batch<'a> {
         let report =
             BatchReport::new(records.map(|(position, record)| record.into_report(position)).collect(), context);
         if let Some(completed) = self.settings.completed.as_ref().filter(|_| self.from_stream) {
-            completed.learn(&report);
+            completed.learn(&report, now);
         }
         report
     }

@@ -46,13 +46,13 @@ struct Remembered {
 
 impl Completed {
     /// How an earlier invocation completed this record; `None` where none did, or no sequence number names it.
-    pub(super) fn find(&self, record: &RecordRef, nameable: bool) -> Option<Completion> {
-        self.find_id(self.id(record, nameable)?)
+    pub(super) fn find(&self, record: &RecordRef, nameable: bool, now: Instant) -> Option<Completion> {
+        self.find_id(self.id(record, nameable)?, now)
     }
 
-    fn find_id(&self, id: RecordId) -> Option<Completion> {
+    fn find_id(&self, id: RecordId, now: Instant) -> Option<Completion> {
         let (since, completion) = *self.lock().records.get(&id)?;
-        (since.elapsed() <= MAX_AGE).then_some(completion)
+        (now.duration_since(since) <= MAX_AGE).then_some(completion)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -61,7 +61,7 @@ impl Completed {
 
     /// Remembers what an invocation completed although Lambda delivers it again, and forgets what was redelivered and is
     /// before the checkpoint now.
-    pub(super) fn learn(&self, report: &BatchReport) {
+    pub(super) fn learn(&self, report: &BatchReport, now: Instant) {
         let redelivered_from = report.redelivered_from();
         let mut completed = Vec::new();
         let mut passed = Vec::new();
@@ -84,10 +84,10 @@ impl Completed {
                 passed.push(id);
             }
         }
-        self.update(completed, passed);
+        self.update(completed, passed, now);
     }
 
-    fn update(&self, remember: Vec<(RecordId, Completion)>, forget: Vec<RecordId>) {
+    fn update(&self, remember: Vec<(RecordId, Completion)>, forget: Vec<RecordId>, now: Instant) {
         if remember.is_empty() && forget.is_empty() {
             return;
         }
@@ -95,7 +95,6 @@ impl Completed {
         for id in forget {
             records.records.remove(&id);
         }
-        let now = Instant::now();
         for (id, completion) in remember {
             records.records.insert(id, (now, completion));
             records.order.push_back((now, id));
@@ -146,26 +145,26 @@ mod tests {
     }
 
     fn remembers(completed: &Completed, number: usize) -> bool {
-        completed.find_id(ids(completed, number..number + 1)[0].0).is_some()
+        completed.find_id(ids(completed, number..number + 1)[0].0, Instant::now()).is_some()
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_memory_is_bounded_in_age() {
         let completed = Completed::default();
-        completed.update(ids(&completed, 0..1), Vec::new());
+        completed.update(ids(&completed, 0..1), Vec::new(), Instant::now());
         tokio::time::advance(MAX_AGE).await;
         assert!(remembers(&completed, 0));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(!remembers(&completed, 0));
-        completed.update(ids(&completed, 1..2), Vec::new());
+        completed.update(ids(&completed, 1..2), Vec::new(), Instant::now());
         assert_eq!(completed.lock().records.len(), 1, "expired records are forgotten");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_records_are_forgotten_first() {
         let completed = Completed::default();
-        completed.update(ids(&completed, 0..MAX_RECORDS), Vec::new());
-        completed.update(ids(&completed, MAX_RECORDS..MAX_RECORDS + 10), Vec::new());
+        completed.update(ids(&completed, 0..MAX_RECORDS), Vec::new(), Instant::now());
+        completed.update(ids(&completed, MAX_RECORDS..MAX_RECORDS + 10), Vec::new(), Instant::now());
         assert!(!remembers(&completed, 9));
         assert!(remembers(&completed, 10));
         assert_eq!(completed.lock().records.len(), MAX_RECORDS);
@@ -174,9 +173,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_memory_does_not_grow_with_repeated_updates() {
         let completed = Completed::default();
-        completed.update(ids(&completed, 0..1), Vec::new());
+        completed.update(ids(&completed, 0..1), Vec::new(), Instant::now());
         for _ in 0..3 * MAX_RECORDS {
-            completed.update(ids(&completed, 1..2), Vec::new());
+            completed.update(ids(&completed, 1..2), Vec::new(), Instant::now());
         }
         let records = completed.lock();
         assert!(records.order.len() <= 2 * MAX_RECORDS + 1, "{}", records.order.len());
