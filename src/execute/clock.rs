@@ -1,8 +1,7 @@
 //! The batch's clock, the one place in the executor that reads the time. It is read when the batch is woken, and after every piece
 //! of the user's code that has run; everything else asks it what it read last.
 
-use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
+use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
@@ -102,11 +101,14 @@ impl Turn {
     }
 }
 
-/// Waits until this moment; without one, never ends.
+/// Waits until this moment; without one, never ends. It may be polled again after that.
 ///
 /// A timer alone would be late after code that keeps the thread: it fires only once the runtime has had its turn.
-pub(super) async fn wait_until(moment: Option<Instant>) {
-    let Some(moment) = moment else { return pending().await };
-    let mut timer = pin!(sleep_until(moment));
-    poll_fn(|context| if Instant::now() >= moment { Poll::Ready(()) } else { timer.as_mut().poll(context) }).await;
+pub(super) fn wait_until(moment: Option<Instant>) -> impl Future<Output = ()> {
+    let mut timer = moment.map(|moment| Box::pin(sleep_until(moment)));
+    poll_fn(move |context| match &mut timer {
+        Some(timer) if Instant::now() < timer.deadline() => timer.as_mut().poll(context),
+        Some(_) => Poll::Ready(()),
+        None => Poll::Pending,
+    })
 }
