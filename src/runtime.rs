@@ -173,7 +173,8 @@ async fn process(processor: &StreamProcessor, payload: Vec<u8>, invocation: Invo
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Diagnostic {
-    let error_message = Failure::panicked("processor", panic_words(panic)).message;
+    // What the panic said may quote an item. Lambda logs this message and keeps it with a failed invocation.
+    let error_message = Failure::panicked("processor", panic_words(panic)).to_string();
     Diagnostic { error_type: "LambdaStreams.Panic".to_owned(), error_message }
 }
 
