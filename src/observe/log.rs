@@ -2,6 +2,7 @@
 //!
 //! Invariant: a line says which record failed and why, and never a value of its item.
 
+mod bounded;
 #[cfg(feature = "logs")]
 mod fields;
 #[cfg(feature = "logs")]
@@ -22,6 +23,7 @@ use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 use tracing::{Span, debug, debug_span, info, info_span, warn};
 
+use self::bounded::bounded;
 use crate::dead_letter::DeadLetterError;
 use crate::event_kind::EventKind;
 use crate::failure::Failure;
@@ -119,10 +121,10 @@ pub(crate) fn failed(logged: &LoggedRecord<'_>, next: &'static str, delay: Optio
         sequence_number = record.sequence_number().map(SequenceNumber::as_str),
         position,
         kind = record.kind().map(EventKind::as_str),
-        keys = record.keys_json().and_then(key_names),
+        keys = record.keys_json().and_then(key_names).map(bounded),
         error.type = failure.map(|failure| failure.kind.as_str()),
-        error = failure.map(ToString::to_string),
-        dead_letter_error = dead_letter_error.map(ToString::to_string),
+        error = failure.map(bounded),
+        dead_letter_error = dead_letter_error.map(bounded),
         attempts,
         next,
         delay_ms = delay.map(millis),
