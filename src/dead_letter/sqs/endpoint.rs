@@ -15,9 +15,11 @@ const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 /// Names that resolve to this machine, apart from addresses.
 const THIS_MACHINE: [&str; 3] = ["localhost", "localhost.localstack.cloud", "host.docker.internal"];
 
+type ReadVariable = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// The environment variables, read anew each time.
 #[derive(Clone)]
-pub(super) struct Variables(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub(super) struct Variables(Arc<ReadVariable>);
 
 impl Variables {
     /// Those of this process.
@@ -76,7 +78,7 @@ impl Endpoint {
             let is_loopback = host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
             let is_named =
                 |name: &&str| host.strip_suffix(*name).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'));
-            !(is_loopback || THIS_MACHINE.iter().any(|name| is_named(&name)))
+            !(is_loopback || THIS_MACHINE.iter().any(is_named))
         })
     }
 }
