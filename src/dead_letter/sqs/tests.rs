@@ -25,6 +25,8 @@ const CREDENTIALS: &str = "http://127.0.0.1:9001/2021-10-03/credentials";
 enum Answer {
     Json(u16, Value),
     Silence,
+    /// A request is accepted after this time.
+    Late(Duration),
     /// The connection fails after this time.
     NoConnection(Duration),
 }
@@ -108,6 +110,13 @@ impl HttpConnector for Network {
                 HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body.to_string().into())))
             }
             Answer::Silence => HttpConnectorFuture::new(std::future::pending()),
+            Answer::Late(after) => {
+                let Answer::Json(_, body) = accept(&sent) else { unreachable!("that is how requests are accepted") };
+                HttpConnectorFuture::new(async move {
+                    sleep(after).await;
+                    Ok(HttpResponse::new(200.try_into().expect("a status"), body.to_string().into()))
+                })
+            }
             Answer::NoConnection(after) => HttpConnectorFuture::new(async move {
                 sleep(after).await;
                 Err(ConnectorError::timeout("no connection".into()))
@@ -277,11 +286,13 @@ async fn a_route_that_is_lost_is_found_out_once() {
         _ => Answer::NoConnection(NO_ROUTE),
     });
     let queue = queue(AWS, &Environment::new(&KEYS), &network);
+    let letters: Vec<_> = (0..10).map(|_| letter()).collect();
     let start = Instant::now();
-    // As the processor sends them: eight calls at a time.
-    let calls = futures::stream::iter(0..80).map(|_| send(&queue)).buffer_unordered(8);
-    let errors: Vec<_> = calls.collect().await;
-    assert!(errors.iter().all(Option::is_some));
+    // As the processor sends 800 letters: eight calls at a time, with ten letters each.
+    let calls = futures::stream::iter(0..80).map(|_| queue.send(&letters)).buffer_unordered(8);
+    let answers: Vec<_> = calls.collect().await;
+    assert!(answers.iter().flatten().all(Result::is_err));
+    assert_eq!(answers.iter().flatten().count(), 800);
     let elapsed = start.elapsed();
     assert!(elapsed < NO_ROUTE * 4 + Duration::from_millis(700), "{elapsed:?}");
     assert!(network.count("SendMessageBatch") <= 32);
@@ -299,6 +310,19 @@ async fn a_route_that_is_back_is_used_after_ten_seconds() {
     sleep(outage::REMEMBERED).await;
     assert_eq!(send(&queue).await, None);
     assert_eq!(send(&queue).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accepted_letter_ends_an_outage() {
+    let network = Network::new(|sent, earlier| match (sent.operation.as_str(), earlier) {
+        ("SendMessageBatch", 1) => Answer::Late(Duration::from_secs(3)),
+        ("SendMessageBatch", 0..=4) => Answer::NoConnection(Duration::from_millis(100)),
+        _ => accept(sent),
+    });
+    let queue = queue(AWS, &Environment::new(&KEYS), &network);
+    let (failed, accepted) = tokio::join!(send(&queue), send(&queue));
+    assert!(failed.is_some() && accepted.is_none());
+    assert_eq!(send(&queue).await, None, "the queue can be reached");
 }
 
 #[tokio::test(start_paused = true)]
