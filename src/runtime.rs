@@ -211,6 +211,12 @@ mod tests {
     }
 
     #[test]
+    fn the_words_of_a_panic_are_not_in_the_error() {
+        let panic: Box<dyn Any + Send> = Box::new("customer 17: no address");
+        assert_eq!(panicked(&*panic).error_message, "the processor panicked");
+    }
+
+    #[test]
     fn memory_is_kept_for_the_next_invocation() {
         const PAYLOAD: usize = 24 * 1024 * 1024;
         keep_memory();

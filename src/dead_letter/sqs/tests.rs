@@ -223,6 +223,17 @@ async fn an_endpoint_variable_replaces_the_urls_host() {
     assert_eq!(destination(AWS, &[emulator, interface]).await.0, format!("{}/", interface.1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_error_names_the_endpoint_and_its_variable() {
+    let network = Network::new(|_, _| Answer::NoConnection(NO_ROUTE));
+    let environment = Environment::new(&[&KEYS[..], &[("AWS_ENDPOINT_URL", "http://localhost:4566")]].concat());
+    let error = send(&queue(AWS, &environment, &network)).await.expect("nothing listens there");
+    assert!(
+        error.starts_with(&format!("{AWS} at http://localhost:4566 (`AWS_ENDPOINT_URL`) gave no answer")),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_url_without_a_region_is_refused_at_start() {
     let url = QueueUrl::parse("http://127.0.0.1:4566/000000000000/q").expect("a URL");
