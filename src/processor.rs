@@ -138,6 +138,8 @@ impl StreamProcessor {
     ///
     /// Each record stands for itself: what fails again is named in the response, so that SQS keeps its message and moves
     /// it to that queue's own dead-letter queue in the end. Records of one item still run in the order of their messages.
+    /// What no handler takes or the filter drops is named as well, and logged, because another function may have to process it; see
+    /// [`delete_skipped_on_redrive`](ProcessorBuilder::delete_skipped_on_redrive).
     /// The source mapping of the queue needs `ReportBatchItemFailures`
     /// ([AWS: SQS errors](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html)).
     ///
@@ -163,7 +165,8 @@ impl StreamProcessor {
         let mut invocation = invocation.into();
         invocation.from_stream = false;
         let (records, messages) = event.open();
-        RedriveReport::new(self.process(records, invocation).await, messages)
+        let batch = self.process(records, invocation).await;
+        RedriveReport::new(batch, messages, self.settings.delete_skipped_on_redrive)
     }
 }
 

@@ -68,6 +68,7 @@ pub struct ProcessorBuilder {
     deadline_margin: Option<Duration>,
     skip_redelivered: bool,
     report_batch_item_failures: bool,
+    delete_skipped_on_redrive: bool,
 }
 
 impl StreamProcessor {
@@ -95,6 +96,7 @@ impl ProcessorBuilder {
             deadline_margin: None,
             skip_redelivered: true,
             report_batch_item_failures: true,
+            delete_skipped_on_redrive: false,
         }
     }
 
@@ -306,6 +308,17 @@ impl ProcessorBuilder {
         self
     }
 
+    /// Whether a [redrive](StreamProcessor::redrive) deletes dead letters that it skips, because no handler takes their kind of
+    /// change or the filter drops them. Default `false`.
+    ///
+    /// By default their messages are named as failed: they stay in the queue until they have been received as often as its redrive
+    /// policy allows, and then go to that queue's own dead-letter queue. So a function with fewer handlers, or with another filter,
+    /// does not empty a queue that others share. With `true`, a skipped dead letter is gone.
+    pub fn delete_skipped_on_redrive(mut self, delete: bool) -> Self {
+        self.delete_skipped_on_redrive = delete;
+        self
+    }
+
     /// Builds the processor.
     ///
     /// # Errors
@@ -336,6 +349,7 @@ impl ProcessorBuilder {
             deadline_margin: self.deadline_margin,
             completed: self.skip_redelivered.then(Completed::default),
             report_batch_item_failures: self.report_batch_item_failures,
+            delete_skipped_on_redrive: self.delete_skipped_on_redrive,
             meter: Meter::default(),
         }))
     }

@@ -1,9 +1,9 @@
 //! The README's "Poison leaves", and back: a dead letter holds the whole record, so that it can be processed again.
 
-use lambda_streams::{DeadLetterEvent, Deadline, MemoryDeadLetterQueue, Outcome, StreamProcessor};
+use lambda_streams::{DeadLetterEvent, Deadline, Insert, MemoryDeadLetterQueue, Outcome, SkipReason, StreamProcessor};
 use serde_json::{Value, json};
 
-use crate::support::{Act, Change, Script, change, inserts, outcomes, process};
+use crate::support::{Act, Change, Order, Script, change, inserts, outcomes, process};
 
 /// Makes dead letters of these changes.
 async fn dead_letters(changes: &[Change]) -> Vec<String> {
@@ -179,6 +179,25 @@ async fn a_redrive_is_measured_by_table() {
             "{table}"
         );
         assert_eq!(numbers(&of_table, "HandlerDuration", &["service"]).len(), attempts, "{table}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skipped_dead_letter_is_kept_unless_told_otherwise() {
+    let mut batch = inserts(2);
+    batch.push(change(2, "a", 1));
+    let bodies = dead_letters(&batch).await;
+    for (deletes, kept) in [(false, vec!["m-1", "m-2"]), (true, vec![])] {
+        let processor = StreamProcessor::builder()
+            .on_insert(|_: Insert<Order>| async { Ok(()) })
+            .filter(|record| record.event_id() != Some("event-1"))
+            .delete_skipped_on_redrive(deletes)
+            .build()
+            .unwrap();
+        let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+        let skipped = [SkipReason::Filtered, SkipReason::NoHandler].map(Outcome::Skipped);
+        assert_eq!(outcomes(report.batch()), [Outcome::Succeeded, skipped[0], skipped[1]]);
+        assert_eq!(named(&report), kept);
     }
 }
 
