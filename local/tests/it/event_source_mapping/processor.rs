@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::FutureExt;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use lambda_streams::{HandlerError, MemoryDeadLetterQueue, Record, StreamEvent, StreamProcessor};
 use lambda_streams_local::{EventSourceMapping, Function, ProcessorFunction, Response, Settings};
@@ -43,6 +44,37 @@ async fn an_error_a_panic_or_a_timeout_is_a_function_error() {
     );
     let refused = invoke_with(|_| async { Ok(0) }, r#"{"detail":{}}"#).await;
     assert!(matches!(refused, Response::FunctionError { error_type, .. } if error_type == "LambdaStreams.Event"));
+}
+
+/// Stands for computing: the clock moves within one poll, and nothing else gets its turn.
+fn compute(duration: Duration) {
+    assert!(tokio::time::advance(duration).now_or_never().is_none(), "the clock has moved, and its task would yield");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_after_the_timeout_is_a_timeout() {
+    let late = || compute(TIMEOUT + Duration::from_millis(1));
+    let answers = move |_| async move {
+        late();
+        Ok(0)
+    };
+    let fails = move |_| async move {
+        late();
+        Err(Diagnostic { error_type: "Boom".to_owned(), error_message: "boom".to_owned() })
+    };
+    let panics = move |_| async move {
+        late();
+        panic!("on purpose")
+    };
+    let timed_out = error("Sandbox.Timedout", "task timed out after 3.00 s");
+    assert_eq!(invoke_with(answers, r#"{"Records":[]}"#).await, timed_out);
+    assert_eq!(invoke_with(fails, r#"{"Records":[]}"#).await, timed_out);
+    assert_eq!(invoke_with(panics, r#"{"Records":[]}"#).await, timed_out);
+    let in_time = |_| async {
+        compute(TIMEOUT - Duration::from_millis(1));
+        Ok(0)
+    };
+    assert_eq!(invoke_with(in_time, r#"{"Records":[]}"#).await, Response::Returned("0".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
