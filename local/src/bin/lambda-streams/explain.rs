@@ -21,13 +21,14 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let text = input::read(&args.file)?;
     let found = found::find(&name, &text).map_err(Failure::not_begun)?;
     let total = found.len();
+    let file = if input::is_stdin(&args.file) { "document.json".to_owned() } else { args.file.display().to_string() };
     for (position, found) in found.iter().enumerate() {
         if total > 1 {
             println!("{}{} of {total}", if position > 0 { "\n" } else { "" }, position + 1);
         }
         match found {
             Found::DeadLetter(letter) => dead_letter::print(letter, args.record),
-            Found::OnFailure(document) => on_failure::print(document, args.record),
+            Found::OnFailure(document) => on_failure::print(document, args.record, &file),
         }
     }
     Ok(ExitCode::from(GOOD))
