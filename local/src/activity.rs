@@ -94,7 +94,9 @@ impl Activity {
 
     /// The shard is being read until the guard is dropped.
     pub(crate) fn reading(&self, shard: &Arc<str>) -> Reading<'_> {
-        self.change(|state| drop(state.shards.insert(Arc::clone(shard), ShardState::default())));
+        self.change(|state| {
+            state.shards.insert(Arc::clone(shard), ShardState::default());
+        });
         Reading { activity: self, shard: Arc::clone(shard) }
     }
 
@@ -138,7 +140,9 @@ pub(crate) struct Reading<'a> {
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        self.activity.change(|state| drop(state.shards.remove(&self.shard)));
+        self.activity.change(|state| {
+            state.shards.remove(&self.shard);
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::batch_result::BatchResult;
 use crate::on_failure::{Condition, OnFailureDocument};
-use crate::warning::{Warning, WarningKind, count};
+use crate::warning::{Warning, WarningKind};
 
 /// Something that happened while a mapping ran; each names its shard.
 #[derive(Debug, Clone)]
@@ -184,23 +184,19 @@ impl Summary {
     }
 }
 
+/// As a table; its labels are the same for every number, so that scripts can read it.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "shards        {} opened, {} closed", self.shards_opened, self.shards_closed)?;
         writeln!(f, "records       {} read, {} filtered out", self.read, self.filtered)?;
         writeln!(f, "              {} done, {} discarded, {} left", self.done, self.discarded, self.left)?;
-        let count = |number: u64, what| count(usize::try_from(number).unwrap_or(usize::MAX), what);
-        let retries = if self.retries == 1 { "1 retry".to_owned() } else { format!("{} retries", self.retries) };
-        writeln!(f, "invocations   {}, of which {retries}", self.invocations)?;
+        writeln!(f, "invocations   {}, of which {} retries", self.invocations, self.retries)?;
         writeln!(
             f,
-            "              {} partial, {}, {}, {} throttled",
-            self.partial_responses,
-            count(self.function_errors, "function error"),
-            count(self.unusable_responses, "unusable response"),
-            self.throttles
+            "              {} partial, {} function errors, {} unusable responses, {} throttled",
+            self.partial_responses, self.function_errors, self.unusable_responses, self.throttles
         )?;
-        write!(f, "bisects       {}\non failure    {}", self.bisects, count(self.on_failure_documents, "document"))?;
+        write!(f, "bisects       {}\non failure    {} documents", self.bisects, self.on_failure_documents)?;
         for Warning { count, message, .. } in &self.warnings {
             write!(f, "\nwarning       {count} x {message}")?;
         }

@@ -196,7 +196,10 @@ fn print_failures(result: &BatchResult, records: &[InvokedRecord], is_deployed: 
     let Some(checkpoint) = checkpoint.filter(|checkpoint| !has_failed(&records[*checkpoint])) else { return };
     let number = checkpoint + 1;
     if is_deployed {
-        println!("why      what the function logged of record {number} is in its own log group on AWS");
+        println!(
+            "why      what the function logged of record {number} is in its own log group: /aws/lambda/ and its name, where none \
+             is configured"
+        );
     } else {
         println!(
             "why      the function wrote nothing that tells why record {number} failed: a line with its sequence number or event \

@@ -4,7 +4,7 @@ use lambda_streams_local::event_in;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Kept, kept, row};
+use super::{Kept, Source, kept, row};
 
 /// What an event source mapping says of records that it gave up on.
 #[derive(Debug, Deserialize)]
@@ -45,7 +45,7 @@ struct BatchInfo {
     stream_arn: String,
 }
 
-pub(super) fn print(document: &Document, with_record: bool, file: &str) {
+pub(super) fn print(document: &Document, with_record: bool, file: &Source) {
     let Document { request_context: request, response_context: response, batch, .. } = document;
     let records = crate::ui::count(usize::try_from(batch.batch_size).unwrap_or(usize::MAX), "record");
     let others = if batch.batch_size > 1 { ": good ones may be among them" } else { "" };
@@ -65,7 +65,7 @@ pub(super) fn print(document: &Document, with_record: bool, file: &str) {
     row("invocation", format!("{id} of {}", request.function_arn.as_deref().unwrap_or("an unknown function")));
     let function = request.function_arn.as_deref().unwrap_or("…");
     match &document.payload {
-        Some(_) => print_way_back(file, function),
+        Some(payload) => print_way_back(payload, file, function),
         None => print_place(batch, function),
     }
     if with_record {
@@ -77,18 +77,24 @@ pub(super) fn print(document: &Document, with_record: bool, file: &str) {
 }
 
 /// The document has the records.
-fn print_way_back(file: &str, function: &str) {
-    row("where now", "in this document, whole: its `payload` is the event, as a text or an object");
+fn print_way_back(payload: &RawValue, file: &Source, function: &str) {
+    let form = if payload.get().starts_with('"') { "a JSON string that holds the event" } else { "the event" };
+    row("where now", format!("in this document, whole: its `payload` is {form}"));
     row("what to do", "fix the cause, then deliver them again until all are done:");
-    println!("  lambda-streams run --events {file} --function {function}");
+    let path = &file.shown;
+    println!("  lambda-streams run --events {path} --function {function}");
+    if file.has_several {
+        row("", "that delivers the records of all documents of this file; the following takes a file of one document");
+    }
     row("", "or once, which says what is not done:");
-    println!("  lambda-streams invoke {file} --function {function}");
-    row("", "or once with the AWS CLI; records that the response's `batchItemFailures` names, and all after the");
-    row("", "first of them, are not done, although the call succeeds:");
+    println!("  lambda-streams invoke {path} --function {function}");
+    row("", "or once with the AWS CLI:");
     println!(
-        "  jq -r .payload {file} > event.json\n  aws lambda invoke --function-name {function} \\\n    --cli-binary-format \
+        "  jq -r .payload {path} > event.json\n  aws lambda invoke --function-name {function} \\\n    --cli-binary-format \
          raw-in-base64-out --payload file://event.json response.json && cat response.json"
     );
+    row("", "the call succeeds (200) also if records failed: the one that `batchItemFailures` in the response names,");
+    row("", "and all after it, are not done");
     row("", "the items may have changed since: the handler meets these changes after newer ones");
 }
 
