@@ -89,6 +89,7 @@ impl<'a, S: Source, F: Function> Run<'a, S, F> {
         match ended {
             Ok(ShardEnd::Stopped) => {}
             Ok(ShardEnd::Drained) => {
+                self.context.activity.note_active();
                 self.lineage.drained(id);
                 // Its children may not be listed yet.
                 if !self.lineage.has_children(id) {

@@ -20,6 +20,8 @@ struct Described {
     records: Vec<(Duration, String)>,
     /// When it was closed, if it was.
     closed: Option<Duration>,
+    /// When it is listed for the first time.
+    listed: Duration,
     /// How many empty pages come before the first record.
     empty_pages: usize,
     /// How long a read takes, from its first on.
@@ -32,6 +34,7 @@ impl Described {
             shard: Shard { id: id.to_owned(), parent: parent.map(str::to_owned) },
             records: Vec::new(),
             closed: None,
+            listed: Duration::ZERO,
             empty_pages: 0,
             read_takes: Vec::new(),
         }
@@ -79,7 +82,8 @@ impl Source for Stream {
 
     async fn shards(&self) -> Result<Vec<Shard>, SourceError> {
         sleep(self.listing_takes).await;
-        Ok(self.shards.iter().map(|known| known.shard.clone()).collect())
+        let listed = self.shards.iter().filter(|known| known.listed <= self.begun.elapsed());
+        Ok(listed.map(|known| known.shard.clone()).collect())
     }
 
     async fn open(&self, shard: &str, from: &Position) -> Result<ShardIterator, SourceError> {
@@ -172,6 +176,17 @@ async fn a_sparse_closed_shard_is_read_to_its_end() {
     let function = Scripted::new([]);
     run_until_idle(Settings::default(), Stream::new(vec![parent, child]), &function).await;
     assert_eq!(function.batches(), [vec![1], vec![2]], "250 s of empty pages, with an idle time of 2 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_has_just_ended_is_not_idleness() {
+    // Its last read takes a minute, and its child is listed only then.
+    let mut parent = Described::new("parent", None).closed(0);
+    parent.read_takes = vec![Duration::from_secs(65)];
+    let mut child = Described::new("child", Some("parent")).with(&[(0, 1)]);
+    child.listed = Duration::from_secs(65);
+    let summary = run_until_idle(Settings::default(), Stream::new(vec![parent, child]), &Scripted::new([])).await;
+    assert_eq!((summary.shards_opened, summary.done), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
