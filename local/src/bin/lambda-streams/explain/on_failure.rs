@@ -84,8 +84,14 @@ fn print_way_back(payload: &RawValue, file: &Source, function: &str) {
     let path = &file.shown;
     println!("  lambda-streams run --events {path} --function {function}");
     if file.has_several {
-        row("", "that delivers the records of all documents of this file; the following takes a file of one document");
+        row("", "of all documents of this file; `lambda-streams invoke` takes a file of one");
+    } else {
+        print_one_delivery(path, function);
     }
+    row("", "the items may have changed since: the handler meets these changes after newer ones");
+}
+
+fn print_one_delivery(path: &str, function: &str) {
     row("", "or once, which says what is not done:");
     println!("  lambda-streams invoke {path} --function {function}");
     row("", "or once with the AWS CLI:");
@@ -95,7 +101,6 @@ fn print_way_back(payload: &RawValue, file: &Source, function: &str) {
     );
     row("", "the call succeeds (200) also if records failed: the one that `batchItemFailures` in the response names,");
     row("", "and all after it, are not done");
-    row("", "the items may have changed since: the handler meets these changes after newer ones");
 }
 
 fn why(condition: &str, response: Option<&ResponseContext>, invocations: u64) -> String {
