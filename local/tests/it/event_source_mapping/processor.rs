@@ -110,6 +110,38 @@ async fn a_batch_finishes_over_several_invocations() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn user_code_that_computes_does_not_livelock_a_stream() {
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    let (in_filter, in_handler) = (Duration::from_millis(4), Duration::ZERO);
+    for (filter_takes, handler_takes) in
+        [(in_filter, in_handler), (in_filter, MILLISECOND), (Duration::ZERO, in_filter)]
+    {
+        let processor = StreamProcessor::builder()
+            .on_record(move |_: Record| async move {
+                if !handler_takes.is_zero() {
+                    compute(handler_takes);
+                    tokio::time::sleep(MILLISECOND).await;
+                }
+                Ok(())
+            })
+            .filter(move |_| {
+                if !filter_takes.is_zero() {
+                    compute(filter_takes);
+                }
+                true
+            })
+            .build()
+            .expect("it is configured");
+        let settings = Settings { batch_size: 3_000, ..partial() };
+        let mapping = EventSourceMapping::new(settings, source(records(3_000)), ProcessorFunction::new(processor))
+            .expect("right settings");
+        let summary = mapping.run(std::future::pending()).await.expect("it ends well");
+        assert_eq!((summary.done, summary.function_errors), (3_000, 0), "no invocation ran into its timeout");
+        assert!((5..=8).contains(&summary.invocations), "12 s or 15 s of work in 2.7 s each: {}", summary.invocations);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_loses_nothing_and_poison_is_a_dead_letter() {
     let queue = MemoryDeadLetterQueue::new();
     let failures = Arc::new(Mutex::new(5));
