@@ -8,10 +8,13 @@ mod attribute_value;
 mod changed;
 mod compare;
 mod cursor;
+mod decimal;
 mod elements;
 mod error;
 mod keys;
-mod number;
+mod locate;
+pub mod number;
+mod rounded;
 mod seen_names;
 mod skip;
 mod type_tag;
@@ -22,6 +25,7 @@ use serde::de::Deserialize;
 
 pub use self::changed::ChangedAttributes;
 pub use self::error::{AttributeType, DecodeError};
+pub use self::number::{Number, NumberError};
 
 pub(crate) use self::compare::changed_attributes;
 pub(crate) use self::keys::{KeyValue, are_same_keys, canonical_keys, check_keys, hash_keys, key_value};
@@ -70,7 +74,13 @@ pub(crate) fn from_member<'de, T: Deserialize<'de>>(
 ) -> Result<T, DecodeError> {
     let mut cursor = Cursor::new(json);
     // The result is changed in place, so that a large one is not moved.
-    let mut item = cursor.item(PhantomData);
+    let mut item;
+    loop {
+        item = cursor.item(PhantomData);
+        if item.is_ok() && cursor.trial.is_none() || !cursor.decodes_again(&mut item) {
+            break;
+        }
+    }
     if item.is_ok()
         && let Err(error) = cursor.end()
     {

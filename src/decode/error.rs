@@ -4,6 +4,7 @@
 
 mod attribute_type;
 mod error_impl;
+mod fingerprint;
 mod kind;
 mod path;
 
@@ -14,6 +15,7 @@ use crate::event_kind::EventKind;
 pub use self::attribute_type::AttributeType;
 
 pub(super) use self::error_impl::ErrorImpl;
+pub(super) use self::fingerprint::Fingerprint;
 
 use self::kind::Kind;
 use self::path::Path;
@@ -83,7 +85,8 @@ impl DecodeError {
 }
 
 impl From<ErrorImpl> for DecodeError {
-    fn from(error: ErrorImpl) -> Self {
+    fn from(mut error: ErrorImpl) -> Self {
+        error.finish();
         Self(error)
     }
 }
