@@ -58,7 +58,8 @@ impl DecodeError {
 
     /// Where it went wrong, such as `NewImage.lines[2].price`; empty if it is the whole of an item that is not part of a record.
     ///
-    /// Inside an enum or a flattened part, which serde has to buffer, it is the attribute that was buffered.
+    /// Inside an enum or a flattened part, which serde has to buffer, it may end at the attribute that was buffered:
+    /// [`from_image`](crate::from_image#where-serde-buffers) says when.
     pub fn path(&self) -> &str {
         self.0.path().as_str()
     }

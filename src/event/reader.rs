@@ -131,7 +131,7 @@ impl<'a> EventReader<'a> {
         let Some(room) = self.room.checked_sub(1) else { return Ok(Position::TooManyRecords) };
         self.room = room;
         self.record.scan(&mut self.scanner, images)?;
-        self.any_of_stream |= self.record.is_of_stream();
+        self.any_of_stream = self.any_of_stream || self.record.is_of_stream();
         let header = headers.push_mut(Header::unread(&self.record));
         header.read(&self.record);
         // A malformed record does not say where its images are, so they cannot be checked later.
