@@ -64,13 +64,13 @@ impl Parts {
 struct Changes {
     /// Numbers that no type holds are text, as for a type that takes any.
     long_as_text: bool,
-    sets: Sets,
+    sets: SetForm,
 }
 
 /// What a set is. The elements of lists may be newtypes and options.
 #[derive(Clone, Copy, PartialEq)]
-enum Sets {
-    Sets,
+enum SetForm {
+    Unchanged,
     Lists,
     /// Those of texts are lists of bytes, and the reverse: of the elements of sets, `serde_dynamo` reads one as the other.
     ListsOfTheOther,
@@ -86,20 +86,20 @@ impl Changes {
             AttributeValue::N(text) => self.number(text),
             AttributeValue::L(list) => AttributeValue::L(list.iter().map(|value| self.value(value)).collect()),
             AttributeValue::M(map) => AttributeValue::M(self.item(map)),
-            AttributeValue::Ns(set) if self.sets != Sets::Sets => {
+            AttributeValue::Ns(set) if self.sets != SetForm::Unchanged => {
                 AttributeValue::L(set.iter().map(|text| self.number(text)).collect())
             }
             AttributeValue::Ns(set) => AttributeValue::Ns(set.iter().map(|text| respelled(text)).collect()),
-            AttributeValue::Ss(set) if self.sets != Sets::Sets => {
+            AttributeValue::Ss(set) if self.sets != SetForm::Unchanged => {
                 let element = |text: &String| match self.sets {
-                    Sets::ListsOfTheOther => AttributeValue::B(text.clone().into_bytes()),
+                    SetForm::ListsOfTheOther => AttributeValue::B(text.clone().into_bytes()),
                     _ => AttributeValue::S(text.clone()),
                 };
                 AttributeValue::L(set.iter().map(element).collect())
             }
-            AttributeValue::Bs(set) if self.sets != Sets::Sets => {
+            AttributeValue::Bs(set) if self.sets != SetForm::Unchanged => {
                 let element = |bytes: &Vec<u8>| match (self.sets, String::from_utf8(bytes.clone())) {
-                    (Sets::ListsOfTheOther, Ok(text)) => AttributeValue::S(text),
+                    (SetForm::ListsOfTheOther, Ok(text)) => AttributeValue::S(text),
                     _ => AttributeValue::B(bytes.clone()),
                 };
                 AttributeValue::L(set.iter().map(element).collect())
@@ -152,10 +152,10 @@ impl<T: DeserializeOwned + PartialEq + Debug> Expected<T> {
         let ways: &[bool] = if has_long_numbers(item.values()) { &[true, false] } else { &[false] };
         let of = |long_as_text: &bool| {
             let of = |sets| from_item(Changes { long_as_text: *long_as_text, sets }.item(item)).ok();
-            let usual = of(Sets::Sets);
+            let usual = of(SetForm::Unchanged);
             let with_lists = match usual {
                 Some(_) => Vec::new(),
-                None => [Sets::Lists, Sets::ListsOfTheOther].into_iter().filter_map(of).collect(),
+                None => [SetForm::Lists, SetForm::ListsOfTheOther].into_iter().filter_map(of).collect(),
             };
             Way { usual, with_lists }
         };
