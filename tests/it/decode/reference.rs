@@ -52,8 +52,8 @@ impl Parts {
         let digits = format!("{whole}{fraction}");
         let digits = digits.trim_start_matches('0');
         let significant = digits.trim_end_matches('0');
-        // No number of the tests needs more.
-        let exponent: i64 = exponent.parse().expect("an exponent of few digits");
+        // With an exponent out of range, a number is as far from all others.
+        let exponent: i64 = exponent.parse().unwrap_or(if exponent.starts_with('-') { -1 << 40 } else { 1 << 40 });
         let exponent = exponent + (digits.len() - significant.len()) as i64 - fraction.len() as i64;
         Self { is_negative: text.starts_with('-'), digits: significant.to_owned(), exponent }
     }
@@ -86,7 +86,9 @@ impl Changes {
             AttributeValue::N(text) => self.number(text),
             AttributeValue::L(list) => AttributeValue::L(list.iter().map(|value| self.value(value)).collect()),
             AttributeValue::M(map) => AttributeValue::M(self.item(map)),
-            AttributeValue::Ns(set) if self.sets != SetForm::Unchanged => {
+            AttributeValue::Ns(set)
+                if self.sets != SetForm::Unchanged || self.long_as_text && has_long_numbers([value]) =>
+            {
                 AttributeValue::L(set.iter().map(|text| self.number(text)).collect())
             }
             AttributeValue::Ns(set) => AttributeValue::Ns(set.iter().map(|text| respelled(text)).collect()),
