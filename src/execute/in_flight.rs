@@ -2,7 +2,7 @@
 //! it must wait; a stored one is polled only when it was woken.
 
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -78,12 +78,8 @@ impl<F: Future + Unpin> InFlight<F> {
         }
     }
 
-    /// Waits for the next future to be ready; returns `None` if none runs.
-    pub(super) async fn next(&mut self) -> Option<F::Output> {
-        poll_fn(|context| self.poll_next(context)).await
-    }
-
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
+    /// Ready with the output of the next future that is ready, or with `None` if none runs.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
         if self.is_empty() {
             return Poll::Ready(None);
         }
