@@ -383,7 +383,7 @@ async fn beside_a_busy_one(concurrency: usize, idle: Duration, each: Duration) -
         })
         .build()
         .unwrap();
-    processor.process(event(&inserts(40)), Deadline::after(Duration::from_secs(2))).await.counts()
+    processor.process(event(&inserts(40)), Deadline::after(20_000 * each + Duration::from_secs(2))).await.counts()
 }
 
 #[tokio::test(start_paused = true)]
@@ -430,7 +430,8 @@ async fn a_queue_that_is_never_idle_does_not_stop_the_handlers() {
             .dead_letter_queue(NeverIdleQueue(each))
             .build()
             .unwrap();
-        let report = processor.process(event(&inserts(40)), Deadline::after(Duration::from_secs(2))).await;
+        let report =
+            processor.process(event(&inserts(40)), Deadline::after(20_000 * each + Duration::from_secs(2))).await;
         let counts = report.counts();
         assert_eq!((counts.succeeded, counts.reported), (39, 1), "{counts:?}");
     }
@@ -452,7 +453,8 @@ async fn a_retry_is_made_beside_a_handler_that_is_never_idle() {
             })
             .build()
             .unwrap();
-        let report = processor.process(event(&inserts(2)), Deadline::after(Duration::from_secs(2))).await;
+        let report =
+            processor.process(event(&inserts(2)), Deadline::after(20_000 * each + Duration::from_secs(2))).await;
         assert_eq!(report.records()[0].attempts, 3, "each {each:?}");
     }
 }
