@@ -13,6 +13,7 @@ mod decode;
 #[cfg(feature = "emf")]
 mod emf;
 mod failures;
+mod fairness;
 #[cfg(feature = "logs")]
 mod logs;
 #[cfg(feature = "emf")]
