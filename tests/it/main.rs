@@ -21,6 +21,7 @@ mod metrics;
 mod order;
 mod payload;
 mod reading;
+mod record;
 mod redelivery;
 mod redrive;
 mod response;
