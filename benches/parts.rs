@@ -128,6 +128,18 @@ mod lanes {
         bench(bencher, &counting(), shape(records, records.div_ceil(10)));
     }
 
+    /// Each record from the stream of another table, as only events made by hand have them: a record costs the same in any number.
+    #[divan::bench(args = COUNTS)]
+    fn a_table_each(bencher: Bencher<'_, '_>, records: usize) {
+        let body = String::from_utf8(payload(shape(records, 1))).expect("JSON is UTF-8");
+        let (before, rest) = body.split_once(":table/").expect("the records name their stream");
+        let tables = rest.split(":table/").enumerate().map(|(number, rest)| format!(":table/{number}-{rest}"));
+        let body = tables.fold(before.to_owned(), |body, table| body + &table).into_bytes();
+        let (processor, runtime) = (counting(), tokio::runtime::Builder::new_current_thread().enable_time().build());
+        let runtime = runtime.expect("a runtime");
+        bencher.counter(ItemsCount::new(records)).bench_local(|| runtime.block_on(process(&processor, &body)));
+    }
+
     #[divan::bench(args = COUNTS)]
     fn whole_batch(bencher: Bencher<'_, '_>, records: usize) {
         let handler = |_: Record| async { Ok(()) };

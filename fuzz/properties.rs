@@ -1,10 +1,13 @@
 //! What must hold for any input: for the fuzzer in `fuzz/`, and for the bounded run in `tests/it/any_input.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use lambda_streams::{Change, DeadLetter, Deadline, HandlerError, Lanes, StreamEvent, StreamProcessor, from_image};
+use lambda_streams::{
+    Change, DeadLetter, Deadline, HandlerError, Lanes, Number, StreamEvent, StreamProcessor, from_image,
+};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_dynamo::AttributeValue;
 
 fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime can be made");
@@ -63,11 +66,38 @@ struct Item {
     rest: BTreeMap<String, serde_json::Value>,
 }
 
+/// An item's values as `serde_dynamo` decodes them to the same: whole numbers are spelled as integers, and a number that no type
+/// of serde holds is text.
+fn respelled(value: AttributeValue) -> AttributeValue {
+    match value {
+        AttributeValue::N(text) => respelled_number(text),
+        AttributeValue::Ns(set) => AttributeValue::L(set.into_iter().map(respelled_number).collect()),
+        AttributeValue::L(list) => AttributeValue::L(list.into_iter().map(respelled).collect()),
+        AttributeValue::M(map) => {
+            AttributeValue::M(map.into_iter().map(|(name, value)| (name, respelled(value))).collect())
+        }
+        other => other,
+    }
+}
+
+fn respelled_number(text: String) -> AttributeValue {
+    let Ok(number) = Number::new(&*text) else { return AttributeValue::S(text) };
+    let whole = number.parse::<i64>().map(|whole| whole.to_string());
+    let whole = whole.or_else(|_| number.parse::<u64>().map(|whole| whole.to_string()));
+    match (whole, number.parse::<f64>().ok().and_then(|float| Number::try_from(float).ok())) {
+        (Ok(whole), _) => AttributeValue::N(whole),
+        (Err(_), Some(float)) if float == number => AttributeValue::N(text),
+        _ => AttributeValue::S(text),
+    }
+}
+
 /// What is decoded is what `serde_dynamo` decodes; what it refuses is refused.
 pub(crate) fn decoder(image: &str) {
     fn same<T: for<'de> Deserialize<'de> + PartialEq + std::fmt::Debug>(image: &str) {
         let Ok(ours) = from_image::<T>(image) else { return };
-        let item: serde_dynamo::Item = serde_json::from_str(image).expect("what we decode is an item");
+        let item: HashMap<String, AttributeValue> = serde_json::from_str(image).expect("what we decode is an item");
+        let item: HashMap<String, AttributeValue> =
+            item.into_iter().map(|(name, value)| (name, respelled(value))).collect();
         let theirs: T = serde_dynamo::from_item(item).expect("what we decode, `serde_dynamo` decodes");
         assert_eq!(ours, theirs);
     }

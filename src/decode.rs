@@ -8,10 +8,13 @@ mod attribute_value;
 mod changed;
 mod compare;
 mod cursor;
+mod decimal;
 mod elements;
 mod error;
 mod keys;
-mod number;
+mod locate;
+pub mod number;
+mod rounded;
 mod seen_names;
 mod skip;
 mod type_tag;
@@ -22,6 +25,7 @@ use serde::de::Deserialize;
 
 pub use self::changed::ChangedAttributes;
 pub use self::error::{AttributeType, DecodeError};
+pub use self::number::{Number, NumberError};
 
 pub(crate) use self::compare::changed_attributes;
 pub(crate) use self::keys::{KeyValue, are_same_keys, canonical_keys, check_keys, hash_keys, key_value};
@@ -30,11 +34,36 @@ use self::cursor::Cursor;
 
 /// Decodes an item, the DynamoDB JSON object of its attributes, into a type of yours.
 ///
+/// For prices and other numbers whose digits all count, begin with [`number`] or [`Number`]: serde's own types hold 16 digits of
+/// a fraction, and DynamoDB keeps 38.
+///
 /// The data model is that of [`serde_dynamo`](https://docs.rs/serde_dynamo/4): an item is a map, `S` is a string, `N` a
 /// number, `B` bytes ([`serde_bytes`](https://docs.rs/serde_bytes)), `M` a struct or a map, `L` and the three sets are
 /// sequences, `NULL` is `None` or `()`, and enums are decoded from `S` or from an `M` of one attribute. Attributes that the
-/// type does not have are ignored. There are three differences: `u128` and `i128` are decoded from `N`; a string without
-/// escapes can be borrowed (`&str`); and a number must have digits around its point and no leading `+`.
+/// type does not have are ignored. These are the differences:
+///
+/// | what | here | `serde_dynamo` |
+/// |---|---|---|
+/// | `u128`, `i128` | decoded from `N`; not where serde buffers, and there [`number`] does it | refused |
+/// | a whole number as `1.0`, `1.5E2`, `-0` or `+5` | an integer, also for a type that takes any value | `00042` and `+5` alone are integers |
+/// | a number that neither `i64`, `u64` nor `f64` holds, for a type that takes any value | its text | the nearest `f64` |
+/// | `.5`, `1.`, `inf` in an `N` | malformed | an `f64` |
+/// | elements of a set | read as those of a list: newtypes, options, enums | texts, numbers and bytes alone |
+/// | `&str`, `&[u8]` | never; the error says to use `String` or `Cow<str>`, `Vec<u8>` or `Cow<[u8]>` | never |
+///
+/// # Where serde buffers
+///
+/// serde reads the content of `#[serde(flatten)]`, and of enums with `tag` or `untagged`, into a buffer that knows numbers of 64
+/// bits. So do types that take any value, such as `serde_json::Value`. A number that would lose digits there is passed on as
+/// text: a copy of the item still has all of them, where an error would stop the record for a field that nobody may look at,
+/// and a rounded number would never be noticed. [`Number`] and [`number`] take that text as the number that it is. A field that
+/// is an `f64` or `f32` gets the nearest one, as everywhere, with two exceptions: a variant of an untagged enum is chosen by
+/// what it holds exactly, and a flattened `Option` of a struct is `None`. There, give the field a type that holds the number.
+///
+/// An error in such a part names the attribute if serde says which value was refused, and that is the value of one attribute
+/// alone; it also tries out to which of up to eight attributes it belongs. Otherwise its path ends at the part, and the message
+/// says *inside*. A missing field of a type in such a part, and what a type refuses with a message of its own, is told of the
+/// part as a whole.
 ///
 /// The whole item is checked, also the attributes that the type ignores: each value has exactly one known type, numbers are
 /// decimal, binary is strict standard base64, no attribute occurs twice, and values are nested at most 32 levels deep, the
@@ -70,7 +99,13 @@ pub(crate) fn from_member<'de, T: Deserialize<'de>>(
 ) -> Result<T, DecodeError> {
     let mut cursor = Cursor::new(json);
     // The result is changed in place, so that a large one is not moved.
-    let mut item = cursor.item(PhantomData);
+    let mut item;
+    loop {
+        item = cursor.item(PhantomData);
+        if item.is_ok() && cursor.trial.is_none() || !cursor.decodes_again(&mut item) {
+            break;
+        }
+    }
     if item.is_ok()
         && let Err(error) = cursor.end()
     {

@@ -23,7 +23,8 @@ use self::reader::EventReader;
 /// The payload of one invocation by a DynamoDB stream: up to 10,000 records, each still raw JSON.
 ///
 /// Only what is around the records has to be well-formed: a malformed record fails alone, when it is processed. A payload that
-/// is not a stream event is refused with an error that says what it looks like.
+/// is not a stream event is refused with an error that says what it looks like: also one whose records all name another
+/// source than `aws:dynamodb`. One with more than 10,000 records is refused as well, since Lambda never sends that many.
 ///
 /// ```
 /// use lambda_streams::{PayloadKind, StreamEvent};
@@ -46,7 +47,8 @@ impl StreamEvent {
     /// Parses an invocation's payload.
     ///
     /// # Errors
-    /// If the payload is not JSON, or is not the event of a DynamoDB stream ([`Error::is_event`]).
+    /// If the payload is not JSON, is not the event of a DynamoDB stream, or has more than 10,000 records
+    /// ([`Error::is_event`]).
     pub fn from_slice(payload: &[u8]) -> Result<Self, Error> {
         Self::from_vec(payload.to_vec())
     }
@@ -69,7 +71,7 @@ impl StreamEvent {
     /// Records of another origin, in this order. Each must be one valid JSON value; if one is not, the event is empty.
     pub(crate) fn of_records(records: &[String]) -> Self {
         let text = Arc::new(format!("{{\"Records\":[{}]}}", records.join(",")));
-        let mut reader = EventReader::new(&text);
+        let mut reader = EventReader::with_room(&text, records.len());
         let mut chunk = reader.next_chunk(usize::MAX, ImageCheck::Now);
         if !reader.is_valid_so_far() {
             chunk.headers.clear();

@@ -1,13 +1,20 @@
 //! Why a record failed: the kind of error, its message, and the chain of its sources.
 //!
 //! Invariant: what a panic said may quote the item, so it is in the public field `message`, which goes into the dead
-//! letter, and never in `Display` or `Debug`, which go into the log.
+//! letter, and never in `Display` or `Debug`, which go into the log. All texts are bounded, whatever an error says.
 
 use std::any::Any;
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
+
+/// How many bytes of an error's text are kept.
+pub(crate) const MAX_MESSAGE: usize = 4096;
+/// How many bytes of the text of each of its sources are kept.
+pub(crate) const MAX_SOURCE: usize = 1024;
+/// How many of its sources are kept.
+pub(crate) const MAX_SOURCES: usize = 16;
 
 /// What kind of error failed a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,9 +64,9 @@ impl fmt::Display for ErrorKind {
 pub struct Failure {
     /// What kind of error it was.
     pub kind: ErrorKind,
-    /// What the error said.
+    /// What the error said: at most 4,096 bytes. A longer text ends with how long it was.
     pub message: String,
-    /// What its sources said, the nearest first.
+    /// What its sources said, the nearest first: at most 16, of at most 1,024 bytes each.
     pub sources: Vec<String>,
     /// What `Display` and `Debug` say of a panic instead of the message.
     loggable: Option<String>,
@@ -72,14 +79,20 @@ impl Failure {
 
     /// The failure that an error and its sources describe.
     pub(crate) fn of(kind: ErrorKind, error: &(dyn StdError + 'static)) -> Self {
-        let sources = std::iter::successors(error.source(), |error| (*error).source());
-        Self { sources: sources.map(ToString::to_string).collect(), ..Self::new(kind, error.to_string()) }
+        // An error may be its own source, so that the chain has no end.
+        let mut chain = std::iter::successors(error.source(), |error| (*error).source());
+        let mut sources: Vec<String> = chain.by_ref().take(MAX_SOURCES).map(|it| bounded(it, MAX_SOURCE)).collect();
+        if let (Some(_), Some(last)) = (chain.next(), sources.last_mut()) {
+            *last = "… [cut: more sources]".to_owned();
+        }
+        Self { sources, ..Self::new(kind, bounded(error, MAX_MESSAGE)) }
     }
 
     /// A panic of the user's code, such as the handler, with what the panic said.
     pub(crate) fn panicked(what: &str, words: Option<&str>) -> Self {
         let loggable = format!("the {what} panicked");
-        let message = words.map_or_else(|| loggable.clone(), |words| format!("{loggable}: {words}"));
+        let said = |words| bounded(format_args!("{loggable}: {words}"), MAX_MESSAGE);
+        let message = words.map_or_else(|| loggable.clone(), said);
         Self { loggable: Some(loggable), ..Self::new(ErrorKind::Panic, message) }
     }
 
@@ -94,6 +107,37 @@ impl Failure {
             (None, ErrorKind::Panic) => "a panic",
             (None, _) => &self.message,
         }
+    }
+}
+
+/// The text of a value, cut to at most this many bytes. They include the mark that says how long it was, so that cutting it
+/// again cuts no further.
+pub(crate) fn bounded(value: impl fmt::Display, most: usize) -> String {
+    let mut text = Bounded { kept: String::new(), most, length: 0 };
+    // An error of formatting leaves what was written before it.
+    let _ = write!(text, "{value}");
+    let Bounded { mut kept, length, .. } = text;
+    if length > most {
+        let mark = format!("… [cut: {length} bytes in all]");
+        kept.truncate(kept.floor_char_boundary(most.saturating_sub(mark.len())));
+        kept.push_str(&mark);
+    }
+    kept
+}
+
+/// Keeps the beginning of a text, and counts the rest.
+struct Bounded {
+    kept: String,
+    most: usize,
+    length: usize,
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = text.floor_char_boundary(self.most.saturating_sub(self.length).min(text.len()));
+        self.kept.push_str(&text[..end]);
+        self.length += text.len();
+        Ok(())
     }
 }
 
@@ -131,6 +175,35 @@ impl fmt::Debug for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_text_of_a_failure_is_bounded() {
+        let long = "ä".repeat(3_000);
+        let failure = Failure::of(ErrorKind::Handler, &Endless(long.clone()));
+        assert!(failure.message.len() <= MAX_MESSAGE, "{}", failure.message.len());
+        assert!(failure.message.starts_with("ääää") && failure.message.ends_with("… [cut: 6000 bytes in all]"));
+        assert_eq!(failure.sources.len(), MAX_SOURCES, "an error that is its own source has no end");
+        assert!(failure.sources.iter().all(|source| source.len() <= MAX_SOURCE));
+        assert_eq!(failure.sources[MAX_SOURCES - 1], "… [cut: more sources]");
+        assert!(Failure::panicked("handler", Some(&long)).message.len() <= MAX_MESSAGE);
+        assert_eq!(bounded(&failure.message, MAX_MESSAGE), failure.message, "what was cut is not cut again");
+        assert_eq!(bounded("as it is", 8), "as it is");
+    }
+
+    #[derive(Debug)]
+    struct Endless(String);
+
+    impl fmt::Display for Endless {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    impl StdError for Endless {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(self)
+        }
+    }
 
     #[test]
     fn the_words_of_a_panic_are_never_logged() {

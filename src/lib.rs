@@ -110,6 +110,7 @@ mod event;
 mod event_kind;
 mod execute;
 mod failure;
+mod guard;
 mod handler;
 mod invocation;
 mod json;
@@ -140,7 +141,9 @@ pub use crate::dead_letter::{
 };
 #[cfg(feature = "sqs")]
 pub use crate::dead_letter::{QueueUrlError, SqsDeadLetterQueue};
-pub use crate::decode::{AttributeType, ChangedAttributes, DecodeError, from_image, from_keys};
+pub use crate::decode::{
+    AttributeType, ChangedAttributes, DecodeError, Number, NumberError, from_image, from_keys, number,
+};
 pub use crate::error::Error;
 pub use crate::event::StreamEvent;
 pub use crate::event_kind::EventKind;

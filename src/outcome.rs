@@ -20,11 +20,11 @@ pub enum Outcome {
     Skipped(SkipReason),
     /// It failed, and the dead-letter queue has accepted it.
     DeadLettered,
-    /// It failed, and is reported to Lambda, which delivers it again.
+    /// It failed, and is reported to Lambda, which delivers it again. Also where the dead-letter queue did not accept it, or did
+    /// not answer in time.
     Reported,
     /// When the processor stopped before the deadline, its handler was still running or had not started, and it had not
-    /// failed before in this invocation; or its dead letter was not accepted in time. It is reported to Lambda, which delivers it
-    /// again.
+    /// failed before in this invocation. It is reported to Lambda, which delivers it again.
     Unfinished,
     /// An earlier record was reported, so that Lambda delivers this one again with it.
     HeldBack,

@@ -1,8 +1,11 @@
 //! Recognizes what a payload is from a few members, so that an error can say which event was received instead.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+
 use serde_json::value::RawValue;
 
 /// What a payload looks like, judging by a few members that are specific to each source.
@@ -33,13 +36,21 @@ pub enum PayloadKind {
     S3,
     /// Records of a Kinesis stream.
     Kinesis,
+    /// Mails received by SES.
+    Ses,
+    /// Pushes to a CodeCommit repository.
+    CodeCommit,
+    /// Requests to CloudFront (Lambda@Edge).
+    CloudFront,
+    /// Records that name a source other than these, and none that is a DynamoDB stream's.
+    OtherSource,
     /// An event of an EventBridge bus.
     EventBridge,
     /// A request through a REST API of API Gateway.
     RestApi,
     /// A request through an HTTP API of API Gateway, or a function URL.
     HttpApi,
-    /// An object whose `Records` are of none of these sources.
+    /// An object whose `Records` name no source.
     UnknownRecords,
     /// An object whose `Records` is not a list.
     RecordsNoList,
@@ -67,7 +78,7 @@ impl PayloadKind {
     pub(crate) fn of_json(json: &str) -> Self {
         match json.trim_start().as_bytes().first() {
             Some(b'{') => serde_json::from_str::<Clues<'_>>(json).map_or(Self::Object, |clues| clues.kind()),
-            Some(b'[') if first_element(json).is_some_and(is_stream_record) => Self::RecordArray,
+            Some(b'[') if begins_with_a_record(json) => Self::RecordArray,
             Some(b'[') => Self::Array,
             _ => Self::Scalar,
         }
@@ -86,10 +97,14 @@ impl fmt::Display for PayloadKind {
             Self::Sns => "an SNS event",
             Self::S3 => "an S3 event",
             Self::Kinesis => "a Kinesis event",
+            Self::Ses => "an SES event",
+            Self::CodeCommit => "a CodeCommit event",
+            Self::CloudFront => "a CloudFront event",
+            Self::OtherSource => "an event whose records name another source than `aws:dynamodb`",
             Self::EventBridge => "an EventBridge event",
             Self::RestApi => "an API Gateway REST API event",
             Self::HttpApi => "an API Gateway HTTP API event",
-            Self::UnknownRecords => "an event whose records are of no known source",
+            Self::UnknownRecords => "an event whose records name no source",
             Self::RecordsNoList => "an object whose `Records` is not a list",
             Self::LowerCaseRecords => "an object with `records` in lower case, as some serializers rewrite `Records`",
             Self::Object => "an object without `Records`",
@@ -123,10 +138,7 @@ struct Clues<'a> {
 impl Clues<'_> {
     fn kind(&self) -> PayloadKind {
         match self.records {
-            Some(records) => match serde_json::from_str::<Vec<&RawValue>>(records.get()) {
-                Ok(records) => kind_of_records(&records),
-                Err(_) => PayloadKind::RecordsNoList,
-            },
+            Some(records) => serde_json::from_str(records.get()).map_or(PayloadKind::RecordsNoList, kind_of_records),
             None if self.http_method.is_some() && self.request_context.is_some() => PayloadKind::RestApi,
             None if self.route_key.is_some() => PayloadKind::HttpApi,
             None if self.detail_type.is_some() => PayloadKind::EventBridge,
@@ -142,11 +154,56 @@ pub(crate) fn is_foreign(kind: PayloadKind) -> bool {
     !matches!(kind, PayloadKind::DynamoDbStream | PayloadKind::UnknownRecords)
 }
 
-fn kind_of_records(records: &[&RawValue]) -> PayloadKind {
-    if records.is_empty() || records.iter().any(|record| is_stream_record(record)) {
+fn kind_of_records(Sources { count, any_of_stream, foreign }: Sources) -> PayloadKind {
+    if count == 0 || any_of_stream {
         return PayloadKind::DynamoDbStream;
     }
-    records.iter().find_map(|record| foreign_source(record)).unwrap_or(PayloadKind::UnknownRecords)
+    foreign.unwrap_or(PayloadKind::UnknownRecords)
+}
+
+/// The sources that the records of a list name. They are read one by one and not kept, however many there are.
+#[derive(Default)]
+struct Sources {
+    count: usize,
+    any_of_stream: bool,
+    /// What the first record that names another source looks like.
+    foreign: Option<PayloadKind>,
+}
+
+impl<'de> Deserialize<'de> for Sources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(SourcesVisitor)
+    }
+}
+
+struct SourcesVisitor;
+
+impl<'de> Visitor<'de> for SourcesVisitor {
+    type Value = Sources;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<Sources, A::Error> {
+        let mut sources = Sources::default();
+        while let Some(record) = records.next_element::<&RawValue>()? {
+            sources.count += 1;
+            match source(record) {
+                Source::Stream => sources.any_of_stream = true,
+                Source::Foreign(kind) => sources.foreign = sources.foreign.or(Some(kind)),
+                Source::Unknown => {}
+            }
+        }
+        Ok(sources)
+    }
+}
+
+/// Where a record comes from.
+enum Source {
+    Stream,
+    Foreign(PayloadKind),
+    Unknown,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +214,9 @@ struct RecordClues<'a> {
     event_source: Option<&'a RawValue>,
     #[serde(borrow)]
     dynamodb: Option<&'a RawValue>,
+    /// CloudFront names no source.
+    #[serde(borrow)]
+    cf: Option<&'a RawValue>,
 }
 
 fn clues(record: &RawValue) -> Option<RecordClues<'_>> {
@@ -164,22 +224,41 @@ fn clues(record: &RawValue) -> Option<RecordClues<'_>> {
     json.starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
 }
 
-fn is_stream_record(record: &RawValue) -> bool {
-    clues(record).is_some_and(|clues| {
-        clues.dynamodb.is_some() || clues.event_source.is_some_and(|source| source.get() == r#""aws:dynamodb""#)
-    })
-}
-
-fn foreign_source(record: &RawValue) -> Option<PayloadKind> {
-    match clues(record)?.event_source?.get() {
-        r#""aws:sqs""# => Some(PayloadKind::Sqs),
-        r#""aws:sns""# => Some(PayloadKind::Sns),
-        r#""aws:s3""# => Some(PayloadKind::S3),
-        r#""aws:kinesis""# => Some(PayloadKind::Kinesis),
-        _ => None,
+fn source(record: &RawValue) -> Source {
+    let Some(clues) = clues(record) else { return Source::Unknown };
+    let name = clues.event_source.and_then(|source| serde_json::from_str::<Cow<'_, str>>(source.get()).ok());
+    match name.as_deref() {
+        Some("aws:dynamodb") => Source::Stream,
+        Some("aws:sqs") => Source::Foreign(PayloadKind::Sqs),
+        Some("aws:sns") => Source::Foreign(PayloadKind::Sns),
+        Some("aws:s3") => Source::Foreign(PayloadKind::S3),
+        Some("aws:kinesis") => Source::Foreign(PayloadKind::Kinesis),
+        Some("aws:ses") => Source::Foreign(PayloadKind::Ses),
+        Some("aws:codecommit") => Source::Foreign(PayloadKind::CodeCommit),
+        Some(_) => Source::Foreign(PayloadKind::OtherSource),
+        None if clues.dynamodb.is_some() => Source::Stream,
+        None if clues.cf.is_some() => Source::Foreign(PayloadKind::CloudFront),
+        None => Source::Unknown,
     }
 }
 
-fn first_element(json: &str) -> Option<&RawValue> {
-    serde_json::from_str::<Vec<&RawValue>>(json).ok()?.first().copied()
+/// Whether the first element of an array is a record of a stream.
+fn begins_with_a_record(json: &str) -> bool {
+    struct First;
+
+    impl<'de> Visitor<'de> for First {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<bool, A::Error> {
+            let first = elements.next_element::<&RawValue>()?;
+            while elements.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(first.is_some_and(|first| matches!(source(first), Source::Stream)))
+        }
+    }
+
+    serde_json::Deserializer::from_str(json).deserialize_seq(First).unwrap_or(false)
 }

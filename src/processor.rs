@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::event::{self, Records, StreamEvent};
 use crate::execute;
 use crate::execute::settings::Settings;
+use crate::guard::guard;
 use crate::invocation::Invocation;
 use crate::observe::InvocationMetrics;
 use crate::observe::log;
@@ -89,7 +90,8 @@ impl StreamProcessor {
         let totals = Totals::of(&report);
         span.in_scope(|| log::batch(&report, &totals, duration));
         metrics.record_and_flush(&invocation.request_id, || {
-            self.settings.meter.record(&report, &totals, &measured, duration);
+            // The recorder may be the user's own, and the batch is done: a panic in it must not repeat the batch.
+            let _ = guard("metrics recorder", || self.settings.meter.record(&report, &totals, &measured, duration));
         });
         report
     }
@@ -136,6 +138,8 @@ impl StreamProcessor {
     ///
     /// Each record stands for itself: what fails again is named in the response, so that SQS keeps its message and moves
     /// it to that queue's own dead-letter queue in the end. Records of one item still run in the order of their messages.
+    /// What no handler takes or the filter drops is named as well, and logged, because another function may have to process it; see
+    /// [`delete_skipped_on_redrive`](ProcessorBuilder::delete_skipped_on_redrive).
     /// The source mapping of the queue needs `ReportBatchItemFailures`
     /// ([AWS: SQS errors](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html)).
     ///
@@ -161,7 +165,8 @@ impl StreamProcessor {
         let mut invocation = invocation.into();
         invocation.from_stream = false;
         let (records, messages) = event.open();
-        RedriveReport::new(self.process(records, invocation).await, messages)
+        let batch = self.process(records, invocation).await;
+        RedriveReport::new(batch, messages, self.settings.delete_skipped_on_redrive)
     }
 }
 

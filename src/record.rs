@@ -83,7 +83,7 @@ impl Record {
         Self::new(RecordRef::of_text(json.into()))
     }
 
-    /// The record's `eventID`, unique in its stream; `None` if the record has none.
+    /// The record's `eventID`, unique in its stream; `None` if the record has none, or something other than text.
     pub fn event_id(&self) -> Option<&str> {
         self.inner.event_id()
     }
@@ -113,7 +113,10 @@ impl Record {
         self.inner.region()
     }
 
-    /// When the change was made, to about a second: `ApproximateCreationDateTime`.
+    /// When the change was made, to about a second: `ApproximateCreationDateTime`; `None` if it is absent or unreadable.
+    ///
+    /// It is read from a number of seconds, milliseconds or microseconds, from text of such a number, and from a date and time
+    /// as in RFC 3339: with any offset or none, which is UTC, and with a blank in place of the `T`.
     pub fn created_at(&self) -> Option<SystemTime> {
         self.inner.created_at()
     }
@@ -143,11 +146,15 @@ impl Record {
     }
 
     /// The item after the change as DynamoDB JSON, if the stream carries it.
+    ///
+    /// `{}` counts as absent in a removal, and in a stream whose view type has no such image.
     pub fn new_image_json(&self) -> Option<&str> {
         self.well_formed().new_image.map(|image| self.inner.piece(image))
     }
 
     /// The item before the change as DynamoDB JSON, if the stream carries it.
+    ///
+    /// `{}` counts as absent in an insert, and in a stream whose view type has no such image.
     pub fn old_image_json(&self) -> Option<&str> {
         self.well_formed().old_image.map(|image| self.inner.piece(image))
     }

@@ -1,4 +1,6 @@
 //! Redrives dead letters: reads an SQS event of envelopes, and answers for each message whether SQS can delete it.
+//!
+//! Invariant: only what a handler has processed is deleted, unless the user says otherwise.
 
 use std::fmt;
 
@@ -9,7 +11,8 @@ use serde_json::value::RawValue;
 use crate::dead_letter::{DeadLetter, DeadLetterReadError};
 use crate::error::Error;
 use crate::event::StreamEvent;
-use crate::outcome::BatchReport;
+use crate::event_kind::EventKind;
+use crate::outcome::{BatchReport, Outcome, RecordReport, SkipReason};
 use crate::payload_kind::PayloadKind;
 
 /// The payload of an invocation by an SQS queue that holds dead letters.
@@ -109,21 +112,63 @@ pub(crate) struct OpenedMessage {
 }
 
 /// The outcome of a redrive.
+///
+/// A message can be deleted from its queue if its record succeeded. It is kept if its record failed or was not finished, if it does
+/// not hold a dead letter, and if its record was [skipped](crate::SkipReason) because no handler takes its kind of change or the
+/// filter dropped it: another function may have to process it. [`delete_skipped_on_redrive`] has skipped ones deleted too.
+///
+/// [`delete_skipped_on_redrive`]: crate::ProcessorBuilder::delete_skipped_on_redrive
 #[derive(Debug)]
 pub struct RedriveReport {
     batch: BatchReport,
     messages: Vec<OpenedMessage>,
+    deletes_skipped: bool,
 }
 
 impl RedriveReport {
-    pub(crate) fn new(batch: BatchReport, messages: Vec<OpenedMessage>) -> Self {
-        for message in &messages {
-            if let Err(error) = &message.record {
-                let message_id = message.message_id.as_str();
-                tracing::warn!(message_id, %error, next = "reported", "the message does not hold a dead letter");
-            }
+    pub(crate) fn new(batch: BatchReport, messages: Vec<OpenedMessage>, deletes_skipped: bool) -> Self {
+        let report = Self { batch, messages, deletes_skipped };
+        report.messages.iter().for_each(|message| report.log_kept(message));
+        report
+    }
+
+    /// Logs why a message is kept whose record the batch's own lines do not mention.
+    fn log_kept(&self, message: &OpenedMessage) {
+        let message_id = message.message_id.as_str();
+        if let Err(error) = &message.record {
+            tracing::warn!(message_id, %error, next = "reported", "the message does not hold a dead letter");
+        } else if let Some(record) = self.record(message)
+            && let Some(reason) = self.keeps_skipped(record.outcome)
+        {
+            let (event_id, kind) = (record.event_id(), record.kind.map(EventKind::as_str));
+            tracing::warn!(
+                message_id,
+                event_id,
+                kind,
+                reason,
+                next = "reported",
+                "the dead letter was skipped and is kept"
+            );
         }
-        Self { batch, messages }
+    }
+
+    fn record(&self, message: &OpenedMessage) -> Option<&RecordReport> {
+        self.batch.records().get(*message.record.as_ref().ok()?)
+    }
+
+    /// Why a record was skipped, if its message is kept for that.
+    fn keeps_skipped(&self, outcome: Outcome) -> Option<&'static str> {
+        match outcome {
+            _ if self.deletes_skipped => None,
+            Outcome::Skipped(SkipReason::NoHandler) => Some("there is no handler for its kind of change"),
+            Outcome::Skipped(SkipReason::Filtered) => Some("the filter did not keep it"),
+            _ => None,
+        }
+    }
+
+    fn is_done(&self, message: &OpenedMessage) -> bool {
+        let outcome = self.record(message).map(|record| record.outcome);
+        outcome.is_some_and(|outcome| outcome.is_done() && self.keeps_skipped(outcome).is_none())
     }
 
     /// The outcomes of the records, in the order of their messages. A message without a dead letter is not among them.
@@ -138,12 +183,9 @@ impl RedriveReport {
 
     /// The response to Lambda: it names every message that SQS must keep.
     pub fn response(&self) -> SqsEventResponse {
-        let records = self.batch.records();
-        let done = |message: &OpenedMessage| {
-            message.record.as_ref().is_ok_and(|position| records.get(*position).is_some_and(|it| it.outcome.is_done()))
-        };
         let mut response = SqsEventResponse::default();
-        response.batch_item_failures = self.messages.iter().filter(|message| !done(message)).map(failure).collect();
+        let kept = self.messages.iter().filter(|message| !self.is_done(message));
+        response.batch_item_failures = kept.map(failure).collect();
         response
     }
 }

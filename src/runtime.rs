@@ -173,7 +173,8 @@ async fn process(processor: &StreamProcessor, payload: Vec<u8>, invocation: Invo
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Diagnostic {
-    let error_message = Failure::panicked("processor", panic_words(panic)).message;
+    // What the panic said may quote an item. Lambda logs this message and keeps it with a failed invocation.
+    let error_message = Failure::panicked("processor", panic_words(panic)).to_string();
     Diagnostic { error_type: "LambdaStreams.Panic".to_owned(), error_message }
 }
 
@@ -207,6 +208,12 @@ mod tests {
         let status = std::fs::read_to_string("/proc/self/status").expect("Linux has this file");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the file has this line");
         line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
+    }
+
+    #[test]
+    fn the_words_of_a_panic_are_not_in_the_error() {
+        let panic: Box<dyn Any + Send> = Box::new("customer 17: no address");
+        assert_eq!(panicked(&*panic).error_message, "the processor panicked");
     }
 
     #[test]

@@ -192,6 +192,21 @@ fn the_environment_sets_namespace_and_service() {
 }
 
 #[test]
+fn metrics_that_lambda_drops_are_warned_of_at_start() {
+    let warnings = |format: &str, level: &str| -> Vec<String> {
+        let lines = run(&[("AWS_LAMBDA_LOG_FORMAT", format), ("AWS_LAMBDA_LOG_LEVEL", level)]);
+        let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let dropped =
+            lines.filter(|line| line["message"].as_str().is_some_and(|text| text.contains("drops the metrics")));
+        dropped.map(|line| line["level"].as_str().expect("a level").to_owned()).collect()
+    };
+    assert_eq!(warnings("JSON", "WARN"), ["WARN"]);
+    assert_eq!(warnings("JSON", "FATAL"), ["ERROR"]);
+    assert!(warnings("JSON", "INFO").is_empty());
+    assert!(warnings("", "WARN").is_empty());
+}
+
+#[test]
 fn emf_can_be_installed_only_once() {
     let written = Written::default();
     let build = || Emf::builder().service("orders").writer(written.clone());

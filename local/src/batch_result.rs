@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::function::Response;
 use crate::source::SourceRecord;
-use crate::warning::WarningKind;
+use crate::warning::{WarningKind, count};
 
 /// The largest state that a tumbling window may carry: 1 MB.
 pub(crate) const MAX_STATE: usize = 1_048_576;
@@ -129,9 +129,9 @@ fn ignored(json: &str, records: &[SourceRecord]) -> Interpretation {
         return BatchResult::Done.into();
     }
     let message = format!(
-        "the function reported failures in a batch of {} records, but ReportBatchItemFailures is off: AWS ignores the \
+        "the function reported failures in a batch of {}, but ReportBatchItemFailures is off: AWS ignores the \
          response, and the failed records are lost",
-        records.len()
+        count(records.len(), "record")
     );
     Interpretation::done_with_loss(WarningKind::ResponseIgnored, message)
 }
@@ -161,8 +161,8 @@ fn reported(json: &str, records: &[SourceRecord], rules: ResponseRules) -> Inter
 /// AWS takes a response that it cannot read as a success.
 fn unread(what: &str, records: &[SourceRecord]) -> Interpretation {
     let message = format!(
-        "the response {what}: AWS takes all {} records of the batch as done, and if one of them failed it is lost",
-        records.len()
+        "the response {what}: AWS takes the whole batch of {} as done, and a record that failed is lost",
+        count(records.len(), "record")
     );
     Interpretation::done_with_loss(WarningKind::ResponseNotUnderstood, message)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::settings::Settings;
+use crate::settings::{FinalInvocation, Settings};
 use crate::source::SourceRecord;
 use crate::window::OpenWindow;
 
@@ -27,9 +27,24 @@ pub(crate) struct BufferedRecord {
 /// What a concurrent batch does next.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Deliver(Vec<BufferedRecord>),
+    Deliver {
+        records: Vec<BufferedRecord>,
+        /// Whether they are the last of the tumbling window, which ends with them.
+        ends_window: bool,
+    },
     /// Tell the function that the tumbling window has ended.
     EndWindow,
+}
+
+/// How far a shard is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadState {
+    /// The last page had records: there may be more, however old they are.
+    Behind,
+    /// The last page was empty.
+    CaughtUp,
+    /// No more records will come.
+    Drained,
 }
 
 #[derive(Debug, Default)]
@@ -72,19 +87,19 @@ impl ConcurrentBatch {
         std::mem::take(&mut self.buffer).len()
     }
 
-    /// The next job, if none is in flight and there is enough for one; `drained` if no more records will be read.
-    pub(crate) fn next_job(&mut self, settings: &Settings, time_of_day: SystemTime, drained: bool) -> Option<Job> {
+    /// The next job, if none is in flight and there is enough for one.
+    pub(crate) fn next_job(&mut self, settings: &Settings, time_of_day: SystemTime, read: ReadState) -> Option<Job> {
         if self.in_flight {
             return None;
         }
-        if self.window_has_ended(settings, time_of_day, drained) {
+        if self.window_has_ended(settings, time_of_day, read) {
             self.in_flight = true;
             return Some(Job::EndWindow);
         }
         let next = self.next_length(settings);
         let waited = self.due(settings).is_some_and(|due| due <= Instant::now())
             || self.window.as_ref().is_some_and(|window| window.end <= time_of_day);
-        if next.records == 0 || !(next.full || waited || drained) {
+        if next.records == 0 || !(next.full || waited || read == ReadState::Drained) {
             return None;
         }
         if let Some(window) = settings.tumbling_window()
@@ -95,16 +110,32 @@ impl ConcurrentBatch {
         let batch: Vec<BufferedRecord> = self.buffer.drain(..next.records).collect();
         self.bytes -= batch.iter().map(|buffered| buffered.record.json().len()).sum::<usize>();
         self.in_flight = true;
-        Some(Job::Deliver(batch))
+        let ends_window = settings.unspecified.final_invocation == FinalInvocation::WithRecords
+            && self.window_has_ended(settings, time_of_day, read);
+        Some(Job::Deliver { records: batch, ends_window })
     }
 
     /// When to ask again, if nothing happens before.
-    pub(crate) fn wakes_after(&self, settings: &Settings, time_of_day: SystemTime) -> Option<Duration> {
+    pub(crate) fn wakes_after(
+        &self,
+        settings: &Settings,
+        time_of_day: SystemTime,
+        read: ReadState,
+    ) -> Option<Duration> {
         if self.in_flight {
             return None;
         }
         let due = self.due(settings).map(|due| due.saturating_duration_since(Instant::now()));
-        let window = self.window.as_ref().map(|window| window.end.duration_since(time_of_day).unwrap_or_default());
+        // The window's end sends what is buffered; with nothing buffered, its last invocation comes after the grace.
+        let grace = match (self.buffer.is_empty(), read) {
+            (false, _) => Some(Duration::ZERO),
+            (true, ReadState::Behind) => None,
+            (true, _) => Some(settings.unspecified.window_grace),
+        };
+        let window = self.window.as_ref().and_then(|window| {
+            let ends = window.end + grace?;
+            Some(ends.duration_since(time_of_day).unwrap_or_default())
+        });
         due.into_iter().chain(window).min()
     }
 
@@ -112,14 +143,20 @@ impl ConcurrentBatch {
         self.buffer.front().map(|first| first.read_at + settings.batching_window())
     }
 
-    fn window_has_ended(&self, settings: &Settings, time_of_day: SystemTime, drained: bool) -> bool {
+    /// A later window's record ends it, or the shard's end. The clock does only where the shard is read to its end: of old
+    /// records, more may be on the next page.
+    fn window_has_ended(&self, settings: &Settings, time_of_day: SystemTime, read: ReadState) -> bool {
         let (Some(window), Some(length)) = (&self.window, settings.tumbling_window()) else { return false };
         if window.terminated_early {
             return true;
         }
         match self.buffer.front() {
             Some(next) => !window.takes(&next.record, length),
-            None => drained || window.end <= time_of_day,
+            None => match read {
+                ReadState::Behind => false,
+                ReadState::CaughtUp => window.end + settings.unspecified.window_grace <= time_of_day,
+                ReadState::Drained => true,
+            },
         }
     }
 

@@ -2,17 +2,16 @@
 //!
 //! *Invariant*: observers are called outside of the locks, so that one that panics poisons nothing.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
-
+use crate::activity::Activity;
 use crate::filter::Filters;
 use crate::on_failure::{ErasedDestination, OnFailureDocument};
 use crate::progress::{Progress, Summary};
 use crate::settings::{Settings, SettingsError};
-use crate::warning::WarningKind;
+use crate::warning::{WarningKind, count};
 
 /// Lambda's timeout where none is configured.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,9 +31,7 @@ pub(crate) struct Context<S, F> {
     summary: Mutex<Summary>,
     random: Mutex<fastrand::Rng>,
     invocations: AtomicU64,
-    /// Buffered records and jobs in flight; see [`Pending`].
-    pending: AtomicUsize,
-    last_active: Mutex<Instant>,
+    pub(crate) activity: Activity,
 }
 
 impl<S, F> Context<S, F> {
@@ -54,8 +51,7 @@ impl<S, F> Context<S, F> {
             stop_when_idle: None,
             summary: Mutex::default(),
             invocations: AtomicU64::new(0),
-            pending: AtomicUsize::new(0),
-            last_active: Mutex::new(Instant::now()),
+            activity: Activity::new(),
         })
     }
 
@@ -63,26 +59,12 @@ impl<S, F> Context<S, F> {
         lock(&self.summary).clone()
     }
 
-    /// Waits until nothing was read and nothing was pending for as long as was set; without a limit, it never returns.
+    /// Waits until the run is idle; without a limit, it never returns.
     pub(crate) async fn idle(&self) {
-        let Some(limit) = self.stop_when_idle else { return std::future::pending().await };
-        loop {
-            let due = *lock(&self.last_active) + limit;
-            if due <= Instant::now() && self.pending.load(Ordering::Relaxed) == 0 {
-                return;
-            }
-            sleep_until(due.max(Instant::now() + Duration::from_millis(10))).await;
+        match self.stop_when_idle {
+            Some(limit) => self.activity.idle(limit).await,
+            None => std::future::pending().await,
         }
-    }
-
-    /// The mapping is not idle now.
-    pub(crate) fn note_active(&self) {
-        *lock(&self.last_active) = Instant::now();
-    }
-
-    /// Nothing pending yet; [`Pending::add`] counts.
-    pub(crate) fn pending(&self) -> Pending<'_> {
-        Pending { total: &self.pending, own: 0 }
     }
 
     /// The next invocation's number, from 1.
@@ -113,12 +95,21 @@ impl<S, F> Context<S, F> {
         self.note(Progress::Warning { shard: Arc::clone(shard), kind, message });
     }
 
+    /// Warns that the state of an open tumbling window is lost.
+    pub(crate) fn warn_of_lost_window(&self, shard: &Arc<str>, why: &str) {
+        self.warn(shard, WarningKind::WindowLost, format!("{why}: the state of an open tumbling window is lost"));
+    }
+
     /// Sends the document of discarded records to the destination, and warns if they are lost.
     pub(crate) async fn send_on_failure(&self, shard: &Arc<str>, document: OnFailureDocument) {
         let records = document.batch_size();
         if self.settings.on_failure.is_none() && self.destination.is_none() {
-            let message =
-                format!("{records} records are discarded, and no on-failure destination is told of it: they are lost");
+            let message = match records {
+                1 => "1 record is discarded, and no on-failure destination is told of it: it is lost".to_owned(),
+                _ => format!(
+                    "{records} records are discarded, and no on-failure destination is told of it: they are lost"
+                ),
+            };
             return self.warn(shard, WarningKind::DiscardedUntold, message);
         }
         let sent = match &self.destination {
@@ -127,35 +118,13 @@ impl<S, F> Context<S, F> {
         };
         let error = sent.err().map(|error| error.to_string());
         if let Some(error) = &error {
-            let message =
-                format!("the on-failure destination did not accept the document of {records} records: {error}");
+            let message = format!(
+                "the on-failure destination did not accept the document of {}: {error}",
+                count(records, "record")
+            );
             self.warn(shard, WarningKind::OnFailureLost, message);
         }
         self.note(Progress::OnFailureSent { shard: Arc::clone(shard), document: Box::new(document), error });
-    }
-}
-
-/// A share of the mapping's pending work: while any is left, the mapping is not idle. Dropping it gives the rest back.
-pub(crate) struct Pending<'a> {
-    total: &'a AtomicUsize,
-    own: usize,
-}
-
-impl Pending<'_> {
-    pub(crate) fn add(&mut self, count: usize) {
-        self.own += count;
-        self.total.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn remove(&mut self, count: usize) {
-        self.own -= count;
-        self.total.fetch_sub(count, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Pending<'_> {
-    fn drop(&mut self) {
-        self.total.fetch_sub(self.own, Ordering::Relaxed);
     }
 }
 

@@ -69,16 +69,17 @@ impl<S: Source, F: Function> Delivery<'_, S, F> {
     /// # Errors
     /// If the function cannot be invoked.
     pub(crate) async fn carry_out(mut self, job: Job) -> Result<Option<OpenWindow>, RunError> {
-        match job {
-            Job::Deliver(records) => {
-                self.deliver(records).await?;
-                Ok(self.window)
-            }
-            Job::EndWindow => Ok(if self.end_window().await? { None } else { self.window }),
+        let done = match job {
+            Job::Deliver { records, ends_window } => self.deliver(records, ends_window).await,
+            Job::EndWindow => self.end_window().await,
+        };
+        if done.is_err() && self.window.is_some() {
+            self.context.warn_of_lost_window(&self.shard, "the function could not be invoked");
         }
+        done.map(|()| self.window)
     }
 
-    async fn deliver(&mut self, records: Vec<BufferedRecord>) -> Result<(), RunError> {
+    async fn deliver(&mut self, records: Vec<BufferedRecord>, ends_window: bool) -> Result<(), RunError> {
         let mut todo = vec![Segment::new(records, 0)];
         while let Some(mut segment) = todo.pop() {
             self.discard_expired(&mut segment).await;
@@ -89,11 +90,22 @@ impl<S: Source, F: Function> Delivery<'_, S, F> {
                 self.context.note_left(segment.records.len());
                 continue;
             }
-            let Interpretation { result, state, .. } = self.invoke(&mut segment, false).await?;
+            let is_final = ends_window && todo.is_empty();
+            let Interpretation { result, state, .. } = match self.invoke(&mut segment, is_final).await {
+                Ok(interpretation) => interpretation,
+                Err(error) => {
+                    let left = todo.iter().map(|later| later.records.len()).sum::<usize>();
+                    self.context.note_left(segment.records.len() + left);
+                    return Err(error);
+                }
+            };
             let progressed = matches!(result, BatchResult::Done | BatchResult::Checkpoint { position: 1.., .. });
             if let (true, Some(window), Some(state)) = (progressed, &mut self.window, state) {
                 window.carry(state);
                 self.warn_of_early_end();
+            }
+            if is_final && result == BatchResult::Done {
+                self.window = None;
             }
             self.apply(result, segment, &mut todo).await;
         }
@@ -256,15 +268,15 @@ impl<S: Source, F: Function> Delivery<'_, S, F> {
         payload
     }
 
-    /// The last invocation of a tumbling window; `false` if the run stopped before it went through.
-    async fn end_window(&mut self) -> Result<bool, RunError> {
+    /// The last invocation of a tumbling window. The window stays open if the run stopped before it went through.
+    async fn end_window(&mut self) -> Result<(), RunError> {
         let mut segment = Segment::new(Vec::new(), 0);
         loop {
             if *self.stop.borrow() {
-                return Ok(false);
+                return Ok(());
             }
             match self.invoke(&mut segment, true).await?.result {
-                BatchResult::Done | BatchResult::Checkpoint { .. } => return Ok(true),
+                BatchResult::Done | BatchResult::Checkpoint { .. } => break,
                 BatchResult::Throttled => segment.throttles = segment.throttles.saturating_add(1),
                 BatchResult::FunctionError { .. } | BatchResult::WholeBatch { .. } => {
                     segment.failures = segment.failures.saturating_add(1);
@@ -274,10 +286,12 @@ impl<S: Source, F: Function> Delivery<'_, S, F> {
                 let message = "the last invocation of a tumbling window failed until its retries ran out: its state is \
                                lost, and no on-failure document tells of it";
                 self.context.warn(&self.shard, WarningKind::WindowLost, message.to_owned());
-                return Ok(true);
+                break;
             }
             self.wait(0, segment.failures, segment.failures + segment.throttles).await;
         }
+        self.window = None;
+        Ok(())
     }
 
     fn warn_of_early_end(&self) {

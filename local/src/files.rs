@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use lambda_streams::PayloadKind;
 use serde_json::value::RawValue;
 
+use crate::event_text::event_in;
 use crate::memory::MemorySource;
 use crate::source::{SourceError, SourceRecord};
 
@@ -55,7 +56,8 @@ impl RecordFiles {
     }
 
     /// Adds events (`{"Records": […]}`), arrays of records, or single records: one, or any number one after the other, as
-    /// in NDJSON. Malformed records are kept as they are: the function has to deal with them. Returns how many
+    /// in NDJSON. What wraps an event is unwrapped, as [`event_in`](crate::event_in) does: an on-failure document of a bucket
+    /// gives its records back. Malformed records are kept as they are: the function has to deal with them. Returns how many
     /// records were added.
     ///
     /// # Errors
@@ -64,6 +66,10 @@ impl RecordFiles {
     pub fn add_events(&mut self, name: &str, text: &str) -> Result<usize, SourceError> {
         let before = self.len();
         for (position, value) in values(name, text)?.into_iter().enumerate() {
+            let refuse =
+                |why: &dyn std::fmt::Display| SourceError::new(format!("{name}: value {}: {why}", position + 1));
+            let event = event_in(value.get()).map_err(|error| refuse(&error))?;
+            let value = serde_json::from_str::<&RawValue>(&event).map_err(|error| refuse(&error))?;
             match PayloadKind::of(value.get().as_bytes()) {
                 PayloadKind::DynamoDbStream | PayloadKind::UnknownRecords => {
                     #[derive(serde::Deserialize)]
@@ -176,6 +182,7 @@ mod tests {
             (format!("{RECORD}\n\n{RECORD}\n"), vec![RECORD, RECORD]),
             (format!("[{RECORD}]"), vec![RECORD]),
             (r#"{"Records": [null]}"#.to_owned(), vec!["null"]),
+            (serde_json::to_string(&format!("[{RECORD}]")).expect("a text"), vec![RECORD]),
             (String::new(), vec![]),
         ];
         for (text, expected) in table {

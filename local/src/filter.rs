@@ -3,6 +3,7 @@
 //! A pattern that could never match, or that AWS would refuse, is an error when it is compiled and not a silent drop later.
 
 mod condition;
+mod doubts;
 mod number;
 
 use serde_json::{Map, Value};

@@ -35,6 +35,7 @@
 //! The program `lambda-streams` is this library on the command line: `cargo install lambda-streams-local`. It needs the
 //! feature `program`, which is on by default; turn it off for tests that only need the library.
 
+mod activity;
 mod assignment;
 mod batch_result;
 mod bootstrap;
@@ -46,6 +47,7 @@ mod delivery;
 mod deployed;
 mod error;
 mod evaluation;
+mod event_text;
 mod files;
 mod filter;
 mod function;
@@ -71,6 +73,7 @@ pub use crate::bootstrap::{Bootstrap, BootstrapBuilder, FunctionOutput};
 pub use crate::deployed::{DeployedFunction, DeployedMapping, DeployedOnFailure, from_deployed};
 pub use crate::error::RunError;
 pub use crate::evaluation::Evaluation;
+pub use crate::event_text::event_in;
 pub use crate::files::RecordFiles;
 pub use crate::function::{Function, InvokeError, Response};
 pub use crate::mapping::EventSourceMapping;
@@ -81,7 +84,7 @@ pub use crate::on_failure::{
 pub use crate::processor_function::ProcessorFunction;
 pub use crate::progress::{Progress, Summary};
 pub use crate::settings::{
-    BatchAssignment, Discard, RecordAge, Settings, SettingsError, StartingPosition, Unspecified,
+    BatchAssignment, Discard, FinalInvocation, RecordAge, Settings, SettingsError, StartingPosition, Unspecified,
 };
 pub use crate::source::{Page, Position, Shard, ShardIterator, Source, SourceError, SourceRecord};
 pub use crate::streams::DynamoDbStreams;

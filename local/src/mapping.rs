@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::Context;
@@ -12,6 +13,7 @@ use crate::progress::{Progress, Summary};
 use crate::run::Run;
 use crate::settings::{Settings, SettingsError};
 use crate::source::Source;
+use crate::warning::WarningKind;
 
 /// An event source mapping on this machine: it reads a stream as Lambda does, and invokes a function with its batches.
 ///
@@ -75,6 +77,11 @@ impl<S: Source, F: Function> EventSourceMapping<S, F> {
     }
 
     /// Ends the run when nothing was read and nothing was in flight for that long: for streams whose shards stay open.
+    ///
+    /// A call that has not come back is not idleness, however long it takes: the run goes on until each open shard was read
+    /// once more after that time, and had nothing. Closed shards are read to their end, however many of their pages are
+    /// empty, and an open tumbling window is waited for. An open shard does not say how far its end is: of a sparse one, a
+    /// short time sees a few empty pages only.
     #[must_use]
     pub fn stop_when_idle(mut self, idle: Duration) -> Self {
         self.context.stop_when_idle = Some(idle);
@@ -93,7 +100,10 @@ impl<S: Source, F: Function> EventSourceMapping<S, F> {
     /// # Cancellation
     /// Dropping the future stops at once and abandons the invocations in flight.
     pub async fn run(&self, until: impl Future<Output = ()>) -> Result<Summary, RunError> {
-        self.context.note_active();
+        self.context.activity.note_active();
+        for doubt in self.context.filters.doubts() {
+            self.context.warn(&Arc::from(""), WarningKind::FilterIneffective, doubt);
+        }
         Run::new(&self.context).until(until).await?;
         Ok(self.summary())
     }

@@ -9,6 +9,7 @@ use futures::FutureExt;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use lambda_streams::StreamEvent;
 use serde::Serialize;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::clock::time_of_day;
@@ -18,8 +19,8 @@ use crate::request_id::request_id;
 /// A service in this process as the function: a [`StreamProcessor`](lambda_streams::StreamProcessor), or layers around one.
 ///
 /// Each invocation calls a clone of the service, as `lambda_runtime::run_concurrent` does, with a context that has a
-/// request id and a deadline. An error or a panic is a function error. At the timeout the service's future is dropped, which
-/// is a function error too.
+/// request id and a deadline. An error or a panic is a function error, and so is an answer after the timeout. At the timeout
+/// the service's future is dropped. One that computes without awaiting cannot be dropped: its answer is discarded when it comes.
 ///
 /// ```
 /// use lambda_streams::{Record, StreamProcessor};
@@ -82,29 +83,34 @@ where
         drop(payload);
         let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let context = self.context(timeout);
+        let begun = Instant::now();
         let call = async move {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
             service.call(LambdaEvent::new(event, context)).await
         };
-        match tokio::time::timeout(timeout, AssertUnwindSafe(call).catch_unwind()).await {
-            Err(_) => {
-                Ok(function_error("Sandbox.Timedout", format!("task timed out after {:.2} s", timeout.as_secs_f64())))
-            }
-            Ok(Err(_)) => Ok(function_error("Panic", "the function panicked".to_owned())),
+        let response = match tokio::time::timeout(timeout, AssertUnwindSafe(call).catch_unwind()).await {
+            Err(_) => return Ok(timed_out(timeout)),
+            Ok(Err(_)) => function_error("Panic", "the function panicked".to_owned()),
             Ok(Ok(Err(error))) => {
                 let Diagnostic { error_type, error_message } = error.into();
-                Ok(Response::FunctionError { error_type, message: error_message })
+                Response::FunctionError { error_type, message: error_message }
             }
-            Ok(Ok(Ok(response))) => Ok(match serde_json::to_string(&response) {
+            Ok(Ok(Ok(response))) => match serde_json::to_string(&response) {
                 Ok(json) => Response::Returned(json),
                 Err(error) => function_error("Runtime.MarshalError", error.to_string()),
-            }),
-        }
+            },
+        };
+        // The timer asks the service first: one that computed past the timeout within one poll is ready by then.
+        Ok(if begun.elapsed() > timeout { timed_out(timeout) } else { response })
     }
 
     fn function_arn(&self) -> String {
         self.function_arn.clone()
     }
+}
+
+fn timed_out(timeout: Duration) -> Response {
+    function_error("Sandbox.Timedout", format!("task timed out after {:.2} s", timeout.as_secs_f64()))
 }
 
 fn function_error(error_type: &str, message: String) -> Response {

@@ -97,7 +97,7 @@ pub enum Progress {
     },
     /// Something that AWS would do without a word.
     Warning {
-        /// The shard.
+        /// The shard; empty, where it is the mapping that is warned of.
         shard: Arc<str>,
         /// What kind of thing.
         kind: WarningKind,
@@ -184,6 +184,7 @@ impl Summary {
     }
 }
 
+/// As a table; its labels are the same for every number, so that scripts can read it.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "shards        {} opened, {} closed", self.shards_opened, self.shards_closed)?;

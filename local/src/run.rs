@@ -2,11 +2,12 @@
 //!
 //! *Invariant*: a shard is read only after its parent is drained, so that an item's records keep their order across a split.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt};
-use futures::stream::{FuturesUnordered, StreamExt};
+use futures::stream::{self, FuturesUnordered, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -15,11 +16,20 @@ use crate::error::RunError;
 use crate::function::Function;
 use crate::lineage::Lineage;
 use crate::settings::StartingPosition;
-use crate::shard::{ShardEnd, ShardRun};
-use crate::source::{Position, Shard, Source, SourceError};
+use crate::shard::{Begin, ShardEnd, ShardRun};
+use crate::source::{Position, Shard, ShardIterator, Source, SourceError};
 
-type Listing<'a> = BoxFuture<'a, Result<Vec<Shard>, SourceError>>;
+/// How many shards a mapping with LATEST opens at once, at its start.
+const OPENED_AT_ONCE: usize = 16;
+
+type Listing<'a> = BoxFuture<'a, Result<Listed, SourceError>>;
 type Reading<'a> = BoxFuture<'a, (Arc<str>, Result<ShardEnd, RunError>)>;
+
+/// A listing, and where to read its shards on if they were opened with it.
+struct Listed {
+    shards: Vec<Shard>,
+    opened: HashMap<String, ShardIterator>,
+}
 
 pub(crate) struct Run<'a, S, F> {
     context: &'a Context<S, F>,
@@ -27,7 +37,8 @@ pub(crate) struct Run<'a, S, F> {
     lineage: Lineage,
     /// The next listing of shards.
     listing: Listing<'a>,
-    listed_before: bool,
+    /// The shards that a mapping with LATEST opened at its start and reads later.
+    opened: HashMap<String, ShardIterator>,
     shards: FuturesUnordered<Reading<'a>>,
     failed: Option<RunError>,
 }
@@ -38,8 +49,8 @@ impl<'a, S: Source, F: Function> Run<'a, S, F> {
             context,
             stop: watch::Sender::new(false),
             lineage: Lineage::default(),
-            listing: list_at(context, Instant::now()),
-            listed_before: false,
+            listing: first_listing(context),
+            opened: HashMap::new(),
             shards: FuturesUnordered::new(),
             failed: None,
         }
@@ -78,42 +89,67 @@ impl<'a, S: Source, F: Function> Run<'a, S, F> {
         match ended {
             Ok(ShardEnd::Stopped) => {}
             Ok(ShardEnd::Drained) => {
+                self.context.activity.note_active();
                 self.lineage.drained(id);
-                self.listing = list_at(self.context, Instant::now());
+                // Its children may not be listed yet.
+                if !self.lineage.has_children(id) {
+                    self.listing = list_at(self.context, Instant::now());
+                }
+                self.start_ready();
             }
             Err(error) => self.fail(error),
         }
     }
 
-    /// Opens what can be opened; ends the run when a stream that had shards has none left, and no new one.
-    fn listed(&mut self, shards: Vec<Shard>) {
+    /// Reads what can be read; ends the run when a stream that had shards has none left, and no new one.
+    fn listed(&mut self, Listed { shards, opened }: Listed) {
         let new = self.lineage.list(shards);
-        for shard in self.lineage.open_ready() {
-            let id: Arc<str> = shard.id.into();
-            let run = ShardRun::new(self.context, Arc::clone(&id), self.stop.subscribe());
-            let from = self.position();
-            self.shards.push(async move { (id, run.run(from).await) }.boxed());
-        }
+        self.opened.extend(opened);
+        self.start_ready();
         if self.lineage.is_done() && !new && !self.lineage.is_empty() {
             return self.stop();
         }
-        self.listed_before = true;
         self.listing = list_at(self.context, Instant::now() + self.context.settings.unspecified.discovery_interval);
     }
 
     /// Shards that come while the mapping runs are read from their beginning, or records would be missed.
-    fn position(&self) -> Position {
-        match self.context.settings.starting_position {
-            StartingPosition::Latest if !self.listed_before => Position::Latest,
-            _ => Position::TrimHorizon,
+    fn start_ready(&mut self) {
+        for shard in self.lineage.open_ready() {
+            let begin = self.opened.remove(&shard.id).map_or(Begin::At(Position::TrimHorizon), Begin::Opened);
+            let id: Arc<str> = shard.id.into();
+            let run = ShardRun::new(self.context, Arc::clone(&id), self.stop.clone());
+            self.shards.push(async move { (id, run.run(begin).await) }.boxed());
         }
+        let is_closed = |id: &str| self.lineage.has_children(id) || self.context.source.has_ended(id);
+        self.context.activity.note_closed(is_closed);
     }
+}
+
+/// Lists the shards. With LATEST it opens all of them at once: a shard that waits for its parent begins where its end was
+/// when the mapping started, and neither at its beginning nor where its end is by then.
+fn first_listing<S: Source, F: Function>(context: &Context<S, F>) -> Listing<'_> {
+    if context.settings.starting_position != StartingPosition::Latest {
+        return list_at(context, Instant::now());
+    }
+    async move {
+        let _listing = context.activity.listing();
+        let shards = context.source.shards().await?;
+        let ids: Vec<String> = shards.iter().map(|shard| shard.id.clone()).collect();
+        let open = |id: String| async move {
+            let iterator = context.source.open(&id, &Position::Latest).await?;
+            Ok((id, iterator))
+        };
+        let opened = stream::iter(ids).map(open).buffered(OPENED_AT_ONCE).try_collect().await?;
+        Ok(Listed { shards, opened })
+    }
+    .boxed()
 }
 
 fn list_at<S: Source, F: Function>(context: &Context<S, F>, at: Instant) -> Listing<'_> {
     async move {
         sleep_until(at).await;
-        context.source.shards().await
+        let _listing = context.activity.listing();
+        Ok(Listed { shards: context.source.shards().await?, opened: HashMap::new() })
     }
     .boxed()
 }

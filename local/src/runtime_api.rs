@@ -3,6 +3,7 @@
 mod routes;
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,9 +36,10 @@ pub(crate) enum Phase {
 }
 
 /// One call of the function.
-#[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) id: String,
+    /// Of this one call, where a request id can be that of several: the function sends it back.
+    pub(crate) invocation_id: String,
     pub(crate) payload: String,
     pub(crate) deadline: SystemTime,
     pub(crate) function_arn: String,
@@ -50,6 +52,7 @@ impl Invocation {
         let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         Self {
             id: request_id(&mut fastrand::Rng::new()),
+            invocation_id: request_id(&mut fastrand::Rng::new()),
             payload,
             deadline: now.checked_add(timeout).unwrap_or(now),
             function_arn,
@@ -63,6 +66,13 @@ impl Invocation {
 
     fn deadline_millis(&self) -> u128 {
         self.deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()
+    }
+}
+
+/// Shows which invocation it is, and nothing of its payload.
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation").field("id", &self.id).field("bytes", &self.payload.len()).finish_non_exhaustive()
     }
 }
 
@@ -87,7 +97,14 @@ struct Shared {
 struct State {
     queue: VecDeque<Invocation>,
     /// Who waits for the response, by request id.
-    open: HashMap<String, oneshot::Sender<Response>>,
+    open: HashMap<String, Open>,
+}
+
+/// An invocation without a response.
+#[derive(Debug)]
+struct Open {
+    invocation_id: String,
+    response: oneshot::Sender<Response>,
 }
 
 impl Shared {
@@ -124,7 +141,8 @@ impl RuntimeApi {
     pub(crate) fn invoke(&self, invocation: Invocation) -> oneshot::Receiver<Response> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.shared.state();
-        state.open.insert(invocation.id.clone(), sender);
+        let open = Open { invocation_id: invocation.invocation_id.clone(), response: sender };
+        state.open.insert(invocation.id.clone(), open);
         state.queue.push_back(invocation);
         drop(state);
         self.shared.queued.notify_one();

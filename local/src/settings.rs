@@ -58,7 +58,8 @@ pub struct Settings {
     pub filter_patterns: Vec<String>,
     /// `TumblingWindowInSeconds`, 0 to 900: how long an aggregation's window is; 0 is none. Default 0.
     pub tumbling_window_in_seconds: u32,
-    /// The ARN in `DestinationConfig.OnFailure`. S3's get the records, all others their metadata. Default: none.
+    /// The destination in `DestinationConfig.OnFailure`: an ARN, or `kafka://` and a topic. S3's get the records, all others
+    /// their metadata. Default: none.
     pub on_failure: Option<String>,
     /// What AWS leaves open.
     pub unspecified: Unspecified,
@@ -103,10 +104,9 @@ impl Settings {
             let message = format!("has {} patterns: it must be at most 5", self.filter_patterns.len());
             return Err(SettingsError::new("FilterCriteria", message));
         }
-        let arn = self.on_failure.as_deref();
-        if arn.is_some_and(|arn| !arn.starts_with("arn:") || arn.splitn(6, ':').count() != 6) {
-            let message =
-                "has a destination that is not an ARN: it must be that of an SQS queue, an SNS topic or an S3 bucket";
+        if self.on_failure.as_deref().is_some_and(|destination| !is_destination(destination)) {
+            let message = "has a destination that is neither the ARN of an SQS queue, an SNS topic or an S3 bucket, nor \
+                           `kafka://` and a topic";
             return Err(SettingsError::new("DestinationConfig.OnFailure", message));
         }
         self.filters().map(drop)
@@ -141,6 +141,13 @@ impl Settings {
     /// Whether on-failure documents carry the records, as they do in S3.
     pub(crate) fn keeps_payload(&self) -> bool {
         self.on_failure.as_deref().is_some_and(|arn| arn.split(':').nth(2) == Some("s3"))
+    }
+}
+
+fn is_destination(destination: &str) -> bool {
+    match destination.strip_prefix("kafka://") {
+        Some(topic) => !topic.is_empty(),
+        None => destination.starts_with("arn:") && destination.splitn(6, ':').count() == 6,
     }
 }
 
@@ -187,6 +194,12 @@ pub struct Unspecified {
     pub poll_interval: Duration,
     /// How often shards are listed again. Default 10 s.
     pub discovery_interval: Duration,
+    /// How long a tumbling window stays open after its end when no record comes, for records that are late. Default 2 min:
+    /// AWS waits "up to 2 minutes", which it says of Kinesis alone. A record of a later window, or the shard's end, ends the
+    /// window at once.
+    pub window_grace: Duration,
+    /// Whether a window's last invocation can have records. Default: it has none.
+    pub final_invocation: FinalInvocation,
     /// The seed of request ids and of [`BatchAssignment::Random`]. Default 0.
     pub seed: u64,
 }
@@ -202,6 +215,8 @@ impl Default for Unspecified {
             retry_max_delay: Duration::from_secs(60),
             poll_interval: Duration::from_millis(250),
             discovery_interval: Duration::from_secs(10),
+            window_grace: Duration::from_secs(120),
+            final_invocation: FinalInvocation::WithoutRecords,
             seed: 0,
         }
     }
@@ -224,6 +239,16 @@ pub enum BatchAssignment {
     /// At random, anew whenever no record of the item is buffered or in flight: each item keeps its order, and the order
     /// across items is as random as AWS's promise allows.
     Random,
+}
+
+/// What the last invocation of a tumbling window has besides the state. AWS does not say; its own example aggregates the
+/// records of the last invocation too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FinalInvocation {
+    /// No records: it comes after the invocation that had the last ones.
+    WithoutRecords,
+    /// The window's last records, where they are known to be the last when they are sent; else none.
+    WithRecords,
 }
 
 /// From when on a record's age counts.

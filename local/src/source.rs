@@ -36,7 +36,16 @@ pub trait Source: Send + Sync + 'static {
     /// If they cannot be listed; the run ends then.
     fn shards(&self) -> impl Future<Output = Result<Vec<Shard>, SourceError>> + Send;
 
+    /// Whether a listing told that this shard is closed: its end is yet to come, however many of its pages are empty. Where
+    /// the source does not know it is `false`, the default; a shard that has a child is closed in any case.
+    fn has_ended(&self, shard: &str) -> bool {
+        let _ = shard;
+        false
+    }
+
     /// Opens a shard for reading.
+    ///
+    /// A mapping with `LATEST` opens all shards that exist at its start, before it reads the first of them.
     ///
     /// # Errors
     /// If it cannot be opened; the run ends then.
@@ -63,6 +72,10 @@ impl<S: Source> Source for Arc<S> {
 
     fn shards(&self) -> impl Future<Output = Result<Vec<Shard>, SourceError>> + Send {
         S::shards(self)
+    }
+
+    fn has_ended(&self, shard: &str) -> bool {
+        S::has_ended(self, shard)
     }
 
     fn open(&self, shard: &str, from: &Position) -> impl Future<Output = Result<ShardIterator, SourceError>> + Send {

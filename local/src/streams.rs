@@ -1,12 +1,13 @@
 //! Reads a DynamoDB stream through its API, on AWS or in an emulator.
 //!
-//! *Invariant*: a page follows the last record that was read, also when its iterator has expired or its data was trimmed.
+//! *Invariant*: a page follows the last record that was read, also when its iterator has expired, its data was trimmed, or
+//! the endpoint gives the same page again.
 
 mod api_error;
 mod record;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,9 +15,10 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsOutput;
-use aws_sdk_dynamodbstreams::types::ShardIteratorType;
+use aws_sdk_dynamodbstreams::types::{ShardIteratorType, StreamDescription};
 use lambda_streams::SequenceNumber;
 
+use crate::clock::time_of_day;
 use crate::source::{Page, Position, Shard, ShardIterator, Source, SourceError, SourceRecord};
 
 pub(crate) use self::api_error::ApiError;
@@ -28,10 +30,12 @@ use self::api_error::Backoff;
 /// Records become Lambda's JSON, member for member. An expired iterator is opened again after the last record. Throttling
 /// and failures of the service or the network are waited out with exponential backoff. If the stream has trimmed a shard's
 /// data (it keeps 24 hours), the shard goes on with what is left, and [`gaps`](Self::gaps) counts it. A call that is
-/// denied, a stream that is gone, and a failure that lasts longer than about a minute are errors.
+/// denied, a stream that is gone, data that stays trimmed, and a failure that lasts longer than about a minute are errors.
 ///
 /// A shard is at its end when the service gives no next iterator; a last sequence number in its description alone does
 /// not close it ([AWS: GetRecords](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_GetRecords.html)).
+/// Where an emulator gives no next iterator of a shard that its description says is open, the shard is opened again after the
+/// last record. A page that an emulator repeats is dropped. Each record's `eventSource` is `aws:dynamodb`, as Lambda writes it.
 ///
 /// ```no_run
 /// use lambda_streams_local::DynamoDbStreams;
@@ -49,6 +53,8 @@ pub struct DynamoDbStreams {
     stream_arn: String,
     view_type: Option<String>,
     opened_at_end: Mutex<HashMap<String, OpenedAtEnd>>,
+    /// The shards that are closed, as far as the stream was described.
+    closed: Mutex<HashSet<String>>,
     gaps: AtomicU64,
 }
 
@@ -62,6 +68,15 @@ struct OpenedAtEnd {
 
 /// How far the clock here may be ahead of the service's.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// How long a stream keeps its records.
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// In place of a token: the shard is at its end.
+const END: &str = "";
+/// In place of a token: the endpoint gave no next iterator, and whether the shard is closed has to be looked up.
+const UNCERTAIN: &str = "\u{0}uncertain";
+/// In place of a token: the shard has to be opened again.
+const REOPEN: &str = "\u{0}reopen";
 
 impl DynamoDbStreams {
     /// Takes a stream by its ARN, and asks once whether it is there.
@@ -74,12 +89,14 @@ impl DynamoDbStreams {
         let description =
             description.map_err(|error| ApiError::of(&error).into_error(&format!("stream {stream_arn}")))?;
         let description = description.stream_description;
+        let closed = description.iter().flat_map(closed_shards).collect();
         let view_type = description.and_then(|description| description.stream_view_type);
         Ok(Self {
             client,
             stream_arn,
             view_type: view_type.map(|view_type| view_type.as_str().to_owned()),
             opened_at_end: Mutex::default(),
+            closed: Mutex::new(closed),
             gaps: AtomicU64::new(0),
         })
     }
@@ -97,10 +114,12 @@ impl DynamoDbStreams {
     async fn list(&self) -> Result<Vec<Shard>, ApiError> {
         let mut shards = Vec::new();
         let mut from = None;
+        let mut cursors = HashSet::new();
         loop {
             let call = self.client.describe_stream().stream_arn(&self.stream_arn).set_exclusive_start_shard_id(from);
             let description = call.send().await.map_err(|error| ApiError::of(&error))?.stream_description;
             let Some(description) = description else { break };
+            self.closed().extend(closed_shards(&description));
             shards.extend(
                 description
                     .shards
@@ -108,10 +127,13 @@ impl DynamoDbStreams {
                     .into_iter()
                     .filter_map(|shard| Some(Shard { id: shard.shard_id?, parent: shard.parent_shard_id })),
             );
-            from = description.last_evaluated_shard_id;
-            if from.is_none() {
-                break;
+            let Some(cursor) = description.last_evaluated_shard_id else { break };
+            if !cursors.insert(cursor.clone()) {
+                let message =
+                    format!("the list has no end: the endpoint named shard {cursor} twice as the last of a page");
+                return Err(ApiError::Fatal(message));
             }
+            from = Some(cursor);
         }
         Ok(known_parents(shards))
     }
@@ -131,11 +153,11 @@ impl DynamoDbStreams {
             match call.send().await.map_err(|error| ApiError::of(&error)) {
                 Ok(output) => return Ok(output.shard_iterator),
                 Err(ApiError::Trimmed) if from != Position::TrimHorizon => {
-                    self.note_gap(shard);
+                    self.note_trimmed(shard, &from);
                     from = Position::TrimHorizon;
                 }
                 Err(ApiError::Gone(_)) if self.is_gone(shard).await? => {
-                    self.note_gap(shard);
+                    self.note_trimmed(shard, &from);
                     return Ok(None);
                 }
                 Err(error) => backoff.wait(error).await?,
@@ -148,18 +170,34 @@ impl DynamoDbStreams {
         Ok(self.shards().await?.iter().all(|listed| listed.id != shard))
     }
 
-    async fn reopen(&self, shard: &str, last: Option<&SequenceNumber>) -> Result<Option<String>, SourceError> {
+    /// Whether the shard is closed, by what is known of it or by a new listing.
+    async fn is_closed(&self, shard: &str) -> Result<bool, SourceError> {
+        if self.has_ended(shard) {
+            return Ok(true);
+        }
+        let shards = self.shards().await?;
+        let is_listed = shards.iter().any(|listed| listed.id == shard);
+        let has_child = shards.iter().any(|listed| listed.parent.as_deref() == Some(shard));
+        Ok(self.has_ended(shard) || has_child || !is_listed)
+    }
+
+    async fn reopen(&self, shard: &str, last: Option<&SequenceNumber>) -> Result<String, SourceError> {
         let from = last.map_or(Position::TrimHorizon, |last| Position::After(*last));
+        self.leave_older_out(shard);
+        Ok(self.token(shard, &from).await?.unwrap_or_else(|| END.to_owned()))
+    }
+
+    /// A shard that was opened at its end is read from elsewhere now.
+    fn leave_older_out(&self, shard: &str) {
         if let Some(opened) = self.opened_at_end().get_mut(shard) {
             opened.is_reopened = true;
         }
-        self.token(shard, &from).await
     }
 
     fn page(&self, shard: String, last: Option<SequenceNumber>, output: GetRecordsOutput) -> Result<Page, SourceError> {
         let opened = self.opened_at_end().get(&shard).copied();
         let since = opened.filter(|opened| opened.is_reopened && last.is_none()).map(|opened| opened.since);
-        let mut records = Vec::new();
+        let mut records: Vec<SourceRecord> = Vec::new();
         for record in output.records.unwrap_or_default() {
             let json = record::to_lambda_json(&record, &self.stream_arn)?;
             let record = SourceRecord::from_json(json)?;
@@ -168,13 +206,43 @@ impl DynamoDbStreams {
                 records.push(record);
             }
         }
+        // What was read before: a page that the endpoint gives again, or a record that it was to begin after.
+        let read = last.and_then(|last| records.iter().rposition(|record| record.sequence_number() == Some(&last)));
+        records.drain(..read.map_or(0, |read| read + 1));
         let last = records.iter().rev().find_map(SourceRecord::sequence_number).copied().or(last);
-        let next = output.next_shard_iterator.map(|token| ShardIterator { shard, token, last });
+        let next = match output.next_shard_iterator {
+            None if self.has_ended(&shard) => None,
+            None => Some(UNCERTAIN.to_owned()),
+            next => next,
+        };
+        let next = next.map(|token| ShardIterator { shard, token, last });
         Ok(Page { records, next })
+    }
+
+    fn closed(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn opened_at_end(&self) -> MutexGuard<'_, HashMap<String, OpenedAtEnd>> {
         self.opened_at_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The data at a position, or the whole shard, was trimmed: a gap, unless the position was the end. Nothing that was
+    /// written since then is old enough to be trimmed, but for a machine that slept for a day.
+    fn note_trimmed(&self, shard: &str, from: &Position) {
+        let opened = self.opened_at_end().get(shard).copied();
+        let was_at_end = match (from, opened) {
+            (Position::Latest, _) => true,
+            (Position::TrimHorizon, Some(opened)) => {
+                time_of_day().duration_since(opened.since).is_ok_and(|open| open < RETENTION)
+            }
+            _ => false,
+        };
+        if was_at_end {
+            self.leave_older_out(shard);
+        } else {
+            self.note_gap(shard);
+        }
     }
 
     fn note_gap(&self, shard: &str) {
@@ -202,12 +270,16 @@ impl Source for DynamoDbStreams {
         }
     }
 
+    fn has_ended(&self, shard: &str) -> bool {
+        self.closed().contains(shard)
+    }
+
     async fn open(&self, shard: &str, from: &Position) -> Result<ShardIterator, SourceError> {
         if *from == Position::Latest {
-            let since = SystemTime::now().checked_sub(CLOCK_SKEW).unwrap_or(SystemTime::UNIX_EPOCH);
+            let since = time_of_day().checked_sub(CLOCK_SKEW).unwrap_or(SystemTime::UNIX_EPOCH);
             self.opened_at_end().insert(shard.to_owned(), OpenedAtEnd { since, is_reopened: false });
         }
-        let token = self.token(shard, from).await?.unwrap_or_default();
+        let token = self.token(shard, from).await?.unwrap_or_else(|| END.to_owned());
         let last = match from {
             Position::After(number) => Some(*number),
             _ => None,
@@ -218,24 +290,38 @@ impl Source for DynamoDbStreams {
     async fn read(&self, iterator: ShardIterator) -> Result<Page, SourceError> {
         let ShardIterator { shard, mut token, last } = iterator;
         let mut backoff = Backoff::new(format!("reading shard {shard}"));
+        let position = last.map_or(Position::TrimHorizon, Position::After);
+        let mut was_trimmed = false;
         loop {
-            if token.is_empty() {
-                return Ok(Page { records: Vec::new(), next: None });
+            token = match token.as_str() {
+                END => return Ok(Page { records: Vec::new(), next: None }),
+                UNCERTAIN if self.is_closed(&shard).await? => END.to_owned(),
+                UNCERTAIN | REOPEN => self.reopen(&shard, last.as_ref()).await?,
+                _ => token,
+            };
+            if token == END {
+                continue;
             }
             let call = self.client.get_records().shard_iterator(&token);
             match call.send().await.map_err(|error| ApiError::of(&error)) {
-                Ok(output) => return self.page(shard, last, output),
+                Ok(output) => {
+                    let page = self.page(shard, last, output)?;
+                    return self.settled(page).await;
+                }
                 Err(ApiError::Trimmed) => {
-                    self.note_gap(&shard);
-                    token = self.token(&shard, &Position::TrimHorizon).await?.unwrap_or_default();
+                    if !std::mem::replace(&mut was_trimmed, true) {
+                        self.note_trimmed(&shard, &position);
+                    }
+                    backoff.wait(ApiError::Trimmed).await?;
+                    token = self.token(&shard, &Position::TrimHorizon).await?.unwrap_or_else(|| END.to_owned());
                 }
                 Err(ApiError::Expired) => {
                     backoff.wait(ApiError::Expired).await?;
-                    token = self.reopen(&shard, last.as_ref()).await?.unwrap_or_default();
+                    token = REOPEN.to_owned();
                 }
                 Err(ApiError::Gone(_)) if self.is_gone(&shard).await? => {
-                    self.note_gap(&shard);
-                    token = String::new();
+                    self.note_trimmed(&shard, &position);
+                    token = END.to_owned();
                 }
                 Err(error) => backoff.wait(error).await?,
             }
@@ -243,9 +329,32 @@ impl Source for DynamoDbStreams {
     }
 }
 
+impl DynamoDbStreams {
+    /// Looks up at once whether a shard without a next iterator is closed, if its page has no records that this could lose.
+    async fn settled(&self, mut page: Page) -> Result<Page, SourceError> {
+        let Some(next) = page.next.as_mut().filter(|next| next.token == UNCERTAIN && page.records.is_empty()) else {
+            return Ok(page);
+        };
+        if self.is_closed(&next.shard).await? {
+            page.next = None;
+        } else {
+            REOPEN.clone_into(&mut next.token);
+        }
+        Ok(page)
+    }
+}
+
+/// The shards that have a last sequence number.
+fn closed_shards(description: &StreamDescription) -> impl Iterator<Item = String> {
+    let is_closed = |shard: &&aws_sdk_dynamodbstreams::types::Shard| {
+        shard.sequence_number_range().is_some_and(|range| range.ending_sequence_number().is_some())
+    };
+    description.shards().iter().filter(is_closed).filter_map(|shard| shard.shard_id.clone())
+}
+
 /// A parent that the stream does not list any more has nothing left to be read first.
 fn known_parents(mut shards: Vec<Shard>) -> Vec<Shard> {
-    let listed: Vec<String> = shards.iter().map(|shard| shard.id.clone()).collect();
+    let listed: HashSet<String> = shards.iter().map(|shard| shard.id.clone()).collect();
     for shard in &mut shards {
         shard.parent = shard.parent.take().filter(|parent| listed.contains(parent));
     }

@@ -14,9 +14,13 @@ pub enum WarningKind {
     DiscardedUntold,
     /// The on-failure destination did not accept a document.
     OnFailureLost,
+    /// A filter pattern has a condition that never holds for a stream's records, or always does. It is of the mapping, and
+    /// comes when a run begins.
+    FilterIneffective,
     /// The state of a tumbling window is too large, and the window ends early.
     WindowEndedEarly,
-    /// The end of a tumbling window failed until its retries were exhausted, and its state is lost.
+    /// The state of a tumbling window is lost: its last invocation failed until the retries were exhausted, or the run ended
+    /// while it was open.
     WindowLost,
 }
 
@@ -30,6 +34,11 @@ pub struct Warning {
     pub count: u64,
     /// The first message.
     pub message: String,
+}
+
+/// A number and what it counts.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 impl Warning {

@@ -2,6 +2,7 @@
 //!
 //! A record belongs to the window of its creation time; one that is late belongs to the open window.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -11,7 +12,7 @@ use crate::batch_result::MAX_STATE;
 use crate::source::SourceRecord;
 
 /// A window that has begun and not ended.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct OpenWindow {
     pub(crate) start: SystemTime,
     pub(crate) end: SystemTime,
@@ -53,6 +54,13 @@ impl OpenWindow {
             + &format!(
                 r#""eventSourceARN":{stream_arn},"isFinalInvokeForWindow":{is_last},"isWindowTerminatedEarly":{early}"#
             )
+    }
+}
+
+/// Shows when it is, and nothing of its state.
+impl fmt::Debug for OpenWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenWindow").field("start", &self.start).field("bytes", &self.bytes()).finish_non_exhaustive()
     }
 }
 

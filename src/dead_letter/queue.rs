@@ -8,6 +8,8 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::DeadLetter;
+use crate::failure::{MAX_MESSAGE, bounded};
+use crate::guard::{drop_guarded, guard};
 
 /// A place for dead letters: Amazon SQS, a file, or one of your own.
 ///
@@ -59,7 +61,7 @@ impl<Q: DeadLetterQueue> DeadLetterQueue for Arc<Q> {
 
 /// Why a queue did not accept a dead letter.
 ///
-/// Its text is logged: leave item data out of it.
+/// Its text is that of the error it is made of, at most 4,096 bytes. It is logged: leave item data out of it.
 ///
 /// ```
 /// use lambda_streams::DeadLetterError;
@@ -68,31 +70,43 @@ impl<Q: DeadLetterQueue> DeadLetterQueue for Arc<Q> {
 /// assert_eq!(error.to_string(), "the bucket is gone");
 /// ```
 pub struct DeadLetterError {
-    source: Box<dyn StdError + Send + Sync>,
+    /// The source's own text, asked for once: what asks for it later is not the user's code.
+    message: String,
+    /// `None` only while it is dropped.
+    source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl DeadLetterError {
     /// Wraps the reason.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: source.into() }
+        let source = source.into();
+        let message = guard("dead-letter queue's error", || bounded(&source, MAX_MESSAGE));
+        Self { message: message.unwrap_or_else(|panic| panic.to_string()), source: Some(source) }
+    }
+}
+
+/// Its source may panic when it is dropped.
+impl Drop for DeadLetterError {
+    fn drop(&mut self) {
+        drop_guarded(self.source.take());
     }
 }
 
 impl fmt::Debug for DeadLetterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DeadLetterError").field(&self.source).finish()
+        f.debug_tuple("DeadLetterError").field(&self.message).finish()
     }
 }
 
 impl fmt::Display for DeadLetterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)
+        f.write_str(&self.message)
     }
 }
 
 impl StdError for DeadLetterError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.source()
+        self.source.as_ref()?.source()
     }
 }
 

@@ -2,24 +2,36 @@
 //! SQS's limits.
 
 mod client;
+mod credentials;
+mod endpoint;
+mod link;
 mod message;
+mod outage;
 mod request;
 mod results;
 mod retry;
 mod send_error;
+#[cfg(test)]
+mod tests;
 mod url;
 
 use std::fmt;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::QueueAttributeName;
-use futures::TryFutureExt;
-use tokio::sync::OnceCell;
+use aws_sdk_sqs::config::SharedHttpClient;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 pub use self::url::QueueUrlError;
 
+use self::credentials::FunctionCredentials;
+use self::endpoint::{Endpoint, Variables};
+use self::link::Link;
 use self::message::Message;
-use self::request::{MAX_BYTES, Request};
+use self::outage::Outage;
+use self::request::Request;
 use self::results::SendResults;
 use self::send_error::SendError;
 use self::url::QueueUrl;
@@ -27,6 +39,8 @@ use super::{DeadLetter, DeadLetterError, DeadLetterQueue};
 
 /// The environment variable that holds the queue's URL.
 const DLQ_URL: &str = "DLQ_URL";
+/// How long the queue's limit is relied on. It may be changed, and the permission to ask for it be granted.
+const LIMIT_KEPT: Duration = Duration::from_secs(15 * 60);
 
 /// A dead-letter queue on Amazon SQS, standard or FIFO.
 ///
@@ -43,20 +57,33 @@ const DLQ_URL: &str = "DLQ_URL";
 /// # Ok::<(), lambda_streams::QueueUrlError>(())
 /// ```
 ///
+/// # Endpoint
+/// Requests go to the host that the queue's URL names, and to no other: a public endpoint of SQS, an interface endpoint in a VPC,
+/// or an emulator. `AWS_ENDPOINT_URL_SQS`, else `AWS_ENDPOINT_URL`, names another endpoint, as for every SDK of AWS: it is then used
+/// whatever the URL's host is, and the first letter logs this. `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true` disables both. Plain HTTP
+/// to another machine is logged as a warning.
+///
+/// Requests are signed for the region that the URL names (`sqs.REGION.…`, `….sqs.REGION.vpce.…`, `REGION.queue.…`), else that of
+/// `AWS_REGION`, else of `AWS_DEFAULT_REGION`.
+///
 /// # Size
-/// With the first letter, the queue is asked once for its `MaximumMessageSize`. A message counts with its body and its
-/// attributes, after encoding
+/// With the first letter, and then every 15 minutes, the queue is asked for its `MaximumMessageSize`. A message counts with its body
+/// and its attributes, after encoding
 /// ([AWS: message quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)).
 /// A letter that does not fit is compressed; one that still does not fit is not accepted, and the error says by how many
-/// bytes it is too large. A function that may not call `sqs:GetQueueAttributes` logs a warning and assumes 1 MiB; what a queue
-/// with a lower limit refuses is then an error like any other. The function's role always needs `sqs:SendMessage`, and for a
-/// queue with a customer managed key `kms:GenerateDataKey` and `kms:Decrypt`.
+/// bytes it is too large. A function that may not call `sqs:GetQueueAttributes` logs a warning and assumes 1 MiB. Letters that the
+/// queue then refuses as too long are sent in smaller requests, and a single one compressed. The function's role always needs
+/// `sqs:SendMessage`, and for a queue with a customer managed key `kms:GenerateDataKey` and `kms:Decrypt`.
 ///
 /// # Failures
 /// A request that fails for the moment (no connection, no response within 5 s, throttling, an error of the service) is sent
 /// again, as are the entries of a batch that do: at most 4 attempts in all, after a random delay of up to 100, 200 and 400 ms,
 /// which is exponential backoff with full jitter. Every other failure is final at once, with an error that says what to do
 /// about a missing queue, key or permission.
+///
+/// When the 4 attempts of a request have found no way to the queue, this is remembered for 10 s: other letters are refused at once,
+/// with that error, instead of waiting for attempts of their own. The same holds for a queue that cannot be asked for its limit.
+/// Without a route to SQS, all letters of an invocation are told within about 13 s, which is the time of one.
 ///
 /// # FIFO queues
 /// To a queue whose URL ends in `.fifo`, the letters of one item are sent as one message group ([`DeadLetter::group_id`]), in
@@ -65,32 +92,60 @@ const DLQ_URL: &str = "DLQ_URL";
 ///
 /// # Client
 /// [`from_env`](Self::from_env) and [`from_url`](Self::from_url) create their client with the first letter, so that a function
-/// without dead letters does not pay for it. Its region is that of the queue's URL, else `AWS_REGION`, else
-/// `AWS_DEFAULT_REGION`; its credentials are `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, which
-/// Lambda sets. `AWS_ENDPOINT_URL_SQS`, else `AWS_ENDPOINT_URL`, replaces the endpoint. The SDK's own retries are disabled,
-/// because the retries above replace them. For profiles, containers, proxies and FIPS endpoints, use
-/// [`with_client`](Self::with_client).
+/// without dead letters does not pay for it. The SDK's own retries are disabled, because the retries above replace them.
+///
+/// Its credentials are those that Lambda gives the function: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`,
+/// which are read for each request, or those of the endpoint that `AWS_CONTAINER_CREDENTIALS_FULL_URI` or
+/// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` names, as with SnapStart and on ECS, with the token in
+/// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` or `AWS_CONTAINER_AUTHORIZATION_TOKEN`. The endpoint's are fetched again five minutes
+/// before they expire. When SQS refuses them (`ExpiredToken` and the like), they are read anew and the request is sent once more.
+/// For profiles, assumed roles and proxies, use [`with_client`](Self::with_client).
 pub struct SqsDeadLetterQueue {
     url: QueueUrl,
-    given: Option<Client>,
-    queue: OnceCell<Queue>,
+    /// How errors name the queue: its URL, and the endpoint where that is another host.
+    name: String,
+    source: ClientSource,
+    caller: OnceLock<Caller>,
+    /// Locked while the queue is asked, so that letters at the same time ask once.
+    limit: Mutex<Option<Limit>>,
+    outage: Outage,
+}
+
+enum ClientSource {
+    Given(Client),
+    /// The function's own; `http` is `None` if it calls the network.
+    Function {
+        endpoint: Endpoint,
+        variables: Variables,
+        http: Option<SharedHttpClient>,
+    },
 }
 
 /// What is created with the first letter.
-struct Queue {
+struct Caller {
     client: Client,
-    /// The maximum size of a message in bytes.
-    limit: usize,
+    /// `None` for a client that was given.
+    credentials: Option<FunctionCredentials>,
+}
+
+/// The queue's `MaximumMessageSize`.
+#[derive(Clone, Copy)]
+struct Limit {
+    bytes: usize,
+    asked: Instant,
 }
 
 impl SqsDeadLetterQueue {
     /// The queue whose URL is in the environment variable `DLQ_URL`.
     ///
     /// # Errors
-    /// If the variable is not set, or is not the URL of a queue.
+    /// As [`from_url`](Self::from_url), and if the variable is not set.
     pub fn from_env() -> Result<Self, QueueUrlError> {
         match std::env::var(DLQ_URL) {
-            Ok(url) => Ok(Self::new(QueueUrl::parse(&url).map_err(|error| error.of_variable(DLQ_URL))?, None)),
+            Ok(url) => {
+                let url = QueueUrl::parse(&url).map_err(|error| error.of_variable(DLQ_URL))?;
+                Self::of_function(url, Variables::of_process(), None)
+            }
             Err(std::env::VarError::NotPresent) => Err(QueueUrlError::unset(DLQ_URL)),
             Err(std::env::VarError::NotUnicode(_)) => Err(QueueUrlError::not_a_url().of_variable(DLQ_URL)),
         }
@@ -99,70 +154,96 @@ impl SqsDeadLetterQueue {
     /// The queue at this URL, as in `https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters`.
     ///
     /// # Errors
-    /// If it is not the URL of a queue.
+    /// If it is not the URL of a queue, if neither it nor the environment names a region, or if an environment variable names an
+    /// endpoint that is not a URL.
     pub fn from_url(url: &str) -> Result<Self, QueueUrlError> {
-        Ok(Self::new(QueueUrl::parse(url)?, None))
+        Self::of_function(QueueUrl::parse(url)?, Variables::of_process(), None)
     }
 
     /// The queue at this URL, called by a client of your own.
     ///
-    /// The client's configuration is used as it is. If it has retries of its own, each attempt of this queue multiplies them.
+    /// The client's configuration is used as it is, its endpoint included. If it has retries of its own, each attempt of this queue
+    /// multiplies them.
     ///
     /// # Errors
     /// If it is not the URL of a queue.
     pub fn with_client(client: Client, url: &str) -> Result<Self, QueueUrlError> {
-        Ok(Self::new(QueueUrl::parse(url)?, Some(client)))
+        let url = QueueUrl::parse(url)?;
+        let name = url.as_str().to_owned();
+        Ok(Self::new(url, name, ClientSource::Given(client)))
     }
 
-    fn new(url: QueueUrl, given: Option<Client>) -> Self {
-        Self { url, given, queue: OnceCell::new() }
-    }
-
-    /// Creates the client and asks for the queue's limit, once; after a failure the next call tries again.
-    async fn queue(&self) -> Result<&Queue, SendError> {
-        self.queue
-            .get_or_try_init(|| async {
-                let client = match &self.given {
-                    Some(client) => client.clone(),
-                    None => client::from_env(&self.url)?,
-                };
-                let limit = self.limit(&client).await?;
-                Ok(Queue { client, limit })
-            })
-            .await
-    }
-
-    async fn limit(&self, client: &Client) -> Result<usize, SendError> {
-        let url = self.url.as_str();
-        let name = QueueAttributeName::MaximumMessageSize;
-        let request = || {
-            let response = client.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send();
-            response.map_err(|error| SendError::of_request(&error, url))
+    fn of_function(url: QueueUrl, variables: Variables, http: Option<SharedHttpClient>) -> Result<Self, QueueUrlError> {
+        let endpoint = Endpoint::of(&url, &variables)?;
+        let name = match endpoint.variable {
+            Some(variable) => format!("{} at {} (`{variable}`)", url.as_str(), endpoint.url),
+            None => url.as_str().to_owned(),
         };
-        match retry::retrying(request).await {
-            Ok(response) => {
-                let limit = response.attributes().and_then(|attributes| attributes.get(&name)?.parse().ok());
-                Ok(limit.map_or(MAX_BYTES, |limit: usize| limit.min(MAX_BYTES)))
-            }
-            Err(error) if error.is_access_denied() => {
-                tracing::warn!(
-                    queue_url = url,
-                    limit = MAX_BYTES,
-                    "the function may not ask for the queue's MaximumMessageSize: grant sqs:GetQueueAttributes"
-                );
-                Ok(MAX_BYTES)
-            }
-            Err(error) => Err(error),
+        Ok(Self::new(url, name, ClientSource::Function { endpoint, variables, http }))
+    }
+
+    fn new(url: QueueUrl, name: String, source: ClientSource) -> Self {
+        Self { url, name, source, caller: OnceLock::new(), limit: Mutex::default(), outage: Outage::default() }
+    }
+
+    fn caller(&self) -> Caller {
+        let (endpoint, variables, http) = match &self.source {
+            ClientSource::Given(client) => return Caller { client: client.clone(), credentials: None },
+            ClientSource::Function { endpoint, variables, http } => (endpoint, variables, http),
+        };
+        if let Some(variable) = endpoint.variable {
+            let (queue_url, endpoint) = (self.url.as_str(), &endpoint.url);
+            tracing::info!(queue_url, endpoint, variable, "dead letters go to the endpoint that the variable names");
         }
+        if endpoint.is_remote_http() {
+            tracing::warn!(endpoint = endpoint.url, "dead letters leave this machine unencrypted: use https");
+        }
+        let http = http.clone().unwrap_or_else(|| client::http_client(endpoint, variables));
+        let credentials = FunctionCredentials::new(variables.clone(), http.clone());
+        let client = client::client(endpoint, credentials.clone(), http);
+        Caller { client, credentials: Some(credentials) }
+    }
+
+    fn link(&self) -> Link<'_> {
+        let Caller { client, credentials } = self.caller.get_or_init(|| self.caller());
+        let (url, credentials) = (self.url.as_str(), credentials.as_ref());
+        Link { client, url, queue: &self.name, outage: &self.outage, credentials }
+    }
+
+    /// The maximum size of a message in bytes: as known, or asked anew. If the queue cannot be asked, all letters that wait for its
+    /// answer are told at once.
+    async fn limit(&self, link: &Link<'_>) -> Result<usize, SendError> {
+        let mut known = self.limit.lock().await;
+        if let Some(limit) = known.filter(|limit| limit.asked.elapsed() < LIMIT_KEPT) {
+            return Ok(limit.bytes);
+        }
+        if let Some(error) = link.outage.recent() {
+            return Err(error);
+        }
+        let bytes = match (link.ask_for_limit().await, &*known) {
+            (Ok(bytes), _) => bytes,
+            (Err(error), Some(limit)) if !error.is_outage() => {
+                tracing::debug!(%error, "the queue no longer tells its MaximumMessageSize");
+                limit.bytes
+            }
+            (Err(error), _) => {
+                link.outage.begin(&error);
+                return Err(error);
+            }
+        };
+        *known = Some(Limit { bytes, asked: Instant::now() });
+        Ok(bytes)
     }
 
     /// Sends the letters in order, in requests as large as possible.
-    async fn send_all(&self, queue: &Queue, letters: &[DeadLetter]) -> Vec<Result<(), SendError>> {
+    async fn send_all(&self, letters: &[DeadLetter]) -> Result<Vec<Result<(), SendError>>, SendError> {
+        let link = self.link();
+        let limit = self.limit(&link).await?;
         let mut results = SendResults::new(letters.len());
         let mut request = Request::default();
         for (position, letter) in letters.iter().enumerate() {
             let group_id = self.url.is_fifo().then(|| letter.group_id());
-            let message = match Message::new(letter, queue.limit, group_id.clone()) {
+            let message = match Message::new(letter, limit, group_id.clone()) {
                 Ok(message) => message,
                 Err(error) => {
                     results.refuse(position, group_id, error);
@@ -170,7 +251,7 @@ impl SqsDeadLetterQueue {
                 }
             };
             if !request.has_room_for(&message) {
-                std::mem::take(&mut request).send(&queue.client, &self.url, &mut results).await;
+                std::mem::take(&mut request).send(&link, &mut results).await;
             }
             if results.is_blocked(group_id.as_deref()) {
                 results.refuse(position, group_id, SendError::EarlierNotAccepted);
@@ -178,17 +259,15 @@ impl SqsDeadLetterQueue {
                 request.push(position, message);
             }
         }
-        request.send(&queue.client, &self.url, &mut results).await;
-        results.into_vec()
+        request.send(&link, &mut results).await;
+        Ok(results.into_vec())
     }
 }
 
 impl DeadLetterQueue for SqsDeadLetterQueue {
     async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
-        let results = match self.queue().await {
-            Ok(queue) => self.send_all(queue, letters).await,
-            Err(error) => letters.iter().map(|_| Err(error.clone())).collect(),
-        };
+        let results = self.send_all(letters).await;
+        let results = results.unwrap_or_else(|error| letters.iter().map(|_| Err(error.clone())).collect());
         results.into_iter().map(|result| result.map_err(DeadLetterError::new)).collect()
     }
 }

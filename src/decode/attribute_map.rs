@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use serde::de::value::BorrowedStrDeserializer;
+use serde::de::value::CowStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, VariantAccess, Visitor};
 
 use super::attribute_name::AttributeName;
@@ -152,8 +152,10 @@ impl<'de> EnumAccess<'de> for Variant<'_, '_, 'de> {
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), ErrorImpl> {
         let variant = match self.0.next_name()? {
-            Some(Cow::Borrowed(name)) => seed.deserialize(BorrowedStrDeserializer::new(name))?,
-            Some(Cow::Owned(name)) => seed.deserialize(name.into_deserializer())?,
+            Some(name) => {
+                let name: CowStrDeserializer<'_, ErrorImpl> = name.into_deserializer();
+                seed.deserialize(name).map_err(ErrorImpl::at_value)?
+            }
             None => return Err(ErrorImpl::wrong_value(&SINGLE, AttributeType::M)),
         };
         Ok((variant, self))

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde::de::value::BorrowedStrDeserializer;
+use serde::de::value::CowStrDeserializer;
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::error::{AttributeType, ErrorImpl};
+use super::{decimal, number};
 
 /// An attribute's name.
 pub(super) struct AttributeName<'de>(pub(super) Cow<'de, str>);
@@ -28,7 +29,7 @@ impl<'de> Deserializer<'de> for AttributeName<'de> {
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ErrorImpl> {
         match self.0 {
-            Cow::Borrowed(name) => visitor.visit_borrowed_str(name),
+            Cow::Borrowed(name) => visitor.visit_str(name),
             Cow::Owned(name) => visitor.visit_string(name),
         }
     }
@@ -53,13 +54,22 @@ impl<'de> Deserializer<'de> for AttributeName<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ErrorImpl> {
-        match self.0 {
-            Cow::Borrowed(name) => visitor.visit_enum(BorrowedStrDeserializer::new(name)),
-            Cow::Owned(name) => visitor.visit_enum(name.into_deserializer()),
-        }
+        let name: CowStrDeserializer<'_, ErrorImpl> = self.0.into_deserializer();
+        visitor.visit_enum(name)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ErrorImpl> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ErrorImpl> {
+        if name == number::TOKEN {
+            return if decimal::is_number(&self.0) {
+                visitor.visit_str(&self.0)
+            } else {
+                Err(ErrorImpl::wrong_value(&visitor, AttributeType::S))
+            };
+        }
         visitor.visit_newtype_struct(self)
     }
 

@@ -5,14 +5,13 @@
 
 use std::borrow::Cow;
 
-use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 
 use super::attribute_map::{AttributeMap, Variant};
 use super::cursor::{Cursor, Mark};
 use super::elements::Elements;
 use super::error::{AttributeType, ErrorImpl};
-use super::number;
+use super::{decimal, number};
 
 impl<'de> Cursor<'de> {
     /// Decodes a whole item.
@@ -23,7 +22,7 @@ impl<'de> Cursor<'de> {
         // The result is changed in place, here and below, so that a large one is not moved.
         let mut result = seed.deserialize(AttributeValue { cursor: self, start: mark.at, tag, bare: true });
         if self.broken.is_some() || !self.is_settled(mark, &result) {
-            self.settle(mark, &mut result, Self::skip_bare);
+            self.settle(mark, &mut result, true);
         }
         result
     }
@@ -34,7 +33,7 @@ impl<'de> Cursor<'de> {
         let mark = self.mark();
         let mut result = seed.deserialize(AttributeValue { cursor: self, start: mark.at, tag: None, bare: false });
         if !self.is_settled(mark, &result) {
-            self.settle(mark, &mut result, Self::skip_typed);
+            self.settle(mark, &mut result, false);
         }
         result
     }
@@ -48,12 +47,7 @@ impl<'de> Cursor<'de> {
     /// Moves the cursor to the end of the value from wherever the type has left it, and checks what the type did not ask for.
     #[cold]
     #[inline(never)]
-    fn settle<T>(
-        &mut self,
-        mark: Mark,
-        result: &mut Result<T, ErrorImpl>,
-        skip: fn(&mut Self) -> Result<AttributeType, ErrorImpl>,
-    ) {
+    fn settle<T>(&mut self, mark: Mark, result: &mut Result<T, ErrorImpl>, is_bare: bool) {
         if let Some(what) = self.broken {
             if !result.as_ref().is_err_and(ErrorImpl::is_malformed) {
                 *result = Err(ErrorImpl::malformed(what));
@@ -61,10 +55,11 @@ impl<'de> Cursor<'de> {
             return;
         }
         self.rewind(mark);
-        match skip(self) {
+        match if is_bare { self.skip_bare() } else { self.skip_typed() } {
             Err(error) => *result = Err(error),
             Ok(tag) => {
                 if let Err(error) = result {
+                    self.locate(mark, is_bare, error);
                     error.put_type(tag);
                 }
             }
@@ -102,7 +97,7 @@ impl<'de> AttributeValue<'_, 'de> {
     }
 
     #[inline]
-    fn close(self) -> Result<(), ErrorImpl> {
+    fn close(&mut self) -> Result<(), ErrorImpl> {
         if !self.bare {
             self.cursor.close_value()?;
         }
@@ -135,16 +130,16 @@ impl<'de> AttributeValue<'_, 'de> {
     /// The content of an `S`, however it is spelled.
     #[cold]
     #[inline(never)]
-    fn visit_text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ErrorImpl> {
+    fn visit_text<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, ErrorImpl> {
         match self.text(&visitor)? {
-            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+            Cow::Borrowed(text) => visitor.visit_str(text),
             Cow::Owned(text) => visitor.visit_string(text),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn text<V: Visitor<'de>>(mut self, visitor: &V) -> Result<Cow<'de, str>, ErrorImpl> {
+    fn text<V: Visitor<'de>>(&mut self, visitor: &V) -> Result<Cow<'de, str>, ErrorImpl> {
         self.open_as(AttributeType::S, visitor)?;
         let text = self.cursor.text_content()?;
         self.close()?;
@@ -154,25 +149,39 @@ impl<'de> AttributeValue<'_, 'de> {
     /// The content of an `N`, however it is spelled.
     #[cold]
     #[inline(never)]
-    fn number<V: Visitor<'de>>(mut self, visitor: &V) -> Result<Cow<'de, str>, ErrorImpl> {
+    fn number<V: Visitor<'de>>(&mut self, visitor: &V) -> Result<Cow<'de, str>, ErrorImpl> {
         self.open_as(AttributeType::N, visitor)?;
         let text = self.cursor.number_content()?;
         self.close()?;
         Ok(text)
     }
+
+    /// Passes on the text of a number, with all of its digits. It may come from an `S` that was written for a number.
+    #[inline(never)]
+    fn visit_exact<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, ErrorImpl> {
+        if self.open()? != AttributeType::S {
+            let number = self.number(&visitor)?;
+            return visitor.visit_str(&number);
+        }
+        let text = self.text(&visitor)?;
+        if number::is_written_as_text(&text) {
+            return visitor.visit_str(&text);
+        }
+        Err(ErrorImpl::wrong_type(&visitor, AttributeType::S))
+    }
 }
 
 /// Parses a number of one of Rust's types.
 macro_rules! number {
-    ($($method:ident $visit:ident)*) => {$(
+    ($parse:path, $not_parsed:path: $($method:ident $visit:ident)*) => {$(
         fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, ErrorImpl> {
             let parsed = match self.plain_number() {
-                Some(number) => number.parse(),
-                None => self.number(&visitor)?.parse(),
+                Some(number) => $parse(number),
+                None => $parse(&self.number(&visitor)?),
             };
             match parsed {
                 Ok(number) => visitor.$visit(number),
-                Err(_) => Err(ErrorImpl::wrong_value(&visitor, AttributeType::N)),
+                Err(why) => Err($not_parsed(&visitor, why)),
             }
         }
     )*};
@@ -184,7 +193,10 @@ impl<'de> Deserializer<'de> for AttributeValue<'_, 'de> {
     fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, ErrorImpl> {
         match self.open()? {
             AttributeType::S => self.deserialize_str(visitor),
-            AttributeType::N => number::any(&self.number(&visitor)?, visitor),
+            AttributeType::N => {
+                let number = self.number(&visitor)?;
+                self.cursor.rounded.pass_on(&number, visitor)
+            }
             AttributeType::B => self.deserialize_bytes(visitor),
             AttributeType::Bool => self.deserialize_bool(visitor),
             AttributeType::Null => self.deserialize_unit(visitor),
@@ -196,15 +208,21 @@ impl<'de> Deserializer<'de> for AttributeValue<'_, 'de> {
     }
 
     number! {
+        decimal::integer, ErrorImpl::not_an_integer:
         deserialize_i8 visit_i8 deserialize_i16 visit_i16 deserialize_i32 visit_i32 deserialize_i64 visit_i64
         deserialize_i128 visit_i128 deserialize_u8 visit_u8 deserialize_u16 visit_u16 deserialize_u32 visit_u32
-        deserialize_u64 visit_u64 deserialize_u128 visit_u128 deserialize_f32 visit_f32 deserialize_f64 visit_f64
+        deserialize_u64 visit_u64 deserialize_u128 visit_u128
+    }
+
+    number! {
+        str::parse, ErrorImpl::not_a_float:
+        deserialize_f32 visit_f32 deserialize_f64 visit_f64
     }
 
     #[inline(always)]
     fn deserialize_str<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, ErrorImpl> {
         match self.plain_text() {
-            Some(text) => visitor.visit_borrowed_str(text),
+            Some(text) => visitor.visit_str(text),
             None => self.visit_text(visitor),
         }
     }
@@ -218,7 +236,7 @@ impl<'de> Deserializer<'de> for AttributeValue<'_, 'de> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ErrorImpl> {
+    fn deserialize_char<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, ErrorImpl> {
         let text = self.text(&visitor)?;
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
@@ -266,8 +284,12 @@ impl<'de> Deserializer<'de> for AttributeValue<'_, 'de> {
         visitor.visit_none()
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ErrorImpl> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ErrorImpl> {
+        if name == number::TOKEN { self.visit_exact(visitor) } else { visitor.visit_newtype_struct(self) }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, ErrorImpl> {
@@ -328,7 +350,7 @@ impl<'de> Deserializer<'de> for AttributeValue<'_, 'de> {
     ) -> Result<V::Value, ErrorImpl> {
         match self.open()? {
             AttributeType::S => match self.text(&visitor)? {
-                Cow::Borrowed(text) => visitor.visit_enum(BorrowedStrDeserializer::new(text)),
+                Cow::Borrowed(text) => visitor.visit_enum(text.into_deserializer()),
                 Cow::Owned(text) => visitor.visit_enum(text.into_deserializer()),
             },
             AttributeType::M => {

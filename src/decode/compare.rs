@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::changed::ChangedAttributes;
 use super::cursor::Cursor;
+use super::decimal;
 use super::error::{AttributeType, DecodeError, ErrorImpl};
-use super::number;
 
 /// Names the attributes in which two images differ.
 pub(crate) fn changed_attributes(old: &str, new: &str) -> Result<ChangedAttributes, DecodeError> {
@@ -134,7 +134,7 @@ impl<'de> Cursor<'de> {
 
     fn canonical_number(&mut self) -> Result<String, ErrorImpl> {
         let mut number = String::new();
-        number::canonical(&self.number_content()?, &mut number);
+        decimal::canonical(&self.number_content()?, &mut number);
         Ok(number)
     }
 

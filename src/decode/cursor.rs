@@ -10,6 +10,8 @@
 use std::borrow::Cow;
 
 use super::error::ErrorImpl;
+use super::locate::Trial;
+use super::rounded::Rounded;
 use super::seen_names::SeenNames;
 use crate::json::end_of_plain_text;
 
@@ -25,6 +27,10 @@ pub(super) struct Cursor<'de> {
     pub(super) finished: usize,
     /// What is malformed. It is kept, so that a malformed item fails even if its type swallows errors.
     pub(super) broken: Option<&'static str>,
+    pub(super) rounded: Rounded,
+    /// Where the name of an attribute starts that is left out, to find out what an error is about; `usize::MAX` for none.
+    pub(super) hidden: usize,
+    pub(super) trial: Option<Box<Trial>>,
 }
 
 /// A member's name.
@@ -43,7 +49,16 @@ pub(super) struct Mark {
 
 impl<'de> Cursor<'de> {
     pub(super) fn new(text: &'de str) -> Self {
-        Self { text, at: 0, depth: 0, finished: usize::MAX, broken: None }
+        Self {
+            text,
+            at: 0,
+            depth: 0,
+            finished: usize::MAX,
+            broken: None,
+            rounded: Rounded::default(),
+            hidden: usize::MAX,
+            trial: None,
+        }
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -163,13 +178,19 @@ impl<'de> Cursor<'de> {
 
     #[cold]
     fn next_any_member(&mut self, names: &mut SeenNames<'de>) -> Result<Option<Name<'de>>, ErrorImpl> {
-        if !self.next_in(names.is_empty(), b'}')? {
-            return Ok(None);
-        }
-        let name = self.name()?;
-        if names.insert_in_set(self.text, name.text.clone()) {
-            return Ok(Some(name));
-        }
+        let name = loop {
+            if !self.next_in(names.is_empty(), b'}')? {
+                return Ok(None);
+            }
+            let name = self.name()?;
+            if !names.insert_in_set(self.text, name.text.clone()) {
+                break name;
+            }
+            if name.at != self.hidden {
+                return Ok(Some(name));
+            }
+            self.skip_value()?;
+        };
         self.malformed("the attribute occurs twice").map_err(|error: ErrorImpl| error.at_name(&name.text))
     }
 

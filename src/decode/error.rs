@@ -4,6 +4,7 @@
 
 mod attribute_type;
 mod error_impl;
+mod fingerprint;
 mod kind;
 mod path;
 
@@ -14,6 +15,7 @@ use crate::event_kind::EventKind;
 pub use self::attribute_type::AttributeType;
 
 pub(super) use self::error_impl::ErrorImpl;
+pub(super) use self::fingerprint::Fingerprint;
 
 use self::kind::Kind;
 use self::path::Path;
@@ -56,7 +58,8 @@ impl DecodeError {
 
     /// Where it went wrong, such as `NewImage.lines[2].price`; empty if it is the whole of an item that is not part of a record.
     ///
-    /// Inside an enum or a flattened part, which serde has to buffer, it is the attribute that was buffered.
+    /// Inside an enum or a flattened part, which serde has to buffer, it may end at the attribute that was buffered:
+    /// [`from_image`](crate::from_image#where-serde-buffers) says when.
     pub fn path(&self) -> &str {
         self.0.path().as_str()
     }
@@ -83,7 +86,8 @@ impl DecodeError {
 }
 
 impl From<ErrorImpl> for DecodeError {
-    fn from(error: ErrorImpl) -> Self {
+    fn from(mut error: ErrorImpl) -> Self {
+        error.finish();
         Self(error)
     }
 }

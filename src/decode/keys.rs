@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use super::cursor::Cursor;
+use super::decimal;
 use super::error::{AttributeType, DecodeError, ErrorImpl};
-use super::number;
 
 /// A primary key in its canonical spelling, which does not depend on the order of attributes, escapes and the spelling of numbers.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -77,7 +77,7 @@ impl KeyValue<'_> {
     fn canonical(&self) -> String {
         let mut text = self.tag.as_str().to_owned();
         match self.tag {
-            AttributeType::N => number::canonical(&self.text, &mut text),
+            AttributeType::N => decimal::canonical(&self.text, &mut text),
             _ => text.push_str(&self.text),
         }
         text
@@ -95,7 +95,7 @@ impl Hash for KeyValue<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self.tag {
-            AttributeType::N => number::significant_digits(&self.text).hash(state),
+            AttributeType::N => decimal::significant_digits(&self.text).hash(state),
             _ => self.text.hash(state),
         }
     }

@@ -1,190 +1,246 @@
-//! Decimal numbers of any precision, kept as text.
+//! Exact numbers: `#[serde(with = "lambda_streams::number")]` reads an `N` into a decimal type of yours, with all of its digits.
+//!
+//! DynamoDB's numbers have up to 38 digits, and serde's largest types have fewer: a decimal type that asks serde for *any*
+//! number gets an `f64`, and `3804086584686624768.25` becomes 3804086584686625000. For money, use this module with the decimal
+//! type of your choice, or [`Number`](crate::Number):
+//!
+//! ```
+//! use lambda_streams::Number;
+//!
+//! # /// Stands for `rust_decimal::Decimal` or `bigdecimal::BigDecimal`.
+//! # struct Decimal(String);
+//! # impl std::str::FromStr for Decimal {
+//! #     type Err = std::convert::Infallible;
+//! #     fn from_str(text: &str) -> Result<Self, Self::Err> { Ok(Self(text.to_owned())) }
+//! # }
+//! # impl std::fmt::Display for Decimal {
+//! #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(&self.0) }
+//! # }
+//! #[derive(serde::Deserialize)]
+//! struct Order {
+//!     #[serde(with = "lambda_streams::number")]
+//!     total: Decimal,
+//!     #[serde(default, with = "lambda_streams::number::option")]
+//!     discount: Option<Decimal>,
+//!     weight: Number,
+//! }
+//!
+//! let order: Order = lambda_streams::from_image(r#"{"total": {"N": "3804086584686624768.25"}, "weight": {"N": "0.5"}}"#)?;
+//! assert_eq!(order.total.to_string(), "3804086584686624768.25");
+//! assert!(order.discount.is_none());
+//! assert_eq!(order.weight, "5E-1".parse()?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It takes any type that is `FromStr` and `Display`, such as `rust_decimal::Decimal`, `bigdecimal::BigDecimal`, `u128` or
+//! `f64`. The type gets the text of the number as DynamoDB spells it, and if it refuses that, the same number without an
+//! exponent. Then its own `Display` must show the same number; a type that has dropped a digit is an error, never a rounded
+//! value.
+//!
+//! It works wherever a field is: in nested types, in enums of every representation, and in flattened parts. Where serde
+//! buffers values (`flatten`, `untagged`, `tag`), a number that neither `i64`, `u64` nor `f64` holds travels as text: see
+//! [`from_image`](crate::from_image).
+//!
+//! Other formats: from JSON it reads a number. It serializes as `i64`, `u64` or `f64` if one of them is the same number,
+//! otherwise as text, which it also reads back. Other text is refused.
 
-use std::borrow::Cow;
+mod exact;
 
-use serde::de::Visitor;
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
+use std::str::FromStr;
 
-use super::error::{AttributeType, ErrorImpl};
+use serde::de::{Deserializer, MapAccess, Unexpected, Visitor};
+use serde::ser::{Error as _, Serializer};
 
-/// Whether the text is a decimal number as DynamoDB writes one: `-12.5E-3`.
-#[inline]
-pub(super) fn is_number(text: &str) -> bool {
-    let rest = text.as_bytes();
-    let rest = rest.strip_prefix(b"-").unwrap_or(rest);
-    let Some(rest) = digits(rest) else { return false };
-    let rest = match rest {
-        [b'.', fraction @ ..] => match digits(fraction) {
-            Some(rest) => rest,
-            None => return false,
-        },
-        _ => rest,
-    };
-    match rest {
-        [] => true,
-        [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] => digits(exponent) == Some(b""),
-        _ => false,
-    }
-}
+pub use self::exact::{Number, NumberError};
 
-/// The text after one or more digits; `None` if it does not begin with one.
-#[inline]
-fn digits(text: &[u8]) -> Option<&[u8]> {
-    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    (count > 0).then(|| &text[count..])
-}
+use super::decimal::{self, AnyNumber};
 
-/// Passes the number to a type that takes any number: as an integer if it is written as one and fits, otherwise as the
-/// nearest `f64`.
-pub(super) fn any<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, ErrorImpl> {
-    if let Ok(number) = text.parse() {
-        return visitor.visit_i64(number);
-    }
-    if let Ok(number) = text.parse() {
-        return visitor.visit_u64(number);
-    }
-    match text.parse() {
-        Ok(number) => visitor.visit_f64(number),
-        Err(_) => Err(ErrorImpl::wrong_value(&visitor, AttributeType::N)),
-    }
-}
+/// The name of the newtype that asks the decoder for a number's text. Other deserializers take it for an ordinary newtype.
+pub(super) const TOKEN: &str = "lambda_streams::Number";
 
-/// Appends the canonical spelling of a number, `-125e-4`: digits without zeros around them, and a power of ten.
+/// Deserializes a number exactly.
 ///
-/// The text must be a number ([`is_number`]). The exponent is never expanded, however large it is.
-pub(super) fn canonical(text: &str, out: &mut String) {
-    if is_plain(text.as_bytes()) {
-        let significant = text.trim_end_matches('0');
-        out.push_str(significant);
-        out.push('e');
-        return push_decimal((text.len() - significant.len()) as u64, out);
-    }
-    let (sign, magnitude) = match text.strip_prefix('-') {
-        Some(magnitude) => ("-", magnitude),
-        None => ("", text),
-    };
-    let (mantissa, exponent) = magnitude.split_once(['e', 'E']).unwrap_or((magnitude, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let start = out.len();
-    out.push_str(sign);
-    let first = out.len();
-    out.push_str(whole.trim_start_matches('0'));
-    out.push_str(if out.len() == first { fraction.trim_start_matches('0') } else { fraction });
-    if out.len() == first {
-        out.replace_range(start.., "0");
-        return;
-    }
-    let significant = out.trim_end_matches('0').len();
-    let zeros = out.len() - significant;
-    out.truncate(significant);
-    push_exponent(exponent, zeros as i64 - fraction.len() as i64, out);
+/// # Errors
+/// If the value is not a number, or the type does not hold all of its digits.
+pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: FromStr + Display,
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_newtype_struct(TOKEN, NumberVisitor { is_strict: false, number: PhantomData })
 }
 
-/// The sign and the digits of a number's canonical spelling, for a hash: all spellings of a number share them, with few other
-/// numbers.
-#[inline]
-pub(super) fn significant_digits(text: &str) -> Cow<'_, str> {
-    if is_plain(text.as_bytes()) {
-        return Cow::Borrowed(text.trim_end_matches('0'));
+/// Serializes a number as `i64`, `u64` or `f64`, or as text if none of them is the same number.
+///
+/// # Errors
+/// If the type does not show itself as a decimal number, or the serializer refuses it.
+pub fn serialize<T, S>(number: &T, serializer: S) -> Result<S::Ok, S::Error>
+where
+    T: Display,
+    S: Serializer,
+{
+    let text = number.to_string();
+    if !decimal::is_number(&text) {
+        return Err(S::Error::custom("the value does not show itself as a decimal number"));
     }
-    let mut spelling = String::new();
-    canonical(text, &mut spelling);
-    spelling.truncate(spelling.find('e').unwrap_or(spelling.len()));
-    Cow::Owned(spelling)
+    match decimal::any(&text) {
+        AnyNumber::Signed(number) => serializer.serialize_i64(number),
+        AnyNumber::Unsigned(number) => serializer.serialize_u64(number),
+        AnyNumber::Float(number) => serializer.serialize_f64(number),
+        AnyNumber::Text => serializer.serialize_str(&text),
+    }
 }
 
-/// Whether it is a positive whole number without leading zeros, as most keys are.
-fn is_plain(text: &[u8]) -> bool {
-    let are_digits = text.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_digit());
-    are_digits && text.first().is_some_and(|first| *first != b'0')
+/// Whether a text is one that [`serialize`] writes for a number, because no type of serde holds that number.
+pub(super) fn is_written_as_text(text: &str) -> bool {
+    decimal::is_number(text) && decimal::any(text) == AnyNumber::Text
 }
 
-fn push_exponent(exponent: &str, shift: i64, out: &mut String) {
-    let (sign, digits) = match exponent.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", exponent.strip_prefix('+').unwrap_or(exponent)),
-    };
-    let digits = digits.trim_start_matches('0');
-    out.push('e');
-    if digits.len() > 17 {
-        // DynamoDB has no such number. Two spellings of it may differ here, but two numbers are never the same.
-        out.extend([sign, digits, if shift < 0 { "-" } else { "+" }]);
-        return push_decimal(shift.unsigned_abs(), out);
-    }
-    let power = digits.bytes().fold(0, |power, digit| power * 10 + i64::from(digit - b'0'));
-    let power = if sign.is_empty() { power } else { -power } + shift;
-    out.push_str(if power < 0 { "-" } else { "" });
-    push_decimal(power.unsigned_abs(), out);
-}
+/// The same for an `Option`: a `NULL` is `None`, and so is a missing attribute if the field has `#[serde(default)]`.
+pub mod option {
+    use super::{Deserializer, Display, FromStr, PhantomData, Serializer, Visitor, fmt};
 
-fn push_decimal(number: u64, out: &mut String) {
-    if number >= 10 {
-        push_decimal(number / 10, out);
-    }
-    out.push(char::from(b'0' + (number % 10) as u8));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spelling(text: &str) -> String {
-        assert!(is_number(text), "{text}");
-        let mut out = String::from("kept:");
-        canonical(text, &mut out);
-        out.strip_prefix("kept:").expect("the text before is kept").to_owned()
+    /// Deserializes a number exactly, or a `NULL` as `None`.
+    ///
+    /// # Errors
+    /// If the value is neither a number nor `NULL`, or the type does not hold all of its digits.
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+    where
+        T: FromStr + Display,
+        D: Deserializer<'de>,
+    {
+        deserializer.deserialize_option(OptionVisitor(PhantomData))
     }
 
-    #[test]
-    fn only_decimal_numbers_are_accepted() {
-        for text in ["0", "-0", "007", "1.50", "1e5", "1E+126", "-12.5e-3", "9".repeat(40).as_str()] {
-            assert!(is_number(text), "{text}");
-        }
-        for text in [
-            "", "-", "+1", " 1", "1 ", ".5", "1.", "1.e3", "1e", "1e+", "1e+-1", "0x10", "1_000", "--1", "1.2.3",
-            "NaN", "inf", "Infinity", "1e1.5", "١",
-        ] {
-            assert!(!is_number(text), "{text}");
+    /// Serializes a number as [`number::serialize`](super::serialize) does.
+    ///
+    /// # Errors
+    /// If the type does not show itself as a decimal number, or the serializer refuses it.
+    pub fn serialize<T, S>(number: &Option<T>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        T: Display,
+        S: Serializer,
+    {
+        match number {
+            Some(number) => super::serialize(number, serializer),
+            None => serializer.serialize_none(),
         }
     }
 
-    #[test]
-    fn equal_numbers_have_one_canonical_spelling() {
-        for group in [
-            &["1", "1.0", "1e0", "01", "10e-1", "0.1E1", "1.000e+00", "0.0001e4", "100e-02"][..],
-            &["0", "-0", "0.00", "0e99", "-0.0e-999999999999999999999999999999999999999999"],
-            &["-125e-4", "-0.0125", "-1.25e-2", "-00.01250"],
-            &["1e999999999", "10e999999998", "0.1e1000000000"],
-            &["12345678901234567890123456789012345678", "1.2345678901234567890123456789012345678e37"],
-        ] {
-            assert!(group.iter().all(|text| spelling(text) == spelling(group[0])), "{group:?}");
-            let digits = significant_digits(group[0]);
-            assert!(group.iter().all(|text| significant_digits(text) == digits), "{group:?}");
+    struct OptionVisitor<T>(PhantomData<T>);
+
+    impl<'de, T: FromStr + Display> Visitor<'de> for OptionVisitor<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("option")
+        }
+
+        fn visit_none<E>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+
+        fn visit_unit<E>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+            super::deserialize(deserializer).map(Some)
+        }
+    }
+}
+
+/// Receives a number: its text from the decoder, and whatever other deserializers make of it.
+struct NumberVisitor<T> {
+    /// Whether text may be the content of an `S`.
+    is_strict: bool,
+    number: PhantomData<T>,
+}
+
+impl<T: FromStr + Display> NumberVisitor<T> {
+    /// The value of this number, if the type holds all of its digits.
+    fn value<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        let parsed = text.parse::<T>().ok().or_else(|| decimal::plain(text)?.parse().ok());
+        parsed.filter(|value| shows(value, text)).ok_or_else(|| E::invalid_value(unexpected(text), &self))
+    }
+}
+
+/// The number as a type receives it that takes any value.
+fn unexpected(text: &str) -> Unexpected<'_> {
+    match decimal::any(text) {
+        AnyNumber::Signed(number) => Unexpected::Signed(number),
+        AnyNumber::Unsigned(number) => Unexpected::Unsigned(number),
+        AnyNumber::Float(number) => Unexpected::Float(number),
+        AnyNumber::Text => Unexpected::Str(text),
+    }
+}
+
+/// Whether a value shows itself as this number.
+fn shows(value: &impl Display, text: &str) -> bool {
+    let shown = value.to_string();
+    decimal::is_number(&shown) && decimal::are_equal(&shown, text)
+}
+
+impl<'de, T: FromStr + Display> Visitor<'de> for NumberVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = std::any::type_name::<T>();
+        // A generic type is shown without its arguments, and every type without its path.
+        let name = name.split('<').next().unwrap_or(name);
+        f.write_str(name.rsplit("::").next().unwrap_or(name))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+        self.value(&number.to_string())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
+        self.value(&number.to_string())
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, number: i128) -> Result<T, E> {
+        self.value(&number.to_string())
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, number: u128) -> Result<T, E> {
+        self.value(&number.to_string())
+    }
+
+    fn visit_f32<E: serde::de::Error>(self, number: f32) -> Result<T, E> {
+        // The `f64` of the same value has a longer spelling.
+        if number.is_finite() { self.value(&number.to_string()) } else { self.visit_f64(number.into()) }
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
+        if number.is_finite() {
+            return self.value(&number.to_string());
+        }
+        Err(E::invalid_value(Unexpected::Float(number), &self))
+    }
+
+    /// From others than the decoder it takes text only where a number had to become text. Any other may be that of an `S`.
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        if if self.is_strict { is_written_as_text(text) } else { decimal::is_number(text) } {
+            return self.value(text);
+        }
+        Err(E::invalid_type(Unexpected::Str(text), &self))
+    }
+
+    /// How `serde_json` passes on a number if its feature `arbitrary_precision` is on.
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<T, A::Error> {
+        self.is_strict = false;
+        match map.next_entry::<String, String>() {
+            Ok(Some((name, text))) if name == "$serde_json::private::Number" => self.visit_str(&text),
+            _ => Err(serde::de::Error::invalid_type(Unexpected::Map, &self)),
         }
     }
 
-    #[test]
-    fn different_numbers_have_different_canonical_spellings() {
-        let huge = "9".repeat(50);
-        let texts = [
-            "0".into(),
-            "1".into(),
-            "-1".into(),
-            "10".into(),
-            "0.1".into(),
-            "1e999999999".into(),
-            "1e-999999999".into(),
-            "12345678901234567890123456789012345678".into(),
-            "12345678901234567890123456789012345679".into(),
-            format!("1e{huge}"),
-            format!("1e-{huge}"),
-            format!("1e{huge}1"),
-            format!("1.1e{huge}"),
-            format!("-1e{huge}"),
-        ];
-        for (index, one) in texts.iter().enumerate() {
-            for other in &texts[index + 1..] {
-                assert_ne!(spelling(one), spelling(other), "{one} {other}");
-            }
-        }
+    /// How a deserializer answers that does not know [`TOKEN`].
+    fn visit_newtype_struct<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<T, D::Error> {
+        self.is_strict = true;
+        deserializer.deserialize_any(self)
     }
 }

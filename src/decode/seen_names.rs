@@ -16,6 +16,7 @@ const SLOTS: usize = 32;
 /// (`benches/instructions.sh`, *from the bytes*).
 pub(super) struct SeenNames<'de> {
     is_empty: bool,
+    refuses_plain: bool,
     /// How many more names the table takes; 0 from the first name on that went into `set`.
     room: usize,
     /// Where each name starts in the text, plus 1; 0 for a free slot.
@@ -28,7 +29,7 @@ impl<'de> SeenNames<'de> {
     #[inline(always)]
     pub(super) fn of(text: &str) -> Self {
         let room = if text.len() < u32::MAX as usize { MAX_IN_TABLE } else { 0 };
-        Self { is_empty: true, room, slots: [0; SLOTS], set: None }
+        Self { is_empty: true, refuses_plain: false, room, slots: [0; SLOTS], set: None }
     }
 
     #[inline(always)]
@@ -55,7 +56,18 @@ impl<'de> SeenNames<'de> {
                 slot = (slot + 1) % SLOTS;
             }
         }
-        self.insert_in_set(text, Cow::Borrowed(&text[start..end]))
+        self.insert_other(text, start, end)
+    }
+
+    /// Takes no plain names any more, so that each is looked at before it is inserted as any other.
+    pub(super) fn refuse_plain(&mut self) {
+        self.room = 0;
+        self.refuses_plain = true;
+    }
+
+    #[cold]
+    fn insert_other(&mut self, text: &'de str, start: usize, end: usize) -> bool {
+        !self.refuses_plain && self.insert_in_set(text, Cow::Borrowed(&text[start..end]))
     }
 
     /// Adds any name; `false` if it was there already.

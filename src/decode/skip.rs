@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::cursor::{Cursor, after_plain_number};
+use super::decimal;
 use super::error::{AttributeType, ErrorImpl};
-use super::number;
 use super::seen_names::SeenNames;
 
 impl<'de> Cursor<'de> {
@@ -15,7 +15,11 @@ impl<'de> Cursor<'de> {
     #[inline]
     pub(super) fn open_members(&mut self) -> Result<SeenNames<'de>, ErrorImpl> {
         self.expect(b'{', "an M or the item itself is not an object")?;
-        Ok(SeenNames::of(self.text))
+        let mut names = SeenNames::of(self.text);
+        if self.hidden != usize::MAX {
+            names.refuse_plain();
+        }
+        Ok(names)
     }
 
     pub(super) fn open_elements(&mut self) -> Result<(), ErrorImpl> {
@@ -30,7 +34,7 @@ impl<'de> Cursor<'de> {
     #[inline]
     pub(super) fn number_content(&mut self) -> Result<Cow<'de, str>, ErrorImpl> {
         let text = self.string("an N is not a string")?;
-        if number::is_number(&text) { Ok(text) } else { self.malformed("an N is not a decimal number") }
+        if decimal::is_number(&text) { Ok(text) } else { self.malformed("an N is not a decimal number") }
     }
 
     pub(super) fn binary_content(&mut self) -> Result<Vec<u8>, ErrorImpl> {

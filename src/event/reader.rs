@@ -1,6 +1,6 @@
 //! Reads an event's records in one pass over the payload, as many at a time as are wanted.
 //!
-//! Invariant: everything that was read is valid JSON, except for images whose check was put off (`ImageCheck`). Whether the
+//! Invariant: no more records are read than an invocation can have. Everything that was read is valid JSON, except for images whose check was put off (`ImageCheck`). Whether the
 //! payload is the event of a stream is only known when all of it has been read: [`EventReader::finish`].
 
 use std::sync::Arc;
@@ -13,6 +13,11 @@ use crate::record::{Chunk, Header, ImageCheck, RecordScanner};
 use super::members::{EventMember, EventMembers};
 use super::window::{self, Window};
 
+/// How many records an invocation can have
+/// ([AWS: event source mappings](https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html)). A payload
+/// with more is not read further, because every record takes memory, however short its text is.
+pub(crate) const MAX_RECORDS: usize = 10_000;
+
 /// Reads the records of a payload, and the members around them.
 pub(crate) struct EventReader<'a> {
     text: &'a Arc<String>,
@@ -23,6 +28,8 @@ pub(crate) struct EventReader<'a> {
     position: Position,
     has_records: bool,
     any_of_stream: bool,
+    /// How many records may still follow.
+    room: usize,
 }
 
 /// How far a reader has come.
@@ -39,11 +46,18 @@ enum Position {
     NotAnObject,
     /// Before something that is not valid JSON.
     InvalidJson,
+    /// Before a record that is one more than an invocation can have.
+    TooManyRecords,
 }
 
 impl<'a> EventReader<'a> {
     /// Moves to the first record.
     pub(crate) fn new(text: &'a Arc<String>) -> Self {
+        Self::with_room(text, MAX_RECORDS)
+    }
+
+    /// The same for a text of at most so many records.
+    pub(crate) fn with_room(text: &'a Arc<String>, room: usize) -> Self {
         let mut reader = Self {
             text,
             scanner: Scanner::new(text),
@@ -53,6 +67,7 @@ impl<'a> EventReader<'a> {
             position: Position::InvalidJson,
             has_records: false,
             any_of_stream: false,
+            room,
         };
         reader.position = reader.open().unwrap_or(Position::InvalidJson);
         reader
@@ -100,12 +115,11 @@ impl<'a> EventReader<'a> {
 
     /// About how many records are left: as many as if all were as long as the last one, up to the maximum of Lambda.
     pub(crate) fn estimate(&self) -> usize {
-        const MAX_BATCH_SIZE: usize = 10_000;
         if !self.has_next() {
             return 0;
         }
         let left = self.text.len() - self.scanner.at();
-        (left / (self.record.json().len() + 1) + 1).min(MAX_BATCH_SIZE)
+        (left / (self.record.json().len() + 1) + 1).min(self.room)
     }
 
     fn read_record(
@@ -114,8 +128,10 @@ impl<'a> EventReader<'a> {
         headers: &mut Vec<Header>,
         images: ImageCheck<'_>,
     ) -> Result<Position, InvalidJson> {
+        let Some(room) = self.room.checked_sub(1) else { return Ok(Position::TooManyRecords) };
+        self.room = room;
         self.record.scan(&mut self.scanner, images)?;
-        self.any_of_stream |= self.record.is_of_stream();
+        self.any_of_stream = self.any_of_stream || self.record.is_of_stream();
         let header = headers.push_mut(Header::unread(&self.record));
         header.read(&self.record);
         // A malformed record does not say where its images are, so they cannot be checked later.
@@ -153,10 +169,19 @@ impl<'a> EventReader<'a> {
         self.window().map_err(|error| json::syntax_error(self.text).map_or(error, Error::not_json))
     }
 
+    /// The error for more records than an invocation can have.
+    fn too_many(&self) -> Error {
+        match PayloadKind::of_json(self.text) {
+            kind if payload_kind::is_foreign(kind) => Error::not_a_stream_event(kind),
+            _ => Error::broken_envelope("it has more than 10,000 records, which no invocation of a stream has"),
+        }
+    }
+
     fn window(&self) -> Result<Option<Window>, Error> {
         let refuse = || Error::not_a_stream_event(PayloadKind::of_json(self.text));
         match self.position {
             Position::InvalidJson => return Err(Error::not_json("it cannot be read")),
+            Position::TooManyRecords => return Err(self.too_many()),
             Position::NotAnObject => return Err(refuse()),
             Position::Record { .. } | Position::End => {}
         }

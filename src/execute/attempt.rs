@@ -3,15 +3,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::disposition::AttemptFailure;
-use super::guard::guard;
 use super::settings::Settings;
 use crate::failure::Failure;
+use crate::guard::guard;
 use crate::handler::{Attempt, ErasedHandler};
 use crate::observe::log::RecordSpan;
 use crate::record::Record;
@@ -76,13 +75,8 @@ impl<'a> AttemptFuture<'a> {
         Begun::Ended(AttemptOutcome { position: start.position, begun: start.at, result: Err(failure) })
     }
 
-    pub(super) fn position(&self) -> usize {
-        self.start.position
-    }
-
-    /// How long it has run.
-    pub(super) fn duration(&self) -> Duration {
-        self.start.at.elapsed()
+    pub(super) fn start(&self) -> Start {
+        self.start
     }
 
     /// Ready once the handler's time is over.

@@ -9,21 +9,23 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::clock::Clock;
 use super::duplicates::SequenceNumbers;
-use super::guard::guard;
+use super::gate::Gate;
 use super::lanes::{Arrival, Entered, LaneMap};
 use super::record_state::RecordState;
-use super::redelivery::Completed;
+use super::redelivery::{Completed, Completion};
 use super::settings::Settings;
-use crate::clock::Clock;
 use crate::dead_letter::{DeadLetter, DeadLetterError};
 use crate::error::Error;
 use crate::event::{Records, Window};
 use crate::failure::{ErrorKind, Failure};
+use crate::guard::guard;
 use crate::invocation::Invocation;
 use crate::observe::log;
 use crate::observe::metrics::Ages;
 use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
+use crate::policy::AfterDeadLetter;
 use crate::record::{MalformedRecord, Record};
 
 /// A batch's records and what is known of each so far.
@@ -71,9 +73,15 @@ impl<'a> Batch<'a> {
         self.unread.has_next().then_some(self.records.len())
     }
 
+    /// How many records have been read.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     /// Reads the next records: skips those that need no handler, enters the rest into their lanes, and returns those that
-    /// need not wait for an earlier record.
-    pub(super) fn read_next(&mut self) -> Vec<Arrival> {
+    /// need not wait for an earlier record. What may not start, because of the gate or the deadline, enters no lane, and the
+    /// filter is not asked about it.
+    pub(super) fn read_next(&mut self, gate: Gate, clock: &mut Clock) -> Vec<Arrival> {
         let text = self.unread.text();
         let read = self.unread.next();
         let mut arrivals = Vec::with_capacity(read.len());
@@ -88,10 +96,21 @@ impl<'a> Batch<'a> {
             if let Some(error) = record.facts.malformed() {
                 record.fail_in_reading(Failure::of(ErrorKind::Malformed, &error));
             }
-            self.note_duplicate(position);
-            match self.find_skip_reason(position) {
-                Some(reason) => self.records[position].settle(Outcome::Skipped(reason)),
-                None => arrivals.extend(self.enter_lane(position, keys)),
+            self.name(position);
+            if self.is_redelivered(position, clock) {
+                self.records[position].settle(Outcome::Skipped(SkipReason::Redelivered));
+                // Where the rest of a lane follows a dead letter, one of an earlier invocation is among those that it follows.
+                if self.records[position].was_dead_lettered && self.follows_dead_letters() {
+                    self.enter_lane(position, keys);
+                }
+            } else if self.has_no_handler(position) {
+                self.records[position].settle(Outcome::Skipped(SkipReason::NoHandler));
+            } else if gate.admits(position) && !clock.is_stop_reached() {
+                if self.is_filtered_out(position, clock) {
+                    self.records[position].settle(Outcome::Skipped(SkipReason::Filtered));
+                } else if !clock.is_stop_reached() {
+                    arrivals.extend(self.enter_lane(position, keys));
+                }
             }
             let record = &self.records[position];
             if record.settled || record.failure().is_some() {
@@ -141,11 +160,16 @@ impl<'a> Batch<'a> {
         self.refusal.is_some()
     }
 
-    /// Finds out whether an earlier record has the same sequence number; then this one is malformed, and cannot be named.
-    fn note_duplicate(&mut self, position: usize) {
+    /// Finds out whether the record's sequence number names it. One that repeats an earlier record's does not, and the record is
+    /// malformed; but dead letters that are put back may have come twice, or from two streams.
+    fn name(&mut self, position: usize) {
         let (earlier, rest) = self.records.split_at_mut(position);
         let [record, ..] = rest else { return };
         let Some(number) = record.facts.sequence_number() else { return };
+        if !self.from_stream {
+            record.nameable = true;
+            return;
+        }
         let earlier = || earlier.iter().map(|record| record.facts.sequence_number().copied());
         match self.numbers.insert(*number, position, earlier) {
             None => record.nameable = true,
@@ -156,24 +180,34 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Finds out why the record needs no handler; returns `None` if it needs one, or has failed. A panic of the filter fails it.
-    fn find_skip_reason(&mut self, position: usize) -> Option<SkipReason> {
+    /// Whether an earlier invocation has completed the record.
+    fn is_redelivered(&mut self, position: usize, clock: &Clock) -> bool {
         let record = &mut self.records[position];
-        if self.completed.is_some_and(|completed| record.id().is_some_and(|id| completed.contains(&id))) {
-            return Some(SkipReason::Redelivered);
-        }
-        let (None, Some(kind)) = (record.failure(), record.facts.kind()) else { return None };
-        if self.settings.routes.of(kind).is_none() {
-            return Some(SkipReason::NoHandler);
-        }
-        let filter = self.settings.filter.as_ref()?;
-        let filtered = record.facts.record()?;
-        match guard("filter", || filter(&filtered)) {
-            Ok(true) => None,
-            Ok(false) => Some(SkipReason::Filtered),
+        let find = |completed: &Completed| completed.find(&record.facts, record.nameable, clock.now());
+        let Some(completion) = self.completed.and_then(find) else { return false };
+        record.was_dead_lettered = completion == Completion::DeadLettered;
+        true
+    }
+
+    /// Whether the record is well-formed, and of a kind without a handler.
+    fn has_no_handler(&self, position: usize) -> bool {
+        let record = &self.records[position];
+        let kind = record.facts.kind().filter(|_| record.failure().is_none());
+        kind.is_some_and(|kind| self.settings.routes.of(kind).is_none())
+    }
+
+    /// Asks the filter about a well-formed record. A panic fails the record.
+    fn is_filtered_out(&mut self, position: usize, clock: &mut Clock) -> bool {
+        let record = &mut self.records[position];
+        let Some(filter) = self.settings.filter.as_ref().filter(|_| record.failure().is_none()) else { return false };
+        let Some(asked) = record.facts.record() else { return false };
+        let is_kept = guard("filter", || filter(&asked));
+        clock.read();
+        match is_kept {
+            Ok(is_kept) => !is_kept,
             Err(panic) => {
                 record.fail_in_reading(panic);
-                None
+                false
             }
         }
     }
@@ -191,15 +225,26 @@ impl<'a> Batch<'a> {
         if !predecessor.settled {
             return None;
         }
-        Arrival::after(predecessor.outcome, self.settings.after_dead_letter, position)
+        Arrival::after(predecessor.outcome_in_lane(), self.settings.after_dead_letter, position)
     }
 
     /// Gives a record its outcome; returns the next record of its lane, unless that is to wait for another delivery.
     pub(super) fn settle(&mut self, position: usize, outcome: Outcome) -> Option<Arrival> {
-        let record = &mut self.records[position];
-        record.settle(outcome);
-        let next = record.next_in_lane?;
-        Arrival::after(outcome, self.settings.after_dead_letter, next.get())
+        self.records[position].settle(outcome);
+        let mut record = &self.records[position];
+        loop {
+            let next = record.next_in_lane?.get();
+            let arrival = Arrival::after(record.outcome_in_lane(), self.settings.after_dead_letter, next)?;
+            record = &self.records[next];
+            // What was dead-lettered in an earlier invocation is settled already.
+            if !record.settled {
+                return Some(arrival);
+            }
+        }
+    }
+
+    fn follows_dead_letters(&self) -> bool {
+        self.settings.after_dead_letter == AfterDeadLetter::FollowLane
     }
 
     /// Whether Lambda resumes at a checkpoint, or each record is answered by itself.
@@ -238,9 +283,9 @@ impl<'a> Batch<'a> {
         failed.first_seen.get_or_insert(begun);
     }
 
-    /// Notes why a record that had no attempt becomes a dead letter.
-    pub(super) fn note_failure_without_attempt(&mut self, position: usize, failure: Failure) {
-        self.records[position].failed_mut().failure = Some(failure);
+    /// Notes why a record that had no attempt becomes a dead letter, unless it has a reason of its own.
+    pub(super) fn fail_without_attempt(&mut self, position: usize, failure: Failure) {
+        self.records[position].fail_in_reading(failure);
     }
 
     /// Notes why the dead-letter queue did not accept the record.
@@ -269,7 +314,7 @@ impl<'a> Batch<'a> {
     pub(super) fn ages(&self, clock: &Clock) -> Option<Ages> {
         // A dead letter that is put back is old, which does not mean that the function lags.
         let times = self.records.iter().filter(|_| self.from_stream).map(|record| record.facts.created_at());
-        Ages::of(times, clock.start_time())
+        Ages::of(times, clock.batch_began_at())
     }
 
     /// About how many records there are.
@@ -279,31 +324,38 @@ impl<'a> Batch<'a> {
 
     /// How long ago the change was made; `None` where the record does not say, or says a time in the future.
     pub(super) fn age(&self, position: usize, clock: &Clock) -> Option<Duration> {
-        clock.now().duration_since(self.records[position].facts.created_at()?).ok()
+        clock.time_of_day(clock.now()).duration_since(self.records[position].facts.created_at()?).ok()
     }
 
     pub(super) fn dead_letter(&self, position: usize, invocation: &Arc<Invocation>, clock: &Clock) -> DeadLetter {
         let record = &self.records[position];
-        let now = clock.now();
+        let now = clock.time_of_day(clock.now());
         let first_seen = record.failed().and_then(|failed| failed.first_seen);
         let failure = record.failure().expect("a record becomes a dead letter because it failed");
         DeadLetter {
             record: record.facts.clone(),
             failure: failure.clone(),
             attempts: record.attempts,
-            first_seen: first_seen.map_or(now, |instant| clock.at(instant)),
+            first_seen: first_seen.map_or(now, |instant| clock.time_of_day(instant)),
             dead_lettered: now,
             invocation: Arc::clone(invocation),
         }
     }
 
     /// Ends the batch, all of which has been read: records without an outcome are held back after a reported one, and
-    /// unfinished otherwise. Remembers what completed after the checkpoint.
-    pub(super) fn into_report(mut self, stopped_at_deadline: bool) -> BatchReport {
+    /// unfinished otherwise. Dead letters that are put back are answered one by one, so that a reported one holds back only the
+    /// rest of its lane. Remembers what completed after the checkpoint.
+    pub(super) fn into_report(mut self, stopped_at_deadline: bool, now: Instant) -> BatchReport {
         let reported = self.records.iter().position(|record| record.outcome == Outcome::Reported);
-        if let Some(reported) = reported {
-            let open = self.records[reported..].iter_mut().filter(|record| !record.settled);
-            open.for_each(|record| record.outcome = Outcome::HeldBack);
+        for position in reported.unwrap_or(self.records.len())..self.records.len() {
+            let record = &mut self.records[position];
+            if self.from_stream {
+                record.hold_back();
+            } else if matches!(record.outcome, Outcome::Reported | Outcome::HeldBack)
+                && let Some(next) = record.next_in_lane
+            {
+                self.records[next.get()].hold_back();
+            }
         }
         (0..self.records.len()).for_each(|position| self.check_unseen_images(position));
         let context = ResponseContext {
@@ -311,12 +363,13 @@ impl<'a> Batch<'a> {
             report_batch_item_failures: self.settings.report_batch_item_failures,
             state: self.window.map(|window| window.state),
             deadline_stop: stopped_at_deadline,
+            from_stream: self.from_stream,
         };
         let records = self.records.into_iter().enumerate();
         let report =
             BatchReport::new(records.map(|(position, record)| record.into_report(position)).collect(), context);
         if let Some(completed) = self.settings.completed.as_ref().filter(|_| self.from_stream) {
-            completed.learn(&report);
+            completed.learn(&report, now);
         }
         report
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::invocation::Deadline;
 
@@ -26,9 +26,8 @@ struct Moments {
 }
 
 impl Deadlines {
-    pub(super) fn new(deadline: Deadline, margin: Option<Duration>) -> Self {
+    pub(super) fn new(deadline: Deadline, margin: Option<Duration>, now: Instant) -> Self {
         let moments = deadline.instant().map(|deadline| {
-            let now = Instant::now();
             let left = deadline.duration_since(now);
             let margin = margin.unwrap_or_else(|| (left / 10).clamp(MIN_MARGIN, MAX_MARGIN)).min(left);
             Moments { stop: now + (left - margin), last_send: now + (left - margin / 4) }
@@ -48,13 +47,5 @@ impl Deadlines {
     /// The next moment at which something ends: the stop, and after it the sending. `None` where there is no deadline.
     pub(super) fn next(&self, stopped: bool) -> Option<Instant> {
         self.moments.map(|moments| if stopped { moments.last_send } else { moments.stop })
-    }
-}
-
-/// Waits until this moment; without one, never ends.
-pub(super) async fn wait_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use super::guard::guard;
 use super::settings::{FailureRules, PermanentIf};
 use crate::decode::DecodeError;
 use crate::failure::{ErrorKind, Failure};
+use crate::guard::{drop_guarded, guard};
 use crate::handler::HandlerError;
 use crate::policy::FailurePolicy;
 
@@ -99,9 +99,16 @@ impl AttemptFailure {
         Self { failure: Failure::new(ErrorKind::Timeout, message), class: FailureClass::Retryable { after: None } }
     }
 
-    /// Classifies a handler's error. The handler's own word counts first; an error that came by `?` is permanent if it is a
-    /// decode error or `permanent_if` says so, and retryable otherwise.
+    /// Classifies a handler's error, which may panic when its text is asked for, or when it is dropped.
     pub(super) fn of(error: HandlerError, permanent_if: Option<&PermanentIf>) -> Self {
+        let failure = guard("handler's error", || Self::describe(&error, permanent_if));
+        drop_guarded(error);
+        failure.unwrap_or_else(Self::permanent)
+    }
+
+    /// The handler's own word counts first; an error that came by `?` is permanent if it is a decode error or `permanent_if` says
+    /// so, and retryable otherwise.
+    fn describe(error: &HandlerError, permanent_if: Option<&PermanentIf>) -> Self {
         let failure = |class| Self { failure: Failure::of(ErrorKind::Handler, error.source()), class };
         if !error.is_retryable() {
             return failure(FailureClass::Permanent);

@@ -4,6 +4,7 @@
 //! The lane of an item is found by the hash of its keys, `decode::hash_keys`. `Execution::arrive` acts on what [`Arrival`] says,
 //! and keeps records after a reported one from following a dead letter.
 
+use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
@@ -24,10 +25,10 @@ pub(super) struct LaneMap<'a> {
     /// The index of each lane by its key.
     numbers: HashTable<usize>,
     hasher: RandomState,
-    /// A record of each stream ARN, and its table's number. A batch of a stream has one, so that the last entry matches.
-    streams: Vec<(RecordRef, usize)>,
-    /// A record of each table.
-    tables: Vec<RecordRef>,
+    /// The last record, and its table's number. A batch of a stream has one table, so that the next record has the same.
+    last: Option<(RecordRef, usize)>,
+    /// The number of each table by what identifies it.
+    tables: HashMap<Option<Box<str>>, usize>,
 }
 
 /// A record that has entered its lane.
@@ -88,8 +89,8 @@ impl<'a> LaneMap<'a> {
             lanes: Vec::with_capacity(records),
             numbers: HashTable::with_capacity(records),
             hasher: RandomState::default(),
-            streams: Vec::new(),
-            tables: Vec::new(),
+            last: None,
+            tables: HashMap::new(),
         }
     }
 
@@ -136,15 +137,14 @@ impl<'a> LaneMap<'a> {
 
     /// The number of the record's table.
     fn table(&mut self, facts: &RecordRef) -> usize {
-        let stream = facts.stream_arn();
-        if let Some((_, table)) = self.streams.iter().rfind(|(known, _)| known.stream_arn() == stream) {
+        if let Some((last, table)) = &self.last
+            && last.stream_arn() == facts.stream_arn()
+        {
             return *table;
         }
-        let table = self.tables.iter().position(|known| name(known) == name(facts)).unwrap_or(self.tables.len());
-        if table == self.tables.len() {
-            self.tables.push(facts.clone());
-        }
-        self.streams.push((facts.clone(), table));
+        let next = self.tables.len();
+        let table = *self.tables.entry(name(facts).map(Box::from)).or_insert(next);
+        self.last = Some((facts.clone(), table));
         table
     }
 }

@@ -1,38 +1,44 @@
 //! The records that need not wait for another of their lane. The lowest position comes first, so that the checkpoint moves
 //! forward.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Positions that are ready to start, ascending.
 ///
-/// Nearly all are pushed in this order, and there are few: no more records are read while one is ready. Only many retries that are
-/// due at once make it long. A heap takes 60 more instructions a record (`make instructions`).
+/// Nearly all are pushed in this order. A heap for all of them takes 60 more instructions a record (`make instructions`).
 #[derive(Default)]
 pub(super) struct Ready {
-    positions: VecDeque<usize>,
+    in_order: VecDeque<usize>,
+    /// Those that were pushed after a higher position: retries that are due, and records that had to wait in their lane.
+    late: BTreeSet<usize>,
 }
 
 impl Ready {
     pub(super) fn push(&mut self, position: usize) {
-        if self.positions.back().is_none_or(|last| *last < position) {
-            self.positions.push_back(position);
+        if self.in_order.back().is_none_or(|last| *last < position) {
+            self.in_order.push_back(position);
         } else {
-            let place = self.positions.partition_point(|other| *other < position);
-            self.positions.insert(place, position);
+            self.late.insert(position);
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.in_order.is_empty() && self.late.is_empty()
+    }
+
     pub(super) fn first(&self) -> Option<usize> {
-        self.positions.front().copied()
+        let (in_order, late) = (self.in_order.front(), self.late.first());
+        in_order.into_iter().chain(late).min().copied()
     }
 
     pub(super) fn pop(&mut self) -> Option<usize> {
-        self.positions.pop_front()
+        let first = self.first()?;
+        if self.in_order.front() == Some(&first) { self.in_order.pop_front() } else { self.late.pop_first() }
     }
 
-    /// All of them, in stream order.
+    /// All of them, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
-        self.positions.iter().copied()
+        self.in_order.iter().chain(&self.late).copied()
     }
 }
 
@@ -47,8 +53,8 @@ mod tests {
         assert_eq!(ready.pop(), Some(1));
         [6, 2, 3].into_iter().for_each(|position| ready.push(position));
         assert_eq!(ready.first(), Some(2));
-        assert_eq!(ready.iter().collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+        assert_eq!(ready.iter().collect::<BTreeSet<_>>(), BTreeSet::from([2, 3, 4, 5, 6]));
         assert_eq!(std::iter::from_fn(|| ready.pop()).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
-        assert_eq!((ready.first(), ready.pop()), (None, None));
+        assert_eq!((ready.first(), ready.pop(), ready.is_empty()), (None, None, true));
     }
 }

@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 
 use tokio::time::Instant;
 
-use super::redelivery::RecordId;
 use crate::dead_letter::DeadLetterError;
 use crate::failure::Failure;
 use crate::outcome::{Outcome, RecordReport};
@@ -24,6 +23,8 @@ pub(super) struct RecordState {
     pub(super) is_checked: bool,
     /// Whether it has a sequence number that no earlier record of the batch has, so that the response can name it.
     pub(super) nameable: bool,
+    /// Whether it became a dead letter in an earlier invocation.
+    pub(super) was_dead_lettered: bool,
 }
 
 /// What is known of a record that has failed. Few have, so that it lies apart.
@@ -46,6 +47,7 @@ impl RecordState {
             settled: false,
             is_checked: false,
             nameable: false,
+            was_dead_lettered: false,
         }
     }
 
@@ -75,9 +77,16 @@ impl RecordState {
         self.failed_mut().failure.get_or_insert(failure);
     }
 
-    /// Identifies the record across invocations; `None` where no sequence number names it.
-    pub(super) fn id(&self) -> Option<RecordId> {
-        RecordId::of(&self.facts, self.nameable)
+    /// Marks the record as held back, unless it has its outcome.
+    pub(super) fn hold_back(&mut self) {
+        if !self.settled {
+            self.outcome = Outcome::HeldBack;
+        }
+    }
+
+    /// The outcome that the rest of its lane goes by.
+    pub(super) fn outcome_in_lane(&self) -> Outcome {
+        if self.was_dead_lettered { Outcome::DeadLettered } else { self.outcome }
     }
 
     pub(super) fn into_report(self, position: usize) -> RecordReport {
@@ -89,6 +98,7 @@ impl RecordState {
             attempts: self.attempts,
             failure: failed.failure,
             dead_letter_error: failed.dead_letter_error,
+            was_dead_lettered: self.was_dead_lettered,
             record: self.facts,
             nameable: self.nameable,
         }

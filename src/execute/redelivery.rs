@@ -1,8 +1,9 @@
 //! Remembers records that completed after the checkpoint. Lambda redelivers everything from the checkpoint on; records that
-//! are remembered here are skipped, within one execution environment. `Batch::find_skip_reason` asks as each record is read,
-//! before it enters its lane.
+//! are remembered here are skipped, within one execution environment. `Batch::read_next` asks as each record is read, before it
+//! enters its lane.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,82 +12,104 @@ use tokio::time::Instant;
 use crate::outcome::{BatchReport, Outcome, SkipReason};
 use crate::record::RecordRef;
 
-/// The bound in number: about 10 MB, and several of the largest batches.
+/// The bound in number: about 8 MB, and several of the largest batches.
 const MAX_RECORDS: usize = 50_000;
 /// The bound in age: far longer than Lambda waits between two deliveries of a failing batch.
 const MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// Identifies a record of a stream: the stream's ARN, the sequence number and the event id in one text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct RecordId(Box<str>);
-
-impl RecordId {
-    /// `None` where the sequence number does not name the record.
-    pub(super) fn of(facts: &RecordRef, nameable: bool) -> Option<Self> {
-        let number = facts.sequence_number().filter(|_| nameable)?;
-        Some(Self::new(facts.stream_arn(), number.as_str(), facts.event_id()))
-    }
-
-    fn new(stream_arn: Option<&str>, sequence_number: &str, event_id: Option<&str>) -> Self {
-        Self(format!("{} {sequence_number} {}", stream_arn.unwrap_or("-"), event_id.unwrap_or("-")).into())
-    }
+/// How a record was completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Completion {
+    Succeeded,
+    DeadLettered,
 }
+
+/// Identifies a record of a stream: a hash of 128 bits, with keys of this process's own, of the stream's ARN, the sequence number
+/// and the event id. The texts themselves take five times the memory; that two of all records that a process ever meets have the
+/// same hash is as good as impossible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct RecordId([u64; 2]);
 
 /// The records that an execution environment completed and will receive again; shared by a processor's clones.
 #[derive(Debug, Default)]
 pub(crate) struct Completed {
+    hashers: [RandomState; 2],
     records: Mutex<Remembered>,
 }
 
 #[derive(Debug, Default)]
 struct Remembered {
-    since: HashMap<RecordId, Instant>,
+    records: HashMap<RecordId, (Instant, Completion)>,
     /// In the order of remembering. Also holds records that have been forgotten or remembered anew since.
     order: VecDeque<(Instant, RecordId)>,
 }
 
 impl Completed {
-    pub(super) fn contains(&self, record: &RecordId) -> bool {
-        let oldest = Instant::now().checked_sub(MAX_AGE);
-        self.lock().since.get(record).is_some_and(|since| oldest.is_none_or(|oldest| *since >= oldest))
+    /// How an earlier invocation completed this record; `None` where none did, or no sequence number names it.
+    pub(super) fn find(&self, record: &RecordRef, nameable: bool, now: Instant) -> Option<Completion> {
+        self.find_id(self.id(record, nameable)?, now)
+    }
+
+    fn find_id(&self, id: RecordId, now: Instant) -> Option<Completion> {
+        let (since, completion) = *self.lock().records.get(&id)?;
+        (now.duration_since(since) <= MAX_AGE).then_some(completion)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().since.is_empty()
+        self.lock().records.is_empty()
     }
 
     /// Remembers what an invocation completed although Lambda delivers it again, and forgets what was redelivered and is
     /// before the checkpoint now.
-    pub(super) fn learn(&self, report: &BatchReport) {
+    pub(super) fn learn(&self, report: &BatchReport, now: Instant) {
         let redelivered_from = report.redelivered_from();
         let mut completed = Vec::new();
         let mut passed = Vec::new();
         for entry in report.records() {
             let was_redelivered = entry.outcome == Outcome::Skipped(SkipReason::Redelivered);
-            let is_complete = was_redelivered || matches!(entry.outcome, Outcome::Succeeded | Outcome::DeadLettered);
-            if entry.position >= redelivered_from && is_complete {
-                completed.extend(RecordId::of(&entry.record, entry.nameable));
-            } else if was_redelivered {
-                passed.extend(RecordId::of(&entry.record, entry.nameable));
+            let completion = match entry.outcome {
+                Outcome::Succeeded => Some(Completion::Succeeded),
+                Outcome::DeadLettered => Some(Completion::DeadLettered),
+                _ if was_redelivered && entry.was_dead_lettered => Some(Completion::DeadLettered),
+                _ if was_redelivered => Some(Completion::Succeeded),
+                _ => None,
+            };
+            if entry.position < redelivered_from && !was_redelivered {
+                continue;
+            }
+            let (Some(completion), Some(id)) = (completion, self.id(&entry.record, entry.nameable)) else { continue };
+            if entry.position >= redelivered_from {
+                completed.push((id, completion));
+            } else {
+                passed.push(id);
             }
         }
-        self.update(completed, passed);
+        self.update(completed, passed, now);
     }
 
-    fn update(&self, remember: Vec<RecordId>, forget: Vec<RecordId>) {
+    fn update(&self, remember: Vec<(RecordId, Completion)>, forget: Vec<RecordId>, now: Instant) {
         if remember.is_empty() && forget.is_empty() {
             return;
         }
         let mut records = self.lock();
-        for record in forget {
-            records.since.remove(&record);
+        for id in forget {
+            records.records.remove(&id);
         }
-        let now = Instant::now();
-        for record in remember {
-            records.since.insert(record.clone(), now);
-            records.order.push_back((now, record));
+        for (id, completion) in remember {
+            records.records.insert(id, (now, completion));
+            records.order.push_back((now, id));
         }
         records.evict(now);
+    }
+
+    /// `None` where the sequence number does not name the record.
+    fn id(&self, record: &RecordRef, nameable: bool) -> Option<RecordId> {
+        let number = record.sequence_number().filter(|_| nameable)?;
+        Some(self.hash((record.stream_arn(), number.as_str(), record.event_id())))
+    }
+
+    fn hash(&self, identity: (Option<&str>, &str, Option<&str>)) -> RecordId {
+        RecordId([0, 1].map(|half: usize| self.hashers[half].hash_one(identity)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
@@ -97,15 +120,15 @@ impl Completed {
 
 impl Remembered {
     fn evict(&mut self, now: Instant) {
-        while let Some((since, record)) = self.order.front() {
-            let is_current = self.since.get(record) == Some(since);
+        while let Some((since, id)) = self.order.front() {
+            let is_current = self.records.get(id).is_some_and(|(current, _)| current == since);
             let is_expired = now.duration_since(*since) > MAX_AGE;
-            let is_in_bounds = self.since.len() <= MAX_RECORDS && self.order.len() <= 2 * MAX_RECORDS;
+            let is_in_bounds = self.records.len() <= MAX_RECORDS && self.order.len() <= 2 * MAX_RECORDS;
             if is_current && !is_expired && is_in_bounds {
                 break;
             }
             if is_current {
-                self.since.remove(record);
+                self.records.remove(id);
             }
             self.order.pop_front();
         }
@@ -116,40 +139,54 @@ impl Remembered {
 mod tests {
     use super::*;
 
-    fn ids(numbers: std::ops::Range<usize>) -> Vec<RecordId> {
-        numbers.map(|number| RecordId::new(Some("arn"), &number.to_string(), None)).collect()
+    fn ids(completed: &Completed, numbers: std::ops::Range<usize>) -> Vec<(RecordId, Completion)> {
+        let id = |number: usize| completed.hash((Some("arn"), &number.to_string(), None));
+        numbers.map(|number| (id(number), Completion::Succeeded)).collect()
+    }
+
+    fn remembers(completed: &Completed, number: usize) -> bool {
+        completed.find_id(ids(completed, number..number + 1)[0].0, Instant::now()).is_some()
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_memory_is_bounded_in_age() {
         let completed = Completed::default();
-        completed.update(ids(0..1), Vec::new());
+        completed.update(ids(&completed, 0..1), Vec::new(), Instant::now());
         tokio::time::advance(MAX_AGE).await;
-        assert!(completed.contains(&ids(0..1)[0]));
+        assert!(remembers(&completed, 0));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(!completed.contains(&ids(0..1)[0]));
-        completed.update(ids(1..2), Vec::new());
-        assert_eq!(completed.lock().since.len(), 1, "expired records are forgotten");
+        assert!(!remembers(&completed, 0));
+        completed.update(ids(&completed, 1..2), Vec::new(), Instant::now());
+        assert_eq!(completed.lock().records.len(), 1, "expired records are forgotten");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_records_are_forgotten_first() {
         let completed = Completed::default();
-        completed.update(ids(0..MAX_RECORDS), Vec::new());
-        completed.update(ids(MAX_RECORDS..MAX_RECORDS + 10), Vec::new());
-        assert!(!completed.contains(&ids(9..10)[0]));
-        assert!(completed.contains(&ids(10..11)[0]));
-        assert_eq!(completed.lock().since.len(), MAX_RECORDS);
+        completed.update(ids(&completed, 0..MAX_RECORDS), Vec::new(), Instant::now());
+        completed.update(ids(&completed, MAX_RECORDS..MAX_RECORDS + 10), Vec::new(), Instant::now());
+        assert!(!remembers(&completed, 9));
+        assert!(remembers(&completed, 10));
+        assert_eq!(completed.lock().records.len(), MAX_RECORDS);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_memory_does_not_grow_with_repeated_updates() {
         let completed = Completed::default();
-        completed.update(ids(0..1), Vec::new());
+        completed.update(ids(&completed, 0..1), Vec::new(), Instant::now());
         for _ in 0..3 * MAX_RECORDS {
-            completed.update(ids(1..2), Vec::new());
+            completed.update(ids(&completed, 1..2), Vec::new(), Instant::now());
         }
         let records = completed.lock();
         assert!(records.order.len() <= 2 * MAX_RECORDS + 1, "{}", records.order.len());
+    }
+
+    #[test]
+    fn a_full_memory_takes_8_megabytes() {
+        let entry = size_of::<(RecordId, (Instant, Completion))>() + 1;
+        // Hash maps double at seven eighths, deques when they are full.
+        let map = (MAX_RECORDS * 8 / 7).next_power_of_two() * entry;
+        let order = (2 * MAX_RECORDS).next_power_of_two() * size_of::<(Instant, RecordId)>();
+        assert!(map + order < 8_000_000, "{}", map + order);
     }
 }

@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) deadline_margin: Option<Duration>,
     pub(crate) completed: Option<Completed>,
     pub(crate) report_batch_item_failures: bool,
+    pub(crate) delete_skipped_on_redrive: bool,
     pub(crate) meter: Meter,
 }
 

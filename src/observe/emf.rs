@@ -61,6 +61,12 @@ static INSTALLED: OnceLock<Emf> = OnceLock::new();
 ///   a property.
 /// - Each document is one line. The documents of a flush are written in one call.
 ///
+/// # Log level
+/// Where a function has the JSON log format, Lambda drops lines below its application log level, and takes a document for `INFO`:
+/// with `WARN`, `ERROR` or `FATAL` no metric arrives. [`install`](EmfBuilder::install) logs a warning then, where a log has been
+/// installed before. To have fewer log lines and all metrics, leave the application log level at `INFO` and set
+/// [`Logs::level`](crate::Logs::level), or use the text format.
+///
 /// # Concurrent invocations
 /// Each number is written once. The processor's own metrics always carry their `requestId`. Those of handlers carry it while
 /// one invocation runs at a time. While invocations overlap, handlers' metrics cannot be attributed to one of them, and are

@@ -24,7 +24,7 @@ use tracing::{Span, debug, debug_span, info, info_span, warn};
 
 use crate::dead_letter::DeadLetterError;
 use crate::event_kind::EventKind;
-use crate::failure::Failure;
+use crate::failure::{Failure, MAX_MESSAGE, bounded};
 use crate::invocation::Invocation;
 use crate::observe::metrics::millis;
 use crate::outcome::{BatchReport, Totals};
@@ -119,10 +119,10 @@ pub(crate) fn failed(logged: &LoggedRecord<'_>, next: &'static str, delay: Optio
         sequence_number = record.sequence_number().map(SequenceNumber::as_str),
         position,
         kind = record.kind().map(EventKind::as_str),
-        keys = record.keys_json().and_then(key_names),
+        keys = record.keys_json().and_then(key_names).map(|text| bounded(text, MAX_MESSAGE)),
         error.type = failure.map(|failure| failure.kind.as_str()),
-        error = failure.map(ToString::to_string),
-        dead_letter_error = dead_letter_error.map(ToString::to_string),
+        error = failure.map(|text| bounded(text, MAX_MESSAGE)),
+        dead_letter_error = dead_letter_error.map(|text| bounded(text, MAX_MESSAGE)),
         attempts,
         next,
         delay_ms = delay.map(millis),

@@ -1,7 +1,6 @@
 //! Emits the processor's metrics through the [`metrics`](::metrics) facade. Counters are totals of a batch; only the durations
 //! of attempts and of the dead-letter queue's calls are recorded one by one.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,10 +15,10 @@ pub(crate) struct Measurements {
     /// The table whose stream the batch is from.
     pub(crate) table: Option<String>,
     pub(crate) ages: Option<Ages>,
-    /// The duration of each attempt at a record in milliseconds, including attempts that were dropped at the deadline.
-    pub(crate) attempts: Vec<f64>,
-    /// The duration of each call of the dead-letter queue in milliseconds.
-    pub(crate) dead_letters: Vec<f64>,
+    /// The duration of each attempt in milliseconds, with the record's position; also of those dropped at the deadline.
+    pub(crate) attempts: Vec<(usize, f64)>,
+    /// The duration of each call of the dead-letter queue in milliseconds, with the position of its first record.
+    pub(crate) dead_letters: Vec<(usize, f64)>,
     /// The most handlers that ran at once, over all invocations.
     pub(crate) concurrency: usize,
 }
@@ -45,12 +44,22 @@ impl Ages {
     }
 }
 
-/// What is known of a batch once it has ended.
+/// What is known of a batch once it has ended, or of those of its records that are of one table.
 struct EndedBatch<'a> {
     totals: &'a Totals,
     measured: &'a Measurements,
     duration: Duration,
     stopped_at_deadline: bool,
+    /// The positions of the table's records, ascending; `None` where all are.
+    of_table: Option<&'a [usize]>,
+}
+
+impl EndedBatch<'_> {
+    /// Takes those samples that are of the table's records.
+    fn each(&self, samples: &[(usize, f64)], take: &mut dyn FnMut(f64)) {
+        let is_of_table = |position| self.of_table.is_none_or(|all| all.binary_search(position).is_ok());
+        samples.iter().filter(|(position, _)| is_of_table(position)).for_each(|(_, sample)| take(*sample));
+    }
 }
 
 /// A metric as it is described to the recorder.
@@ -62,7 +71,7 @@ struct Metric {
 
 type KindCount = fn(&KindTotals) -> usize;
 type BatchCount = fn(&EndedBatch<'_>) -> usize;
-type Samples = for<'a> fn(&EndedBatch<'a>) -> Cow<'a, [f64]>;
+type Samples = fn(&EndedBatch<'_>, &mut dyn FnMut(f64));
 
 // The tables of all metrics. Each one is stated once: its name, its unit, its meaning, and how it is read from a batch.
 
@@ -102,22 +111,27 @@ const COUNTERS: [(Metric, BatchCount); 7] = [
 const COLD_START: Metric = count("ColdStart", "first batches of an execution environment");
 
 const HISTOGRAMS: [(Metric, Samples); 7] = [
-    (count("BatchSize", "records in a batch"), |batch| vec![batch.totals.counts.received as f64].into()),
-    (count("ConcurrencyInUse", "the most handlers that ran at once during a batch, over all invocations"), |batch| {
-        vec![batch.measured.concurrency as f64].into()
+    (count("BatchSize", "records in a batch"), |batch, take| take(batch.totals.counts.received as f64)),
+    (
+        count("ConcurrencyInUse", "the most handlers that ran at once during a batch, over all invocations"),
+        |batch, take| take(batch.measured.concurrency as f64),
+    ),
+    (
+        duration("RecordAge", "time from the change to its batch, of the newest and of the oldest record"),
+        |batch, take| {
+            let ages = batch.measured.ages.iter().flat_map(|ages| [ages.newest, ages.oldest]);
+            ages.map(millis).for_each(take);
+        },
+    ),
+    (duration("IteratorAge", "time from the change to its batch, of the last record"), |batch, take| {
+        batch.measured.ages.iter().for_each(|ages| take(millis(ages.last)));
     }),
-    (duration("RecordAge", "time from the change to its batch, of the newest and of the oldest record"), |batch| {
-        batch.measured.ages.map(|ages| vec![millis(ages.newest), millis(ages.oldest)]).unwrap_or_default().into()
+    (duration("HandlerDuration", "duration of an attempt at a record, decoding included"), |batch, take| {
+        batch.each(&batch.measured.attempts, take);
     }),
-    (duration("IteratorAge", "time from the change to its batch, of the last record"), |batch| {
-        batch.measured.ages.map(|ages| vec![millis(ages.last)]).unwrap_or_default().into()
-    }),
-    (duration("HandlerDuration", "duration of an attempt at a record, decoding included"), |batch| {
-        batch.measured.attempts.as_slice().into()
-    }),
-    (duration("BatchDuration", "duration of a batch"), |batch| vec![millis(batch.duration)].into()),
-    (duration("DeadLetterDuration", "duration of a call of the dead-letter queue"), |batch| {
-        batch.measured.dead_letters.as_slice().into()
+    (duration("BatchDuration", "duration of a batch"), |batch, take| take(millis(batch.duration))),
+    (duration("DeadLetterDuration", "duration of a call of the dead-letter queue"), |batch, take| {
+        batch.each(&batch.measured.dead_letters, take);
     }),
 ];
 
@@ -164,15 +178,26 @@ const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, S
 const MAX_TABLES: usize = 8;
 
 impl Meter {
-    /// Records one batch.
+    /// Records one batch, or each of its tables by itself.
     pub(crate) fn record(&self, report: &BatchReport, totals: &Totals, measured: &Measurements, duration: Duration) {
         self.described.get_or_init(describe);
-        let table = self.table(measured.table.as_deref().unwrap_or("unknown"));
-        let batch = EndedBatch { totals, measured, duration, stopped_at_deadline: report.stopped_at_deadline() };
-        ::metrics::with_recorder(|recorder| {
-            table.count(recorder, &batch);
-            table.sample(recorder, &batch);
-        });
+        let stopped_at_deadline = report.stopped_at_deadline();
+        let record = |table: Option<&str>, totals: &Totals, of_table: Option<&[usize]>| {
+            let table = self.table(table.unwrap_or("unknown"));
+            let batch = EndedBatch { totals, measured, duration, stopped_at_deadline, of_table };
+            ::metrics::with_recorder(|recorder| {
+                table.count(recorder, &batch);
+                table.sample(recorder, &batch);
+            });
+        };
+        match report.tables() {
+            Some(tables) => tables.iter().for_each(|(table, positions)| {
+                let totals =
+                    Totals::of_records(positions.iter().filter_map(|position| report.records().get(*position)));
+                record(*table, &totals, Some(positions));
+            }),
+            None => record(measured.table.as_deref(), totals, None),
+        }
     }
 
     fn table(&self, name: &str) -> Arc<TableMetrics> {
@@ -225,11 +250,10 @@ impl TableMetrics {
 
     fn sample(&self, recorder: &dyn Recorder, batch: &EndedBatch<'_>) {
         for (key, samples) in &self.histograms {
-            let samples = samples(batch);
-            if !samples.is_empty() {
-                let histogram = recorder.register_histogram(key, &METADATA);
-                samples.iter().for_each(|sample| histogram.record(*sample));
-            }
+            let mut histogram = None;
+            samples(batch, &mut |sample| {
+                histogram.get_or_insert_with(|| recorder.register_histogram(key, &METADATA)).record(sample);
+            });
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Invariant: Lambda is never told to resume after a record that needs another delivery. Where the checkpoint cannot be
 //! named, an earlier record is, or the whole batch fails.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde_json::value::RawValue;
@@ -30,6 +31,8 @@ pub struct RecordReport {
     pub failure: Option<Failure>,
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
+    /// Whether it became a dead letter in an earlier invocation, and was redelivered.
+    pub(crate) was_dead_lettered: bool,
     pub(crate) record: RecordRef,
     /// Whether it has a sequence number that no earlier record of the batch has, so that the response can name it.
     pub(crate) nameable: bool,
@@ -85,15 +88,28 @@ impl fmt::Debug for RecordReport {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct BatchReport {
     records: Vec<RecordReport>,
     context: ResponseContext,
 }
 
+/// Shows the records' reports and what the response depends on, and nothing of a tumbling window's state, which is the user's data.
+impl fmt::Debug for BatchReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchReport")
+            .field("records", &self.records)
+            .field("stopped_at_deadline", &self.context.deadline_stop)
+            .field("refusal", &self.context.refusal)
+            .field("state_bytes", &self.context.state.as_ref().map(|state| state.get().len()))
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the response depends on in addition to the records.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct ResponseContext {
+    /// Whether Lambda resumes at a checkpoint, or each record is answered by itself.
+    pub(crate) from_stream: bool,
     pub(crate) report_batch_item_failures: bool,
     /// The state of a tumbling window, which is returned unchanged.
     pub(crate) state: Option<Box<RawValue>>,
@@ -126,6 +142,28 @@ pub struct Counts {
     pub retries: usize,
 }
 
+impl Counts {
+    pub(crate) fn of<'a>(records: impl Iterator<Item = &'a RecordReport>) -> Self {
+        let mut counts = Self::default();
+        for record in records {
+            counts.received += 1;
+            counts.retries += record.attempts.saturating_sub(1) as usize;
+            match record.outcome {
+                Outcome::Succeeded => counts.succeeded += 1,
+                Outcome::Skipped(reason) => {
+                    counts.skipped += 1;
+                    counts.redelivered += usize::from(reason == SkipReason::Redelivered);
+                }
+                Outcome::DeadLettered => counts.dead_lettered += 1,
+                Outcome::Reported => counts.reported += 1,
+                Outcome::Unfinished => counts.unfinished += 1,
+                Outcome::HeldBack => counts.held_back += 1,
+            }
+        }
+        counts
+    }
+}
+
 /// What Lambda is to redeliver.
 pub(crate) enum Redelivery<'a> {
     Nothing,
@@ -147,22 +185,25 @@ impl BatchReport {
 
     /// How many records had which outcome.
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { received: self.records.len(), ..Counts::default() };
-        for record in &self.records {
-            counts.retries += record.attempts.saturating_sub(1) as usize;
-            match record.outcome {
-                Outcome::Succeeded => counts.succeeded += 1,
-                Outcome::Skipped(reason) => {
-                    counts.skipped += 1;
-                    counts.redelivered += usize::from(reason == SkipReason::Redelivered);
-                }
-                Outcome::DeadLettered => counts.dead_lettered += 1,
-                Outcome::Reported => counts.reported += 1,
-                Outcome::Unfinished => counts.unfinished += 1,
-                Outcome::HeldBack => counts.held_back += 1,
-            }
+        Counts::of(self.records.iter())
+    }
+
+    /// The positions of the records of each table, where records are answered one by one and so may be of several.
+    pub(crate) fn tables(&self) -> Option<Vec<(Option<&str>, Vec<usize>)>> {
+        if self.context.from_stream {
+            return None;
         }
-        counts
+        let mut tables = Vec::new();
+        let mut numbers = HashMap::new();
+        for record in &self.records {
+            let table = record.record.table_name();
+            let number = *numbers.entry(table).or_insert_with(|| {
+                tables.push((table, Vec::new()));
+                tables.len() - 1
+            });
+            tables[number].1.push(record.position);
+        }
+        (!tables.is_empty()).then_some(tables)
     }
 
     /// The earliest record that needs another delivery; `None` if the whole batch is done.

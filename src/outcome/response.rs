@@ -1,5 +1,7 @@
 //! The response to Lambda: its JSON, exactly as the event source mapping reads it.
 
+use std::fmt;
+
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -17,7 +19,7 @@ use crate::record::SequenceNumber;
 /// assert_eq!(serde_json::to_string(&StreamResponse::success())?, r#"{"batchItemFailures":[]}"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct StreamResponse {
     #[serde(rename = "batchItemFailures")]
     failures: Vec<DynamoDbBatchItemFailure>,
@@ -46,6 +48,16 @@ impl StreamResponse {
     /// The sequence number at which Lambda resumes; `None` if the whole batch is done.
     pub fn checkpoint(&self) -> Option<&str> {
         self.failures.first()?.item_identifier.as_deref()
+    }
+}
+
+/// Shows the checkpoint, and nothing of a tumbling window's state, which is the user's data.
+impl fmt::Debug for StreamResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamResponse")
+            .field("checkpoint", &self.checkpoint())
+            .field("state_bytes", &self.state.as_ref().map(|state| state.get().len()))
+            .finish()
     }
 }
 

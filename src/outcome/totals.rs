@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BatchReport, Counts, Outcome};
+use super::{BatchReport, Counts, Outcome, RecordReport};
 use crate::event_kind::EventKind;
 use crate::failure::ErrorKind;
 
@@ -39,8 +39,12 @@ pub(crate) struct PerKind<T> {
 
 impl Totals {
     pub(crate) fn of(report: &BatchReport) -> Self {
-        let mut totals = Self { counts: report.counts(), ..Self::default() };
-        for record in report.records() {
+        Self::of_records(report.records().iter())
+    }
+
+    pub(crate) fn of_records<'a>(records: impl Iterator<Item = &'a RecordReport> + Clone) -> Self {
+        let mut totals = Self { counts: Counts::of(records.clone()), ..Self::default() };
+        for record in records {
             let of_kind = totals.by_kind.get_mut(record.kind);
             of_kind.received += 1;
             totals.refused += usize::from(record.dead_letter_error.is_some());

@@ -68,6 +68,7 @@ pub struct ProcessorBuilder {
     deadline_margin: Option<Duration>,
     skip_redelivered: bool,
     report_batch_item_failures: bool,
+    delete_skipped_on_redrive: bool,
 }
 
 impl StreamProcessor {
@@ -95,6 +96,7 @@ impl ProcessorBuilder {
             deadline_margin: None,
             skip_redelivered: true,
             report_batch_item_failures: true,
+            delete_skipped_on_redrive: false,
         }
     }
 
@@ -148,6 +150,10 @@ impl ProcessorBuilder {
     }
 
     /// Skips the records for which `keep` answers `false`; they count as done.
+    ///
+    /// It is asked once for each well-formed record that has a handler, in stream order, before the record waits for its turn. If it
+    /// panics, the record has failed. Once the deadline has stopped the batch, it is not asked any more, and what it was not asked
+    /// about is unfinished.
     ///
     /// Filter patterns of the event source mapping are cheaper, since what they drop does not invoke the function.
     pub fn filter(mut self, keep: impl Fn(&Record) -> bool + Send + Sync + 'static) -> Self {
@@ -209,14 +215,14 @@ impl ProcessorBuilder {
         self
     }
 
-    /// How long one attempt of a handler may take, its waiting for others included; more than zero. Default: as long as the
-    /// invocation lasts.
+    /// How long one attempt of a handler may take; more than zero. Default: as long as the invocation lasts.
     ///
+    /// It counts from the start of that attempt, and includes decoding, computing and waiting.
     /// A handler that is not done by then is dropped at its current `await`, and its record has failed: retryable, with the
     /// error kind [`Timeout`](crate::ErrorKind::Timeout), so that it is tried again and then goes the way of all failures.
     /// **Without a timeout, a record whose handler hangs is unfinished in every invocation**: it never becomes a dead letter,
-    /// and holds up its shard until Lambda discards it, and the good records behind it. What computes without an `await`
-    /// cannot be interrupted.
+    /// and holds up its shard until Lambda discards it, and the good records after it. What computes without an `await`
+    /// cannot be interrupted, neither by the timeout nor by the deadline.
     ///
     /// ```
     /// use std::time::Duration;
@@ -272,6 +278,10 @@ impl ProcessorBuilder {
 
     /// How long before the deadline the processor stops. Default: a tenth of the time left at the start, at least 250 ms
     /// and at most 10 s.
+    ///
+    /// From the stop on, no handler starts and no filter is asked, handlers that still run are dropped, and dead letters may be
+    /// sent for another three quarters of the margin. The time is looked at after each piece of your code. So the response is late
+    /// only if one handler, filter or call of the queue computes without an `await` for longer than the margin leaves.
     pub fn deadline_margin(mut self, margin: Duration) -> Self {
         self.deadline_margin = Some(margin);
         self
@@ -295,6 +305,17 @@ impl ProcessorBuilder {
     /// ([AWS: partial batch response](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html)).
     pub fn report_batch_item_failures(mut self, enabled: bool) -> Self {
         self.report_batch_item_failures = enabled;
+        self
+    }
+
+    /// Whether a [redrive](StreamProcessor::redrive) deletes dead letters that it skips, because no handler takes their kind of
+    /// change or the filter drops them. Default `false`.
+    ///
+    /// By default their messages are named as failed: they stay in the queue until they have been received as often as its redrive
+    /// policy allows, and then go to that queue's own dead-letter queue. So a function with fewer handlers, or with another filter,
+    /// does not empty a queue that others share. With `true`, a skipped dead letter is gone.
+    pub fn delete_skipped_on_redrive(mut self, delete: bool) -> Self {
+        self.delete_skipped_on_redrive = delete;
         self
     }
 
@@ -328,6 +349,7 @@ impl ProcessorBuilder {
             deadline_margin: self.deadline_margin,
             completed: self.skip_redelivered.then(Completed::default),
             report_batch_item_failures: self.report_batch_item_failures,
+            delete_skipped_on_redrive: self.delete_skipped_on_redrive,
             meter: Meter::default(),
         }))
     }

@@ -6,6 +6,8 @@
 use crate::event_kind::EventKind;
 use crate::json::{InvalidJson, MemberOrder, Members, RawJson, Scanner, Span, member_names};
 
+use super::header::string;
+
 /// The only `eventSource` of a DynamoDB stream's records.
 pub(super) const DYNAMODB: &str = "aws:dynamodb";
 
@@ -192,11 +194,17 @@ impl<'a> RecordScanner<'a> {
         self.has_unchecked_images
     }
 
-    /// Whether it looks like a record of a stream: it has a `dynamodb`, or the `eventSource` of a stream.
+    /// Whether it looks like a record of a stream: it names the source of one, or has a `dynamodb` and names no source.
     pub(crate) fn is_of_stream(&self) -> bool {
         let Ok(members) = self.members.checked() else { return false };
-        let source = members.get(RecordMember::EventSource).and_then(RawJson::plain);
-        self.is_object && (members.get(RecordMember::Dynamodb).is_some() || source == Some(DYNAMODB))
+        if !self.is_object {
+            return false;
+        }
+        let source = members.get(RecordMember::EventSource);
+        match source.and_then(|source| string(source, |source| source == DYNAMODB)) {
+            Some(is_dynamodb) => is_dynamodb,
+            None => members.get(RecordMember::Dynamodb).is_some(),
+        }
     }
 }
 

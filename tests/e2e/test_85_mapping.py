@@ -198,7 +198,7 @@ def test_bisect_and_the_bucket(
     assert re.fullmatch(re.escape(folder) + r"\d{4}/\d\d/\d\d/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d-[0-9a-f-]{36}", document["key"])
 
     # As the docs say: once the function works again, it is invoked with the object's payload.
-    assert deployment.invoke_raw(document["payload"]) == {"batchItemFailures": []}
+    assert deployment.invoke_raw(event_of(document)) == {"batchItemFailures": []}
     assert_letters_are(dead_letters.take_until(1), [poison])
 
 
@@ -227,7 +227,7 @@ def test_retries_exhausted(
     assert_is_of(document, deployment, records[1:], with_payload=kind == "bucket")
     assert document["requestContext"]["approximateInvokeCount"] == 3
     assert document["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": None}
-    event = document["payload"] if kind == "bucket" else {"Records": records[1:]}
+    event = event_of(document) if kind == "bucket" else {"Records": records[1:]}
     assert deployment.invoke_raw(event) == {"batchItemFailures": []}
     assert_letters_are(dead_letters.take_until(1), [records[1]])
 
@@ -269,7 +269,7 @@ def test_record_age(
     assert document["requestContext"]["condition"] == "RecordAgeExceeded"
     assert "responseContext" not in document
     assert document["DDBStreamBatchInfo"]["batchSize"] == 1
-    assert deployment.invoke_raw(document["payload"]) == {"batchItemFailures": []}
+    assert deployment.invoke_raw(event_of(document)) == {"batchItemFailures": []}
     assert created() == ["fresh", "old"]
 
 
@@ -284,8 +284,14 @@ def assert_is_of(document: dict[str, Any], deployment: Deployment, records: list
     assert document["version"] == "1.0"
     assert ("payload" in document) is with_payload
     if with_payload:
-        found = [record["dynamodb"] for record in document["payload"]["Records"]]
+        found = [record["dynamodb"] for record in event_of(document)["Records"]]
         assert [without_time(it) for it in found] == [without_time(record["dynamodb"]) for record in records]
+
+
+def event_of(document: dict[str, Any]) -> Any:
+    """The event in the document of a bucket: AWS writes it as a JSON string."""
+    assert isinstance(document["payload"], str)
+    return json.loads(document["payload"])
 
 
 @contextmanager

@@ -86,6 +86,10 @@ fn manifest(folder: &Path) -> BTreeMap<(String, String), Vec<Level>> {
             if levels.contains(&Level::Body) {
                 levels.push(Level::Record);
             }
+            // A size out of range is only information: it never costs a change.
+            if file == "float-overflow-1e999.json" {
+                levels.push(Level::Accept);
+            }
             // It is valid JSON, if deep, and not an event: either way the invocation is rejected.
             if file == "nesting-100000-arrays.json" {
                 levels.push(Level::Event);

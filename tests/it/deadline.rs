@@ -125,7 +125,7 @@ async fn a_hanging_queue_does_not_delay_the_response() {
     let before = Instant::now();
     let report = processor.process(event(&inserts(2)), Deadline::after(Duration::from_secs(30))).await;
     assert!(before.elapsed() < Duration::from_secs(30));
-    assert_eq!(outcomes(&report), [Unfinished, Succeeded]);
+    assert_eq!(outcomes(&report), [Reported, Succeeded]);
     assert_eq!(report.records()[0].failure.as_ref().map(|failure| failure.message.as_str()), Some("no such customer"));
 }
 
@@ -154,6 +154,18 @@ async fn a_backoff_past_the_stop_is_not_awaited() {
         let waited = Duration::from_millis(if attempts == 2 { delay } else { 0 });
         assert_eq!(before.elapsed(), waited, "{delay} ms");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_margin_a_batch_stops_at_the_deadline() {
+    let script = Script::new([("item-0", Act::FailPermanently), ("item-1", Act::Hang)]);
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(3_600)));
+    let builder = StreamProcessor::builder().on_record(script).dead_letter_queue(queue);
+    let processor = builder.deadline_margin(Duration::ZERO).build().unwrap();
+    let before = Instant::now();
+    let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(outcomes(&report), [Reported, HeldBack, Succeeded]);
+    assert_eq!(before.elapsed(), Duration::from_secs(30));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! The README's "Isolation", "Retries" and "Poison leaves": the outcome of a record that fails.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,8 +9,8 @@ use std::time::Duration;
 
 use lambda_streams::Outcome::*;
 use lambda_streams::{
-    AfterDeadLetter, Deadline, ErrorKind, FailurePolicy, HandlerError, Lanes, ProcessorBuilder, Record, RetryPolicy,
-    SkipReason, StreamProcessor,
+    AfterDeadLetter, DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, ErrorKind, FailurePolicy, HandlerError,
+    Lanes, ProcessorBuilder, Record, RetryPolicy, SkipReason, StreamProcessor,
 };
 use tokio::time::Instant;
 
@@ -525,4 +527,154 @@ async fn a_handlers_decode_error_is_permanent_unless_classified() {
     assert_eq!(outcomes(&report), [DeadLettered, Reported]);
     let record = &report.records()[0];
     assert_eq!((record.attempts, record.failure.as_ref().unwrap().kind), (1, ErrorKind::Decode));
+}
+
+/// An error with a bug in one of its own methods.
+#[derive(Clone, Copy)]
+enum Bug {
+    Display,
+    Debug,
+    Source,
+    Drop,
+    /// In its text, and then once more when it is dropped.
+    DisplayAndDrop,
+}
+
+struct Buggy(Bug);
+
+impl fmt::Display for Buggy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if matches!(self.0, Bug::Display | Bug::DisplayAndDrop) {
+            panic!("customer 17 has no name");
+        }
+        f.write_str("the index is down")
+    }
+}
+
+impl fmt::Debug for Buggy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if matches!(self.0, Bug::Debug) {
+            panic!("a bug in the error's text");
+        }
+        f.write_str("Buggy")
+    }
+}
+
+impl std::error::Error for Buggy {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if matches!(self.0, Bug::Source) {
+            panic!("a bug in the error's source");
+        }
+        None
+    }
+}
+
+impl Drop for Buggy {
+    fn drop(&mut self) {
+        if matches!(self.0, Bug::Drop | Bug::DisplayAndDrop) {
+            panic!("a bug in the error's drop");
+        }
+    }
+}
+
+const BUGS: [Bug; 5] = [Bug::Display, Bug::Debug, Bug::Source, Bug::Drop, Bug::DisplayAndDrop];
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_error_of_a_handler_fails_only_its_record() {
+    for bug in BUGS {
+        for permanent in [true, false] {
+            let queue = TestQueue::default();
+            let processor = StreamProcessor::builder()
+                .on_record(move |record: Record| async move {
+                    match record.event_id() {
+                        Some("event-1") if permanent => Err(HandlerError::permanent(Buggy(bug))),
+                        Some("event-1") => Err(Buggy(bug).into()),
+                        _ => Ok(()),
+                    }
+                })
+                .failure_policy(FailurePolicy::DeadLetterAll)
+                .permanent_if(|error| error.downcast_ref::<std::io::Error>().is_some())
+                .dead_letter_queue(queue.clone())
+                .build()
+                .unwrap();
+            let report = process(&processor, &inserts(3)).await;
+            assert_eq!(outcomes(&report), [Succeeded, DeadLettered, Succeeded]);
+            let panics = matches!(bug, Bug::Display | Bug::Source | Bug::DisplayAndDrop);
+            let expected = if panics { ErrorKind::Panic } else { ErrorKind::Handler };
+            assert_eq!(queue.letters()[0].error_kind(), expected);
+            assert!(!format!("{report:?}").contains("customer"), "its words are in the dead letter alone");
+        }
+    }
+}
+
+/// A queue that refuses with a buggy error, or whose future panics when it is dropped.
+struct BuggyQueue(Option<Bug>);
+
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("a bug in the queue's drop");
+    }
+}
+
+impl DeadLetterQueue for BuggyQueue {
+    async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
+        let Some(bug) = self.0 else {
+            let _bomb = PanicsWhenDropped;
+            return std::future::pending().await;
+        };
+        letters.iter().map(|_| Err(DeadLetterError::new(Buggy(bug)))).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_error_of_a_queue_leaves_the_record_reported() {
+    for bug in BUGS.map(Some).into_iter().chain([None]) {
+        let script = Script::new([("item-1", Act::FailPermanently)]);
+        let processor = with(&script).dead_letter_queue(BuggyQueue(bug)).build().unwrap();
+        let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
+        assert_eq!(outcomes(&report), [Succeeded, Reported, Succeeded]);
+        assert!(report.records()[1].dead_letter_error.is_some());
+        assert!(!format!("{report:?}").is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_is_like_one_that_refuses() {
+    // A call is in flight for the first ten letters of each of eight calls, and the rest waits.
+    let script = Script::default();
+    let all: Vec<(String, Act)> = (0..100).map(|number| (format!("item-{number}"), Act::FailPermanently)).collect();
+    let script = Script { acts: all.into_iter().collect::<HashMap<_, _>>().into(), ..script };
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(3_600)));
+    let processor = with(&script).dead_letter_queue(queue).concurrency(100).build().unwrap();
+    let begun = Instant::now();
+    let report = processor.process(event(&inserts(101)), Deadline::after(Duration::from_secs(10))).await;
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    let records = report.records();
+    assert!(records[..100].iter().all(|record| record.outcome == Reported && record.failure.is_some()));
+    assert_eq!((records[100].outcome, checkpoint(&report)), (Succeeded, Some(0)));
+    let said = |position: usize| records[position].dead_letter_error.as_ref().unwrap().to_string();
+    assert_eq!(said(0), "the queue did not answer before the deadline");
+    assert_eq!(said(99), "the deadline came before the letter was sent, because the queue was busy with others");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_cannot_be_read_keeps_its_own_failure() {
+    let script = Script::new([("a", Act::FailPermanently)]);
+    let queue = TestQueue::default();
+    let processor = with(&script)
+        .lanes(Lanes::WholeBatch)
+        .after_dead_letter(AfterDeadLetter::FollowLane)
+        .dead_letter_queue(queue.clone())
+        .build()
+        .unwrap();
+    let keys_of_no_type = change(2, "c", 0).with("/dynamodb/Keys/id", serde_json::json!({"S": 1}));
+    let malformed = change(1, "b", 0).with("/eventName", "UPSERT");
+    let report = process(&processor, &[change(0, "a", 0), malformed, keys_of_no_type, change(3, "d", 0)]).await;
+    assert_eq!(outcomes(&report), [DeadLettered; 4]);
+    let mut letters = queue.letters();
+    letters.sort_by_key(|letter| letter.event_id().map(str::to_owned));
+    let kinds: Vec<ErrorKind> = letters.iter().map(|letter| letter.error_kind()).collect();
+    assert_eq!(kinds, [ErrorKind::Handler, ErrorKind::Malformed, ErrorKind::Decode, ErrorKind::Predecessor]);
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use lambda_streams::{Deadline, HandlerError, Invocation, LogFormat, Logs, ProcessorBuilder, StreamProcessor};
+use lambda_streams::{
+    DeadLetterEvent, Deadline, HandlerError, Invocation, LogFormat, Logs, ProcessorBuilder, Remove, StreamProcessor,
+};
 use serde_json::{Value, json};
 use tracing::{Level, subscriber::DefaultGuard};
 use tracing_subscriber::layer::SubscriberExt;
@@ -255,4 +257,65 @@ fn text_format_writes_one_line_per_event() {
     drop(guard);
     let line = lines(&written).remove(0);
     assert!(line.ends_with(" WARN two lines of text count=2 name=a b\n"), "{line}");
+}
+
+/// The longest line that CloudWatch keeps in one piece, with its own 26 bytes.
+const MAX_EVENT: usize = 256 * 1024 - 26;
+
+#[tokio::test(start_paused = true)]
+async fn a_long_error_is_cut() {
+    let builder = StreamProcessor::builder()
+        .on_record(|_| async { Err(HandlerError::permanent("x".repeat(300_000))) })
+        .dead_letter_queue(TestQueue::default());
+    let lines = log(Level::INFO, builder, &inserts(1)).await;
+    let error = failures(&lines)[0]["error"].as_str().unwrap();
+    assert!((4_000..=4_096).contains(&error.len()), "{} bytes", error.len());
+    assert!(error.starts_with("xxx") && error.ends_with(" bytes in all]"), "{}", &error[4_000..]);
+}
+
+#[test]
+fn no_line_is_too_long_for_cloudwatch() {
+    for format in [LogFormat::Json, LogFormat::Text] {
+        let written = Written::default();
+        let guard = listen(logs(&written).format(format).function_name("f".repeat(300_000)));
+        let long = ["plain ", "\u{1}\n\"\\", "ä€😀"].map(|part| part.repeat(2_000_000 / part.len()));
+        let span = tracing::info_span!("outer", requestId = long[1], trace = long[2], color = "red");
+        span.in_scope(|| {
+            tracing::info!(first = long[1], second = 2, third = ?long[2], "{}", long[0]);
+            tracing::info!(size = 300, "{}", long[2]);
+        });
+        drop(guard);
+        for line in lines(&written) {
+            assert!(line.len() <= MAX_EVENT && line.len() > MAX_EVENT / 2, "{} bytes", line.len());
+            if format == LogFormat::Json {
+                let line: Value = serde_json::from_str(&line).expect("it is still JSON");
+                assert!(line["message"].as_str().unwrap().ends_with(" bytes in all]"));
+                assert!(line["omittedFields"].is_null() || line["omittedFields"].as_u64() > Some(0));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_dead_letter_says_why() {
+    let queue = TestQueue::default();
+    let failing = StreamProcessor::builder().on_record(Script::new([("item-0", Act::FailPermanently)]));
+    failing.dead_letter_queue(queue.clone()).build().unwrap().process(event(&inserts(1)), Deadline::none()).await;
+    let message = |body: String| json!({"messageId": "m-1", "eventSource": "aws:sqs", "body": body});
+    let letters: Vec<Value> = queue.letters().iter().map(|letter| message(letter.to_json())).collect();
+    let redriven = DeadLetterEvent::from_slice(json!({"Records": letters}).to_string().as_bytes()).unwrap();
+
+    let written = Written::default();
+    let _guard = listen(logs(&written));
+    let processor = StreamProcessor::builder().on_remove(|_: Remove<Value>| async { Ok(()) }).build().unwrap();
+    processor.redrive(redriven, invocation()).await;
+    let lines = parse(&written);
+    let line = lines.iter().find(|line| line["message_id"] == "m-1").expect("a line about the message");
+    assert_has(
+        line,
+        json!({
+            "level": "WARN", "event_id": "event-0", "kind": "INSERT", "next": "reported",
+            "reason": "there is no handler for its kind of change", "message": "the dead letter was skipped and is kept",
+        }),
+    );
 }

@@ -5,6 +5,7 @@ mod support;
 mod testing;
 
 mod any_input;
+mod computing;
 mod concurrency;
 mod corpus;
 mod dead_letter;

@@ -143,6 +143,22 @@ async fn dead_letter_sends_are_timed_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_is_counted_and_timed() {
+    let script = Script::new([("item-0", Act::FailPermanently)]);
+    let builder = with(&script).dead_letter_queue(TestQueue::new(Reply::AcceptAfter(Duration::from_secs(60))));
+    let documents = measure(builder, &[&inserts(1)], Some(Duration::from_secs(10))).await;
+    assert_sums(
+        &documents,
+        &[("DeadLetterSendFailures", 1.0), ("DeadLetters", 0.0), ("RecordsFailed", 1.0), ("RecordsReported", 1.0)],
+    );
+    assert_eq!(
+        numbers(&documents, "DeadLetterDuration", &ALL),
+        [9_750.0],
+        "until a quarter of the margin before the end"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dead_letters_followers_have_their_own_error_kind() {
     let script = Script::new([("a", Act::FailPermanently)]);
     let builder = with(&script)

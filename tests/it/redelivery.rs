@@ -1,10 +1,17 @@
 //! The README's "Truth": what succeeded after the checkpoint is not repeated by the same environment.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use lambda_streams::Outcome::*;
 use lambda_streams::SkipReason::Redelivered;
-use lambda_streams::{Deadline, Invocation, StreamProcessor};
+use lambda_streams::{
+    AfterDeadLetter, Deadline, ErrorKind, HandlerError, Invocation, ProcessorBuilder, Record, RetryPolicy,
+    StreamProcessor,
+};
 
-use crate::support::{Act, Change, Script, TestQueue, change, checkpoint, event, inserts, outcomes, process};
+use crate::support::{Act, Change, Script, TestQueue, about, change, checkpoint, event, inserts, outcomes, process};
 
 /// Fails all three attempts of the first invocation.
 const DOWN_ONCE: Act = Act::FailTimes(3);
@@ -117,4 +124,61 @@ async fn a_deadline_stop_remembers_progress() {
     assert_eq!(checkpoint(&report), Some(0));
     let report = processor.process(event(&inserts(3)), deadline()).await;
     assert_eq!(outcomes(&report), [Unfinished, Skipped(Redelivered), Skipped(Redelivered)]);
+}
+
+/// Handles `b`, which fails the first time after 10 ms, and fails the item `poison` after 20 ms.
+fn down_once(handled: &Arc<Mutex<Vec<String>>>, poison: &'static str) -> ProcessorBuilder {
+    let (handled, is_down) = (Arc::clone(handled), Arc::new(AtomicBool::new(true)));
+    let handler = move |record: Record| {
+        let (handled, is_down) = (Arc::clone(&handled), Arc::clone(&is_down));
+        async move {
+            let (id, version) = about(&record);
+            if id == "b" && is_down.swap(false, Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                return Err("the index is down".into());
+            }
+            if id == poison && version == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                return Err(HandlerError::permanent("no such customer"));
+            }
+            handled.lock().unwrap().push(format!("{id} {version}"));
+            Ok(())
+        }
+    };
+    StreamProcessor::builder().on_record(handler).retry(RetryPolicy::none())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_follows_a_dead_letter_that_an_earlier_invocation_sent() {
+    for remember in [true, false] {
+        let (handled, queue) = (Arc::default(), TestQueue::default());
+        let processor = down_once(&handled, "a")
+            .skip_redelivered(remember)
+            .after_dead_letter(AfterDeadLetter::FollowLane)
+            .dead_letter_queue(queue.clone())
+            .build()
+            .unwrap();
+        let changes = [change(0, "b", 0), change(1, "a", 0), change(2, "a", 1), change(3, "a", 2)];
+        assert_eq!(outcomes(&process(&processor, &changes).await), [Reported, DeadLettered, HeldBack, HeldBack]);
+        let second = process(&processor, &changes).await;
+        let first_of_lane = if remember { Skipped(Redelivered) } else { DeadLettered };
+        assert_eq!(outcomes(&second), [Succeeded, first_of_lane, DeadLettered, DeadLettered]);
+        assert_eq!(*handled.lock().unwrap(), ["b 0"]);
+        let kinds: Vec<ErrorKind> = queue.letters().iter().rev().take(2).map(|letter| letter.error_kind()).collect();
+        assert_eq!(kinds, [ErrorKind::Predecessor; 2]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_goes_on_after_a_success_that_is_skipped() {
+    let handled = Arc::default();
+    let processor = down_once(&handled, "nothing")
+        .after_dead_letter(AfterDeadLetter::FollowLane)
+        .dead_letter_queue(TestQueue::default())
+        .build()
+        .unwrap();
+    let changes = [change(0, "b", 0), change(1, "a", 0), change(2, "a", 1)];
+    assert_eq!(outcomes(&process(&processor, &changes[..2]).await), [Reported, Succeeded]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Succeeded, Skipped(Redelivered), Succeeded]);
+    assert_eq!(*handled.lock().unwrap(), ["a 0", "b 0", "a 1"]);
 }

@@ -1,9 +1,9 @@
 //! The README's "Poison leaves", and back: a dead letter holds the whole record, so that it can be processed again.
 
-use lambda_streams::{DeadLetterEvent, Deadline, MemoryDeadLetterQueue, Outcome, StreamProcessor};
+use lambda_streams::{DeadLetterEvent, Deadline, Insert, MemoryDeadLetterQueue, Outcome, SkipReason, StreamProcessor};
 use serde_json::{Value, json};
 
-use crate::support::{Act, Change, Script, change, inserts, outcomes, process};
+use crate::support::{Act, Change, Order, Script, change, inserts, outcomes, process};
 
 /// Makes dead letters of these changes.
 async fn dead_letters(changes: &[Change]) -> Vec<String> {
@@ -122,6 +122,93 @@ async fn a_redrive_is_not_remembered_as_the_streams() {
     let report = process(&processor, &inserts(2)).await;
     assert_eq!(outcomes(&report), [Outcome::Reported, Outcome::Succeeded]);
     assert_eq!(script.succeeded().len(), 2);
+}
+
+/// The same change of another table's stream.
+fn of_table(table: &str, change: Change) -> Change {
+    change
+        .with("/eventSourceARN", format!("arn:aws:dynamodb:eu-central-1:123456789012:table/{table}/stream/2026-01-01"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_came_twice_is_redriven_twice() {
+    let letter = dead_letters(&inserts(1)).await;
+    let script = Script::default();
+    let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
+    let report = processor.redrive(sqs_event(&[letter.clone(), letter].concat()), Deadline::none()).await;
+    assert_eq!(named(&report), [""; 0]);
+    assert_eq!((outcomes(report.batch()), script.most_running()), (vec![Outcome::Succeeded; 2], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_of_two_streams_may_have_one_sequence_number() {
+    let mut bodies = dead_letters(&[change(0, "a", 0)]).await;
+    bodies.extend(dead_letters(&[of_table("customers", change(0, "a", 0))]).await);
+    let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
+    let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+    assert_eq!(outcomes(report.batch()), [Outcome::Succeeded; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_redrive_holds_back_only_the_lane_of_a_failure() {
+    let changes = [change(0, "a", 0), change(1, "b", 0), change(2, "a", 1), change(3, "c", 0), change(4, "a", 2)];
+    let bodies = dead_letters(&changes).await;
+    let script = Script::new([("a", Act::FailPermanently), ("b", Act::Hang), ("c", Act::Hang)]);
+    let processor = StreamProcessor::builder().on_record(script).build().unwrap();
+    let report = processor.redrive(sqs_event(&bodies), Deadline::after(std::time::Duration::from_secs(30))).await;
+    use Outcome::{HeldBack, Reported, Unfinished};
+    assert_eq!(outcomes(report.batch()), [Reported, Unfinished, HeldBack, Unfinished, HeldBack]);
+    assert_eq!(report.batch().counts().unfinished, 2);
+    assert_eq!(named(&report), ["m-0", "m-1", "m-2", "m-3", "m-4"]);
+}
+
+#[cfg(feature = "emf")]
+#[tokio::test(start_paused = true)]
+async fn a_redrive_is_measured_by_table() {
+    use crate::support::emf::{Written, numbers, sum};
+
+    let of_customers = |number: usize| of_table("customers", change(number, "bad", 0));
+    let mut bodies = dead_letters(&[change(0, "a", 0), change(1, "b", 0), change(2, "c", 0)]).await;
+    bodies.extend(dead_letters(&[of_customers(0), of_customers(1)]).await);
+    let written = Written::default();
+    let emf = lambda_streams::Emf::builder().service("redrive").writer(written.clone()).build().unwrap();
+    let _recorder = metrics::set_default_local_recorder(&emf);
+    let script = Script::new([("bad", Act::FailPermanently)]);
+    let processor = StreamProcessor::builder().on_record(script).build().unwrap();
+    processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+    emf.flush();
+    let documents = written.documents();
+    for (table, received, succeeded, attempts) in [("orders", 3.0, 3.0, 3), ("customers", 2.0, 0.0, 1)] {
+        let of_table: Vec<_> =
+            documents.iter().filter(|document| document.member("table") == Some(table)).cloned().collect();
+        let sum = |name: &str| sum(&of_table, name, &["service"]);
+        assert_eq!((sum("RecordsReceived"), sum("RecordsSucceeded")), (received, succeeded), "{table}");
+        assert_eq!(
+            (sum("BatchSize"), sum("RecordsFailed")),
+            (received, f64::from(u8::from(succeeded == 0.0))),
+            "{table}"
+        );
+        assert_eq!(numbers(&of_table, "HandlerDuration", &["service"]).len(), attempts, "{table}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skipped_dead_letter_is_kept_unless_told_otherwise() {
+    let mut batch = inserts(2);
+    batch.push(change(2, "a", 1));
+    let bodies = dead_letters(&batch).await;
+    for (deletes, kept) in [(false, vec!["m-1", "m-2"]), (true, vec![])] {
+        let processor = StreamProcessor::builder()
+            .on_insert(|_: Insert<Order>| async { Ok(()) })
+            .filter(|record| record.event_id() != Some("event-1"))
+            .delete_skipped_on_redrive(deletes)
+            .build()
+            .unwrap();
+        let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+        let skipped = [SkipReason::Filtered, SkipReason::NoHandler].map(Outcome::Skipped);
+        assert_eq!(outcomes(report.batch()), [Outcome::Succeeded, skipped[0], skipped[1]]);
+        assert_eq!(named(&report), kept);
+    }
 }
 
 #[test]

@@ -160,7 +160,10 @@ async fn a_windows_state_is_returned_unchanged() {
     payload["isWindowTerminatedEarly"] = json!(false);
     let event: lambda_streams::StreamEvent = serde_json::from_value(payload).unwrap();
     let processor = StreamProcessor::builder().on_record(failing(&["item-1"])).build().unwrap();
-    let response = processor.process(event, lambda_streams::Deadline::none()).await.response().unwrap();
+    let debug = format!("{event:?}");
+    let report = processor.process(event, lambda_streams::Deadline::none()).await;
+    let response = report.response().unwrap();
+    assert!(!format!("{debug} {report:?} {response:?}").contains("total"), "the state is the user's data");
     let mut expected = naming(1);
     expected["state"] = json!({"total": 12});
     assert_eq!(serde_json::to_value(response).unwrap(), expected);

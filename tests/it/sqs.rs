@@ -2,6 +2,7 @@
 //! local AWS, and against a server that fails on purpose.
 
 mod against_ministack;
+mod environment;
 mod faults;
 mod fifo;
 mod messages;

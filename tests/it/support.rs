@@ -161,7 +161,7 @@ pub(crate) enum Act {
 /// A handler that acts by the item's id, and keeps the journal of what it saw.
 #[derive(Clone, Default)]
 pub(crate) struct Script {
-    acts: Arc<HashMap<String, Act>>,
+    pub(crate) acts: Arc<HashMap<String, Act>>,
     pub(crate) journal: Arc<Journal>,
 }
 

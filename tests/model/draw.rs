@@ -19,8 +19,20 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
 }
 
 fn records() -> impl Strategy<Value = RecordPlan> {
-    (prop_oneof![9 => Just(0_u8), 1 => Just(1)], 0..5_u8, shapes(), behaviours())
-        .prop_map(|(table, item, shape, behaviour)| RecordPlan { table, item, shape, behaviour })
+    (prop_oneof![9 => Just(0_u8), 1 => Just(1)], 0..5_u8, shapes(), behaviours(), computing()).prop_map(
+        |(table, item, shape, behaviour, computes_millis)| RecordPlan {
+            table,
+            item,
+            shape,
+            behaviour,
+            computes_millis,
+        },
+    )
+}
+
+/// For how long something keeps the thread: less than the shortest margin leaves after the last dead letter.
+fn computing() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => Just(0_u8), 1 => 1..20_u8]
 }
 
 fn shapes() -> impl Strategy<Value = Shape> {
@@ -126,6 +138,7 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
         prop::bool::weighted(0.8),
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.8),
+        (computing(), computing()),
     )
         .prop_map(
             |(
@@ -136,6 +149,7 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
                 queue,
                 follow_lane,
                 remember,
+                (filter_millis, queue_millis),
             )| {
                 ProcessorPlan {
                     concurrency,
@@ -148,6 +162,8 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
                     follow_lane,
                     margin_millis,
                     remember,
+                    filter_millis,
+                    queue_millis,
                 }
             },
         )

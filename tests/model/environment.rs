@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use lambda_streams::{
-    AfterDeadLetter, Deadline, EventKind, FailurePolicy, HandlerError, Invocation, Lanes, Outcome, Record, RetryPolicy,
+    AfterDeadLetter, Deadline, FailurePolicy, HandlerError, Invocation, Lanes, Outcome, Record, RetryPolicy,
     StreamProcessor,
 };
 
@@ -29,15 +29,18 @@ pub(crate) enum Subject {
     EmptyIdentifier,
     /// Never stops for the deadline.
     IgnoresTheDeadline,
+    /// Stops at the deadline, and not a margin before it.
+    LeavesNoMargin,
 }
 
 impl Subject {
-    pub(crate) const BROKEN: [Self; 5] = [
+    pub(crate) const BROKEN: [Self; 6] = [
         Self::GoesOnBehindFailures,
         Self::AcknowledgesBeforeTheQueue,
         Self::OrdersByNothing,
         Self::EmptyIdentifier,
         Self::IgnoresTheDeadline,
+        Self::LeavesNoMargin,
     ];
 
     /// The promise that it breaks, and whose violation catches it; the sound processor must break none.
@@ -48,6 +51,7 @@ impl Subject {
             Self::AcknowledgesBeforeTheQueue => Some("P1"),
             Self::EmptyIdentifier => Some("P5"),
             Self::IgnoresTheDeadline => Some("P4"),
+            Self::LeavesNoMargin => Some("deadline"),
         }
     }
 }
@@ -117,7 +121,10 @@ fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> Stream
     let mut builder = StreamProcessor::builder()
         .on_insert(of_inserts(handler(world)))
         .on_modify(|_: lambda_streams::Modify<serde::de::IgnoredAny>| async { Ok::<(), HandlerError>(()) })
-        .filter(|record| record.kind() != EventKind::Modify)
+        .filter({
+            let world = Arc::clone(world);
+            move |record| world.filter(environment, record)
+        })
         .concurrency(plan.concurrency)
         .lanes(lanes)
         .retry(
@@ -135,7 +142,9 @@ fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> Stream
     if let Some(millis) = plan.handler_timeout_millis {
         builder = builder.handler_timeout(Duration::from_millis(millis.into()));
     }
-    if let Some(millis) = plan.margin_millis {
+    if subject == Subject::LeavesNoMargin {
+        builder = builder.deadline_margin(Duration::ZERO);
+    } else if let Some(millis) = plan.margin_millis {
         builder = builder.deadline_margin(Duration::from_millis(millis));
     }
     if plan.queue {

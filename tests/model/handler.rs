@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambda_streams::HandlerError;
+use lambda_streams::{EventKind, HandlerError, Record};
 use tokio::time::{Instant, sleep};
 
-use crate::plan::{Behaviour, PANIC_IN_DROP_MILLIS};
+use crate::plan::{Behaviour, PANIC_IN_DROP_MILLIS, RecordPlan};
 use crate::world::{ON_PURPOSE, World};
 
 /// After so long whatever was down is up again.
@@ -16,10 +16,27 @@ impl World {
     /// One attempt at a record: what every handler does.
     pub(crate) async fn handle(self: &Arc<Self>, environment: usize, json: &str) -> Result<(), HandlerError> {
         let running = Running::start(self, environment, json);
-        let (behaviour, attempt) = (self.stream.known[running.id].plan.behaviour, running.attempt);
-        let result = self.behave(behaviour, attempt).await;
+        let RecordPlan { behaviour, computes_millis, .. } = self.stream.known[running.id].plan;
+        self.compute(computes_millis, &self.tally.computing_handlers);
+        let result = self.behave(behaviour, running.attempt).await;
+        self.compute(computes_millis, &self.tally.computing_handlers);
         running.end(&result);
         result
+    }
+
+    /// What the processor's filter does.
+    pub(crate) fn filter(&self, environment: usize, record: &Record) -> bool {
+        let id = self.stream.id(record.raw_json()).expect("a filter gets the record as it came");
+        let mut ledger = self.ledger();
+        let invocation = ledger.invocation_of(environment, id).expect("a filter runs inside its invocation");
+        self.judge().ask_filter(&mut ledger, invocation, id);
+        let keep = record.kind() != EventKind::Modify;
+        if !keep {
+            ledger.invocations[invocation].filtered_out.insert(id);
+        }
+        drop(ledger);
+        self.compute(self.plan.processor.filter_millis, &self.tally.computing_filters);
+        keep
     }
 
     async fn behave(&self, behaviour: Behaviour, attempt: u32) -> Result<(), HandlerError> {

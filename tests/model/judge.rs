@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::ledger::{InvocationLog, Ledger};
-use crate::plan::{LanesPlan, Plan, PolicyPlan};
+use crate::plan::{LanesPlan, Plan, PolicyPlan, Shape};
 use crate::stream::{Known, Stream};
 
 /// The processor's memory holds for an hour.
@@ -48,12 +48,22 @@ impl Judge<'_> {
         {
             wrong.push(format!("checkpoint: record {id} starts behind position {reported}, which is reported"));
         }
+        if Instant::now() >= log.stop {
+            wrong.push(format!("deadline: record {id} starts after the stop"));
+        }
         let remembered = room.remembered.get(&id).is_some_and(|since| since.elapsed() < MEMORY);
         let nameable = self.nameable(&log.batch).contains(&id);
         if self.remembers && self.plan.processor.remember && remembered && nameable {
             wrong.push(format!("redelivery: record {id} was finished behind a checkpoint, and is repeated"));
         }
         ledger.violations.append(&mut wrong);
+    }
+
+    /// May the filter be asked now?
+    pub(crate) fn ask_filter(&self, ledger: &mut Ledger, invocation: usize, id: usize) {
+        if Instant::now() >= ledger.invocations[invocation].stop {
+            ledger.violation(format!("deadline: the filter is asked about record {id} after the stop"));
+        }
     }
 
     /// Whether a record that failed so, for that many times in its invocation, can only be reported.
@@ -166,7 +176,12 @@ impl Judge<'_> {
         log: &InvocationLog,
     ) -> (Result<Option<usize>, ()>, Vec<Result<Option<usize>, ()>>) {
         let before = &ledger.environments[log.environment].done;
-        let open = |id: usize| !log.finished(id) && !self.known(id).is_skipped();
+        // What the filter would drop is done once the filter was asked, which it is not after the stop.
+        let skipped = |id: usize| match self.known(id).plan.shape {
+            Shape::FilteredOut => log.filtered_out.contains(&id),
+            _ => self.known(id).is_skipped(),
+        };
+        let open = |id: usize| !log.finished(id) && !skipped(id);
         let unsure = |id: usize| open(id) && before.contains(&id) && !log.started.contains(&id);
         let first = log.batch.iter().position(|id| open(*id) && !unsure(*id)).unwrap_or(log.batch.len());
         let earlier = log.batch[..first].iter().enumerate().filter(|(_, id)| unsure(**id));

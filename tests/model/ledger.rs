@@ -31,9 +31,13 @@ pub(crate) struct InvocationLog {
     /// The records, in the payload's order.
     pub(crate) batch: Vec<usize>,
     pub(crate) open: bool,
+    /// From here on, nothing of the user's starts any more.
+    pub(crate) stop: Instant,
     pub(crate) started: HashSet<usize>,
     pub(crate) attempts: HashMap<usize, u32>,
     pub(crate) succeeded: HashSet<usize>,
+    /// The filter was asked about them, and keeps none of them.
+    pub(crate) filtered_out: HashSet<usize>,
     /// Accepted by the queue, and the processor was told.
     pub(crate) confirmed: HashSet<usize>,
     /// The earliest position that can only be reported, if there is one: nothing behind it starts any more.
@@ -77,14 +81,16 @@ impl Ledger {
         self.environments.len() - 1
     }
 
-    pub(crate) fn open_invocation(&mut self, environment: usize, batch: Vec<usize>) -> usize {
+    pub(crate) fn open_invocation(&mut self, environment: usize, batch: Vec<usize>, stop: Instant) -> usize {
         self.invocations.push(InvocationLog {
             environment,
             batch,
             open: true,
+            stop,
             started: HashSet::new(),
             attempts: HashMap::new(),
             succeeded: HashSet::new(),
+            filtered_out: HashSet::new(),
             confirmed: HashSet::new(),
             reported: None,
         });

@@ -24,6 +24,8 @@ pub(crate) struct RecordPlan {
     pub(crate) item: u8,
     pub(crate) shape: Shape,
     pub(crate) behaviour: Behaviour,
+    /// How long its handler computes before it first waits, and again when it is woken.
+    pub(crate) computes_millis: u8,
 }
 
 /// What the record looks like.
@@ -118,6 +120,10 @@ pub(crate) struct ProcessorPlan {
     pub(crate) follow_lane: bool,
     pub(crate) margin_millis: Option<u64>,
     pub(crate) remember: bool,
+    /// How long the filter computes for each record.
+    pub(crate) filter_millis: u8,
+    /// How long each call of the dead-letter queue computes.
+    pub(crate) queue_millis: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,28 +183,27 @@ pub(crate) enum InvocationFault {
     },
 }
 
-impl Behaviour {
-    /// Whether it is never done in time, or not in its first attempts.
-    pub(crate) fn times_out(self, timeout_millis: Option<u16>) -> bool {
+impl RecordPlan {
+    /// Whether its handler is never done in time, or not in its first attempts.
+    pub(crate) fn times_out(&self, timeout_millis: Option<u16>) -> bool {
         use Behaviour::*;
         let Some(timeout) = timeout_millis else { return false };
-        matches!(self, HangTimes { .. } | HangUntilHealed) || self.always_times_out(timeout)
+        matches!(self.behaviour, HangTimes { .. } | HangUntilHealed) || self.always_times_out(timeout)
     }
 
-    fn always_times_out(self, timeout: u16) -> bool {
+    fn always_times_out(&self, timeout: u16) -> bool {
         use Behaviour::*;
-        match self {
+        let is_late = |millis: u16| millis + u16::from(self.computes_millis) > timeout;
+        match self.behaviour {
             Succeed { millis } | FailTimes { millis, .. } | Permanent { millis } | PanicLater { millis } => {
-                millis > timeout
+                is_late(millis)
             }
-            PanicInDrop => PANIC_IN_DROP_MILLIS > timeout,
+            PanicInDrop => is_late(PANIC_IN_DROP_MILLIS),
             Hang => true,
             _ => false,
         }
     }
-}
 
-impl RecordPlan {
     fn is_fine(&self) -> bool {
         matches!(self.shape, Shape::Good | Shape::NoHandler | Shape::FilteredOut)
     }
@@ -209,7 +214,7 @@ impl RecordPlan {
             self.behaviour,
             Behaviour::Permanent { .. } | Behaviour::PanicAtOnce | Behaviour::PanicLater { .. }
         );
-        !self.is_fine() || hopeless || timeout_millis.is_some_and(|timeout| self.behaviour.always_times_out(timeout))
+        !self.is_fine() || hopeless || timeout_millis.is_some_and(|timeout| self.always_times_out(timeout))
     }
 }
 
@@ -222,7 +227,7 @@ impl Plan {
             record.behaviour = Behaviour::HangUntilHealed;
         }
         // What may be tried again is taken out only for its age: not after a quarter of a day of ever the same.
-        if self.records.iter().any(|record| timeout.is_some_and(|timeout| record.behaviour.always_times_out(timeout))) {
+        if self.records.iter().any(|record| timeout.is_some_and(|timeout| record.always_times_out(timeout))) {
             self.processor.give_up_after_seconds = self.processor.give_up_after_seconds.min(30);
             // A record that no number names is delivered with the one before it, which must leave it some time.
             if !self.records.iter().all(RecordPlan::is_fine) {

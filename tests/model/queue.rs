@@ -42,6 +42,7 @@ impl ModelQueue {
             ledger.queue_calls += 1;
             self.world.plan.queue.get(ledger.queue_calls - 1).copied().unwrap_or(QueueFault::Accept { millis: 0 })
         };
+        self.world.compute(self.world.plan.processor.queue_millis, &self.world.tally.computing_queues);
         let accept_all = || letters.iter().for_each(|letter| self.accept(letter));
         match fault {
             QueueFault::Accept { millis } => {
@@ -96,8 +97,7 @@ impl ModelQueue {
             ErrorKind::Panic => known.is_well_formed() && known.plan.behaviour.panics(),
             ErrorKind::Handler => known.is_well_formed() && known.plan.behaviour.fails(),
             ErrorKind::Timeout => {
-                known.is_well_formed()
-                    && known.plan.behaviour.times_out(self.world.plan.processor.handler_timeout_millis)
+                known.is_well_formed() && known.plan.times_out(self.world.plan.processor.handler_timeout_millis)
             }
             ErrorKind::Predecessor => follows,
             _ => false,

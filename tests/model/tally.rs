@@ -41,6 +41,9 @@ pub(crate) struct Counts {
     pub(crate) panics: Count,
     pub(crate) cancellations: Count,
     pub(crate) timeouts: Count,
+    pub(crate) computing_handlers: Count,
+    pub(crate) computing_filters: Count,
+    pub(crate) computing_queues: Count,
     pub(crate) dead_letters: Count,
     pub(crate) environments: Count,
     pub(crate) crashes: Count,
@@ -65,7 +68,7 @@ impl Tally {
         self.discarded.add(summary.discarded);
     }
 
-    fn all(&self) -> [(&'static str, u64); 16] {
+    fn all(&self) -> [(&'static str, u64); 19] {
         [
             ("schedules", self.schedules.get()),
             ("records", self.records.get()),
@@ -78,6 +81,9 @@ impl Tally {
             ("panics", self.panics.get()),
             ("cancelled handlers", self.cancellations.get()),
             ("handlers out of time", self.timeouts.get()),
+            ("handlers that compute", self.computing_handlers.get()),
+            ("filters that compute", self.computing_filters.get()),
+            ("queues that compute", self.computing_queues.get()),
             ("crashes", self.crashes.get()),
             ("lost answers", self.lost_answers.get()),
             ("environments", self.environments.get()),

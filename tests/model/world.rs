@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use lambda_streams_local::{
     BatchAssignment, Discard, EventSourceMapping, Function, InvokeError, OnFailureDestination, OnFailureDocument,
     OnFailureError, Response, RunError, Settings, Summary, Unspecified,
@@ -16,7 +17,7 @@ use crate::judge::Judge;
 use crate::ledger::Ledger;
 use crate::plan::{InvocationFault, InvocationPlan, LanesPlan, Plan};
 use crate::stream::{Shared, Stream};
-use crate::tally::Tally;
+use crate::tally::{Count, Tally};
 
 /// The message of every deliberate panic.
 pub(crate) const ON_PURPOSE: &str = "on purpose";
@@ -94,6 +95,22 @@ fn settings(plan: &Plan) -> Settings {
 }
 
 impl World {
+    /// Keeps the thread, as code does that computes without awaiting.
+    pub(crate) fn compute(&self, millis: u8, count: &Count) {
+        if millis > 0 {
+            count.count();
+            // It moves the paused clock at once; what it awaits after that is not waited for.
+            let _ = tokio::time::advance(Duration::from_millis(millis.into())).now_or_never();
+        }
+    }
+
+    /// When an invocation that begins now stops starting records.
+    fn stop(&self, timeout: Duration) -> Instant {
+        let margin = self.plan.processor.margin_millis.map(Duration::from_millis);
+        let margin = margin.unwrap_or((timeout / 10).clamp(Duration::from_millis(250), Duration::from_secs(10)));
+        Instant::now() + timeout - margin.min(timeout)
+    }
+
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,14 +226,17 @@ impl Function for Environments {
         let environment = self.take(fresh);
         let ids =
             records(&payload).into_iter().map(|json| world.stream.id(json.get()).expect("a record of the stream"));
-        let invocation = world.ledger().open_invocation(environment.id, ids.collect());
+        let invocation = world.ledger().open_invocation(environment.id, ids.collect(), world.stop(timeout));
         let open = Open(world, invocation);
         let run = environment.invoke(payload, invocation, timeout);
         let limit = match fault {
             InvocationFault::CrashAfter { millis } => timeout.min(Duration::from_millis(millis.into())),
             _ => timeout,
         };
-        let Ok(Ran { answer, outcomes }) = tokio::time::timeout(limit, run).await else {
+        let begun = Instant::now();
+        let ran = tokio::time::timeout(limit, run).await.ok();
+        // An answer that is there may be late all the same, if what made it computed.
+        let Some(Ran { answer, outcomes }) = ran.filter(|_| begun.elapsed() <= limit) else {
             world.tally.crashes.count();
             if limit == timeout {
                 world.ledger().violation("P4: the invocation ran into its timeout".to_owned());

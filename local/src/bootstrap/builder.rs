@@ -114,8 +114,8 @@ impl BootstrapBuilder {
         self
     }
 
-    /// What is done with each line that the function writes. By default it goes to the standard error, after the number
-    /// of its environment.
+    /// What is done with each line that the function writes. By default it goes to the standard error, as
+    /// [`FunctionOutput`] displays it.
     pub fn on_output(mut self, on_output: impl Fn(FunctionOutput<'_>) + Send + Sync + 'static) -> Self {
         self.settings.on_output = std::sync::Arc::new(Box::new(on_output));
         self

@@ -1,5 +1,7 @@
 //! The settings of a deployed event source mapping.
 
+use std::collections::HashSet;
+
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput;
 use aws_sdk_lambda::types::EventSourceMappingConfiguration;
@@ -32,8 +34,8 @@ pub struct DeployedMapping {
 /// `GetEventSourceMapping`.
 ///
 /// # Errors
-/// If there is none or there are several, if a setting is unknown here, if a call is denied, or if the endpoint cannot be
-/// reached.
+/// If there is none or there are several, if a setting is unknown here, if its filters are encrypted and the credentials may
+/// not decrypt them, if a call is denied, or if the endpoint cannot be reached.
 ///
 /// ```no_run
 /// use lambda_streams_local::from_deployed;
@@ -71,14 +73,18 @@ pub async fn from_deployed(
 async fn list(client: &Client, function: &str) -> Result<Vec<EventSourceMappingConfiguration>, SourceError> {
     let mut mappings = Vec::new();
     let mut from = None;
+    let mut markers = HashSet::new();
     loop {
         let page = client.list_event_source_mappings().function_name(function).set_marker(from).send().await;
         let page = page.map_err(|error| ApiError::of(&error).into_error(&format!("function `{function}`")))?;
         mappings.extend(page.event_source_mappings.unwrap_or_default());
-        from = page.next_marker;
-        if from.is_none() {
-            return Ok(mappings);
+        let Some(marker) = page.next_marker else { return Ok(mappings) };
+        if !markers.insert(marker.clone()) {
+            let message =
+                format!("function `{function}`: the list of its mappings has no end: the endpoint repeats a page");
+            return Err(SourceError::new(message));
         }
+        from = Some(marker);
     }
 }
 
@@ -112,6 +118,9 @@ fn to_json(mapping: &GetEventSourceMappingOutput) -> Value {
         let filters = criteria.filters().iter().map(|filter| json!({"Pattern": filter.pattern()}));
         json!({"Filters": filters.collect::<Vec<_>>()})
     });
+    let filter_error = mapping
+        .filter_criteria_error()
+        .map(|error| json!({"ErrorCode": error.error_code(), "Message": error.message()}));
     let destination = mapping
         .destination_config()
         .and_then(|config| config.on_failure())
@@ -127,6 +136,8 @@ fn to_json(mapping: &GetEventSourceMappingOutput) -> Value {
         "BisectBatchOnFunctionError": mapping.bisect_batch_on_function_error(),
         "FunctionResponseTypes": types,
         "FilterCriteria": patterns,
+        "FilterCriteriaError": filter_error,
+        "KMSKeyArn": mapping.kms_key_arn(),
         "TumblingWindowInSeconds": mapping.tumbling_window_in_seconds(),
         "DestinationConfig": destination,
     })

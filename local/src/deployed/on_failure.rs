@@ -41,7 +41,7 @@ impl DeployedOnFailure {
     /// Takes the destination of a deployed mapping; `config` has the credentials and the HTTP client.
     ///
     /// # Errors
-    /// If the mapping has no destination, or one that is neither a bucket nor a queue nor a topic.
+    /// If the mapping has no destination, or one that is neither a bucket nor a queue nor an SNS topic, such as a Kafka topic.
     pub fn new(deployed: &DeployedMapping, config: &SdkConfig) -> Result<Self, OnFailureError> {
         let uuid = &deployed.uuid;
         let arn = deployed.settings.on_failure.as_deref();
@@ -51,6 +51,11 @@ impl DeployedOnFailure {
             "s3" => "s3",
             "sqs" => "sqs",
             "sns" => "sns",
+            _ if arn.starts_with("kafka://") => {
+                return Err(OnFailureError::new(format!(
+                    "{arn} is a Kafka topic, to which nothing can be sent from here: write the documents to a file instead"
+                )));
+            }
             _ => return Err(OnFailureError::new(format!("{arn} is neither a bucket nor a queue nor a topic"))),
         };
         // A bucket's ARN has no region; the mapping's is that of its stream.

@@ -1,9 +1,9 @@
 //! The on-failure document: what AWS tells of discarded records, member for member.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::source::SourceRecord;
 
@@ -19,9 +19,10 @@ pub enum Condition {
 
 /// The document of discarded records, in exactly AWS's format.
 ///
-/// Queues and topics get the metadata alone; a bucket gets the records as well, as `payload`
-/// ([AWS: discarded batches](https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html)).
-#[derive(Debug, Clone, Serialize)]
+/// Queues and topics get the metadata alone; a bucket gets the records as well, as `payload`: a JSON string that holds the
+/// event ([AWS: discarded batches](https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html)).
+/// [`event_in`](crate::event_in) reads it back.
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OnFailureDocument {
     request_context: RequestContext,
@@ -32,7 +33,7 @@ pub struct OnFailureDocument {
     #[serde(rename = "DDBStreamBatchInfo")]
     batch: BatchInfo,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Box<RawValue>>,
+    payload: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -110,7 +111,7 @@ impl OnFailureDocument {
                 batch_size: records.len(),
                 stream_arn: discarded.stream_arn,
             },
-            payload: if discarded.keep_payload { payload(records) } else { None },
+            payload: discarded.keep_payload.then(|| payload(records)),
         }
     }
 
@@ -136,20 +137,33 @@ impl OnFailureDocument {
         &self.timestamp
     }
 
-    /// The records, where the destination is a bucket: `{"Records": […]}`.
+    /// The event, where the destination is a bucket: `{"Records": […]}`.
     pub fn payload(&self) -> Option<&str> {
-        self.payload.as_deref().map(RawValue::get)
+        self.payload.as_deref()
     }
 
     /// The document as it is sent.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("texts, numbers and raw JSON always serialize")
+        serde_json::to_string(self).expect("texts and numbers always serialize")
     }
 }
 
-fn payload(records: &[SourceRecord]) -> Option<Box<RawValue>> {
+fn payload(records: &[SourceRecord]) -> String {
     let records: Vec<&str> = records.iter().map(SourceRecord::json).collect();
-    RawValue::from_string(format!(r#"{{"Records":[{}]}}"#, records.join(","))).ok()
+    format!(r#"{{"Records":[{}]}}"#, records.join(","))
+}
+
+/// Shows the metadata; of the records only how much they are.
+impl fmt::Debug for OnFailureDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnFailureDocument")
+            .field("request", &self.request_context)
+            .field("response", &self.response_context)
+            .field("timestamp", &self.timestamp)
+            .field("batch", &self.batch)
+            .field("payload_bytes", &self.payload.as_ref().map(String::len))
+            .finish_non_exhaustive()
+    }
 }
 
 /// To the second, which is what DynamoDB notes; with milliseconds where a record has them.

@@ -16,6 +16,8 @@ pub(super) type HttpResponse = hyper::Response<Full<Bytes>>;
 const VERSION: &str = "/2018-06-01/runtime";
 /// In which the function says what kind of error it was.
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
+/// Names one call, also where a request id comes again. A runtime that knows it sends it back.
+const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 
 pub(super) async fn respond(shared: &Shared, request: Request<Incoming>) -> HttpResponse {
     let (head, body) = request.into_parts();
@@ -23,7 +25,7 @@ pub(super) async fn respond(shared: &Shared, request: Request<Incoming>) -> Http
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match (&head.method, parts.as_slice()) {
         (&Method::GET, ["invocation", "next"]) => next(shared).await,
-        (&Method::POST, ["invocation", id, "response"]) => responded(shared, id, body).await,
+        (&Method::POST, ["invocation", id, "response"]) => responded(shared, id, &head.headers, body).await,
         (&Method::POST, ["invocation", id, "error"]) => failed(shared, id, &head.headers, body).await,
         (&Method::POST, ["init", "error"]) => init_failed(shared, &head.headers, body).await,
         _ => refuse(StatusCode::NOT_FOUND, "NotFound", "the Runtime API has no such path"),
@@ -55,6 +57,7 @@ fn deliver(invocation: Invocation) -> HttpResponse {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in [
         ("lambda-runtime-aws-request-id", invocation.id),
+        (INVOCATION_ID, invocation.invocation_id),
         ("lambda-runtime-deadline-ms", deadline),
         ("lambda-runtime-invoked-function-arn", invocation.function_arn),
         ("lambda-runtime-trace-id", invocation.trace_header),
@@ -67,7 +70,10 @@ fn deliver(invocation: Invocation) -> HttpResponse {
     response
 }
 
-async fn responded(shared: &Shared, id: &str, body: Incoming) -> HttpResponse {
+async fn responded(shared: &Shared, id: &str, headers: &HeaderMap, body: Incoming) -> HttpResponse {
+    if is_of_another(shared, id, headers) {
+        return stale(id);
+    }
     let Body { bytes, trailers } = match read(body).await {
         Ok(body) => body,
         Err(BodyError::TooLong) => {
@@ -92,6 +98,9 @@ async fn responded(shared: &Shared, id: &str, body: Incoming) -> HttpResponse {
 }
 
 async fn failed(shared: &Shared, id: &str, headers: &HeaderMap, body: Incoming) -> HttpResponse {
+    if is_of_another(shared, id, headers) {
+        return stale(id);
+    }
     let FunctionError { error_type, message } = read_error(headers, body).await;
     resolve_or_refuse(shared, id, Response::FunctionError { error_type, message })
 }
@@ -106,10 +115,21 @@ fn resolve_or_refuse(shared: &Shared, id: &str, response: Response) -> HttpRespo
     if resolve(shared, id, response) { accepted() } else { unknown(id) }
 }
 
+/// Whether the function names another call than the one that waits under this request id.
+fn is_of_another(shared: &Shared, id: &str, headers: &HeaderMap) -> bool {
+    let Some(named) = headers.get(INVOCATION_ID) else { return false };
+    shared.state().open.get(id).is_some_and(|open| named.as_bytes() != open.invocation_id.as_bytes())
+}
+
+fn stale(id: &str) -> HttpResponse {
+    let message = format!("the response is of an earlier invocation {id:?}, which has timed out");
+    refuse(StatusCode::GONE, "InvokeTimeout", &message)
+}
+
 /// Gives the response to the invocation that waits for it; `false` if none does.
 fn resolve(shared: &Shared, id: &str, response: Response) -> bool {
     match shared.state().open.remove(id) {
-        Some(waiting) => waiting.send(response).is_ok(),
+        Some(open) => open.response.send(response).is_ok(),
         None => false,
     }
 }

@@ -82,7 +82,9 @@ impl ApiError {
     pub(crate) fn into_message(self, what: &str) -> String {
         match self {
             Self::Expired => format!("{what}: the shard iterator has expired again and again: is the clock right?"),
-            Self::Trimmed => format!("{what}: the stream has trimmed this data: start at TRIM_HORIZON or LATEST"),
+            Self::Trimmed => {
+                format!("{what}: the stream says again and again that it has trimmed this data, also at its horizon")
+            }
             Self::Gone(message) => {
                 format!("{what} does not exist here: check its name, the region and the endpoint ({message})")
             }
@@ -95,7 +97,7 @@ impl ApiError {
     }
 
     fn is_worth_another_try(&self) -> bool {
-        matches!(self, Self::Expired | Self::Throttled(_) | Self::Transient(_))
+        matches!(self, Self::Expired | Self::Trimmed | Self::Throttled(_) | Self::Transient(_))
     }
 }
 

@@ -16,7 +16,8 @@ pub(super) fn to_lambda_json(record: &Record, stream_arn: &str) -> Result<String
         event_id: record.event_id(),
         event_name: record.event_name().map(|name| name.as_str()),
         event_version: record.event_version(),
-        event_source: record.event_source().unwrap_or("aws:dynamodb"),
+        // As Lambda writes it: emulators have names of their own.
+        event_source: "aws:dynamodb",
         aws_region: record.aws_region(),
         dynamodb: record.dynamodb().map(Change),
         user_identity: record.user_identity().map(UserIdentity::of),
@@ -37,7 +38,7 @@ struct LambdaRecord<'a> {
     event_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_version: Option<&'a str>,
-    event_source: &'a str,
+    event_source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     aws_region: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_member_is_absent_and_not_null() {
-        let record = Record::builder().event_id("1").build();
+    fn what_is_absent_stays_so_and_the_source_is_lambdas() {
+        let record = Record::builder().event_id("1").event_source("scylladb:alternator").build();
         let expected = json!({"eventID": "1", "eventSource": "aws:dynamodb", "eventSourceARN": ARN});
         assert_eq!(lambda(&record), expected);
     }

@@ -243,3 +243,16 @@ async fn shutdown_ends_the_processes() {
     function.shutdown().await;
     assert!(!is_running(pid), "process {pid} must be gone");
 }
+
+#[tokio::test]
+async fn each_call_has_an_id_that_the_function_sends_back() {
+    let function = python().start().await.expect("it starts");
+    let mut ids = Vec::new();
+    for (ids_sent, expected) in [(json!(["mine"]), json!([])), (json!(["other", "mine"]), json!([410]))] {
+        let told = returned(call(&function, json!({"do": "echo", "ids": ids_sent})).await);
+        assert_eq!(told["statuses"], expected, "a response of another call is refused");
+        ids.push(told["id"].as_str().expect("it was sent").to_owned());
+    }
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(ids[0].len(), 36);
+}

@@ -157,7 +157,7 @@ async fn what_is_not_there_is_one_clear_line_and_exit_code_2() {
     }
     let ran = run_python(&["run", "--endpoint-url", here, "--table", "orders"], "dead").await;
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    let expected = "[1] KeyError: 'DLQ_URL'\nerror: the bootstrap `python3` ended before it asked for an invocation \
+    let expected = "KeyError: 'DLQ_URL'\nerror: the bootstrap `python3` ended before it asked for an invocation \
                     (exit status: 1); its last line: KeyError: 'DLQ_URL'\n";
     assert_eq!(ran.stderr, expected);
 }
@@ -174,7 +174,7 @@ async fn a_stream_is_run_over_a_function_that_fails_and_recovers() {
     let ran = run_python(&flags, "recovers").await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("function error Down: the index is down"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("[1] {\"level\""), "what the function writes: {}", ran.stderr);
+    assert!(ran.stderr.contains("\n{\"level\""), "what the function writes, as it is: {}", ran.stderr);
     assert!(ran.stdout.contains("25 read") && ran.stdout.contains("25 done, 0 discarded, 0 left"), "{}", ran.stdout);
     assert!(ran.stdout.contains("2 function errors"), "{}", ran.stdout);
 }
@@ -216,7 +216,7 @@ async fn the_function_s_output_can_go_to_a_file() {
     assert!(!ran.stderr.contains("dead_lettered"), "{}", ran.stderr);
     assert!(ran.stdout.contains("dead letters  1 "), "{}", ran.stdout);
     let log = std::fs::read_to_string(log).expect("it was written");
-    assert_eq!(log, "[1] {\"level\": \"INFO\", \"records\": 1, \"dead_lettered\": 1}\n");
+    assert_eq!(log, "{\"level\": \"INFO\", \"records\": 1, \"dead_lettered\": 1}\n", "plain lines, for jq");
 }
 
 #[tokio::test]
@@ -234,7 +234,26 @@ async fn invoke_explains_the_response() {
     assert!(ran.stdout.contains("the checkpoint is record 2 of 3"), "{}", ran.stdout);
     assert!(ran.stdout.contains("takes 1 record as done, and delivers 2 records again"), "{}", ran.stdout);
     assert!(ran.stdout.contains("2  INSERT e112 112  the checkpoint: delivered again"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("3  INSERT e113 113  delivered again, whether it is done or not"), "{}", ran.stdout);
+    let unknown = "why      the function wrote nothing that tells why record 2 failed";
+    assert!(ran.stdout.contains(unknown), "{}", ran.stdout);
     assert!(!ran.stdout.contains("secret"), "{}", ran.stdout);
+
+    let ran = invoke("explains").await;
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    for expected in [
+        "1  INSERT e111 111  done\n",
+        "2  INSERT e112 112  the checkpoint: delivered again\n         failed: handler: the index is down (3 attempts, \
+         reported)\n",
+        "3  INSERT e113 113  done, and delivered again all the same\n",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+
+    let ran = invoke("dead-letters").await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let expected = "1  INSERT e111 111\n         failed: decode: no such field (1 attempt, dead-lettered)\n";
+    assert!(ran.stdout.contains("all 3 records are done") && ran.stdout.contains(expected), "{}", ran.stdout);
 
     let ran = invoke("error").await;
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
@@ -246,4 +265,41 @@ async fn invoke_explains_the_response() {
 
     let ran = run_python(&["invoke", "/no/such/event"], "").await;
     assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn one_record_is_one_record() {
+    let event = event_file("one", &["111"]);
+    let ran = run_python(&["invoke", &event, "--function-log", "/dev/null"], "").await;
+    assert!(ran.stdout.contains("outcome  success: the record is done\n"), "{}", ran.stdout);
+    let ran = run_python(&["invoke", &event, "--function-log", "/dev/null"], "error").await;
+    assert!(ran.stdout.contains("Lambda   delivers the record again, until it succeeds"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn a_filter_that_never_matches_is_warned_of() {
+    let events = event_file("filtered", &["111"]);
+    let pattern = r#"{"dynamodb":{"NewImage":{"weight":{"N":[{"numeric":[">",1000]}]}}}}"#;
+    let ran = run_python(&["run", "--events", &events, "--quiet", "--filter", pattern], "").await;
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("warning: the filter pattern at 0: `dynamodb.NewImage.weight.N` is"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stdout.contains("1 read, 1 filtered out"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn several_events_are_not_one() {
+    let event = event_file("several", &["111"]);
+    let text = std::fs::read_to_string(&event).expect("it was written");
+    std::fs::write(&event, format!("{text}\n{text}")).expect("it can be written");
+    let ran = run_python(&["invoke", &event], "").await;
+    assert_eq!(ran.code, Some(2));
+    assert!(
+        ran.stderr.contains("has several values: `invoke` sends one event, `run --events` sends them all"),
+        "{}",
+        ran.stderr
+    );
 }

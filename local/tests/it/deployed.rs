@@ -131,3 +131,33 @@ async fn none_or_several_mappings_are_errors() {
         from_deployed(&lambda_with(vec![mapping("1", STREAM), mapping("2", STREAM)]), "orders", Some("2")).await;
     assert_eq!(chosen.expect("it is named").uuid, "2");
 }
+
+#[tokio::test]
+async fn encrypted_filters_are_refused_with_what_to_do() {
+    let mut encrypted = mapping("1", STREAM);
+    encrypted["FilterCriteria"] = Value::Null;
+    encrypted["KMSKeyArn"] = json!("arn:aws:kms:eu-central-1:123456789012:key/1");
+    encrypted["FilterCriteriaError"] = json!({"ErrorCode": "KMSAccessDeniedException", "Message": "not allowed"});
+    let error =
+        from_deployed(&lambda_with(vec![encrypted]), "orders", None).await.expect_err("they are hidden").to_string();
+    let expected = "event source mapping 1: `FilterCriteria` cannot be read (KMSAccessDeniedException: not allowed): the \
+                    filters are encrypted, so allow your credentials `kms:Decrypt` on \
+                    arn:aws:kms:eu-central-1:123456789012:key/1";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[tokio::test]
+async fn a_kafka_topic_is_a_destination() {
+    let mut with_topic = mapping("1", STREAM);
+    with_topic["DestinationConfig"]["OnFailure"]["Destination"] = json!("kafka://failed");
+    let deployed = from_deployed(&lambda_with(vec![with_topic]), "orders", None).await.expect("AWS takes it");
+    assert_eq!(deployed.settings.on_failure.as_deref(), Some("kafka://failed"));
+}
+
+#[tokio::test]
+async fn a_list_of_mappings_that_never_ends_is_an_error() {
+    let page = json!({"EventSourceMappings": [], "NextMarker": "again"});
+    let error = from_deployed(&client(move |_| Reply::Ok(page.clone())), "orders", None).await;
+    let error = error.expect_err("it has no end").to_string();
+    assert_eq!(error, "function `orders`: the list of its mappings has no end: the endpoint repeats a page");
+}

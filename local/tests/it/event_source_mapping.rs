@@ -3,6 +3,7 @@
 mod batching;
 mod failing;
 mod filters;
+mod idle;
 mod on_failure;
 mod processor;
 mod responses;

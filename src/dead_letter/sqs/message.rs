@@ -14,8 +14,10 @@ const STRING: &str = "String";
 /// Table names have at most 255 characters. A longer one comes from a malformed ARN.
 const MAX_ATTRIBUTE: usize = 255;
 
-/// A message that fits the queue.
-pub(super) struct Message {
+/// A message that fits the queue, as far as its limit is known.
+pub(super) struct Message<'a> {
+    letter: &'a DeadLetter,
+    form: Form,
     body: String,
     attributes: Vec<(&'static str, String)>,
     trace_header: Option<String>,
@@ -26,9 +28,9 @@ pub(super) struct Message {
     pub(super) bytes: usize,
 }
 
-impl Message {
+impl<'a> Message<'a> {
     /// Encodes a letter, compressed if that makes it fit.
-    pub(super) fn new(letter: &DeadLetter, limit: usize, group_id: Option<String>) -> Result<Self, SendError> {
+    pub(super) fn new(letter: &'a DeadLetter, limit: usize, group_id: Option<String>) -> Result<Self, SendError> {
         let plain = Self::encode(letter, Form::Plain, group_id);
         if plain.bytes <= limit {
             return Ok(plain);
@@ -37,14 +39,29 @@ impl Message {
         if compressed.bytes <= limit {
             return Ok(compressed);
         }
-        Err(SendError::TooLarge { plain: plain.bytes, compressed: compressed.bytes, limit })
+        Err(SendError::TooLarge { plain: plain.bytes, compressed: compressed.bytes, limit: Some(limit) })
     }
 
-    fn encode(letter: &DeadLetter, form: Form, group_id: Option<String>) -> Self {
+    /// The same message, compressed; `None` if it is compressed already, or if that would not make it smaller.
+    pub(super) fn compressed(&self) -> Option<Self> {
+        let compressed =
+            (self.form == Form::Plain).then(|| Self::encode(self.letter, Form::Gzip, self.group_id.clone()));
+        compressed.filter(|compressed| compressed.bytes < self.bytes)
+    }
+
+    /// The error of a message that the queue refuses as too long, with the limit that it names.
+    pub(super) fn too_large(&self, limit: Option<usize>) -> SendError {
+        let bytes = |form| Self::encode(self.letter, form, None).bytes;
+        SendError::TooLarge { plain: bytes(Form::Plain), compressed: bytes(Form::Gzip), limit }
+    }
+
+    fn encode(letter: &'a DeadLetter, form: Form, group_id: Option<String>) -> Self {
         let body = envelope::write(letter, form);
         let attributes = attributes(letter, form);
         let counted = attributes.iter().map(|(name, value)| name.len() + STRING.len() + value.len());
         Self {
+            letter,
+            form,
             bytes: body.len() + counted.sum::<usize>(),
             body,
             attributes,

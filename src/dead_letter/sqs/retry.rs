@@ -9,30 +9,31 @@ const MAX_ATTEMPTS: u32 = 4;
 /// The maximum delay before the second attempt; it doubles with each further attempt.
 const BASE_DELAY: Duration = Duration::from_millis(100);
 
-/// Whether to try again after this attempt has failed.
-pub(super) fn may_help(error: &SendError, attempt: u32) -> bool {
-    error.is_transient() && attempt < MAX_ATTEMPTS
+/// The attempts of one call.
+#[derive(Default)]
+pub(super) struct Attempts {
+    /// How many have failed.
+    pub(super) failed: u32,
+    /// Whether one has failed for its credentials. Those are renewed once.
+    has_renewed: bool,
 }
 
-/// Waits before the next attempt: exponential backoff with full jitter.
-pub(super) async fn backoff(attempt: u32) {
-    let most = BASE_DELAY * 2_u32.pow(attempt - 1);
-    tokio::time::sleep(most.mul_f64(fastrand::f64())).await;
-}
+impl Attempts {
+    /// Notes that an attempt has failed.
+    pub(super) fn note(&mut self) {
+        self.failed += 1;
+    }
 
-/// Calls until the call succeeds or no further attempt may help.
-pub(super) async fn retrying<T, F>(mut call: impl FnMut() -> F) -> Result<T, SendError>
-where
-    F: Future<Output = Result<T, SendError>>,
-{
-    let mut attempt = 1;
-    loop {
-        match call().await {
-            Err(error) if may_help(&error, attempt) => {
-                backoff(attempt).await;
-                attempt += 1;
-            }
-            result => return result,
-        }
+    /// Whether to try again after the last attempt has failed like this.
+    pub(super) fn may_help(&self, error: &SendError) -> bool {
+        let is_renewable = error.is_about_credentials() && !self.has_renewed;
+        self.failed < MAX_ATTEMPTS && (error.is_transient() || is_renewable)
+    }
+
+    /// Waits before the next attempt: exponential backoff with full jitter.
+    pub(super) async fn backoff(&mut self, is_renewed: bool) {
+        self.has_renewed |= is_renewed;
+        let most = BASE_DELAY * 2_u32.pow(self.failed.saturating_sub(1));
+        tokio::time::sleep(most.mul_f64(fastrand::f64())).await;
     }
 }

@@ -3,52 +3,72 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
 
-/// Why a letter was not accepted.
+use super::outage::REMEMBERED;
+
+/// Why a letter was not accepted. `queue` is the queue's URL, and the endpoint where that is another host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SendError {
-    /// The client could not be created, or could not build the request.
+    /// The client could not build the request.
     Client(String),
-    /// The letter is too large, also when it is compressed.
-    TooLarge { plain: usize, compressed: usize, limit: usize },
+    /// There are no credentials.
+    Credentials { what: String, transient: bool },
+    /// The letter is too large, also when it is compressed. A queue that refuses it may not say what its limit is.
+    TooLarge { plain: usize, compressed: usize, limit: Option<usize> },
     /// SQS responded with an error code, for a whole request or for one entry.
-    Refused { code: String, message: String, url: String, transient: bool },
-    /// There was no response, or none that could be read.
-    NoResponse { what: String, url: String },
+    Refused { code: String, message: String, queue: String, transient: bool },
+    /// There was no connection or no response.
+    Unreachable { what: String, queue: String },
+    /// The response could not be read.
+    Garbled { what: String, queue: String },
     /// The response does not mention the entry.
-    NotInResponse { url: String },
+    NotInResponse { queue: String },
     /// An earlier letter of the same FIFO group was not accepted.
     EarlierNotAccepted,
+    /// The queue could not be reached a short time ago, for this reason.
+    NotTried(Box<SendError>),
 }
 
 impl SendError {
-    pub(super) fn of_request<E>(error: &SdkError<E, HttpResponse>, url: &str) -> Self
+    pub(super) fn of_request<E>(error: &SdkError<E, HttpResponse>, queue: &str) -> Self
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
+        let queue = queue.to_owned();
         let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+        if let Some(error) = sources(error).find_map(|error| error.downcast_ref::<CredentialsError>()) {
+            let transient =
+                !matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_));
+            // What the error itself says is only its kind.
+            let what = error.source().map_or_else(|| error.to_string(), chain);
+            return Self::Credentials { what, transient };
+        }
         match (error, error.code()) {
             (SdkError::ConstructionFailure(_), _) => Self::Client(chain(error)),
             // An error without a code, with a status of success, is a response that cannot be read.
             (SdkError::ServiceError(_), code) if code.is_some() || !(200..300).contains(&status) => Self::Refused {
                 code: code.map_or_else(|| format!("status {status}"), str::to_owned),
                 message: error.message().unwrap_or_default().to_owned(),
-                url: url.to_owned(),
+                queue,
                 transient: status >= 500 || status == 429 || code.is_some_and(is_transient),
             },
-            _ => Self::NoResponse { what: chain(error), url: url.to_owned() },
+            (SdkError::DispatchFailure(_) | SdkError::TimeoutError(_), _) => {
+                Self::Unreachable { what: chain(error), queue }
+            }
+            _ => Self::Garbled { what: chain(error), queue },
         }
     }
 
-    pub(super) fn of_entry(entry: &BatchResultErrorEntry, url: &str) -> Self {
+    pub(super) fn of_entry(entry: &BatchResultErrorEntry, queue: &str) -> Self {
         let code = entry.code();
         Self::Refused {
             code: code.to_owned(),
             message: entry.message().unwrap_or_default().to_owned(),
-            url: url.to_owned(),
+            queue: queue.to_owned(),
             transient: is_transient(code) || (!entry.sender_fault() && advice(code).is_none()),
         }
     }
@@ -56,14 +76,41 @@ impl SendError {
     /// Whether another attempt may help.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Refused { transient, .. } => *transient,
-            Self::NoResponse { .. } => true,
-            Self::Client(_) | Self::TooLarge { .. } | Self::NotInResponse { .. } | Self::EarlierNotAccepted => false,
+            Self::Refused { transient, .. } | Self::Credentials { transient, .. } => *transient,
+            Self::Unreachable { .. } | Self::Garbled { .. } => true,
+            Self::Client(_)
+            | Self::TooLarge { .. }
+            | Self::NotInResponse { .. }
+            | Self::EarlierNotAccepted
+            | Self::NotTried(_) => false,
         }
+    }
+
+    /// Whether it is about the way to the queue, so that other letters would fail like this one.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Credentials { .. })
+    }
+
+    /// Whether SQS refused the credentials, so that new ones may help.
+    pub(super) fn is_about_credentials(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if is_any(code, &REFUSED_CREDENTIALS))
     }
 
     pub(super) fn is_access_denied(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code.contains("AccessDenied") && !is_kms(code))
+    }
+
+    /// Whether a message, or all of a request together, is longer than the queue accepts.
+    pub(super) fn is_too_long(&self) -> bool {
+        matches!(self, Self::Refused { code, message, .. }
+            if code.contains("BatchRequestTooLong") || message.contains("must be shorter than"))
+    }
+
+    /// The limit that the message of such a refusal names, as in "Batch requests cannot be longer than 262144 bytes".
+    pub(super) fn named_limit(&self) -> Option<usize> {
+        let Self::Refused { message, .. } = self else { return None };
+        let (_, rest) = message.split_once("er than ")?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     }
 }
 
@@ -71,7 +118,8 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(what) => write!(f, "there is no client for the dead-letter queue: {what}"),
-            Self::TooLarge { plain, compressed, limit } => {
+            Self::Credentials { what, .. } => write!(f, "there are no credentials for the dead-letter queue: {what}"),
+            Self::TooLarge { plain, compressed, limit: Some(limit) } => {
                 let over = plain.min(compressed).saturating_sub(*limit);
                 write!(
                     f,
@@ -79,18 +127,40 @@ impl fmt::Display for SendError {
                      {limit} that the queue takes"
                 )
             }
-            Self::Refused { code, message, url, .. } => {
-                write!(f, "{url} refused the dead letter with {code}")?;
+            Self::TooLarge { plain, compressed, limit: None } => write!(
+                f,
+                "the dead letter is too large for the queue, which does not say how many bytes it takes: {plain} bytes, \
+                 {compressed} compressed"
+            ),
+            Self::Refused { code, message, queue, .. } => {
+                write!(f, "{queue} refused the dead letter with {code}")?;
                 if !message.is_empty() {
                     write!(f, " ({})", message.trim_end_matches('.'))?;
                 }
                 advice(code).map_or(Ok(()), |advice| write!(f, ": {advice}"))
             }
-            Self::NoResponse { what, url } => write!(f, "{url} gave no answer to the dead letter: {what}"),
-            Self::NotInResponse { url } => {
-                write!(f, "{url} did not mention the dead letter in its answer, so that it does not count as accepted")
+            Self::Unreachable { what, queue } => write!(
+                f,
+                "{queue} gave no answer to the dead letter: {what}; check that the function's network has a route to this host, \
+                 such as an interface endpoint for SQS in its VPC (`AWS_ENDPOINT_URL_SQS` names another host)"
+            ),
+            Self::Garbled { what, queue } => {
+                write!(f, "{queue} gave no answer to the dead letter that can be read: {what}")
+            }
+            Self::NotInResponse { queue } => {
+                write!(
+                    f,
+                    "{queue} did not mention the dead letter in its answer, so that it does not count as accepted"
+                )
             }
             Self::EarlierNotAccepted => f.write_str("an earlier dead letter of the same item was not accepted"),
+            Self::NotTried(cause) => {
+                let seconds = REMEMBERED.as_secs();
+                write!(
+                    f,
+                    "the dead letter was not sent, because an earlier one failed less than {seconds} s ago: {cause}"
+                )
+            }
         }
     }
 }
@@ -98,15 +168,21 @@ impl fmt::Display for SendError {
 impl StdError for SendError {}
 
 /// The error and its sources.
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
+fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// What the error and its sources say.
+pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
+    sources(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The codes by which SQS refuses credentials, in parts that all of their spellings share.
+const REFUSED_CREDENTIALS: [&str; 4] =
+    ["InvalidClientTokenId", "UnrecognizedClient", "ExpiredToken", "InvalidSecurity"];
+
+fn is_any(code: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| code.contains(word))
 }
 
 /// Whether a code, in any of its spellings, means throttling or an error of the service.
@@ -135,15 +211,14 @@ fn advice(code: &str) -> Option<&'static str> {
             "check that the queue's KMS key exists and is enabled"
         });
     }
-    let is = |words: &[&str]| words.iter().any(|word| code.contains(word));
-    if is(&["QueueDoesNotExist", "NonExistentQueue"]) {
+    if is_any(code, &["QueueDoesNotExist", "NonExistentQueue"]) {
         return Some("check that the queue exists in the region of the client");
     }
-    if is(&["AccessDenied"]) {
+    if is_any(code, &["AccessDenied"]) {
         return Some("grant the function sqs:SendMessage on the queue");
     }
-    is(&["InvalidClientTokenId", "UnrecognizedClient", "Signature", "ExpiredToken", "InvalidSecurity"])
-        .then_some("check the credentials of the client")
+    let is_about_credentials = is_any(code, &REFUSED_CREDENTIALS) || is_any(code, &["Signature"]);
+    is_about_credentials.then_some("check the credentials of the client")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// A queue's URL: `https://HOST/ACCOUNT/NAME`. It only names the queue; requests are sent to the client's endpoint.
+/// A queue's URL: `https://HOST/ACCOUNT/NAME`. Requests are sent to its host, unless an environment variable names another.
 #[derive(Clone)]
 pub(super) struct QueueUrl(String);
 
@@ -14,7 +14,11 @@ impl QueueUrl {
             return Err(QueueUrlError { variable: None, kind: Kind::Arn });
         }
         match parts(url) {
-            Some((host, name)) if !host.is_empty() && is_name(name) => Ok(Self(url.to_owned())),
+            Some(Parts { authority, path })
+                if is_authority(authority) && path.rsplit('/').next().is_some_and(is_name) =>
+            {
+                Ok(Self(url.to_owned()))
+            }
             _ => Err(QueueUrlError::not_a_url()),
         }
     }
@@ -27,20 +31,72 @@ impl QueueUrl {
         self.0.ends_with(".fifo")
     }
 
-    /// The region, if the URL is one of AWS's: `https://sqs.REGION.amazonaws.com/…`.
-    pub(super) fn region(&self) -> Option<&str> {
-        let (host, _) = parts(&self.0)?;
-        let service = host.strip_prefix("sqs.").or_else(|| host.strip_prefix("sqs-fips."))?;
-        let (region, domain) = service.split_once('.')?;
-        matches!(domain, "amazonaws.com" | "amazonaws.com.cn" | "api.aws").then_some(region)
+    /// Where its requests go: the scheme, the host and the port.
+    pub(super) fn origin(&self) -> &str {
+        origin(&self.0).expect("a parsed URL has a host")
+    }
+
+    /// The region that the URL names, if it does: in the name of a public endpoint of SQS, of a VPC's interface endpoint, or of an
+    /// emulator that names its queues alike.
+    pub(super) fn region(&self) -> Option<String> {
+        let Parts { authority, path } = parts(&self.0)?;
+        let host = host(authority).to_ascii_lowercase();
+        let labels: Vec<&str> = host.split('.').collect();
+        // `sqs.REGION.…`, and `vpce-….sqs.REGION.vpce.…`.
+        let after_service = labels.windows(2).find(|pair| matches!(pair[0], "sqs" | "sqs-fips") && is_region(pair[1]));
+        let region = match (after_service, &labels[..]) {
+            (Some(pair), _) => Some(pair[1]),
+            (None, [region, "queue", ..]) if is_region(region) => Some(*region),
+            // The oldest name of the first region.
+            (None, ["queue", "amazonaws", "com"]) => Some("us-east-1"),
+            // LocalStack's `http://HOST/queue/REGION/ACCOUNT/NAME`.
+            _ => path.strip_prefix("queue/").and_then(|path| path.split('/').next()).filter(|region| is_region(region)),
+        };
+        region.map(str::to_owned)
     }
 }
 
-/// The host, and the name of the queue, which is the last segment of the path.
-fn parts(url: &str) -> Option<(&str, &str)> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    let (host, path) = rest.split_once('/')?;
-    Some((host, path.rsplit('/').next()?))
+struct Parts<'a> {
+    authority: &'a str,
+    path: &'a str,
+}
+
+fn parts(url: &str) -> Option<Parts<'_>> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_once('/')?;
+    matches!(scheme, "http" | "https").then_some(Parts { authority, path })
+}
+
+/// The part of a URL that says where a request goes; `None` if it is not an HTTP URL.
+pub(super) fn origin(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
+    let authority = rest.split(['/', '?', '#']).next().filter(|authority| is_authority(authority))?;
+    Some(&url[..scheme.len() + "://".len() + authority.len()])
+}
+
+/// The host of an authority, without its port and without the brackets of an IPv6 address.
+pub(super) fn host(authority: &str) -> &str {
+    match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// A host, with a port where there is one. A user's name and password do not belong there.
+fn is_authority(authority: &str) -> bool {
+    let is_usable = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    !host(authority).is_empty() && authority.bytes().all(is_usable)
+}
+
+/// Whether it looks like the name of a region, such as `eu-central-1` and `us-gov-west-1`.
+fn is_region(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    let Some((number, words)) = parts.split_last() else { return false };
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    words.len() >= 2
+        && words.iter().all(is_word)
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Up to 80 letters, digits, hyphens and underscores, `.fifo` included.
@@ -50,7 +106,7 @@ fn is_name(name: &str) -> bool {
     !stem.is_empty() && name.len() <= 80 && stem.bytes().all(usable)
 }
 
-/// Why there is no queue to send dead letters to: its URL is missing or malformed.
+/// Why there is no queue to send dead letters to: its URL, its region or its endpoint is missing or malformed.
 ///
 /// ```
 /// use lambda_streams::SqsDeadLetterQueue;
@@ -72,6 +128,10 @@ enum Kind {
     Unset,
     Arn,
     NotAUrl,
+    /// Neither the URL nor the environment names a region.
+    NoRegion,
+    /// An environment variable that is to name an endpoint does not.
+    NotAnEndpoint,
 }
 
 impl QueueUrlError {
@@ -83,6 +143,14 @@ impl QueueUrlError {
         Self { variable: None, kind: Kind::NotAUrl }
     }
 
+    pub(super) fn no_region() -> Self {
+        Self { variable: None, kind: Kind::NoRegion }
+    }
+
+    pub(super) fn not_an_endpoint(variable: &'static str) -> Self {
+        Self { variable: Some(variable), kind: Kind::NotAnEndpoint }
+    }
+
     pub(super) fn of_variable(self, variable: &'static str) -> Self {
         Self { variable: Some(variable), ..self }
     }
@@ -91,6 +159,12 @@ impl QueueUrlError {
 impl fmt::Display for QueueUrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const EXAMPLE: &str = "such as https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters";
+        if self.kind == Kind::NoRegion {
+            return f.write_str(
+                "the URL of the dead-letter queue does not name a region: set the environment variable `AWS_REGION` to that of the \
+                 queue",
+            );
+        }
         match self.variable {
             Some(variable) => write!(f, "the environment variable `{variable}` ")?,
             None => f.write_str("this ")?,
@@ -99,6 +173,10 @@ impl fmt::Display for QueueUrlError {
             Kind::Unset => write!(f, "is not set: it names the dead-letter queue by its URL, {EXAMPLE}"),
             Kind::Arn => write!(f, "is the queue's ARN; its URL is wanted, {EXAMPLE}"),
             Kind::NotAUrl => write!(f, "is not the URL of an SQS queue, {EXAMPLE}"),
+            Kind::NotAnEndpoint => {
+                f.write_str("is not the URL of an endpoint, such as https://sqs.eu-central-1.amazonaws.com")
+            }
+            Kind::NoRegion => Ok(()),
         }
     }
 }
@@ -120,14 +198,39 @@ mod tests {
     fn the_region_is_read_from_the_url() {
         for (url, region) in [
             ("https://sqs.eu-central-1.amazonaws.com/1/q", Some("eu-central-1")),
+            ("https://SQS.eu-central-1.amazonaws.com:443/1/q", Some("eu-central-1")),
             ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", Some("cn-north-1")),
+            ("https://sqs.us-gov-west-1.amazonaws.com/1/q", Some("us-gov-west-1")),
+            ("https://sqs.us-iso-east-1.c2s.ic.gov/1/q", Some("us-iso-east-1")),
+            ("https://sqs.eusc-de-east-1.amazonaws.eu/1/q", Some("eusc-de-east-1")),
             ("https://sqs-fips.us-east-1.amazonaws.com/1/q", Some("us-east-1")),
             ("https://sqs.us-west-2.api.aws/1/q", Some("us-west-2")),
+            ("https://eu-west-1.queue.amazonaws.com/1/q", Some("eu-west-1")),
+            ("https://queue.amazonaws.com/1/q", Some("us-east-1")),
+            ("https://vpce-0aa-abc.sqs.eu-west-1.vpce.amazonaws.com/1/q", Some("eu-west-1")),
+            ("https://vpce-0aa-abc-eu-west-1a.sqs.eu-west-1.vpce.amazonaws.com/1/q", Some("eu-west-1")),
+            ("http://sqs.us-east-1.localhost:4566/000000000000/q", Some("us-east-1")),
+            ("http://eu-west-1.queue.localhost.localstack.cloud:4566/000000000000/q", Some("eu-west-1")),
+            ("http://localhost:4566/queue/eu-west-1/000000000000/q", Some("eu-west-1")),
             ("http://127.0.0.1:4566/000000000000/q", None),
-            ("http://sqs.us-east-1.localhost:4566/000000000000/q", None),
-            ("https://queue.amazonaws.com/1/q", None),
+            ("http://[::1]:4566/000000000000/q", None),
+            ("https://sqs.amazonaws.com/1/q", None),
         ] {
-            assert_eq!(QueueUrl::parse(url).expect(url).region(), region, "{url}");
+            assert_eq!(QueueUrl::parse(url).expect(url).region().as_deref(), region, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_origin_ends_before_the_path() {
+        for (url, expected) in [
+            ("http://127.0.0.1:4566/000000000000/q", Some("http://127.0.0.1:4566")),
+            ("http://[::1]:4566", Some("http://[::1]:4566")),
+            ("https://queue.example?x", Some("https://queue.example")),
+            ("localhost:4566", None),
+            ("http://", None),
+            ("ftp://host", None),
+        ] {
+            assert_eq!(origin(url), expected, "{url}");
         }
     }
 
@@ -141,6 +244,9 @@ mod tests {
             "https://host",
             "https://host/",
             "https:///1/q",
+            "https://:80/1/q",
+            "https://user:word@host/1/q",
+            "https://host name/1/q",
             "https://host/1/q?Action=SendMessage",
             "https://host/1/with space",
             "https://host/1/.fifo",

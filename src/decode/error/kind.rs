@@ -25,6 +25,12 @@ pub(super) enum Kind {
         expected: String,
         found: Option<AttributeType>,
     },
+    /// A number with a fraction, where a whole one is wanted.
+    Fraction {
+        expected: String,
+    },
+    /// A type of whole numbers that serde does not buffer.
+    NotBuffered(&'static str),
     WrongLength {
         expected: String,
         length: usize,
@@ -51,7 +57,9 @@ impl Kind {
         match self {
             Self::WrongType { expected, .. }
             | Self::WrongValue { expected, .. }
+            | Self::Fraction { expected }
             | Self::WrongLength { expected, .. } => Some(expected),
+            Self::NotBuffered(expected) => Some(expected),
             _ => None,
         }
     }
@@ -59,6 +67,7 @@ impl Kind {
     pub(super) fn found(&self) -> Option<AttributeType> {
         match self {
             Self::WrongType { found, .. } | Self::WrongValue { found, .. } | Self::Refused { found } => *found,
+            Self::Fraction { .. } => Some(AttributeType::N),
             _ => None,
         }
     }
@@ -77,14 +86,25 @@ impl fmt::Display for Kind {
             Self::MissingImage { image, kind, view_type } => missing_image(f, image, *kind, *view_type),
             Self::WrongChange { wanted, kind } => write!(f, "its record is of the kind {kind}, not `{wanted}`"),
             Self::Malformed(what) => f.write_str(what),
-            Self::WrongType { expected, found: Some(found) } => write!(f, "wanted {expected}, found {found}"),
-            Self::WrongType { expected, found: None } => write!(f, "wanted {expected}, found something else"),
+            Self::WrongType { expected, found } => {
+                match found {
+                    Some(found) => write!(f, "wanted {expected}, found {found}")?,
+                    None => write!(f, "wanted {expected}, found something else")?,
+                }
+                f.write_str(remedy(expected, *found))
+            }
             Self::WrongValue { expected, found: Some(found) } => {
                 write!(f, "wanted {expected}, found {found} with a value that does not fit")
             }
             Self::WrongValue { expected, found: None } => {
                 write!(f, "wanted {expected}, found a value that does not fit")
             }
+            Self::Fraction { expected } => write!(f, "wanted {expected}, found N with a value that is not whole"),
+            Self::NotBuffered(expected) => write!(
+                f,
+                "wanted {expected}, which serde cannot buffer for `flatten`, `tag` and `untagged`; use \
+                 `#[serde(with = \"lambda_streams::number\")]`"
+            ),
             Self::WrongLength { expected, length } => write!(f, "wanted {expected}, found {length} elements"),
             Self::MissingField(field) => write!(f, "`{field}` is missing"),
             Self::DuplicateField(field) => write!(f, "more than one attribute is read into the field `{field}`"),
@@ -95,6 +115,18 @@ impl fmt::Display for Kind {
                 found.iter().try_for_each(|found| write!(f, ", found {found}"))
             }
         }
+    }
+}
+
+/// How to change a type that can never be decoded from a value of this type.
+fn remedy(expected: &str, found: Option<AttributeType>) -> &'static str {
+    let is_sequence = ["a sequence", "an array", "a tuple"].iter().any(|start| expected.starts_with(start));
+    match expected {
+        "a borrowed string" => "; text cannot be borrowed, use `String` or `Cow<str>`",
+        "a borrowed path" => "; text cannot be borrowed, use `PathBuf`",
+        "a borrowed byte array" => "; bytes cannot be borrowed, use `Vec<u8>` with `serde_bytes`",
+        _ if is_sequence && found == Some(AttributeType::B) => "; for bytes, use `serde_bytes`",
+        _ => "",
     }
 }
 

@@ -46,6 +46,17 @@ impl Path {
         self.attribute = true;
     }
 
+    /// Adds another path at the end.
+    pub(super) fn append(&mut self, inner: &Self) {
+        if !inner.attribute {
+            return;
+        }
+        let dot = if self.text.is_empty() || inner.text.starts_with('[') { "" } else { "." };
+        self.text = format!("{}{dot}{}", self.text, inner.text);
+        self.attribute = true;
+        self.deeper = false;
+    }
+
     fn prefix(&mut self, mut segment: String) {
         let dot = if self.text.is_empty() || self.text.starts_with('[') { "" } else { "." };
         write!(segment, "{dot}{}", self.text).expect("writing to a `String` cannot fail");

@@ -91,6 +91,7 @@ impl EmfBuilder {
         let taken = || Error::configuration("the process has a metrics recorder already: install one, once");
         metrics::set_global_recorder(emf.clone()).map_err(|_| taken())?;
         INSTALLED.set(emf.clone()).map_err(|_| taken())?;
+        warn_if_dropped(|name| std::env::var(name).unwrap_or_default());
         Ok(emf)
     }
 
@@ -134,6 +135,22 @@ impl EmfBuilder {
             return Ok(());
         };
         Err(Error::configuration(fault))
+    }
+}
+
+/// Warns if Lambda drops the lines: with the JSON format it filters by level, and takes a line that has none for `INFO`
+/// ([AWS: log level filtering](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html)).
+fn warn_if_dropped(variable: impl Fn(&str) -> String) {
+    const HINT: &str = "Lambda drops the metrics: with JSON logs it takes them for INFO, so set the function's application log level to INFO";
+    let level = variable("AWS_LAMBDA_LOG_LEVEL").to_ascii_uppercase();
+    if !variable("AWS_LAMBDA_LOG_FORMAT").eq_ignore_ascii_case("JSON") {
+        return;
+    }
+    match level.as_str() {
+        "WARN" => tracing::warn!(log_level = level, "{HINT}"),
+        // A warning would be dropped as well.
+        "ERROR" | "FATAL" => tracing::error!(log_level = level, "{HINT}"),
+        _ => {}
     }
 }
 

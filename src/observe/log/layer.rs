@@ -10,7 +10,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::fields::Fields;
 use super::format::LogFormat;
-use super::line::Line;
+use super::line::{Line, MAX_ID, cut};
 use crate::clock::time_of_day;
 use crate::observe::render;
 
@@ -26,7 +26,8 @@ impl LineLayer {
     pub(super) fn new(format: LogFormat, function_name: &str, writer: Box<dyn Write + Send>) -> Self {
         let mut json = Vec::new();
         render::text(&mut json, function_name);
-        Self { format, function_name: json, writer: Mutex::new(writer) }
+        let function_name = cut(&json, MAX_ID).unwrap_or_default().into_owned();
+        Self { format, function_name, writer: Mutex::new(writer) }
     }
 }
 

@@ -15,6 +15,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 use super::format::LogFormat;
 use super::layer::LineLayer;
 use crate::error::Error;
+use crate::failure::{MAX_MESSAGE, bounded};
 
 /// Crates whose lines below `INFO` may hold whole payloads, because they log what goes over the wire.
 const WIRE_CRATES: [&str; 9] =
@@ -35,6 +36,10 @@ const WIRE_CRATES: [&str; 9] =
 /// In JSON, every line has `timestamp` (RFC 3339), `level`, `functionName` and `message`, and every line of an invocation
 /// `requestId` and `xrayTraceId`. The fields of the event follow, and those of the spans around it. Each line is written in
 /// one call.
+///
+/// A line has at most 255 KiB, because CloudWatch splits longer ones, and what is left is not valid JSON. Of an error's text, the first
+/// 4,096 bytes are logged. Of your own fields, those are cut that no longer fit; what cannot be cut is left out, and `omittedFields`
+/// counts it.
 ///
 /// # Item data
 /// The processor logs which record failed and why; it logs no value of an item at any level. What handlers log, and what
@@ -167,7 +172,7 @@ fn level(name: &str) -> Option<Level> {
 
 fn log_panics(messages: bool) {
     std::panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload_as_str().filter(|_| messages);
+        let text = panic.payload_as_str().filter(|_| messages).map(|text| bounded(text, MAX_MESSAGE));
         tracing::error!(location = panic.location().map(ToString::to_string), error = text, "a panic");
     }));
 }

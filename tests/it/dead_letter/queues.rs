@@ -3,10 +3,16 @@
 use std::error::Error;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use lambda_streams::{DeadLetter, DeadLetterQueue, FileDeadLetterQueue, MemoryDeadLetterQueue};
+use lambda_streams::{
+    DeadLetter, DeadLetterError, DeadLetterQueue, FileDeadLetterQueue, HandlerError, MemoryDeadLetterQueue, Record,
+    StreamProcessor,
+};
 
 use crate::support::letters::{letter, record};
+use crate::support::{inserts, process};
 
 /// A file that is removed with the test.
 struct Scratch(std::path::PathBuf);
@@ -121,6 +127,34 @@ fn a_queues_error_is_transparent() {
     let plain = lambda_streams::DeadLetterError::new("the bucket is gone");
     assert_eq!(format!("{plain:?}"), "DeadLetterError(\"the bucket is gone\")");
     assert!(plain.source().is_none());
+}
+
+/// Counts the calls that are in flight at once.
+#[derive(Clone, Default)]
+struct Counting {
+    in_flight: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl DeadLetterQueue for Counting {
+    async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
+        let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(in_flight, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        letters.iter().map(|_| Ok(())).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_most_eight_calls_are_in_flight() {
+    let queue = Counting::default();
+    let failing = |_: Record| async { Err(HandlerError::permanent("no such customer")) };
+    let processor =
+        StreamProcessor::builder().on_record(failing).dead_letter_queue(queue.clone()).concurrency(300).build();
+    let report = process(&processor.unwrap(), &inserts(300)).await;
+    assert_eq!(report.counts().dead_lettered, 300);
+    assert_eq!(queue.most.load(Ordering::Relaxed), 8);
 }
 
 const CHILDREN: usize = 4;

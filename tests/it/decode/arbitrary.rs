@@ -9,6 +9,8 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use serde_dynamo::AttributeValue;
 
+use super::reference::Number;
+
 pub(super) type Attributes = BTreeMap<String, AttributeValue>;
 
 /// An item whose names, texts and numbers are often those that the types of the table look for.
@@ -24,15 +26,21 @@ pub(super) fn name() -> impl Strategy<Value = String> {
     prop_oneof![9 => proptest::sample::select(KNOWN).prop_map(str::to_owned), 1 => ".{0,12}"]
 }
 
+/// A number of any length.
+pub(super) fn any_number() -> impl Strategy<Value = String> {
+    prop_oneof![number(), any::<u128>().prop_map(|number| number.to_string()), "-?[0-9]{1,30}\\.[0-9]{1,20}"]
+}
+
+/// A number that `i64`, `u64` or `f64` holds.
 pub(super) fn number() -> impl Strategy<Value = String> {
-    prop_oneof![
+    let spelling = prop_oneof![
         4 => (-3_i64..300).prop_map(|number| number.to_string()),
         1 => any::<i64>().prop_map(|number| number.to_string()),
         1 => any::<u64>().prop_map(|number| number.to_string()),
-        1 => any::<u128>().prop_map(|number| number.to_string()),
         1 => any::<f32>().prop_filter("a number", |number| number.is_finite()).prop_map(|number| number.to_string()),
-        1 => "-?[0-9]{1,4}(\\.[0-9]{1,3})?([eE][-+]?[0-9]{1,3})?",
-    ]
+        1 => "[-+]?[0-9]{1,4}(\\.[0-9]{1,3})?([eE][-+]?[0-9]{1,3})?",
+    ];
+    spelling.prop_filter("a number that a type holds", |text| Number::of(text) != Number::Long)
 }
 
 fn text() -> impl Strategy<Value = String> {

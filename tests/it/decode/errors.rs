@@ -110,7 +110,7 @@ fn an_error_names_its_path_and_reason() {
         (with(r#""status":{"M":{"Sent":{"S":"x"}}}"#), "attribute `status.Sent`: wanted u8, found S"),
         (
             with(r#""address":{"M":{"kind":{"S":"Street"},"number":{"S":"x"}}}"#),
-            "inside attribute `address`: wanted u16, found S",
+            "attribute `address.number`: wanted u16, found S",
         ),
         (
             with(r#""address":{"M":{"kind":{"S":"Lane"}}}"#),
@@ -123,6 +123,124 @@ fn an_error_names_its_path_and_reason() {
     ] {
         assert_eq!(error::<Order>(&json).to_string(), text, "{json}");
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "entity")]
+#[expect(dead_code, reason = "only the errors count")]
+enum Row {
+    Order(Box<Bill>),
+    #[serde(rename = "Flat")]
+    Flattened {
+        #[serde(flatten)]
+        bill: Box<Bill>,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "only the errors count")]
+struct Bill {
+    id: String,
+    total: u64,
+    paid: Option<bool>,
+    count: Option<u8>,
+    note: Option<String>,
+    status: Option<Status>,
+    lines: Option<Vec<Line>>,
+    address: Option<Address>,
+    tags: Option<Vec<String>>,
+    data: Option<Vec<u8>>,
+    sizes: Option<BTreeMap<String, i8>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FlatRow {
+    #[serde(rename = "entity")]
+    _entity: String,
+    #[serde(flatten)]
+    _bill: Bill,
+}
+
+#[derive(Debug, Deserialize)]
+struct Table {
+    #[serde(rename = "rows")]
+    _rows: Vec<Row>,
+}
+
+#[test]
+fn an_error_in_a_buffer_names_its_path() {
+    for (attributes, path, reason) in [
+        (r#""total":{"S":"many"}"#, "total", "wanted u64, found S"),
+        (r#""total":{"N":"-7"}"#, "total", "wanted u64, found N with a value that does not fit"),
+        (r#""total":{"N":"1.5"}"#, "total", "wanted u64, found N"),
+        (r#""total":{"N":"18446744073709551616"}"#, "total", "wanted u64, found N"),
+        (r#""total":{"B":"YQ=="}"#, "total", "wanted u64, found B"),
+        (r#""total":{"N":"1"},"count":{"N":"256"}"#, "count", "wanted u8, found N with a value that does not fit"),
+        (
+            r#""total":{"N":"1"},"status":{"S":"Lost"}"#,
+            "status",
+            "wanted one of `Open`, `Paid`, `Sent`, found another variant",
+        ),
+        (
+            r#""total":{"N":"1"},"lines":{"L":[{"M":{"price":{"N":"1"}}},{"M":{"price":{"S":"x"}}}]}"#,
+            "lines[1].price",
+            "wanted u32, found S",
+        ),
+        (
+            r#""total":{"N":"1"},"address":{"M":{"kind":{"S":"Street"},"number":{"S":"x"}}}"#,
+            "address.number",
+            "wanted u16, found S",
+        ),
+        (r#""total":{"N":"1"},"tags":{"NS":["5","6"]}"#, "tags[0]", "wanted a string, found N"),
+        (
+            r#""total":{"N":"1"},"data":{"B":"YQ=="}"#,
+            "data",
+            "wanted a sequence, found B; for bytes, use `serde_bytes`",
+        ),
+        (
+            r#""total":{"N":"1"},"sizes":{"M":{"a b":{"N":"-129"}}}"#,
+            r#"sizes["a b"]"#,
+            "wanted i8, found N with a value that does not fit",
+        ),
+        // Other attributes have the same value.
+        (r#""note":{"S":"many"},"total":{"S":"many"},"more":{"S":"many"}"#, "total", "wanted u64, found S"),
+        (r#""total":{"NULL":true},"paid":{"NULL":true},"note":{"NULL":true}"#, "total", "wanted u64, found NULL"),
+        (r#""total":{"N":"1"},"count":{"N":"1"},"paid":{"N":"1"}"#, "paid", "wanted a boolean, found N"),
+        (r#""count":{"N":"1"},"paid":{"BOOL":true},"total":{"BOOL":true}"#, "total", "wanted u64, found BOOL"),
+        (
+            r#""total":{"M":{}},"address":{"M":{"kind":{"S":"Street"},"number":{"N":"1"}}}"#,
+            "total",
+            "wanted u64, found M",
+        ),
+        (r#""total":{"SS":["a"]},"tags":{"SS":["a"]}"#, "total", "wanted u64, found SS"),
+        (
+            r#""total":{"N":"1"},"note":{"S":"x"},"lines":{"L":[{"M":{"price":{"S":"x"}}}]}"#,
+            "lines[0].price",
+            "wanted u32, found S",
+        ),
+    ] {
+        for kind in ["Order", "Flat"] {
+            let row = format!(r#"{{"entity":{{"S":"{kind}"}},"id":{{"S":"a"}},{attributes}}}"#);
+            assert_eq!(error::<Row>(&row).to_string(), format!("attribute `{path}`: {reason}"), "{row}");
+            assert_eq!(error::<FlatRow>(&row).to_string(), format!("attribute `{path}`: {reason}"), "{row}");
+            let table = format!(r#"{{"rows":{{"L":[{{"M":{row}}}]}}}}"#);
+            assert_eq!(error::<Table>(&table).to_string(), format!("attribute `rows[0].{path}`: {reason}"), "{table}");
+        }
+    }
+}
+
+#[test]
+fn an_error_that_cannot_be_located_says_inside() {
+    // Two elements of one list have the value.
+    let row = r#"{"entity":{"S":"Order"},"id":{"S":"a"},"total":{"N":"1"},"tags":{"NS":["5","5.0"]}}"#;
+    assert_eq!(error::<Row>(row).to_string(), "inside the item: wanted a string, found N");
+    // More attributes have it than are tried.
+    let many: String = (0..20).map(|number| format!(r#","n{number}":{{"S":"x"}}"#)).collect();
+    let row = format!(r#"{{"entity":{{"S":"Order"}},"id":{{"S":"a"}},"total":{{"S":"x"}}{many}}}"#);
+    assert_eq!(error::<Row>(&row).to_string(), "inside the item: wanted u64, found S");
+    // serde's words for a missing field do not say of what.
+    let row = r#"{"entity":{"S":"Order"},"total":{"N":"1"}}"#;
+    assert_eq!(error::<Row>(row).to_string(), "the item: `id` is missing");
 }
 
 #[test]

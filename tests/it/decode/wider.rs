@@ -1,10 +1,11 @@
 //! Where the decoder accepts more than `serde_dynamo`, and where less.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use lambda_streams::{from_image, from_keys};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_bytes::ByteBuf;
 
 #[derive(Debug, PartialEq, Deserialize)]
 struct Big {
@@ -29,32 +30,103 @@ fn numbers_of_128_bits_are_decoded() {
     );
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "it is never decoded")]
 struct Borrowed<'a> {
     id: &'a str,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct MaybeBorrowed<'a> {
     #[serde(borrow)]
-    note: Cow<'a, str>,
+    id: Cow<'a, str>,
+    #[serde(borrow, with = "serde_bytes")]
+    data: Cow<'a, [u8]>,
+}
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "it is never decoded")]
+struct BorrowsWithin {
+    #[serde(deserialize_with = "length")]
+    id: usize,
+}
+
+fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    <&str>::deserialize(deserializer).map(str::len)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind")]
+#[expect(dead_code, reason = "it is never decoded")]
+enum BorrowsBuffered {
+    A(BorrowsWithin),
 }
 
 #[test]
-fn text_without_escapes_is_borrowed() {
-    let json = r#"{"id":{"S":"order"},"note":{"S":"plain"}}"#;
-    let item: Borrowed<'_> = from_image(json).expect("both are text");
-    assert_eq!(item, Borrowed { id: "order", note: Cow::Borrowed("plain") });
-    assert!(matches!(item.note, Cow::Borrowed(_)));
+fn text_is_never_borrowed() {
+    const ADVICE: &str =
+        "attribute `id`: wanted a borrowed string, found S; text cannot be borrowed, use `String` or `Cow<str>`";
+    for text in ["plain", "", r"two\nlines", r"\u0061"] {
+        let json = format!(r#"{{"kind":{{"S":"A"}},"id":{{"S":"{text}"}},"data":{{"B":"YQ=="}}}}"#);
+        assert_eq!(from_image::<Borrowed<'_>>(&json).unwrap_err().to_string(), ADVICE);
+        assert_eq!(from_image::<BorrowsWithin>(&json).unwrap_err().to_string(), ADVICE);
+        assert_eq!(from_image::<BorrowsBuffered>(&json).unwrap_err().to_string(), ADVICE);
+        let either: MaybeBorrowed<'_> = from_image(&json).expect("it owns what cannot be borrowed");
+        assert_eq!(
+            (either.id.len(), &*either.data),
+            (serde_json::from_str::<String>(&format!("\"{text}\"")).unwrap().len(), &b"a"[..])
+        );
+        let set = format!(r#"{{"id":{{"SS":["{text}"]}}}}"#);
+        let error = from_image::<BTreeMap<String, Vec<&str>>>(&set).unwrap_err();
+        assert_eq!(error.to_string(), ADVICE.replace("`id`", "`id[0]`"));
+        let error = from_image::<BTreeMap<&str, u8>>(&format!(r#"{{"{text}":{{"N":"1"}}}}"#)).unwrap_err();
+        assert!(error.to_string().contains("use `String` or `Cow<str>`"), "{error}");
+    }
+    let error = from_image::<BTreeMap<String, &[u8]>>(r#"{"b":{"B":"YQ=="}}"#).unwrap_err();
+    assert!(error.to_string().ends_with("bytes cannot be borrowed, use `Vec<u8>` with `serde_bytes`"), "{error}");
+}
 
-    let json = r#"{"id":{"S":"order"},"note":{"S":"two\nlines"}}"#;
-    assert!(
-        matches!(from_image::<Borrowed<'_>>(json), Ok(Borrowed { note: Cow::Owned(note), .. }) if note == "two\nlines")
-    );
-    let json = r#"{"id":{"S":"two\nlines"},"note":{"S":""}}"#;
-    assert_eq!(from_image::<Borrowed<'_>>(json).expect_err("escapes cannot be borrowed").path(), "id");
+#[test]
+fn bytes_without_serde_bytes_name_it() {
+    for error in [
+        from_image::<BTreeMap<String, Vec<u8>>>(r#"{"b":{"B":"YQ=="}}"#).unwrap_err(),
+        from_image::<BTreeMap<String, Option<[u8; 1]>>>(r#"{"b":{"B":"YQ=="}}"#).unwrap_err(),
+    ] {
+        assert_eq!(error.path(), "b");
+        assert!(error.to_string().ends_with(", found B; for bytes, use `serde_bytes`"), "{error}");
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+struct New<T>(T);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+enum Flag {
+    Hot,
+}
+
+#[test]
+fn a_set_of_newtypes_decodes() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Item {
+        tags: HashSet<New<String>>,
+        zones: BTreeSet<New<New<u8>>>,
+        blobs: Vec<New<ByteBuf>>,
+        flags: Vec<New<Option<New<Flag>>>>,
+    }
+    let json = r#"{"tags":{"SS":["fragile","co\u006cd"]},"zones":{"NS":["3","7.0"]},"blobs":{"BS":["YQ=="]},"flags":{"SS":["Hot"]}}"#;
+    let item: Item = from_image(json).expect("elements are read as those of a list");
+    assert_eq!(item.tags, ["fragile", "cold"].map(|tag| New(tag.to_owned())).into());
+    assert_eq!(item.zones, [New(New(3)), New(New(7))].into());
+    assert_eq!((item.blobs, item.flags), (vec![New(ByteBuf::from("a"))], vec![New(Some(New(Flag::Hot)))]));
+    let error = from_image::<BTreeMap<String, BTreeSet<New<u8>>>>(r#"{"zones":{"NS":["3","300"]}}"#).unwrap_err();
+    assert_eq!(error.to_string(), "attribute `zones[1]`: wanted u8, found N with a value that does not fit");
 }
 
 /// `serde_dynamo` passes a number's text to Rust's parsers, which accept more than DynamoDB ever writes.
 #[test]
 fn numbers_dynamodb_never_writes_are_malformed() {
-    for number in ["+1", ".5", "1.", "inf", "-inf", "NaN", "infinity", "1e", ""] {
+    for number in ["+-1", ".5", "1.", "inf", "-inf", "NaN", "infinity", "1e", ""] {
         let json = format!(r#"{{"v":{{"N":"{number}"}}}}"#);
         assert!(from_image::<BTreeMap<String, f64>>(&json).expect_err(number).is_malformed(), "{number}");
     }

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::process::Command;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use lambda_streams::DeadLetter;
 
+use super::environment::in_environment;
 use super::{all_accepted, letters, queue, send};
 use crate::support::letters::{HARD, corpus, letter, noise, record};
 use crate::support::ministack;
@@ -181,28 +181,6 @@ async fn a_missing_queue_is_named_with_advice() -> Outcome {
     Ok(())
 }
 
-/// Runs the test below in a process of its own, since the environment belongs to the whole process.
-fn in_environment(variables: &[(&str, &str)]) -> Result<String, Box<dyn Error>> {
-    let output = Command::new(std::env::current_exe()?)
-        .args(["--exact", "sqs::against_ministack::a_function_sends_one_letter", "--ignored", "--nocapture"])
-        .env_clear()
-        .envs(variables.iter().copied())
-        .output()?;
-    let printed = String::from_utf8(output.stdout)?;
-    assert!(output.status.success(), "{printed}");
-    let line = printed.lines().find_map(|line| line.split_once("sent: ")).expect("the child prints its answer").1;
-    Ok(line.to_owned())
-}
-
-#[tokio::test]
-#[ignore = "runs as a child of the tests below"]
-async fn a_function_sends_one_letter() {
-    match lambda_streams::SqsDeadLetterQueue::from_env() {
-        Ok(queue) => println!("sent: {:?}", send(&queue, &letters(1)).await),
-        Err(error) => println!("sent: nothing, {error}"),
-    }
-}
-
 #[tokio::test]
 async fn the_environment_alone_configures_a_function() -> Outcome {
     let Some(local) = Local::new("environment", &[]).await else { return Ok(()) };
@@ -210,6 +188,7 @@ async fn the_environment_alone_configures_a_function() -> Outcome {
     let down = format!("http://127.0.0.1:{}", ministack::free_port());
     let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", "us-east-1")];
     for endpoints in [
+        [("AWS_ENDPOINT_URL", ""), ("AWS_ENDPOINT_URL_SQS", "")],
         [("AWS_ENDPOINT_URL", endpoint), ("AWS_ENDPOINT_URL_SQS", "")],
         [("AWS_ENDPOINT_URL", &down), ("AWS_ENDPOINT_URL_SQS", endpoint)],
     ] {
@@ -217,18 +196,5 @@ async fn the_environment_alone_configures_a_function() -> Outcome {
         assert_eq!(in_environment(&variables)?, "[None]");
         assert_eq!(local.messages().await?.len(), 1);
     }
-    Ok(())
-}
-
-#[test]
-fn missing_environment_variables_are_named() -> Outcome {
-    let unset = in_environment(&[])?;
-    assert!(unset.starts_with("nothing, the environment variable `DLQ_URL` is not set: "), "{unset}");
-    let malformed = in_environment(&[("DLQ_URL", "arn:aws:sqs:eu-central-1:1:q")])?;
-    assert!(malformed.starts_with("nothing, the environment variable `DLQ_URL` is the queue's ARN; "), "{malformed}");
-    let keys = in_environment(&[("DLQ_URL", super::URL)])?;
-    let expected =
-        "there is no client for the dead-letter queue: the environment variable `AWS_ACCESS_KEY_ID` is not set";
-    assert_eq!(keys, format!("[Some({expected:?})]"));
     Ok(())
 }

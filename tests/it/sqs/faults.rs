@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use lambda_streams::DeadLetterQueue;
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::{URL, all_accepted, letters, queue, scripted, send};
+use super::{FIFO_URL, URL, all_accepted, letters, queue, scripted, send};
+use crate::support::letters::{letter, noise, record};
 use crate::support::ministack::free_port;
 use crate::support::sqs_server::{Answer, Script, SqsServer};
 use crate::support::sqs_transport::client;
@@ -142,7 +144,7 @@ async fn the_limit_is_one_mebibyte_without_permission_to_ask() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failed_limit_query_refuses_letters_and_is_repeated() {
     let script = Script::new(|call, earlier| match (call.operation.as_str(), earlier) {
         ("GetQueueAttributes", 0) => Answer::error(400, "QueueDoesNotExist"),
@@ -152,7 +154,10 @@ async fn a_failed_limit_query_refuses_letters_and_is_repeated() {
     let queue = scripted(&script, URL);
     let error = send(&queue, &letters(2)).await[1].clone().expect("the queue does not exist");
     assert!(error.contains("QueueDoesNotExist (no): check that the queue exists in the region"), "{error}");
-    assert!(script.batch_calls().is_empty());
+    let error = send(&queue, &letters(2)).await[1].clone().expect("this is remembered");
+    assert!(error.contains("because an earlier one failed less than 10 s ago: "), "{error}");
+    assert_eq!((script.calls("GetQueueAttributes").len(), script.batch_calls().len()), (1, 0));
+    tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(all_accepted(&send(&queue, &letters(2)).await));
 }
 
@@ -163,6 +168,75 @@ async fn an_unreachable_server_accepts_nothing() {
         let error = answer.expect("no server is listening");
         assert!(error.starts_with(&format!("{URL} gave no answer")) && error.contains("refused"), "{error}");
     }
+}
+
+/// A refusal as an emulator words it whose requests may have this many bytes in total.
+fn too_long(limit: usize) -> Answer {
+    let message = format!("Batch requests cannot be longer than {limit} bytes. You have sent more bytes.");
+    let error = json!({"__type": "com.amazonaws.sqs#BatchRequestTooLong", "message": message});
+    Answer::Http(400, error.to_string())
+}
+
+/// Accepts requests whose bodies have at most this many bytes in total.
+fn with_request_limit(limit: usize) -> Script {
+    Script::batches(move |call, _| {
+        let bytes: usize = call.entries().iter().map(|entry| entry["MessageBody"].as_str().map_or(0, str::len)).sum();
+        if bytes > limit { too_long(limit) } else { Answer::batch(call, |_| None) }
+    })
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_long_is_sent_in_parts() {
+    const LIMIT: usize = 262_144;
+    for url in [URL, FIFO_URL] {
+        let script = with_request_limit(LIMIT);
+        let letters: Vec<_> = (0..7).map(|n| letter(&record("orders", &n.to_string(), n, &noise(120_000)))).collect();
+        assert!(all_accepted(&send(&scripted(&script, url), &letters).await));
+        let calls = script.batch_calls();
+        let sizes: Vec<usize> = calls.iter().map(|call| call.entries().len()).collect();
+        assert_eq!(sizes, [7, 3, 1, 2, 4, 2, 2], "in halves, the first one first");
+    }
+}
+
+#[tokio::test]
+async fn a_single_letter_that_is_too_long_is_compressed_or_measured() {
+    let script = with_request_limit(10_000);
+    let compressible = letter(&record("orders", "a", 1, &"x".repeat(20_000)));
+    let noisy = letter(&record("orders", "b", 2, &noise(20_000)));
+    let small = letter(&record("orders", "c", 3, "x"));
+    let answers = send(&scripted(&script, URL), &[compressible, noisy, small]).await;
+    assert_eq!((&answers[0], &answers[2]), (&None, &None));
+    let error = answers[1].as_deref().expect("it does not fit");
+    assert!(
+        error.contains("bytes too large for the queue") && error.contains(" of 10000 that the queue takes"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_entry_that_is_too_long_is_compressed() {
+    let reason = "One or more parameters are invalid. Reason: Message must be shorter than 4096 bytes.";
+    let script = Script::batches(move |call, _| {
+        let (mut successful, mut failed) = (Vec::new(), Vec::new());
+        for entry in call.entries() {
+            if entry["MessageBody"].as_str().map_or(0, str::len) > 4096 {
+                failed.push(
+                    json!({"Id": entry["Id"], "Code": "InvalidParameterValue", "SenderFault": true, "Message": reason}),
+                );
+            } else {
+                successful.push(json!({"Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": "0"}));
+            }
+        }
+        Answer::Http(200, json!({"Successful": successful, "Failed": failed}).to_string())
+    });
+    let letters = [
+        letter(&record("orders", "a", 1, "x")),
+        letter(&record("orders", "b", 2, &"x".repeat(20_000))),
+        letter(&record("orders", "c", 3, &noise(20_000))),
+    ];
+    let answers = send(&scripted(&script, URL), &letters).await;
+    assert_eq!((&answers[0], &answers[1]), (&None, &None));
+    assert!(answers[2].as_deref().is_some_and(|error| error.contains(" of 4096 that the queue takes")), "{answers:?}");
 }
 
 #[tokio::test]

@@ -165,7 +165,7 @@ async fn the_limit_is_one_mebibyte_unless_the_queue_says_less() {
 fn a_queue_is_named_by_its_url() {
     let error = |url: &str| SqsDeadLetterQueue::from_url(url).err().map(|error| error.to_string());
     assert_eq!(error(URL), None);
-    assert_eq!(error("http://127.0.0.1:4566/000000000000/q.fifo"), None);
+    assert_eq!(error("http://sqs.us-east-1.localhost:4566/000000000000/q.fifo"), None);
     let text = error("dead-letters").expect("that is a name");
     assert!(text.starts_with("this is not the URL of an SQS queue, such as https://sqs."), "{text}");
     let shown = format!("{:?}", SqsDeadLetterQueue::from_url(URL).expect("a URL"));

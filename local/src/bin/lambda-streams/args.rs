@@ -49,7 +49,8 @@ output; live on a terminal, one line for each event otherwise.";
 /// Read a stream and invoke a function with its batches, as an event source mapping does.
 ///
 /// Batching, order, retries, bisecting, partial batch responses, record age, filters and on-failure documents follow
-/// AWS's documentation. Where AWS would lose records without a word, a warning is printed and the exit code is 1.
+/// AWS's documentation. Where AWS would lose records without a word, as by a filter that can never match, a warning is
+/// printed and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_long_help = RUN_EXAMPLES)]
 pub(crate) struct RunArgs {
@@ -62,7 +63,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
 
-    /// End when nothing was read and nothing was in flight for this long. Files end by themselves
+    /// End when nothing was read and nothing was in flight for this long, and no aggregation window is open. Closed shards are
+    /// read to their end; an open one does not say where its end is, so give a sparse stream more time. Files end by themselves
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Output and end")]
     pub(crate) until_idle: Option<std::time::Duration>,
     /// Print lines, also on a terminal
@@ -82,7 +84,8 @@ pub(crate) struct SourceArgs {
     /// The stream with this ARN
     #[arg(long, value_name = "ARN", conflicts_with_all = ["events", "items"])]
     pub(crate) stream: Option<String>,
-    /// Files of events (`{"Records": […]}`) or of records, one or many in each, as NDJSON; `-` is the standard input
+    /// Files of events (`{"Records": […]}`), of records, or of a bucket's on-failure documents, one or many in each, as NDJSON;
+    /// `-` is the standard input
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) events: Vec<PathBuf>,
     /// Files of items, as NDJSON: plain JSON, DynamoDB JSON, or a table's export. Each becomes an INSERT, or a MODIFY if its
@@ -147,6 +150,10 @@ pub(crate) struct MappingArgs {
     /// Let the halves of a bisected batch inherit its count of retries; AWS does not say whether it does
     #[arg(long)]
     pub(crate) halves_inherit_retries: bool,
+    /// How long an aggregation window stays open after its end for late records, if no record comes; AWS says up to 120
+    /// [default: 120]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_none)]
+    pub(crate) window_grace: Option<std::time::Duration>,
     /// The longest delay before a retry [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) retry_max_delay: Option<std::time::Duration>,
@@ -191,7 +198,7 @@ pub(crate) struct FunctionArgs {
     /// Invocations at once in one environment, as on Lambda Managed Instances
     #[arg(long, value_name = "INVOCATIONS", default_value = "1")]
     pub(crate) environment_concurrency: NonZeroUsize,
-    /// Append what the function writes to this file, instead of printing it
+    /// Append what the function writes to this file, line by line as it is, instead of printing it
     #[arg(long, value_name = "FILE")]
     pub(crate) function_log: Option<PathBuf>,
 }
@@ -216,17 +223,19 @@ Examples:
   lambda-streams invoke event.json --bootstrap target/lambda/orders/bootstrap --env DLQ_URL=https://…
   lambda-streams invoke - --bootstrap python3 -- function.py < event.json
   lambda-streams invoke event.json --function orders-function
+  lambda-streams invoke on-failure-document.json --function orders-function
 
 The exit code is 0 if Lambda would take the whole event as done, and 1 if it would deliver any of it again.";
 
 /// Invoke a function once with an event from a file, and say what Lambda would do after its response.
 ///
-/// The event is sent as it is. For a stream's event, the output says which records are done, which one is the checkpoint,
-/// and what Lambda would do next.
+/// The event is sent as it is. Of a bucket's on-failure document, and of a JSON string that holds an event, it is what is in
+/// there. For a stream's event, the output says which records are done, which one is the checkpoint, what Lambda would do next,
+/// and what the function logged of each record that failed.
 #[derive(Debug, Args)]
 #[command(after_long_help = INVOKE_EXAMPLES)]
 pub(crate) struct InvokeArgs {
-    /// The event; `-` is the standard input
+    /// The event, or a bucket's on-failure document; `-` is the standard input
     #[arg(value_name = "EVENT")]
     pub(crate) event: PathBuf,
     /// Whether the mapping respects which records the function reports
@@ -266,6 +275,10 @@ fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let duration = std::time::Duration::try_from_secs_f64(seconds).ok();
     let duration = duration.filter(|duration| (1e-3..=1e6).contains(&duration.as_secs_f64()));
     duration.ok_or_else(|| "it must be between a millisecond and a million seconds".to_owned())
+}
+
+fn seconds_or_none(text: &str) -> Result<std::time::Duration, String> {
+    if text.parse() == Ok(0.0) { Ok(std::time::Duration::ZERO) } else { seconds(text) }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

@@ -4,6 +4,7 @@ mod dead_letter;
 mod found;
 mod on_failure;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -21,16 +22,30 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let text = input::read(&args.file)?;
     let found = found::find(&name, &text).map_err(Failure::not_begun)?;
     let total = found.len();
+    let file = Source { shown: shown(&args.file), has_several: total > 1 };
     for (position, found) in found.iter().enumerate() {
         if total > 1 {
             println!("{}{} of {total}", if position > 0 { "\n" } else { "" }, position + 1);
         }
         match found {
             Found::DeadLetter(letter) => dead_letter::print(letter, args.record),
-            Found::OnFailure(document) => on_failure::print(document, args.record),
+            Found::OnFailure(document) => on_failure::print(document, args.record, &file),
         }
     }
     Ok(ExitCode::from(GOOD))
+}
+
+/// The file that is explained, as the commands name it that are printed.
+struct Source {
+    shown: String,
+    has_several: bool,
+}
+
+/// A file's name for a shell; the standard input has to be saved first.
+fn shown(file: &Path) -> String {
+    let name = if input::is_stdin(file) { "document.json".to_owned() } else { file.display().to_string() };
+    let is_plain = |char: char| char.is_alphanumeric() || "/._-+:@%=,".contains(char);
+    if name.chars().all(is_plain) { name } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
 fn row(label: &str, text: impl std::fmt::Display) {

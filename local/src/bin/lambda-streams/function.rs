@@ -114,7 +114,7 @@ fn log_to(file: Option<&Path>, print: OnOutput) -> Result<OnOutput, Failure> {
         print(output);
         if let Ok(mut log) = log.lock() {
             // A full disk must not end the run: the lines are the function's, not the run's result.
-            let _ = writeln!(log, "[{}] {}", output.environment, output.line);
+            let _ = writeln!(log, "{}", output.line);
         }
     }))
 }

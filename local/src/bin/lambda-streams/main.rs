@@ -5,6 +5,7 @@ mod aws;
 mod explain;
 mod failure;
 mod function;
+mod heard;
 mod input;
 mod invoke;
 mod on_failure;

@@ -36,10 +36,17 @@ impl OnFailure {
         match self {
             Self::File(file) => Some(file.path().display().to_string()),
             Self::Deployed(destination) => Some(destination.arn().to_owned()),
+            Self::NotSent(topic) if is_kafka(topic) => Some(format!(
+                "{topic}, NOT used: nothing can be sent to Kafka from here, --on-failure writes a file instead"
+            )),
             Self::NotSent(arn) => Some(format!("{arn}, NOT used without --on-failure-deployed")),
             Self::None => None,
         }
     }
+}
+
+fn is_kafka(destination: &str) -> bool {
+    destination.starts_with("kafka://")
 }
 
 impl OnFailureDestination for OnFailure {
@@ -48,6 +55,9 @@ impl OnFailureDestination for OnFailure {
             Self::File(file) => file.send(document).await,
             Self::Deployed(destination) => destination.send(document).await,
             // The run warns of each document that was not sent.
+            Self::NotSent(topic) if is_kafka(topic) => {
+                Err(OnFailureError::new(format!("nothing is sent to {topic} from here: use --on-failure")))
+            }
             Self::NotSent(_) | Self::None => {
                 Err(OnFailureError::new("the deployed destination is only used with --on-failure-deployed"))
             }

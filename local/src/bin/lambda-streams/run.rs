@@ -178,6 +178,7 @@ fn settings(args: &MappingArgs, deployed: Option<&DeployedMapping>) -> Settings 
     });
     set(&mut settings.starting_position, position);
     set(&mut settings.unspecified.retry_max_delay, args.retry_max_delay);
+    set(&mut settings.unspecified.window_grace, args.window_grace);
     if !args.filter.is_empty() {
         settings.filter_patterns.clone_from(&args.filter);
     }

@@ -89,7 +89,7 @@ impl Ui {
             lock(&self.outcomes).read(output.line);
         }
         if self.shows_function {
-            self.line(&format!("[{}] {}", output.environment, output.line));
+            self.line(&output.to_string());
         }
     }
 

@@ -46,6 +46,17 @@ while True:
         while not os.path.exists(event["file"]):
             time.sleep(0.01)
         post(invocation + "/response", os.getpid())
+    elif action == "echo":
+        ids = {"mine": headers["Lambda-Runtime-Invocation-Id"], "other": "of-an-earlier-call"}
+        statuses = []
+        for name in event["ids"]:
+            body = json.dumps({"statuses": statuses, "id": ids["mine"]}).encode()
+            request = urllib.request.Request(API + invocation + "/response", body, method="POST")
+            request.add_header("Lambda-Runtime-Invocation-Id", ids[name])
+            try:
+                statuses.append(urllib.request.urlopen(request).status)
+            except urllib.error.HTTPError as error:
+                statuses.append(error.code)
     else:
         post(invocation + "/response", {
             "pid": os.getpid(),

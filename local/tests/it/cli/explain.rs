@@ -71,19 +71,69 @@ async fn an_on_failure_document_is_explained_and_its_payload_invoked() {
         "on failure   the event source mapping gave 2 records up: good ones may be among them",
         "sequence     111 to 112",
         "MaximumRetryAttempts: 2 invocations without progress, the last one ended in a function error",
-        "where now    in this document: its `payload` is an event",
+        "where now    in this document, whole: its `payload` is a JSON string that holds the event\n",
+        &format!(
+            "  lambda-streams run --events {path} --function arn:aws:lambda:eu-central-1:123456789012:function:function\n"
+        ),
+        &format!("  lambda-streams invoke {path} --function "),
+        &format!("  jq -r .payload {path} > event.json\n  aws lambda invoke "),
+        "the call succeeds (200) also if records failed: the one that `batchItemFailures` in the response names",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
     assert!(!ran.stdout.contains("secret"), "{}", ran.stdout);
+    let ran = run(&["explain", path, "--record"]).await;
+    assert!(
+        ran.stdout.contains(r#"records      {"Records":[{"eventID":"e111""#),
+        "the event, not its escapes: {}",
+        ran.stdout
+    );
+
+    // The advice, followed: with the document as it is, and with what is copied out of it.
+    let ran = run_python(&["run", "--events", path, "--quiet"], "").await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("2 read") && ran.stdout.contains("2 done"), "{}", ran.stdout);
+    let text = std::fs::read_to_string(&document).expect("it was written");
+    let mut parsed: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    let payload = parsed["payload"].as_str().expect("a JSON string").to_owned();
+    let quoted = parsed["payload"].to_string();
+    parsed["payload"] = serde_json::from_str(&payload).expect("it holds JSON");
+    for form in [text, parsed.to_string(), payload, quoted] {
+        std::fs::write(&document, &form).expect("it can be written");
+        let ran = run_python(&["invoke", path, "--function-log", "/dev/null"], "").await;
+        assert_eq!(ran.code, Some(0), "{form}: {}", ran.stderr);
+        assert!(ran.stdout.contains("all 2 records are done"), "{form}: {}", ran.stdout);
+    }
 }
 
 #[tokio::test]
-async fn metadata_alone_says_that_the_records_are_gone() {
-    let document = r#"{"requestContext":{"requestId":"r","functionArn":"f","condition":"RecordAgeExceeded","approximateInvokeCount":1},
+async fn both_forms_of_a_payload_are_explained() {
+    let (metadata, event) = (METADATA.trim_end_matches('}'), r#"{"Records":[{"eventID":"e1"}]}"#);
+    for payload in [event.to_owned(), serde_json::to_string(event).expect("a text")] {
+        let ran = explain(&format!(r#"{metadata}}},"payload":{payload}}}"#), &["--record"]).await;
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(ran.stdout.contains(&format!("records      {event}\n")), "{}", ran.stdout);
+        assert!(ran.stdout.contains("jq -r .payload document.json"), "the standard input has no name: {}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_document_without_records_cannot_be_invoked() {
+    let path = free_path("metadata-alone");
+    std::fs::write(&path, METADATA).expect("it can be written");
+    let ran = run_python(&["invoke", path.to_str().expect("UTF-8")], "").await;
+    assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("it is an on-failure document without a payload"), "{}", ran.stderr);
+}
+
+const METADATA: &str = r#"{"requestContext":{"requestId":"r","functionArn":"f","condition":"RecordAgeExceeded","approximateInvokeCount":1},
         "version":"1.0","timestamp":"2019-11-14T00:13:49.717Z","DDBStreamBatchInfo":{"shardId":"shardId-1",
         "startSequenceNumber":"8","endSequenceNumber":"9","approximateArrivalOfFirstRecord":"2019-11-14T00:13:19Z",
         "approximateArrivalOfLastRecord":"2019-11-14T00:13:19Z","batchSize":2,"streamArn":"arn"}}"#;
+
+#[tokio::test]
+async fn metadata_alone_says_that_the_records_are_gone() {
+    let document = METADATA;
     let ran = explain(document, &[]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains("why          MaximumRecordAgeInSeconds: the records grew too old"), "{}", ran.stdout);

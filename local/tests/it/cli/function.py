@@ -18,6 +18,14 @@ while True:
         path, answer = request_id + "/error", {"errorType": "Down", "errorMessage": "the index is down"}
     elif MODE == "second":
         answer = {"batchItemFailures": [{"itemIdentifier": numbers[1]}]}
+    elif MODE == "explains":
+        answer = {"batchItemFailures": [{"itemIdentifier": numbers[1]}]}
+        print(json.dumps({"level": "WARN", "message": "record failed", "sequence_number": numbers[1],
+                          "error.type": "handler", "error": "the index is down", "attempts": 3, "next": "reported"}))
+        print(json.dumps({"level": "DEBUG", "message": "record succeeded", "sequence_number": numbers[2]}))
+    elif MODE == "dead-letters":
+        print(json.dumps({"level": "WARN", "message": "record failed", "event_id": event["Records"][0]["eventID"],
+                          "error.type": "decode", "error": "no such field", "attempts": 1, "next": "dead-lettered"}))
     elif MODE == "misspelt":
         answer = {"batchItemFailure": [{"itemIdentifier": numbers[0]}]}
     elif MODE == "waits":

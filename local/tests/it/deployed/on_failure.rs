@@ -92,7 +92,8 @@ async fn a_bucket_gets_an_object_with_the_records() {
     assert_eq!(name[..19].replace('.', ":"), time[..19]);
     assert_eq!(name[20..].split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "a UUID");
     assert_eq!(document["DDBStreamBatchInfo"]["startSequenceNumber"], "111");
-    assert_eq!(document["payload"]["Records"][0]["dynamodb"]["SequenceNumber"], "111");
+    let event: Value = serde_json::from_str(document["payload"].as_str().expect("a JSON string")).expect("JSON");
+    assert_eq!(event["Records"][0]["dynamodb"]["SequenceNumber"], "111");
     assert_eq!(document["responseContext"]["functionError"], "Unhandled");
 }
 
@@ -162,4 +163,9 @@ async fn an_unusable_destination_is_refused() {
     assert_eq!(refuse(None).await, "event source mapping 0c3a has no on-failure destination");
     let kafka = "arn:aws:kafka:eu-central-1:123456789012:cluster/c/0";
     assert_eq!(refuse(Some(kafka)).await, format!("{kafka} is neither a bucket nor a queue nor a topic"));
+    let refused = refuse(Some("kafka://failed")).await;
+    assert!(
+        refused.starts_with("kafka://failed is a Kafka topic, to which nothing can be sent from here"),
+        "{refused}"
+    );
 }

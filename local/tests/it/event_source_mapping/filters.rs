@@ -1,6 +1,6 @@
 //! Filter patterns.
 
-use lambda_streams_local::Settings;
+use lambda_streams_local::{Settings, WarningKind};
 
 use super::support::{Scripted, records, run, source};
 
@@ -132,5 +132,57 @@ fn a_wrong_pattern_is_refused_with_its_place() {
         let error = settings.validate().expect_err(pattern).to_string();
         let expected = format!("`FilterCriteria` has a wrong pattern at 0: {why}");
         assert!(error.starts_with(&expected), "{pattern}: {error}");
+    }
+}
+
+/// What a run with this pattern warns of, before it invokes anything.
+async fn doubts(pattern: &str) -> Vec<String> {
+    let settings = Settings { filter_patterns: vec![pattern.to_owned()], ..Settings::default() };
+    let ran = run(settings, source(vec![RECORD.to_owned()]), &Scripted::new([])).await;
+    let of_filters = |warning: &&lambda_streams_local::Warning| warning.kind == WarningKind::FilterIneffective;
+    ran.summary.warnings.iter().filter(of_filters).map(|warning| warning.message.clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_compared_with_text_is_warned_of() {
+    for pattern in [
+        r#"{"dynamodb":{"OldImage":{"price":{"N":[{"numeric":[">",1]}]}}}}"#,
+        r#"{"dynamodb":{"OldImage":{"price":{"N":[100]}}}}"#,
+        r#"{"dynamodb":{"OldImage":{"deep":{"M":{"price":{"N":[{"numeric":["=",1]}]}}}}}}"#,
+        r#"{"dynamodb":{"OldImage":{"prices":{"NS":["1",{"numeric":["=",1]}]}}}}"#,
+        r#"{"$or":[{"eventName":["INSERT"]},{"dynamodb":{"Keys":{"id":{"N":[{"numeric":["<",1]}]}}}}]}"#,
+        r#"{"dynamodb":{"SequenceNumber":[{"numeric":[">",1]}]}}"#,
+        r#"{"dynamodb":{"OldImage":{"price":{"N":[{"anything-but":[100]}]}}}}"#,
+    ] {
+        let found = doubts(pattern).await;
+        assert!(
+            found.len() == 1 && found[0].starts_with("the filter pattern at 0: `dynamodb."),
+            "{pattern}: {found:?}"
+        );
+        assert!(found[0].contains("a DynamoDB number is text in the event"), "{found:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attribute_without_its_type_is_warned_of() {
+    for pattern in [
+        r#"{"dynamodb":{"OldImage":{"price":[100]}}}"#,
+        r#"{"dynamodb":{"NewImage":{"status":["paid"]}}}"#,
+        r#"{"dynamodb":{"NewImage":{"status":[{"exists":false}]}}}"#,
+    ] {
+        let found = doubts(pattern).await;
+        assert!(found.len() == 1 && found[0].contains("is an attribute without its type"), "{pattern}: {found:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pattern_that_can_match_has_no_warning() {
+    for pattern in [
+        r#"{"eventName":["REMOVE"],"userIdentity":{"type":["Service"]}}"#,
+        r#"{"dynamodb":{"SizeBytes":[{"numeric":[">",1]}],"ApproximateCreationDateTime":[{"numeric":[">",1]}]}}"#,
+        r#"{"dynamodb":{"OldImage":{"price":{"N":["100",{"anything-but":["7"]}]},"gone":{"NULL":[true]}}}}"#,
+        r#"{"dynamodb":{"OldImage":[{"exists":false}]}}"#,
+    ] {
+        assert_eq!(doubts(pattern).await, Vec::<String>::new(), "{pattern}");
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::FutureExt;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use lambda_streams::{HandlerError, MemoryDeadLetterQueue, Record, StreamEvent, StreamProcessor};
 use lambda_streams_local::{EventSourceMapping, Function, ProcessorFunction, Response, Settings};
@@ -45,6 +46,37 @@ async fn an_error_a_panic_or_a_timeout_is_a_function_error() {
     assert!(matches!(refused, Response::FunctionError { error_type, .. } if error_type == "LambdaStreams.Event"));
 }
 
+/// Stands for computing: the clock moves within one poll, and nothing else gets its turn.
+fn compute(duration: Duration) {
+    assert!(tokio::time::advance(duration).now_or_never().is_none(), "the clock has moved, and its task would yield");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_after_the_timeout_is_a_timeout() {
+    let late = || compute(TIMEOUT + Duration::from_millis(1));
+    let answers = move |_| async move {
+        late();
+        Ok(0)
+    };
+    let fails = move |_| async move {
+        late();
+        Err(Diagnostic { error_type: "Boom".to_owned(), error_message: "boom".to_owned() })
+    };
+    let panics = move |_| async move {
+        late();
+        panic!("on purpose")
+    };
+    let timed_out = error("Sandbox.Timedout", "task timed out after 3.00 s");
+    assert_eq!(invoke_with(answers, r#"{"Records":[]}"#).await, timed_out);
+    assert_eq!(invoke_with(fails, r#"{"Records":[]}"#).await, timed_out);
+    assert_eq!(invoke_with(panics, r#"{"Records":[]}"#).await, timed_out);
+    let in_time = |_| async {
+        compute(TIMEOUT - Duration::from_millis(1));
+        Ok(0)
+    };
+    assert_eq!(invoke_with(in_time, r#"{"Records":[]}"#).await, Response::Returned("0".to_owned()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_context_has_a_deadline_a_request_id_and_an_arn() {
     let seen = Arc::new(Mutex::new(None));
@@ -75,6 +107,38 @@ async fn a_batch_finishes_over_several_invocations() {
     let summary = mapping.run(std::future::pending()).await.expect("it ends well");
     assert_eq!((summary.done, summary.function_errors), (8, 0));
     assert_eq!((summary.invocations, summary.partial_responses), (4, 3), "two a timeout of three seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn user_code_that_computes_does_not_livelock_a_stream() {
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    let (in_filter, in_handler) = (Duration::from_millis(4), Duration::ZERO);
+    for (filter_takes, handler_takes) in
+        [(in_filter, in_handler), (in_filter, MILLISECOND), (Duration::ZERO, in_filter)]
+    {
+        let processor = StreamProcessor::builder()
+            .on_record(move |_: Record| async move {
+                if !handler_takes.is_zero() {
+                    compute(handler_takes);
+                    tokio::time::sleep(MILLISECOND).await;
+                }
+                Ok(())
+            })
+            .filter(move |_| {
+                if !filter_takes.is_zero() {
+                    compute(filter_takes);
+                }
+                true
+            })
+            .build()
+            .expect("it is configured");
+        let settings = Settings { batch_size: 3_000, ..partial() };
+        let mapping = EventSourceMapping::new(settings, source(records(3_000)), ProcessorFunction::new(processor))
+            .expect("right settings");
+        let summary = mapping.run(std::future::pending()).await.expect("it ends well");
+        assert_eq!((summary.done, summary.function_errors), (3_000, 0), "no invocation ran into its timeout");
+        assert!((5..=8).contains(&summary.invocations), "12 s or 15 s of work in 2.7 s each: {}", summary.invocations);
+    }
 }
 
 #[tokio::test(start_paused = true)]

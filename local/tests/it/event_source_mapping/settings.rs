@@ -37,8 +37,8 @@ fn every_range_is_checked() {
         ),
         (
             Settings { on_failure: Some("failed".to_owned()), ..default() },
-            "`DestinationConfig.OnFailure` has a destination that is not an ARN: it must be that of an SQS queue, an SNS \
-             topic or an S3 bucket",
+            "`DestinationConfig.OnFailure` has a destination that is neither the ARN of an SQS queue, an SNS topic or an S3 \
+             bucket, nor `kafka://` and a topic",
         ),
     ] {
         assert_eq!(refused(settings), message);
@@ -48,6 +48,7 @@ fn every_range_is_checked() {
 #[test]
 fn the_ends_of_every_range_are_taken() {
     for settings in [
+        Settings { on_failure: Some("kafka://failed".to_owned()), ..Settings::default() },
         Settings { batch_size: 1, maximum_retry_attempts: 0, maximum_record_age_in_seconds: 60, ..Settings::default() },
         Settings {
             batch_size: 10_000,
@@ -102,6 +103,30 @@ fn an_absent_setting_has_awss_default() {
     {
         assert_eq!(serde_json::from_str::<Settings>(json).expect("it is valid"), Settings::default());
     }
+}
+
+#[test]
+fn filters_that_cannot_be_read_are_refused() {
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/1";
+    let denied = r#"{"ErrorCode": "KMSAccessDeniedException", "Message": "not allowed."}"#;
+    for (json, expected) in [
+        (
+            format!(r#"{{"KMSKeyArn": "{key}", "FilterCriteriaError": {denied}}}"#),
+            format!(
+                "(KMSAccessDeniedException: not allowed): the filters are encrypted, so allow your credentials `kms:Decrypt` on {key}"
+            ),
+        ),
+        (format!(r#"{{"FilterCriteriaError": {denied}}}"#), "`kms:Decrypt` on their KMS key".to_owned()),
+        (format!(r#"{{"KMSKeyArn": "{key}", "FilterCriteria": null}}"#), "the response has none of them".to_owned()),
+        (r#"{"FilterCriteria": {"Filters": [{}]}}"#.to_owned(), "has a filter without a pattern".to_owned()),
+    ] {
+        let error = serde_json::from_str::<Settings>(&json).expect_err(&json).to_string();
+        assert!(error.starts_with("`FilterCriteria` ") && error.contains(&expected), "{error}");
+    }
+    let pattern = r#"{"eventName":["INSERT"]}"#;
+    let decrypted = serde_json::json!({"KMSKeyArn": key, "FilterCriteria": {"Filters": [{"Pattern": pattern}]}});
+    let settings: Settings = serde_json::from_value(decrypted).expect("they can be read");
+    assert_eq!(settings.filter_patterns, [pattern]);
 }
 
 #[test]

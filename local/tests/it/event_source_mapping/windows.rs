@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lambda_streams_local::{Response, Settings, WarningKind};
+use lambda_streams_local::{FinalInvocation, Response, Settings, Unspecified, WarningKind};
 use serde_json::{Value, json};
 
 use super::support::{STREAM, Scripted, function_error, partial, record_of, run, source};
@@ -124,6 +124,7 @@ async fn a_window_ends_by_the_clock_without_new_records() {
     };
 
     /// One record that is made now, in a shard that stays open.
+    #[derive(Clone)]
     struct Open(String);
 
     impl Source for Open {
@@ -146,12 +147,73 @@ async fn a_window_ends_by_the_clock_without_new_records() {
         }
     }
 
+    let open = Open(record_of(1, "a", SystemTime::now()));
+    for (grace, latest) in [(Duration::from_secs(120), 421.0), (Duration::ZERO, 301.0)] {
+        let function = counting();
+        let settings =
+            Settings { unspecified: Unspecified { window_grace: grace, ..Unspecified::default() }, ..settings() };
+        let mapping = EventSourceMapping::new(settings, open.clone(), function.clone())
+            .expect("right settings")
+            .stop_when_idle(Duration::from_secs(600));
+        let summary = mapping.run(std::future::pending()).await.expect("it ends well");
+        assert_eq!(function.batches(), [vec![1], vec![]]);
+        let ended = function.seconds()[1];
+        assert!(grace.as_secs_f64() <= ended && ended <= latest, "{ended}");
+        assert_eq!((summary.done, summary.shards_closed), (1, 0));
+    }
+    assert_eq!(Unspecified::default().window_grace, Duration::from_secs(120));
+}
+
+fn with_records() -> Settings {
+    let unspecified = Unspecified { final_invocation: FinalInvocation::WithRecords, ..Unspecified::default() };
+    Settings { unspecified, ..settings() }
+}
+
+fn finals(function: &Scripted) -> Vec<(Vec<u64>, bool)> {
+    let is_final = |event: &Value| event["isFinalInvokeForWindow"] == true;
+    function.calls().into_iter().map(|call| (call.numbers, is_final(&call.event))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_records_can_be_in_the_final_invocation() {
     let function = counting();
-    let mapping = EventSourceMapping::new(settings(), Open(record_of(1, "a", SystemTime::now())), function.clone())
-        .expect("right settings")
-        .stop_when_idle(Duration::from_secs(600));
-    let summary = mapping.run(std::future::pending()).await.expect("it ends well");
-    assert_eq!(function.batches(), [vec![1], vec![]]);
-    assert!(function.seconds()[1] <= 301.0, "{:?}", function.seconds());
-    assert_eq!((summary.done, summary.shards_closed), (1, 0));
+    let all = vec![at(1, 0), at(2, 10), at(3, 299), at(4, 300), at(5, 900)];
+    run(Settings { batch_size: 2, ..with_records() }, source(all), &function).await;
+    assert_eq!(finals(&function), [(vec![1, 2], false), (vec![3], true), (vec![4], true), (vec![5], true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_final_invocation_is_final_too() {
+    let response = Response::Returned(r#"{"state":{"sum":1},"batchItemFailures":[{"itemIdentifier":"2"}]}"#.to_owned());
+    let function = counting().first([response, function_error()]);
+    run(with_records(), source(vec![at(1, 0), at(2, 1)]), &function).await;
+    assert_eq!(finals(&function), [(vec![1, 2], true), (vec![2], true), (vec![2], true)]);
+    assert_eq!(function.calls()[2].event["state"], json!({"sum": 1}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_halved_batch_the_last_half_is_final() {
+    let function = counting().first([function_error()]);
+    let settings = Settings { bisect_batch_on_function_error: true, ..with_records() };
+    run(settings, source(vec![at(1, 0), at(2, 1)]), &function).await;
+    assert_eq!(finals(&function), [(vec![1, 2], true), (vec![1], false), (vec![2], true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_whose_last_records_are_discarded_still_ends() {
+    let function = counting().first([function_error()]);
+    let settings = Settings { maximum_retry_attempts: 0, ..with_records() };
+    let ran = run(settings, source(vec![at(1, 0)]), &function).await;
+    assert_eq!(finals(&function), [(vec![1], true), (vec![], true)]);
+    assert_eq!(ran.summary.discarded, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_of_old_records_ends_only_after_its_last_page() {
+    // More than one page of a window that is long past; the function is faster than the reading.
+    let function = counting();
+    let all = (1..=1_500).map(|number| at(number, number % 300)).collect();
+    run(Settings { batch_size: 1_000, ..settings() }, source(all), &function).await;
+    let ends = function.batches().iter().filter(|batch| batch.is_empty()).count();
+    assert_eq!((ends, function.batches().len()), (1, 3));
 }

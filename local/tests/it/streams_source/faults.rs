@@ -71,6 +71,10 @@ fn one_shard() -> Value {
     json!([{"ShardId": "shardId-1"}])
 }
 
+fn closed_shard() -> Value {
+    json!([{"ShardId": "shardId-1", "SequenceNumberRange": {"StartingSequenceNumber": "100", "EndingSequenceNumber": "120"}}])
+}
+
 fn records(numbers: &[&str], next: Option<&str>) -> Reply {
     let records: Vec<Value> = numbers
         .iter()
@@ -81,6 +85,15 @@ fn records(numbers: &[&str], next: Option<&str>) -> Reply {
         })
         .collect();
     Reply::Ok(json!({"Records": records, "NextShardIterator": next}))
+}
+
+fn timed_records(records: &[(&str, u64)]) -> Reply {
+    let record = |(number, time): &(&str, u64)| {
+        json!({"eventID": number, "eventName": "INSERT", "dynamodb": {
+            "SequenceNumber": number, "ApproximateCreationDateTime": time, "Keys": {"id": {"S": "a"}},
+        }})
+    };
+    Reply::Ok(json!({"Records": records.iter().map(record).collect::<Vec<_>>(), "NextShardIterator": "t1"}))
 }
 
 fn iterator(token: &str) -> Reply {
@@ -124,7 +137,7 @@ async fn shards_are_listed_from_all_pages() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_next_iterator_is_the_end() {
-    let (source, _) = source(one_shard(), |operation, before| match (operation, before) {
+    let (source, _) = source(closed_shard(), |operation, before| match (operation, before) {
         ("GetShardIterator", _) => iterator("t0"),
         (_, 0) => records(&[], Some("t1")),
         (_, 1) => records(&["111"], Some("t2")),
@@ -169,16 +182,7 @@ async fn an_iterator_that_expires_at_the_end_loses_no_later_record() {
     let (source, calls) = source(one_shard(), |operation, before| match (operation, before) {
         ("GetShardIterator", _) => iterator("t"),
         (_, 0) => Reply::Error("ExpiredIteratorException"),
-        _ => {
-            let record = |number: &str, time: u64| {
-                json!({"eventID": number, "eventName": "INSERT", "dynamodb": {
-                    "SequenceNumber": number, "ApproximateCreationDateTime": time, "Keys": {"id": {"S": "a"}},
-                }})
-            };
-            Reply::Ok(json!({
-                "Records": [record("111", 1_767_225_600), record("112", 4_102_444_800)], "NextShardIterator": "t1"
-            }))
-        }
+        _ => timed_records(&[("111", 1_767_225_600), ("112", 4_102_444_800)]),
     })
     .await;
     let page = source.read(open(&source, &Position::Latest).await).await.expect("a page");
@@ -255,6 +259,123 @@ async fn trimmed_data_is_a_counted_gap_and_reading_goes_on_after_it() {
         "GetRecords t",
     ];
     assert_eq!(made(&calls), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_shard_without_a_next_iterator_is_reopened() {
+    let open_shard = json!([{"ShardId": "shardId-1", "SequenceNumberRange": {"StartingSequenceNumber": "100"}}]);
+    let (source, calls) = source(open_shard, |operation, before| match (operation, before) {
+        ("GetShardIterator", before) => iterator(["t0", "t1", "t2"][before]),
+        (_, 0) => records(&["111"], None),
+        (_, 1) => records(&[], None),
+        _ => records(&["112"], Some("t3")),
+    })
+    .await;
+    let mut seen = Vec::new();
+    let mut iterator = open(&source, &Position::TrimHorizon).await;
+    for _ in 0..3 {
+        let page = source.read(iterator).await.expect("a page");
+        seen.extend(numbers(&page).into_iter().map(str::to_owned));
+        iterator = page.next.expect("the shard is open");
+    }
+    assert_eq!(seen, ["111", "112"]);
+    assert_eq!(source.gaps(), 0);
+    let opened: Vec<String> = made(&calls).into_iter().filter(|call| call.starts_with("GetShard")).collect();
+    let after = "GetShardIterator AFTER_SEQUENCE_NUMBER 111";
+    assert_eq!(opened, ["GetShardIterator TRIM_HORIZON", after, after]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_with_a_child_is_closed() {
+    let shards = json!([{"ShardId": "shardId-1"}, {"ShardId": "shardId-2", "ParentShardId": "shardId-1"}]);
+    let (source, _) = source(shards, |operation, _| match operation {
+        "GetShardIterator" => iterator("t"),
+        _ => records(&[], None),
+    })
+    .await;
+    let page = source.read(open(&source, &Position::TrimHorizon).await).await.expect("the last page");
+    assert!(page.next.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_that_stays_trimmed_is_an_error() {
+    let (source, calls) = source(one_shard(), |operation, _| match operation {
+        "GetShardIterator" => iterator("t"),
+        _ => Reply::Error("TrimmedDataAccessException"),
+    })
+    .await;
+    let began = Instant::now();
+    let iterator = open(&source, &Position::TrimHorizon).await;
+    let error = source.read(iterator).await.expect_err("it stays trimmed").to_string();
+    assert!(
+        error.starts_with("reading shard shardId-1: the stream says again and again that it has trimmed"),
+        "{error}"
+    );
+    assert_eq!(source.gaps(), 1, "the same records are lost only once");
+    assert!(made(&calls).len() < 50 && began.elapsed().as_secs() >= 1, "with backoff, for about a minute at most");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_end_that_is_trimmed_is_no_gap() {
+    for from_open in [false, true] {
+        let (source, calls) = source(one_shard(), move |operation, before| match (operation, before) {
+            ("GetShardIterator", 0) if from_open => Reply::Error("TrimmedDataAccessException"),
+            ("GetShardIterator", _) => iterator("t"),
+            (_, 0) if !from_open => Reply::Error("TrimmedDataAccessException"),
+            _ => timed_records(&[("111", 1_767_225_600), ("112", 4_102_444_800)]),
+        })
+        .await;
+        let page = source.read(open(&source, &Position::Latest).await).await.expect("a page");
+        assert_eq!(numbers(&page), ["112"], "what was written before the start stays out");
+        assert_eq!(source.gaps(), 0);
+        assert_eq!(made(&calls)[0], "GetShardIterator LATEST");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_was_opened_a_day_ago_can_have_a_gap() {
+    let (source, _) = source(one_shard(), |operation, before| match (operation, before) {
+        ("GetShardIterator", _) => iterator("t"),
+        (_, 0) => Reply::Error("TrimmedDataAccessException"),
+        _ => timed_records(&[("112", 4_102_444_800)]),
+    })
+    .await;
+    let iterator = open(&source, &Position::Latest).await;
+    tokio::time::advance(std::time::Duration::from_secs(25 * 3_600)).await;
+    source.read(iterator).await.expect("a page");
+    assert_eq!(source.gaps(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_page_is_dropped() {
+    let (source, _) = source(one_shard(), |operation, before| match (operation, before) {
+        ("GetShardIterator", _) => iterator("t1"),
+        (_, 0) => records(&["111", "112"], Some("t2")),
+        (_, 1) => records(&["112"], Some("t2")),
+        (_, 2) => records(&["111", "112"], Some("t2")),
+        _ => records(&["112", "113"], Some("t2")),
+    })
+    .await;
+    let mut seen = Vec::new();
+    let mut iterator = open(&source, &Position::TrimHorizon).await;
+    for _ in 0..5 {
+        let page = source.read(iterator).await.expect("a page");
+        seen.extend(numbers(&page).into_iter().map(str::to_owned));
+        iterator = page.next.expect("not the end");
+    }
+    assert_eq!(seen, ["111", "112", "113"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_never_ends_is_an_error() {
+    let fake = FakeAws::new(|_| {
+        Reply::Ok(json!({"StreamDescription": {
+            "StreamArn": ARN, "Shards": [{"ShardId": "shardId-1"}], "LastEvaluatedShardId": "shardId-1",
+        }}))
+    });
+    let source = DynamoDbStreams::connect(client(fake), ARN).await.expect("the stream is there");
+    let error = source.shards().await.expect_err("it has no end").to_string();
+    assert!(error.contains("the endpoint named shard shardId-1 twice as the last of a page"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,6 +57,11 @@ pub(super) fn find(name: &str, text: &str) -> Result<Vec<Found>, String> {
 
 /// Reads one value; an empty reason means that it is nothing of the kind.
 fn read(json: &str, all: &mut Vec<Found>) -> Result<(), String> {
+    // The body of a message, as it was copied.
+    if json.starts_with('"') {
+        let inner: String = serde_json::from_str(json).map_err(|_| String::new())?;
+        return read(inner.trim(), all);
+    }
     let clues = serde_json::from_str::<Clues<'_>>(json).map_err(|_| String::new())?;
     if clues.batch.is_some() && clues.request_context.is_some() {
         let document =

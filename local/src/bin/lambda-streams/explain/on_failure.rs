@@ -1,9 +1,10 @@
 //! An on-failure document, in words.
 
+use lambda_streams_local::event_in;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Kept, kept, row};
+use super::{Kept, Source, kept, row};
 
 /// What an event source mapping says of records that it gave up on.
 #[derive(Debug, Deserialize)]
@@ -44,7 +45,7 @@ struct BatchInfo {
     stream_arn: String,
 }
 
-pub(super) fn print(document: &Document, with_record: bool) {
+pub(super) fn print(document: &Document, with_record: bool, file: &Source) {
     let Document { request_context: request, response_context: response, batch, .. } = document;
     let records = crate::ui::count(usize::try_from(batch.batch_size).unwrap_or(usize::MAX), "record");
     let others = if batch.batch_size > 1 { ": good ones may be among them" } else { "" };
@@ -62,10 +63,44 @@ pub(super) fn print(document: &Document, with_record: bool) {
     row("given up", document.timestamp.as_deref().unwrap_or("unknown"));
     let id = request.request_id.as_deref().unwrap_or("unknown");
     row("invocation", format!("{id} of {}", request.function_arn.as_deref().unwrap_or("an unknown function")));
-    print_place(batch, document.payload.as_deref());
-    if with_record {
-        row("records", document.payload.as_deref().map_or("not in the document", RawValue::get));
+    let function = request.function_arn.as_deref().unwrap_or("…");
+    match &document.payload {
+        Some(payload) => print_way_back(payload, file, function),
+        None => print_place(batch, function),
     }
+    if with_record {
+        // A JSON string, as AWS writes it, or an object: shown is the event in it.
+        let event = document.payload.as_deref().map(|payload| event_in(payload.get()));
+        let event = event.transpose().ok().flatten();
+        row("records", event.as_deref().unwrap_or("not in the document"));
+    }
+}
+
+/// The document has the records.
+fn print_way_back(payload: &RawValue, file: &Source, function: &str) {
+    let form = if payload.get().starts_with('"') { "a JSON string that holds the event" } else { "the event" };
+    row("where now", format!("in this document, whole: its `payload` is {form}"));
+    row("what to do", "fix the cause, then deliver them again until all are done:");
+    let path = &file.shown;
+    println!("  lambda-streams run --events {path} --function {function}");
+    if file.has_several {
+        row("", "of all documents of this file; `lambda-streams invoke` takes a file of one");
+    } else {
+        print_one_delivery(path, function);
+    }
+    row("", "the items may have changed since: the handler meets these changes after newer ones");
+}
+
+fn print_one_delivery(path: &str, function: &str) {
+    row("", "or once, which says what is not done:");
+    println!("  lambda-streams invoke {path} --function {function}");
+    row("", "or once with the AWS CLI:");
+    println!(
+        "  jq -r .payload {path} > event.json\n  aws lambda invoke --function-name {function} \\\n    --cli-binary-format \
+         raw-in-base64-out --payload file://event.json response.json && cat response.json"
+    );
+    row("", "the call succeeds (200) also if records failed: the one that `batchItemFailures` in the response names,");
+    row("", "and all after it, are not done");
 }
 
 fn why(condition: &str, response: Option<&ResponseContext>, invocations: u64) -> String {
@@ -76,26 +111,19 @@ fn why(condition: &str, response: Option<&ResponseContext>, invocations: u64) ->
         Some(ResponseContext { function_error: None }) => "the last one reported the first of these records".to_owned(),
         None => "it is not told how the last one ended".to_owned(),
     };
+    let times = usize::try_from(invocations).unwrap_or(usize::MAX);
     match condition {
         "RetryAttemptsExhausted" => {
-            format!("MaximumRetryAttempts: {invocations} invocations without progress, {last}")
+            format!("MaximumRetryAttempts: {} without progress, {last}", crate::ui::count(times, "invocation"))
         }
         "RecordAgeExceeded" => {
             "MaximumRecordAgeInSeconds: the records grew too old before they were processed".to_owned()
         }
-        other => format!("{other}, after {invocations} invocations"),
+        other => format!("{other}, after {}", crate::ui::count(times, "invocation")),
     }
 }
 
-fn print_place(batch: &BatchInfo, payload: Option<&RawValue>) {
-    if payload.is_some() {
-        row("where now", "in this document: its `payload` is an event that the function can be invoked with");
-        row(
-            "what to do",
-            "fix the cause, then `lambda-streams invoke` with the payload, or invoke the function with it",
-        );
-        return;
-    }
+fn print_place(batch: &BatchInfo, function: &str) {
     let created = batch.approximate_arrival_of_first_record.as_deref();
     let created = created.and_then(|time| humantime::parse_rfc3339_weak(time).ok());
     match created.and_then(kept) {
@@ -117,7 +145,8 @@ fn print_place(batch: &BatchInfo, payload: Option<&RawValue>) {
             println!(
                 "  aws dynamodbstreams get-shard-iterator --stream-arn {} --shard-id {} \\\n    \
                  --shard-iterator-type AT_SEQUENCE_NUMBER --sequence-number {start}\n  \
-                 aws dynamodbstreams get-records --limit {} --shard-iterator …",
+                 aws dynamodbstreams get-records --limit {} --shard-iterator … > records.json\n  \
+                 lambda-streams run --events records.json --function {function}",
                 batch.stream_arn,
                 batch.shard_id,
                 batch.batch_size.clamp(1, 1_000)

@@ -23,8 +23,10 @@ pub(super) fn describe(progress: &Progress) -> Option<(Weight, String)> {
         }
         Progress::Sent { shard, invocation, records, bytes, failures, iterator_age } => {
             let age = iterator_age.map(|age| format!(", {} old", duration(age))).unwrap_or_default();
-            let again =
-                if *failures > 0 { format!(", after {failures} failures without progress") } else { String::new() };
+            let again = match failures {
+                0 => String::new(),
+                _ => format!(", after {} without progress", count(*failures as usize, "failure")),
+            };
             let size = size(*bytes);
             (
                 Weight::Routine,
@@ -35,13 +37,18 @@ pub(super) fn describe(progress: &Progress) -> Option<(Weight, String)> {
             let (weight, what) = describe_result(result);
             (weight, format!("{}: #{invocation} {what} (in {})", short(shard), duration(*took)))
         }
-        Progress::Waiting { shard, records, delay, .. } => (
-            Weight::Routine,
-            format!("{}: {} wait {} for the next try", short(shard), count(*records, "record"), duration(*delay)),
-        ),
-        Progress::Bisected { shard, first, second } => {
-            (Weight::Remarkable, format!("{}: the batch is halved, {first} and {second} records", short(shard)))
+        Progress::Waiting { shard, records, delay, .. } => {
+            let what = match records {
+                0 => "the window's end waits".to_owned(),
+                1 => "1 record waits".to_owned(),
+                _ => format!("{records} records wait"),
+            };
+            (Weight::Routine, format!("{}: {what} {} for the next try", short(shard), duration(*delay)))
         }
+        Progress::Bisected { shard, first, second } => (
+            Weight::Remarkable,
+            format!("{}: the batch is halved, {first} and {}", short(shard), count(*second, "record")),
+        ),
         Progress::Discarded { shard, records, condition } => {
             let why = match condition {
                 Condition::RetryAttemptsExhausted => "the retries are exhausted",
@@ -56,6 +63,9 @@ pub(super) fn describe(progress: &Progress) -> Option<(Weight, String)> {
         }
         // It comes as a warning as well.
         Progress::OnFailureSent { error: Some(_), .. } => return None,
+        Progress::Warning { shard, message, .. } if shard.is_empty() => {
+            (Weight::Warning, format!("warning: {message}"))
+        }
         Progress::Warning { shard, message, .. } => (Weight::Warning, format!("warning: {}: {message}", short(shard))),
         _ => return None,
     };

@@ -98,7 +98,7 @@ impl Shard {
             Some(Waiting { records, failures, until }) => {
                 let left = duration(until.saturating_duration_since(Instant::now()));
                 let records = count(*records, "record");
-                format!("{records} failed {failures} times, next try in {left}{age}")
+                format!("{records} failed {}, next try in {left}{age}", count(*failures as usize, "time"))
             }
             None => format!("reading{age}"),
         }

@@ -1,0 +1,264 @@
+//! The README's "Deadline": the user's code may compute without awaiting, and still nothing starts after the stop, nothing keeps
+//! the thread for a whole batch, and a batch that does not fit into one invocation is finished by several.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::FutureExt;
+use lambda_streams::Outcome::*;
+use lambda_streams::{
+    DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, ErrorKind, FailurePolicy, HandlerError, ProcessorBuilder,
+    Record, RetryPolicy, StreamProcessor,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{Change, TestQueue, checkpoint, event, inserts, outcomes, process};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// Keeps the thread for this long.
+fn compute(duration: Duration) {
+    // Moves the paused clock at once; what it awaits after that is not waited for.
+    let _ = tokio::time::advance(duration).now_or_never();
+}
+
+/// Collects how long after the beginning of a batch something happened.
+#[derive(Clone)]
+struct Times {
+    begun: Instant,
+    times: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl Times {
+    fn start() -> Self {
+        Self { begun: Instant::now(), times: Arc::default() }
+    }
+
+    fn note(&self) {
+        self.times.lock().unwrap().push(self.begun.elapsed());
+    }
+
+    fn all(&self) -> Vec<Duration> {
+        self.times.lock().unwrap().clone()
+    }
+}
+
+fn filtering(each: Duration, keep: bool, times: &Times) -> ProcessorBuilder {
+    let times = times.clone();
+    StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).filter(move |_| {
+        times.note();
+        compute(each);
+        keep
+    })
+}
+
+/// The default margin of 2 s is 250 ms.
+const STOP: Duration = Duration::from_millis(1_750);
+
+#[tokio::test(start_paused = true)]
+async fn no_filter_runs_after_the_stop() {
+    for keep in [true, false] {
+        let times = Times::start();
+        let processor = filtering(10 * MILLISECOND, keep, &times).build().unwrap();
+        let report = processor.process(event(&inserts(300)), Deadline::after(Duration::from_secs(2))).await;
+        assert!(report.stopped_at_deadline());
+        let asked = times.all();
+        assert_eq!(asked.len(), 175, "one every 10 ms until the stop");
+        assert!(asked.iter().all(|time| *time < STOP), "{asked:?}");
+        assert_eq!(times.begun.elapsed(), STOP, "the response is not late");
+        let counts = report.counts();
+        assert_eq!((counts.succeeded, counts.unfinished), if keep { (174, 126) } else { (0, 125) });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_with_a_slow_filter_is_finished_by_several_invocations() {
+    for keep in [true, false] {
+        let processor = filtering(10 * MILLISECOND, keep, &Times::start()).build().unwrap();
+        let mut left = inserts(600);
+        let mut invocations = 0;
+        while !left.is_empty() {
+            let report = processor.process(event(&left), Deadline::after(Duration::from_secs(2))).await;
+            let done = checkpoint(&report).unwrap_or(left.len());
+            assert!(done == left.len() || done >= 174, "the checkpoint moved by {done} records");
+            left.drain(..done);
+            invocations += 1;
+        }
+        assert_eq!(invocations, 4);
+    }
+}
+
+/// Runs the batch in one task with a future that counts how often it gets its turn.
+async fn turns_of_others(processor: &StreamProcessor, changes: &[Change]) -> usize {
+    let turns = AtomicUsize::new(0);
+    let other = poll_fn(|context| {
+        turns.fetch_add(1, Ordering::Relaxed);
+        context.waker().wake_by_ref();
+        Poll::<()>::Pending
+    });
+    let batch = pin!(process(processor, changes));
+    futures::future::select(batch, pin!(other)).await;
+    turns.into_inner()
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_a_batch_gives_others_their_turn() {
+    let quick = filtering(Duration::ZERO, false, &Times::start()).build().unwrap();
+    assert!(turns_of_others(&quick, &inserts(1_000)).await >= 7, "at least one every 128 records");
+    let slow = filtering(MILLISECOND, false, &Times::start()).build().unwrap();
+    assert!(turns_of_others(&slow, &inserts(1_000)).await >= 64, "one every 10 ms and a few records");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_stopped_batch_gives_others_their_turn() {
+    let slow = |_: Record| async {
+        compute(Duration::from_secs(60));
+        Ok(())
+    };
+    let processor = StreamProcessor::builder().on_record(slow).build().unwrap();
+    let mut batch = pin!(processor.process(event(&inserts(1_000)), Deadline::after(Duration::from_secs(30))));
+    let mut polls = 0;
+    let report = poll_fn(|context| {
+        polls += 1;
+        batch.as_mut().poll(context)
+    })
+    .await;
+    assert_eq!(report.counts().unfinished, 999);
+    assert!(polls >= 7, "{polls}");
+}
+
+/// Handlers that compute this long, and then wait as long.
+fn computing(each: Duration, times: &Times) -> ProcessorBuilder {
+    let times = times.clone();
+    StreamProcessor::builder().retry(RetryPolicy::none()).on_record(move |_: Record| {
+        let times = times.clone();
+        async move {
+            times.note();
+            compute(each);
+            sleep(each).await;
+            compute(each);
+            Ok(())
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_handler_starts_after_the_stop() {
+    for concurrency in [1, 10, 64] {
+        let times = Times::start();
+        let processor = computing(100 * MILLISECOND, &times).concurrency(concurrency).build().unwrap();
+        let report = processor.process(event(&inserts(100)), Deadline::after(600 * MILLISECOND)).await;
+        assert!(report.stopped_at_deadline());
+        let started = times.all();
+        assert!(started.iter().all(|time| *time < 350 * MILLISECOND), "{started:?}");
+        assert!(times.begun.elapsed() < 600 * MILLISECOND, "the response came after {:?}", times.begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_that_compute_when_they_are_woken_do_not_hide_the_stop() {
+    let begun = Instant::now();
+    let handler = |_: Record| async {
+        sleep(100 * MILLISECOND).await;
+        compute(100 * MILLISECOND);
+        sleep(100 * MILLISECOND).await;
+        Ok(())
+    };
+    let processor = StreamProcessor::builder().on_record(handler).concurrency(64).build().unwrap();
+    let report = processor.process(event(&inserts(64)), Deadline::after(Duration::from_secs(1))).await;
+    assert!(report.stopped_at_deadline());
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "64 are woken at once; the response came after {:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_has_all_of_its_timeout() {
+    let processor = computing(80 * MILLISECOND, &Times::start())
+        .concurrency(10)
+        .handler_timeout(Duration::from_secs(3))
+        .build()
+        .unwrap();
+    let report = process(&processor, &inserts(10)).await;
+    assert_eq!(outcomes(&report), [Succeeded; 10], "each takes 240 ms of its own and waits for the others' 2.2 s");
+    let processor = computing(80 * MILLISECOND, &Times::start())
+        .concurrency(10)
+        .handler_timeout(100 * MILLISECOND)
+        .build()
+        .unwrap();
+    let report = process(&processor, &inserts(1)).await;
+    assert_eq!(report.records()[0].failure.as_ref().unwrap().kind, ErrorKind::Timeout);
+}
+
+/// Accepts letters after it has kept the thread for a while, as one that compresses them does.
+struct ComputingQueue {
+    each: Duration,
+    calls: Times,
+}
+
+impl DeadLetterQueue for ComputingQueue {
+    async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
+        self.calls.note();
+        compute(self.each);
+        sleep(MILLISECOND).await;
+        letters.iter().map(|_| Ok(())).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_computes_does_not_make_the_response_late() {
+    for seconds in [1, 2, 3] {
+        let calls = Times::start();
+        let queue = ComputingQueue { each: 200 * MILLISECOND, calls: calls.clone() };
+        let processor = StreamProcessor::builder()
+            .on_record(|_: Record| async { Err(HandlerError::permanent("no such customer")) })
+            .dead_letter_queue(queue)
+            .concurrency(100)
+            .build()
+            .unwrap();
+        let deadline = Duration::from_secs(seconds);
+        let report = processor.process(event(&inserts(300)), Deadline::after(deadline)).await;
+        assert!(report.stopped_at_deadline());
+        assert!(calls.begun.elapsed() < deadline + 100 * MILLISECOND, "after {:?}", calls.begun.elapsed());
+        assert!(calls.all().iter().all(|call| *call < deadline - 62 * MILLISECOND), "no call begins at the end");
+        let counts = report.counts();
+        assert!(counts.dead_lettered > 0 && counts.reported > 0, "{counts:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_go_out_while_handlers_are_never_done() {
+    let queue = TestQueue::default();
+    let left = Arc::new(AtomicUsize::new(0));
+    let (accepted_at, queue_of_handler) = (Arc::new(AtomicUsize::new(usize::MAX)), queue.clone());
+    let (seen, counted) = (Arc::clone(&accepted_at), Arc::clone(&left));
+    let processor = StreamProcessor::builder()
+        .on_record(move |record: Record| {
+            let (queue, seen, counted) = (queue_of_handler.clone(), Arc::clone(&seen), Arc::clone(&counted));
+            async move {
+                if record.event_id() == Some("event-0") {
+                    return Err(HandlerError::permanent("no such customer"));
+                }
+                let number = counted.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                if !queue.accepted().is_empty() {
+                    seen.fetch_min(number, Ordering::Relaxed);
+                }
+                Ok(())
+            }
+        })
+        .failure_policy(FailurePolicy::DeadLetterAll)
+        .dead_letter_queue(queue.clone())
+        .build()
+        .unwrap();
+    let report = process(&processor, &inserts(500)).await;
+    assert_eq!((report.counts().succeeded, queue.accepted().len()), (499, 1));
+    let at = accepted_at.load(Ordering::Relaxed);
+    assert!(at < 140, "the letter of the first record was accepted while handler {at} ran");
+}
