@@ -57,12 +57,8 @@ impl FileDeadLetterQueue {
 
     fn append(&self, lines: &str) -> io::Result<()> {
         let mut file = self.file()?;
-        // The lock is released with the file. A file system without locks has to do with one write in append mode.
-        let is_locked = match file.lock() {
-            Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
-            Err(error) => return Err(error),
-        };
+        // The lock is released with the file.
+        let is_locked = is_locked(file.lock())?;
         let end = file.seek(SeekFrom::End(0))?;
         let ends_in_half_a_line = end > 0 && last_byte(&mut file, end)? != b'\n';
         let lines = if ends_in_half_a_line { format!("\n{lines}") } else { lines.to_owned() };
@@ -72,6 +68,15 @@ impl FileDeadLetterQueue {
                 file.set_len(end).ok();
             }
         })
+    }
+}
+
+/// Whether a lock was taken. A file system without locks has to do with one write in append mode.
+fn is_locked(lock: io::Result<()>) -> io::Result<bool> {
+    match lock {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -93,5 +98,17 @@ impl DeadLetterQueue for FileDeadLetterQueue {
                 .map(|_| Err(DeadLetterError::new(format!("the dead letter could not be written to {path}: {error}"))))
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_file_system_without_locks_needs_none() {
+        assert!(is_locked(Ok(())).is_ok_and(|is_locked| is_locked));
+        assert!(is_locked(Err(io::ErrorKind::Unsupported.into())).is_ok_and(|is_locked| !is_locked));
+        assert!(is_locked(Err(io::ErrorKind::Interrupted.into())).is_err());
     }
 }

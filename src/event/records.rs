@@ -125,3 +125,43 @@ impl<'a> Records<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(count: usize) -> String {
+        let record = r#"{"eventSource":"aws:dynamodb","dynamodb":{"Keys":{"id":{"S":"a"}}}}"#;
+        format!("{{\"Records\":[{}]}}", vec![record; count].join(","))
+    }
+
+    #[test]
+    fn the_number_of_records_is_estimated() {
+        for count in [0, 1, CHUNK, CHUNK + 1, 500] {
+            let text = Arc::new(payload(count));
+            let of_payload = Records::of_payload(&text, &|_| true).expect("an event").estimate();
+            assert!((count..=count + 1).contains(&of_payload), "{count}: {of_payload}");
+            let event = StreamEvent::from_slice(text.as_bytes()).expect("an event");
+            assert_eq!(Records::of_event(&event).estimate(), count);
+        }
+    }
+
+    #[test]
+    fn records_are_taken_a_chunk_at_a_time() {
+        for count in [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+            let text = Arc::new(payload(count));
+            let event = StreamEvent::from_slice(text.as_bytes()).expect("an event");
+            let of_payload = Records::of_payload(&text, &|_| true).expect("an event");
+            for (mut records, len) in [(Records::of_event(&event), Some(count)), (of_payload, None)] {
+                assert_eq!(records.len(), len);
+                let mut chunks = Vec::new();
+                while records.has_next() {
+                    chunks.push(records.next().len());
+                }
+                let whole = std::iter::repeat_n(CHUNK, count / CHUNK);
+                let rest = Some(count % CHUNK).filter(|rest| *rest > 0 || count == 0);
+                assert_eq!(chunks, whole.chain(rest).collect::<Vec<_>>(), "{count}");
+            }
+        }
+    }
+}

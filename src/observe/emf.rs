@@ -226,3 +226,51 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A writer that panics may leave half a line, but the metrics are consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            lock(&self.0).write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Written {
+        /// The request id of each document, and how often the handlers shipped an order.
+        fn take(&self) -> Vec<(Option<String>, Option<f64>)> {
+            let lines = String::from_utf8(std::mem::take(&mut *lock(&self.0))).expect("text");
+            let documents = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+            documents
+                .map(|document| (document["requestId"].as_str().map(str::to_owned), document["shipped"].as_f64()))
+                .collect()
+        }
+    }
+
+    #[test]
+    fn overlapping_invocations_share_what_handlers_record() {
+        let written = Written::default();
+        let emf = Emf::builder().namespace("Orders").service("stream").writer(written.clone()).build().expect("valid");
+        let handlers_record = || metrics::with_local_recorder(&emf, || metrics::counter!("shipped").increment(1));
+        let end = |id| emf.end_invocation(id, || metrics::counter!("received").increment(1));
+        let of = |id: &str| (Some(id.to_owned()), None);
+        (0..3).for_each(|_| emf.begin_invocation());
+        for id in ["a", "b", "c"] {
+            handlers_record();
+            end(id);
+        }
+        // After two of three have ended, the last one records alone.
+        let expected = [of("a"), (None, Some(1.0)), of("b"), (None, Some(1.0)), (Some("c".to_owned()), Some(1.0))];
+        assert_eq!(written.take(), expected);
+    }
+}

@@ -215,10 +215,9 @@ fn is_dynamodb(identity: &str) -> bool {
         .is_ok_and(|identity| identity.kind == "Service" && identity.principal_id == "dynamodb.amazonaws.com")
 }
 
-/// What kind of JSON value a valid text is.
+/// What kind of JSON value a valid text is that is not an object.
 fn json_type(json: &str) -> &'static str {
     match json.trim_start().as_bytes().first() {
-        Some(b'{') => "an object",
         Some(b'[') => "an array",
         Some(b'"') => "a string",
         Some(b't' | b'f') => "a boolean",

@@ -217,3 +217,67 @@ impl<'a> Template<'a> {
         is_first.then(|| Self { middle: &record[id.end()..change.start()], end: &record[change.end()..] })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: &str =
+        r#"{"eventID":"1","eventName":"INSERT","dynamodb":{"NewImage":{}},"eventSource":"aws:dynamodb"}"#;
+
+    /// Scans the records of an array, and returns what is left in the scanner after each.
+    fn scan_all<T>(text: &str, images: ImageCheck<'_>, mut look: impl FnMut(&RecordScanner<'_>) -> T) -> Vec<T> {
+        let (mut scanner, mut record) = (Scanner::new(text), RecordScanner::new(text));
+        let mut seen = Vec::new();
+        let mut has_next = scanner.open_array().expect("an array");
+        while has_next {
+            record.scan(&mut scanner, images).expect("valid JSON");
+            seen.push(look(&record));
+            has_next = scanner.next_element().expect("valid JSON");
+        }
+        seen
+    }
+
+    #[test]
+    fn a_usual_record_is_scanned_by_the_template() {
+        let other = USUAL.replace(r#""1""#, r#""22""#).replace("{}", r#"{"id":{"S":"b"}}"#);
+        let text = format!("[{USUAL},{other}]");
+        let (mut scanner, mut record) = (Scanner::new(&text), RecordScanner::new(&text));
+        assert!(scanner.open_array().is_ok_and(|has_next| has_next));
+        assert!(record.scan(&mut scanner, ImageCheck::Now).is_ok());
+        assert!(scanner.next_element().is_ok_and(|has_next| has_next));
+        let start = scanner.at();
+        assert!(record.scan_by_template(&mut scanner, ImageCheck::Now).is_ok_and(|fits| fits));
+        assert_eq!(scanner.since(start), other);
+    }
+
+    #[test]
+    fn only_a_usual_record_is_a_template() {
+        let spaced = USUAL.replace(":\"1\"", ": \"1\"");
+        let later = format!("{{\"awsRegion\":\"x\",{}", &USUAL[1..]);
+        for (record, expected) in [(USUAL, true), (&spaced, false), (&later, false), ("7", false)] {
+            let is_template = scan_all(&format!("[{record}]"), ImageCheck::Now, |record| record.template.is_some());
+            assert_eq!(is_template, [expected], "{record}");
+        }
+    }
+
+    #[test]
+    fn images_are_checked_when_it_is_said() {
+        let has_handler = |kind| kind == EventKind::Insert;
+        let text = format!("[{USUAL},{}]", USUAL.replace("INSERT", "REMOVE"));
+        for (images, unchecked) in [
+            (ImageCheck::Now, [false, false]),
+            (ImageCheck::Done, [false, false]),
+            (ImageCheck::WhenDecoded(&has_handler), [true, false]),
+        ] {
+            assert_eq!(scan_all(&text, images, |record| record.has_unchecked_images()), unchecked);
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_stream_has_its_change_or_its_source() {
+        let text = r#"[{"dynamodb":7},{"eventSource":"aws:dynamodb"},{"eventSource":"aws:sqs"},{},[]]"#;
+        let is_of_stream = scan_all(text, ImageCheck::Now, |record| record.is_of_stream());
+        assert_eq!(is_of_stream, [true, true, false, false, false]);
+    }
+}

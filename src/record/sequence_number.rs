@@ -57,3 +57,18 @@ impl fmt::Debug for SequenceNumber {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_below_longer_and_higher_ones() {
+        let number = |text| SequenceNumber::new(text).expect("digits");
+        for (one, other, is_below) in
+            [("7", "8", true), ("8", "7", false), ("7", "7", false), ("9", "10", true), ("10", "9", false)]
+        {
+            assert_eq!(number(one).is_below(&number(other)), is_below, "{one} {other}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use lambda_streams::Outcome::*;
-use lambda_streams::{Deadline, ErrorKind, Record, RetryPolicy, StreamProcessor};
+use lambda_streams::{AfterDeadLetter, Deadline, ErrorKind, Record, RetryPolicy, StreamProcessor};
 use tokio::time::Instant;
 
 use crate::support::{Act, Reply, Script, TestQueue, change, checkpoint, event, inserts, outcomes};
@@ -130,6 +130,33 @@ async fn a_hanging_queue_does_not_delay_the_response() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_record_follows_a_dead_letter_after_the_stop() {
+    let script = Script::new([("a", Act::FailPermanently)]);
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(28)));
+    let builder = StreamProcessor::builder().on_record(script).dead_letter_queue(queue.clone());
+    let processor = builder.after_dead_letter(AfterDeadLetter::FollowLane).build().unwrap();
+    let changes = [change(0, "a", 0), change(1, "a", 1)];
+    let report = processor.process(event(&changes), Deadline::after(Duration::from_secs(30))).await;
+    assert_eq!(outcomes(&report), [DeadLettered, Unfinished]);
+    assert_eq!((queue.accepted(), queue.sends()), (vec!["event-0".to_owned()], vec![1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backoff_past_the_stop_is_not_awaited() {
+    // The stop is after 27 s, the last moment for a dead letter after 29.25 s, the deadline after 30 s.
+    for (delay, attempts) in [(26_999, 2), (27_000, 1), (28_000, 1), (100_000, 1)] {
+        let script = Script::new([("item-0", Act::RetryAfter(Duration::from_millis(delay)))]);
+        let retry = RetryPolicy::default().max_attempts(2);
+        let processor = StreamProcessor::builder().on_record(script).retry(retry).build().unwrap();
+        let before = Instant::now();
+        let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
+        assert_eq!((outcomes(&report), report.records()[0].attempts), (vec![Reported], attempts), "{delay} ms");
+        let waited = Duration::from_millis(if attempts == 2 { delay } else { 0 });
+        assert_eq!(before.elapsed(), waited, "{delay} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_margin_a_batch_stops_at_the_deadline() {
     let script = Script::new([("item-0", Act::FailPermanently), ("item-1", Act::Hang)]);
     let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(3_600)));
@@ -139,16 +166,6 @@ async fn without_a_margin_a_batch_stops_at_the_deadline() {
     let report = processor.process(event(&inserts(3)), Deadline::after(Duration::from_secs(30))).await;
     assert_eq!(outcomes(&report), [Reported, HeldBack, Succeeded]);
     assert_eq!(before.elapsed(), Duration::from_secs(30));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_backoff_past_the_deadline_is_not_awaited() {
-    let script = Script::new([("item-0", Act::RetryAfter(Duration::from_secs(100)))]);
-    let processor = StreamProcessor::builder().on_record(script).build().unwrap();
-    let before = Instant::now();
-    let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(30))).await;
-    assert_eq!(before.elapsed(), Duration::ZERO);
-    assert_eq!(outcomes(&report), [Reported]);
 }
 
 #[tokio::test(start_paused = true)]

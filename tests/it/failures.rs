@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lambda_streams::Outcome::*;
@@ -291,6 +294,18 @@ async fn a_lane_follows_its_dead_letter_at_any_distance() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reported_record_ends_following_a_dead_letter() {
+    // The letter of 0 is still in flight when 1 is reported, and 2 is of the same lane as 0.
+    let script = Script::new([("a", Act::FailPermanently), ("b", Act::Fail)]);
+    let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(1)));
+    let builder = with(&script).dead_letter_queue(queue.clone()).after_dead_letter(AfterDeadLetter::FollowLane);
+    let processor = builder.retry(RetryPolicy::none()).build().unwrap();
+    let report = process(&processor, &[change(0, "a", 0), change(1, "b", 0), change(2, "a", 1)]).await;
+    assert_eq!(outcomes(&report), [DeadLettered, Reported, HeldBack]);
+    assert_eq!(queue.accepted(), ["event-0"], "2 is redelivered");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lane_waits_until_the_queue_has_accepted() {
     let script = Script::new([]);
     let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(3)));
@@ -416,6 +431,28 @@ async fn a_panic_on_cancellation_counts_as_a_timeout() {
     assert_eq!(outcomes(&report), [Reported, Succeeded]);
     assert_eq!(report.records()[0].failure.as_ref().unwrap().kind, ErrorKind::Timeout);
     assert_eq!(report.records()[0].attempts, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_drop_of_a_done_handler_fails_it() {
+    struct Done;
+    impl Future for Done {
+        type Output = Result<(), HandlerError>;
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+            Poll::Ready(Ok(()))
+        }
+    }
+    impl Drop for Done {
+        fn drop(&mut self) {
+            panic!("not everything was written");
+        }
+    }
+    let processor = StreamProcessor::builder().on_record(|_: Record| Done).build().unwrap();
+    let report = process(&processor, &inserts(1)).await;
+    assert_eq!(outcomes(&report), [Reported]);
+    let failure = report.records()[0].failure.as_ref().unwrap();
+    assert_eq!((failure.kind, report.records()[0].attempts), (ErrorKind::Panic, 1));
+    assert!(failure.message.contains("not everything was written"), "{failure:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ mod decode;
 #[cfg(feature = "emf")]
 mod emf;
 mod failures;
+mod fairness;
 #[cfg(feature = "logs")]
 mod logs;
 #[cfg(feature = "emf")]
@@ -21,6 +22,7 @@ mod metrics;
 mod order;
 mod payload;
 mod reading;
+mod record;
 mod redelivery;
 mod redrive;
 mod response;

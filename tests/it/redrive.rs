@@ -43,6 +43,16 @@ async fn redriven_dead_letters_are_processed() {
     assert_eq!(script.succeeded().len(), 3);
 }
 
+#[test]
+fn an_event_says_how_many_messages_it_has() {
+    for count in [1, 3] {
+        let event = sqs_event(&vec!["{\"secret\": 1}".to_owned(); count]);
+        assert_eq!((event.len(), event.is_empty()), (count, false));
+        let shown = format!("{event:?}");
+        assert!(shown.contains(&format!("messages: {count}")) && !shown.contains("secret"), "{shown}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failed_message_is_named_and_holds_back_only_its_item() {
     let changes = [change(0, "a", 0), change(1, "b", 0), change(2, "a", 1), change(3, "c", 0)];

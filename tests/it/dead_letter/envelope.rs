@@ -239,9 +239,25 @@ fn invalid_envelopes_are_rejected_with_a_reason() {
     ] {
         let error = DeadLetter::from_json(json).expect_err(reason);
         assert!(error.to_string().contains(reason), "{error} is not about {reason}");
-        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        assert_eq!(format!("{error:?}"), format!("DeadLetterReadError({error})"));
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
-    assert_eq!(DeadLetter::from_json(&in_gzip(&gzip(b" [1] "))).expect("JSON").raw_json(), " [1] ");
+    for json in [" [1] ".to_owned(), format!("{}1", " ".repeat(16 * 1024 * 1024 - 1))] {
+        let letter = DeadLetter::from_json(&in_gzip(&gzip(json.as_bytes()))).expect("a record of the largest size");
+        assert!(letter.raw_json() == json);
+    }
+}
+
+#[test]
+fn a_record_is_text_only_where_it_must_be() {
+    let form = |raw: &str| {
+        let envelope: Value = serde_json::from_str(&letter(raw).to_json()).expect("JSON");
+        ["record", "recordText", "recordGzip"].map(|member| envelope.get(member).is_some())
+    };
+    let (whole, text) = ([true, false, false], [false, true, false]);
+    for (raw, expected) in [("{}", whole), ("{\n\r}", whole), ("\"\u{fffe}\"", text), ("\"\u{ffff}\"", text)] {
+        assert_eq!(form(raw), expected, "{raw:?}");
+    }
 }
 
 fn gzip(bytes: &[u8]) -> String {

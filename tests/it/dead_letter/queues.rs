@@ -94,6 +94,41 @@ async fn an_unwritable_file_accepts_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_file_has_a_record_as_text_only_if_it_has_lines() -> Result<(), Box<dyn Error>> {
+    let scratch = Scratch::new("forms");
+    let queue = FileDeadLetterQueue::open(&scratch.0)?;
+    for (raw, member) in [("{}", "\"record\":{}"), ("{\n}", "\"recordText\":\"{"), ("{\r}", "\"recordText\":\"{")] {
+        assert!(queue.send(&[letter(raw)]).await[0].is_ok());
+        let text = std::fs::read_to_string(&scratch.0)?;
+        let line = text.lines().last().expect("a line");
+        assert!(line.contains(member), "{raw:?}: {line}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_queues_error_is_transparent() {
+    #[derive(Debug)]
+    struct Refused(std::fmt::Error);
+    impl std::fmt::Display for Refused {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("refused")
+        }
+    }
+    impl Error for Refused {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let error = lambda_streams::DeadLetterError::new(Refused(std::fmt::Error));
+    assert_eq!(error.to_string(), "refused");
+    assert!(error.source().is_some_and(|source| source.is::<std::fmt::Error>()), "{error:?}");
+    let plain = lambda_streams::DeadLetterError::new("the bucket is gone");
+    assert_eq!(format!("{plain:?}"), "DeadLetterError(\"the bucket is gone\")");
+    assert!(plain.source().is_none());
+}
+
 /// Counts the calls that are in flight at once.
 #[derive(Clone, Default)]
 struct Counting {

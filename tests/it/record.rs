@@ -1,0 +1,125 @@
+//! The README's "Truth", for one record: what it says of itself, and what a malformed one says is wrong.
+
+use lambda_streams::{ErrorKind, Insert, Outcome, Record, Remove, StreamProcessor};
+use serde_json::{Value, json};
+
+use crate::support::{Change, Order, TestQueue, change, outcomes, process};
+
+fn refusal(json: &str) -> String {
+    Record::from_json(json).expect_err(json).to_string()
+}
+
+#[test]
+fn what_is_not_an_object_is_named() {
+    for (json, found) in [
+        ("[]", "an array"),
+        ("\"{}\"", "a string"),
+        ("true", "a boolean"),
+        ("false", "a boolean"),
+        ("null", "null"),
+        ("-7", "a number"),
+        (" \n[] ", "an array"),
+    ] {
+        assert_eq!(refusal(json), format!("the record is {found}, not an object"));
+    }
+}
+
+#[test]
+fn a_bad_member_is_located() {
+    // At the member's name, by the line and the column in the record.
+    for (json, expected) in [
+        (r#"{"eventID":"1","eventID":"1"}"#, "the record has a duplicate member, at line 1, column 16 of it"),
+        ("{\n \"a\": [\n1],\n  \"\\ud800\": 1}", "the record cannot be read, at line 4, column 3 of it"),
+        ("{\"eventID\":\"1\",\n\"eventID\":\"1\"}", "the record has a duplicate member, at line 2, column 1 of it"),
+        (
+            "{\"eventSource\":\"aws:dynamodb\",\"eventName\":\"INSERT\",\n\"dynamodb\": {\"Keys\": {},\n\n    \"Keys\": {}}}",
+            "`dynamodb` has a duplicate member, at line 3, column 5 of it",
+        ),
+    ] {
+        assert_eq!(refusal(json), expected, "{json}");
+        // In an event, too, it is the place in the record.
+        let payload = format!("{{\n\"Records\": [{},\n{json}]}}", change(0, "a", 0).json());
+        let event = lambda_streams::StreamEvent::from_slice(payload.as_bytes()).unwrap();
+        let in_event = event.records().nth(1).expect("two records").expect_err(json);
+        assert_eq!(in_event.to_string(), expected, "{json}");
+    }
+}
+
+#[test]
+fn a_table_has_a_name_if_the_arn_is_one() {
+    let of = |arn: &str| Record::from_json(change(0, "a", 0).with("/eventSourceARN", arn).json()).unwrap();
+    let stream = "arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000";
+    for (arn, table) in [
+        (stream, Some("orders")),
+        ("arn:aws-cn:dynamodb:cn-north-1:123456789012:table/orders", Some("orders")),
+        ("arn:aws:dynamodb:us-east-1:123456789012:table//stream/2026", None),
+        ("arn:aws:dynamodb:us-east-1:123456789012:index/orders", None),
+        ("dynamodb:us-east-1:123456789012:table/orders/stream/2026", None),
+        ("orders", None),
+    ] {
+        let record = of(arn);
+        assert_eq!((record.stream_arn(), record.table_name()), (Some(arn), table));
+    }
+    assert_eq!(Record::from_json(change(0, "a", 0).without("/eventSourceARN").json()).unwrap().stream_arn(), None);
+}
+
+/// Processes one record, which must fail to decode; returns why.
+async fn undecodable(processor: StreamProcessor, change: Change) -> String {
+    let report = process(&processor, &[change]).await;
+    assert_eq!(outcomes(&report), [Outcome::DeadLettered]);
+    let failure = report.records()[0].failure.clone().expect("it failed");
+    assert_eq!(failure.kind, ErrorKind::Decode);
+    failure.message
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_the_handler_does_not_take_is_checked() {
+    let builder = || StreamProcessor::builder().dead_letter_queue(TestQueue::default());
+    let bad = json!({"id": {"S": "a"}, "total": {"N": "x"}});
+    let old = |kind: &str| change(0, "a", 0).with("/eventName", kind).with("/dynamodb/OldImage", bad.clone());
+    let new = |kind: &str| change(0, "a", 1).with("/eventName", kind).with("/dynamodb/NewImage", bad.clone());
+    let ok = || async { Ok(()) };
+    for (processor, change, image) in [
+        (builder().on_insert(move |_: Insert<Order>| ok()).build(), old("INSERT"), "OldImage"),
+        (builder().on_remove(move |_: Remove<Order>| ok()).build(), new("REMOVE"), "NewImage"),
+        (builder().on_record(move |_: Record| ok()).build(), old("MODIFY"), "OldImage"),
+        (builder().on_record(move |_: Record| ok()).build(), new("MODIFY"), "NewImage"),
+    ] {
+        let message = undecodable(processor.unwrap(), change).await;
+        assert!(message.contains(&format!("{image}.total")), "{message}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn debug_says_which_thing_it_is_and_no_value() {
+    let secret = json!({"id": {"S": "secret"}, "version": {"N": "7"}});
+    let changes =
+        [change(3, "secret", 0).with("/dynamodb/NewImage", secret), change(4, "b", 0).with("/eventName", Value::Null)];
+    let event = crate::support::event(&changes);
+    assert!(!event.is_empty() && event.len() == 2);
+    let malformed = event.records().nth(1).expect("two records").unwrap_err();
+    let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build().unwrap();
+    let shown = [
+        (format!("{event:?}"), vec!["StreamEvent", "records: 2"]),
+        (format!("{malformed:?}"), vec!["MalformedRecord(`eventName` is missing)"]),
+        (
+            format!("{:?}", process(&processor, &changes).await),
+            vec![
+                "BatchReport",
+                "position: 1",
+                "event-3",
+                "Insert",
+                "Succeeded",
+                "attempts: 1",
+                "Reported",
+                "eventName",
+            ],
+        ),
+    ];
+    for (text, words) in shown {
+        assert!(!text.contains("secret"), "{text}");
+        for word in words {
+            assert!(text.contains(word), "`{word}` in {text}");
+        }
+    }
+}
