@@ -46,6 +46,14 @@ pub(super) struct Batch<'a> {
     refusal: Option<Error>,
 }
 
+/// What the filter says of a record.
+enum Verdict {
+    Kept,
+    FilteredOut,
+    /// It keeps the record, but the stop has come while it was asked.
+    TooLate,
+}
+
 /// The payload is not the event of a stream. [`Batch::is_refused`] is true from then on.
 pub(super) struct BatchRefused;
 
@@ -85,6 +93,7 @@ impl<'a> Batch<'a> {
             self.chunk = self.unread.next().into_iter();
         }
         let mut arrivals = Vec::with_capacity(self.chunk.len());
+        let has_filter = self.settings.filter.is_some();
         while let Some(facts) = self.chunk.next() {
             let position = self.records.len();
             let keys = facts.keys_json_in(text);
@@ -106,10 +115,10 @@ impl<'a> Batch<'a> {
             } else if self.has_no_handler(position) {
                 self.records[position].settle(Outcome::Skipped(SkipReason::NoHandler));
             } else if gate.admits(position) && !clock.is_stop_reached() {
-                if self.is_filtered_out(position, clock) {
-                    self.records[position].settle(Outcome::Skipped(SkipReason::Filtered));
-                } else if !clock.is_stop_reached() {
-                    arrivals.extend(self.enter_lane(position, keys));
+                match self.ask_filter(position, clock) {
+                    Verdict::Kept => arrivals.extend(self.enter_lane(position, keys)),
+                    Verdict::FilteredOut => self.records[position].settle(Outcome::Skipped(SkipReason::Filtered)),
+                    Verdict::TooLate => {}
                 }
             }
             let record = &self.records[position];
@@ -117,8 +126,8 @@ impl<'a> Batch<'a> {
                 self.check_unseen_images(position);
             }
             turn.step();
-            // Only the filter takes time.
-            if turn.is_late_at(clock.now()) {
+            // Nothing else takes time here.
+            if has_filter && turn.is_late_at(clock.now()) {
                 break;
             }
         }
@@ -202,19 +211,19 @@ impl<'a> Batch<'a> {
     }
 
     /// Asks the filter about a well-formed record. A panic fails the record.
-    fn is_filtered_out(&mut self, position: usize, clock: &mut Clock) -> bool {
+    fn ask_filter(&mut self, position: usize, clock: &mut Clock) -> Verdict {
+        let Some(filter) = &self.settings.filter else { return Verdict::Kept };
         let record = &mut self.records[position];
-        let Some(filter) = self.settings.filter.as_ref().filter(|_| record.failure().is_none()) else { return false };
-        let Some(asked) = record.facts.record() else { return false };
-        let is_kept = guard("filter", || filter(&asked));
+        let asked = record.facts.record().filter(|_| record.failure().is_none());
+        let Some(asked) = asked else { return Verdict::Kept };
+        let answer = guard("filter", || filter(&asked));
         clock.read();
-        match is_kept {
-            Ok(is_kept) => !is_kept,
-            Err(panic) => {
-                record.fail_in_reading(panic);
-                false
-            }
+        match answer {
+            Ok(false) => return Verdict::FilteredOut,
+            Ok(true) => {}
+            Err(panic) => record.fail_in_reading(panic),
         }
+        if clock.is_stop_reached() { Verdict::TooLate } else { Verdict::Kept }
     }
 
     /// Enters a record that needs a handler into its lane; returns it unless it must wait there.
