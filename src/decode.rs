@@ -16,6 +16,8 @@ mod locate;
 pub mod number;
 mod rounded;
 mod seen_names;
+#[cfg(test)]
+mod shortcuts;
 mod skip;
 mod type_tag;
 

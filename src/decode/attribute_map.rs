@@ -202,3 +202,19 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Map<V> {
         deserializer.deserialize_map(self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_map_takes_the_shortcuts() {
+        let mut cursor = Cursor::new(r#"{"a":{"N":"1"}}"#);
+        let mut map = AttributeMap::open(&mut cursor, true).expect("a map");
+        assert!(!map.take_end());
+        assert_eq!(map.next_plain_name(), Some("a"));
+        assert!(map.next_plain_name().is_none() && !map.take_end(), "its value is next");
+        assert_eq!(map.value(std::marker::PhantomData::<u32>).expect("a number"), 1);
+        assert!(map.take_end());
+    }
+}

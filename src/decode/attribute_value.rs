@@ -376,3 +376,39 @@ impl<'de> Deserializer<'de> for AttributeValue<'_, 'de> {
         visitor.visit_unit()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::marker::PhantomData;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// Whether a type decodes all of a value, so that nothing is left to be checked.
+    fn is_settled<'de, T: Deserialize<'de>>(json: &'de str) -> bool {
+        let mut cursor = Cursor::new(json);
+        let mark = cursor.mark();
+        let value = AttributeValue { cursor: &mut cursor, start: mark.at, tag: None, bare: false };
+        let result = PhantomData::<T>.deserialize(value);
+        cursor.is_settled(mark, &result)
+    }
+
+    #[test]
+    fn what_is_decoded_is_not_read_twice() {
+        assert!(is_settled::<String>(r#"{"S":"a"}"#));
+        assert!(is_settled::<String>(r#"{"S":"\n"}"#));
+        assert!(is_settled::<u32>(r#"{"N":"7"}"#));
+        assert!(is_settled::<bool>(r#"{"BOOL":true}"#));
+        assert!(is_settled::<Vec<u32>>(r#"{"L":[{"N":"7"},{"N":"8"}]}"#));
+        assert!(is_settled::<std::collections::HashMap<String, u32>>(r#"{"M":{"a":{"N":"7"}}}"#));
+        assert!(!is_settled::<u32>(r#"{"S":"a"}"#));
+    }
+
+    #[test]
+    fn plain_texts_and_numbers_take_the_shortcut() {
+        let (mut text, mut number) = (Cursor::new(r#"{"S":"a"}"#), Cursor::new(r#"{"N":"7"}"#));
+        let value = |cursor| AttributeValue { cursor, start: 0, tag: None, bare: false };
+        assert_eq!((value(&mut text).plain_text(), value(&mut number).plain_number()), (Some("a"), Some("7")));
+    }
+}

@@ -37,6 +37,12 @@ impl<'de> SeenNames<'de> {
         self.is_empty
     }
 
+    /// Whether no name has needed the set.
+    #[cfg(test)]
+    pub(super) fn has_only_a_table(&self) -> bool {
+        self.set.is_none()
+    }
+
     /// Adds the name that is in the text from `start` to `end`, between quotes and before a colon; `false` if it was there
     /// already.
     #[inline(always)]
@@ -156,6 +162,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn usual_names_have_slots_of_their_own() {
+        let text = r#""id":"timestamp":"status":"total":"currency":"customer":"items":"address":"#;
+        let slots = text.match_indices("\":").map(|(end, _)| {
+            let start = text[..end].rfind('"').expect("a name begins with a quote") + 1;
+            slot(text.as_bytes(), start, end)
+        });
+        let slots: HashSet<usize> = slots.collect();
+        assert!(slots.len() >= 6 && slots.iter().all(|slot| *slot < SLOTS), "{slots:?}");
     }
 
     #[test]

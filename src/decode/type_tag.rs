@@ -124,3 +124,35 @@ impl<'de> Cursor<'de> {
         matches!(self.rest(), [b'{', b'"', b'A'..=b'Z', b'"', b':', ..])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frequent_types_are_opened_at_once() {
+        for (text, expected, at) in [
+            (r#"{"S":"ab"}"#, Some(AttributeType::S), 5),
+            (r#"{"N":"12"}"#, Some(AttributeType::N), 5),
+            (r#"{"M":{"a":"#, Some(AttributeType::M), 5),
+            (r#"{"L":[{"N"#, Some(AttributeType::L), 5),
+            (r#"{"BOOL":tr"#, Some(AttributeType::Bool), 8),
+            (r#"{"NULL":tr"#, Some(AttributeType::Null), 8),
+            (r#"{"SS":["a""#, Some(AttributeType::SS), 6),
+            (r#"{"B":"AA=="}"#, None, 0),
+            (r#"{"NS":["1"]}"#, None, 0),
+            (r#"{"BOOT":tr"#, None, 0),
+            (r#"{"S" :"ab"}"#, None, 0),
+            (r#"{ "S":"ab"}"#, None, 0),
+            (r#"["S":"ab"}"#, None, 0),
+            (r#"{"S":"#, None, 0),
+        ] {
+            let mut cursor = Cursor::new(text);
+            assert_eq!(cursor.open_plain(), expected, "{text}");
+            assert_eq!(cursor.at, at, "{text}");
+        }
+        let mut cursor = Cursor::new(r#"{"S":"ab"}"#);
+        cursor.depth = MAX_LEVELS;
+        assert_eq!(cursor.open_plain(), None);
+    }
+}

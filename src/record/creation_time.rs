@@ -13,7 +13,7 @@ pub(super) fn parse(json: &str) -> Option<SystemTime> {
     match json.as_bytes() {
         [b'"', ..] if json.contains('\\') => from_text(&serde_json::from_str::<String>(json).ok()?),
         [b'"', .., b'"'] => from_text(json.get(1..json.len() - 1)?),
-        [b'"', ..] => None,
+        // Half a string is not a number either.
         _ => match json.strip_suffix(".0").unwrap_or(json).parse::<u32>() {
             // Streams write whole seconds.
             Ok(seconds) => Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into())),
@@ -148,6 +148,7 @@ mod tests {
             (r#""2026-01-01T00\u003a00:00Z""#, 1_767_225_600_000),
             (r#""2025-12-31T23:59:60Z""#, 1_767_225_600_000),
             (r#""2024-02-29T12:00:00Z""#, 1_709_208_000_000),
+            (r#""2000-02-29T00:00:00Z""#, 951_782_400_000),
             (r#""2000-03-01T00:00:00Z""#, 951_868_800_000),
             (r#""1970-01-01T00:30:00+01:00""#, -1_800_000),
             (r#""1969-12-31T23:59:59.5Z""#, -500),
@@ -162,13 +163,25 @@ mod tests {
 
     #[test]
     fn other_values_are_refused() {
-        for json in
-            [r#""yesterday""#, r#""""#, r#""inf""#, r#""-nan""#, "{}", "[]", "true", "1e999", "1e300", r#"""#, r#""é""#]
-        {
+        for json in [
+            r#""yesterday""#,
+            r#""""#,
+            r#""inf""#,
+            r#""-nan""#,
+            "{}",
+            "[]",
+            "true",
+            "1e999",
+            "1e300",
+            "18446744073709551616",
+            r#"""#,
+            r#""é""#,
+        ] {
             assert_eq!(parse(json), None, "{json}");
         }
         for text in [
             "2026-02-29T00:00:00Z",
+            "1900-02-29T00:00:00Z",
             "2026-13-01T00:00:00Z",
             "2026-00-01T00:00:00Z",
             "2026-04-31T00:00:00Z",

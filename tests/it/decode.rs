@@ -8,6 +8,7 @@ mod errors;
 mod malformed;
 mod numbers;
 mod reference;
+mod shapes;
 mod table;
 mod types;
 mod wider;

@@ -320,6 +320,12 @@ async fn more_records_than_an_invocation_has_are_refused() {
 }
 
 #[test]
+fn more_messages_than_records_are_of_their_own_kind() {
+    let body = format!("{{\"Records\":[{}]}}", vec![r#"{"eventSource":"aws:sqs"}"#; 10_001].join(","));
+    assert_eq!(refused(&body).0, PayloadKind::Sqs);
+}
+
+#[test]
 fn a_ttl_expiry_is_told_apart_from_a_removal() {
     let identity = json!({"type": "Service", "principalId": "dynamodb.amazonaws.com"});
     let removed = |identity: Value| change(0, "a", 1).with("/eventName", "REMOVE").with("/userIdentity", identity);

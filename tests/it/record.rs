@@ -63,6 +63,31 @@ fn a_table_has_a_name_if_the_arn_is_one() {
     assert_eq!(Record::from_json(change(0, "a", 0).without("/eventSourceARN").json()).unwrap().stream_arn(), None);
 }
 
+#[test]
+fn an_empty_image_is_one_only_where_the_stream_has_it() {
+    let spaced: Value = json!({"id": {"S": "a"}});
+    for (kind, view_type, [new, old]) in [
+        ("INSERT", "NEW_AND_OLD_IMAGES", [true, false]),
+        ("MODIFY", "NEW_AND_OLD_IMAGES", [true, true]),
+        ("REMOVE", "NEW_AND_OLD_IMAGES", [false, true]),
+        ("MODIFY", "NEW_IMAGE", [true, false]),
+        ("MODIFY", "OLD_IMAGE", [false, true]),
+        ("MODIFY", "KEYS_ONLY", [false, false]),
+        ("INSERT", "OLD_IMAGE", [false, false]),
+        ("REMOVE", "NEW_IMAGE", [false, false]),
+    ] {
+        let change = change(0, "a", 1).with("/eventName", kind).with("/dynamodb/StreamViewType", view_type);
+        let images = |image: &Value| {
+            let json = change.clone().with("/dynamodb/NewImage", image).with("/dynamodb/OldImage", image).json();
+            let json = json.replace("Image\":{", "Image\":{ ");
+            let record = Record::from_json(json).expect("well-formed");
+            [record.new_image_json().is_some(), record.old_image_json().is_some()]
+        };
+        assert_eq!(images(&json!({})), [new, old], "{kind} {view_type}");
+        assert_eq!(images(&spaced), [true, true], "{kind} {view_type}: an image with attributes is there");
+    }
+}
+
 /// Processes one record, which must fail to decode; returns why.
 async fn undecodable(processor: StreamProcessor, change: Change) -> String {
     let report = process(&processor, &[change]).await;
@@ -99,11 +124,14 @@ async fn debug_says_which_thing_it_is_and_no_value() {
     assert!(!event.is_empty() && event.len() == 2);
     let malformed = event.records().nth(1).expect("two records").unwrap_err();
     let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build().unwrap();
+    let report = process(&processor, &changes).await;
+    let number = crate::support::sequence_number(4);
     let shown = [
+        (format!("{:?}", report.response().unwrap()), vec!["StreamResponse", &number]),
         (format!("{event:?}"), vec!["StreamEvent", "records: 2"]),
         (format!("{malformed:?}"), vec!["MalformedRecord(`eventName` is missing)"]),
         (
-            format!("{:?}", process(&processor, &changes).await),
+            format!("{report:?}"),
             vec![
                 "BatchReport",
                 "position: 1",
