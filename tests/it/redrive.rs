@@ -268,9 +268,9 @@ async fn one_message_does_not_keep_the_others_from_being_redriven() {
         &format!("{}{}", "[".repeat(5_000), "]".repeat(5_000)),
         &format!("{}1{}", r#"{"a":"#.repeat(5_000), "}".repeat(5_000)),
         &format!(
-            r#"{{"eventSource":"aws:dynamodb","eventName":"INSERT","dynamodb":{{"Keys":{{"id":{{"S":"a"}}}},"NewImage":{}{},"SequenceNumber":"1"}}}}"#,
+            r#"{{"eventSource":"aws:dynamodb","eventName":"INSERT","dynamodb":{{"Keys":{{"id":{{"S":"a"}}}},"NewImage":{}1{},"SequenceNumber":"1"}}}}"#,
             r#"{"a":"#.repeat(5_000),
-            format!("1{}", "}".repeat(5_000))
+            "}".repeat(5_000)
         ),
     ] {
         let bodies = [good(), raw_letter(record), good()];
