@@ -236,7 +236,11 @@ fn function() {
 fn acting() -> Vec<Value> {
     let acts = (0..8).map(|number| record(number, ["INSERT", "MODIFY", "REMOVE"][number % 3], json!({})));
     // The same kinds for the acts that the first ones did not have.
-    acts.chain((1..5).map(|number| record(number, "MODIFY", json!({})))).collect()
+    let repeated = (1..5).map(|number| record(number, "MODIFY", json!({})));
+    // It follows a dead letter in its lane.
+    let mut follower = record(8, "MODIFY", json!({}));
+    follower["dynamodb"]["Keys"] = record(2, "REMOVE", json!({}))["dynamodb"]["Keys"].take();
+    acts.chain(repeated).chain([follower]).collect()
 }
 
 /// Payloads that are not stream events, as the runtime reads them.

@@ -1,6 +1,6 @@
 //! The README's "Truth": what succeeded after the checkpoint is not repeated by the same environment.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -181,4 +181,42 @@ async fn a_lane_goes_on_after_a_success_that_is_skipped() {
     assert_eq!(outcomes(&process(&processor, &changes[..2]).await), [Reported, Succeeded]);
     assert_eq!(outcomes(&process(&processor, &changes).await), [Succeeded, Skipped(Redelivered), Succeeded]);
     assert_eq!(*handled.lock().unwrap(), ["a 0", "b 0", "a 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_is_remembered_as_one_over_several_deliveries() {
+    let handled: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (queue, failures) = (TestQueue::default(), Arc::new(AtomicUsize::new(2)));
+    let seen = Arc::clone(&handled);
+    let processor = StreamProcessor::builder()
+        .on_record(move |record: Record| {
+            let (seen, failures) = (Arc::clone(&seen), Arc::clone(&failures));
+            async move {
+                let (id, version) = about(&record);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                if id == "poison" && version == 0 {
+                    return Err(HandlerError::permanent("no such customer"));
+                }
+                if id == "down"
+                    && failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+                {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    return Err("the index is down".into());
+                }
+                seen.lock().unwrap().push(format!("{id} {version}"));
+                Ok(())
+            }
+        })
+        .retry(RetryPolicy::none())
+        .after_dead_letter(AfterDeadLetter::FollowLane)
+        .dead_letter_queue(queue.clone())
+        .build()
+        .unwrap();
+    let changes = [change(0, "down", 0), change(1, "poison", 0), change(2, "fine", 0)];
+    let (skipped, more) = (Skipped(Redelivered), [change(3, "poison", 1), change(4, "fine", 1)]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Reported, DeadLettered, Succeeded]);
+    assert_eq!(outcomes(&process(&processor, &changes).await), [Reported, skipped, skipped]);
+    let third = process(&processor, &[&changes[..], &more[..]].concat()).await;
+    assert_eq!(outcomes(&third), [Succeeded, skipped, skipped, DeadLettered, Succeeded]);
+    assert_eq!(*handled.lock().unwrap(), ["fine 0", "down 0", "fine 1"]);
 }
