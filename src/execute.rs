@@ -29,19 +29,20 @@ pub(crate) mod redelivery;
 pub(crate) mod settings;
 
 use std::collections::BTreeSet;
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt, OptionFuture};
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::SemaphorePermit;
 use tokio::task::yield_now;
 
 use self::attempt::{AttemptFuture, AttemptOutcome, Begun, Start};
 use self::batch::{Batch, BatchRefused};
-use self::clock::{Clock, Turn, wait_until};
-use self::dead_letter_sender::{DeadLetterSender, MAX_IN_FLIGHT, Sent};
+use self::clock::{Clock, Turn, WaitUntil, wait_until};
+use self::dead_letter_sender::{DeadLetterSender, Sent};
 use self::disposition::{AttemptFailure, Disposition, FailedRecord, FailureClass};
 use self::gate::Gate;
 use self::in_flight::InFlight;
@@ -70,9 +71,6 @@ pub(crate) async fn run(
     execution.end()
 }
 
-/// How many records may be read or started before other tasks, and what waits in this one, get a turn.
-const TURN_RECORDS: usize = 128;
-
 /// A batch at work.
 struct Execution<'a> {
     settings: &'a Settings,
@@ -88,18 +86,27 @@ struct Execution<'a> {
     /// The positions of `backoffs`.
     backing_off: BTreeSet<usize>,
     dead_letters: DeadLetterSender<'a>,
+    /// What is left until others get their turn.
+    turn: Turn,
+    /// Whether attempts are polled before calls of the queue. It changes with each poll, because either may use up the task's
+    /// budget.
+    attempts_first: bool,
     measured: Measurements,
 }
 
 type PermitWait<'a> = BoxFuture<'a, Option<SemaphorePermit<'a>>>;
 
-/// Whether there is more to do at once when a turn is over.
-#[derive(PartialEq, Eq)]
-enum Progress {
-    /// Nothing, until something happens.
-    Waits,
-    /// More, once others have had their turn.
-    Yields,
+/// What a batch waits for.
+enum Event<'a> {
+    /// The stop, or the end of sending.
+    Deadline,
+    BackedOff(usize),
+    /// `None` if there is no limit any more, which does not happen.
+    Granted(Option<SemaphorePermit<'a>>),
+    Sent(Sent),
+    Attempted(AttemptOutcome),
+    /// Nothing yet, and there is more to start.
+    None,
 }
 
 impl<'a> Execution<'a> {
@@ -116,21 +123,22 @@ impl<'a> Execution<'a> {
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
             dead_letters: DeadLetterSender::new(settings.queue.as_deref(), invocation),
+            turn: Turn::begin(),
+            attempts_first: true,
             measured,
         }
     }
 
     async fn run(&mut self) {
         let mut permit: Option<PermitWait<'a>> = None;
-        let mut wake_at = self.clock.next_end(self.stopped);
-        let mut deadline = pin!(wait_until(wake_at));
+        let mut deadline = wait_until(self.clock.next_end(self.stopped));
         loop {
-            let started = self.start_ready(None);
-            let sent = self.send_dead_letters();
+            self.start_ready(None);
+            self.send_dead_letters();
             if self.is_settled() {
                 return;
             }
-            let yields = started == Progress::Yields || sent == Progress::Yields;
+            let yields = self.turn.is_over_at(self.clock.now());
             // A place in the semaphore's queue is kept while a record waits for it, and no longer.
             if yields || self.next_ready().is_none() {
                 permit = None;
@@ -138,47 +146,85 @@ impl<'a> Execution<'a> {
                 let limit = &self.settings.limit;
                 permit = Some(Box::pin(async move { limit.acquire().await.ok() }));
             }
-            if wake_at != self.clock.next_end(self.stopped) {
-                wake_at = self.clock.next_end(self.stopped);
-                deadline.set(wait_until(wake_at));
+            if deadline.moment() != self.clock.next_end(self.stopped) {
+                deadline = wait_until(self.clock.next_end(self.stopped));
             }
-            // The deadline comes first, and then the queue: neither waits for handlers that are never done.
-            tokio::select! {
-                biased;
-                () = deadline.as_mut() => {
-                    self.clock.read();
-                    if self.stopped {
-                        self.give_up_dead_letters();
-                        return;
-                    }
-                    self.stop();
+            let mut has_waited = false;
+            let event = poll_fn(|context| {
+                let polled = self.poll_event(&mut deadline, &mut permit, context);
+                if polled.is_pending() && yields {
+                    return Poll::Ready(Event::None);
                 }
-                Some(sent) = self.dead_letters.next() => {
-                    self.clock.read();
-                    self.sent(sent);
-                }
-                Some(outcome) = self.attempts.next() => {
-                    self.clock.read();
-                    self.attempted(outcome);
-                }
-                Some(position) = self.backoffs.next() => self.backed_off(position),
-                Some(granted) = OptionFuture::from(permit.as_mut()) => {
+                has_waited |= polled.is_pending();
+                polled
+            });
+            let event = event.await;
+            self.clock.read();
+            if has_waited {
+                self.turn = Turn::begin_at(self.clock.now());
+            }
+            self.turn.step();
+            match event {
+                Event::Deadline if self.stopped => return self.give_up_dead_letters(),
+                Event::Deadline => self.stop(),
+                Event::BackedOff(position) => self.backed_off(position),
+                Event::Granted(granted) => {
                     permit = None;
                     self.start_ready(granted);
                 }
-                () = yield_now(), if yields => {}
+                Event::Sent(sent) => self.sent(sent),
+                Event::Attempted(outcome) => self.attempted(outcome),
+                Event::None => {}
+            }
+            if yields {
+                self.give_turn().await;
             }
         }
     }
 
+    /// Polls everything that the batch waits for. What needs no more than a moment comes first, so that handlers and queues that
+    /// are never done, or use up the task's budget, hide neither the deadline nor a retry nor a permit.
+    fn poll_event(
+        &mut self,
+        deadline: &mut WaitUntil,
+        permit: &mut Option<PermitWait<'a>>,
+        context: &mut Context<'_>,
+    ) -> Poll<Event<'a>> {
+        if deadline.poll_unpin(context).is_ready() {
+            return Poll::Ready(Event::Deadline);
+        }
+        if let Poll::Ready(Some(position)) = self.backoffs.poll_next_unpin(context) {
+            return Poll::Ready(Event::BackedOff(position));
+        }
+        if let Some(Poll::Ready(granted)) = permit.as_mut().map(|permit| permit.poll_unpin(context)) {
+            return Poll::Ready(Event::Granted(granted));
+        }
+        self.attempts_first = !self.attempts_first;
+        for attempts in [self.attempts_first, !self.attempts_first] {
+            if attempts {
+                if let Poll::Ready(Some(outcome)) = self.attempts.poll_next(context) {
+                    return Poll::Ready(Event::Attempted(outcome));
+                }
+            } else if let Poll::Ready(Some(sent)) = self.dead_letters.poll_next(context) {
+                return Poll::Ready(Event::Sent(sent));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Gives others on this thread their turn, the timers among them.
+    async fn give_turn(&mut self) {
+        yield_now().await;
+        self.clock.read();
+        self.turn = Turn::begin_at(self.clock.now());
+    }
+
     /// Reads what was left unread, none of which starts any more.
     async fn read_rest(&mut self) {
-        let mut read = 0;
         while self.batch.next_unread().is_some() {
-            read += self.read_next();
-            if read >= TURN_RECORDS {
-                read = 0;
-                yield_now().await;
+            self.read_next();
+            if self.turn.is_over_at(self.clock.now()) {
+                self.give_turn().await;
             }
         }
     }
@@ -213,44 +259,38 @@ impl<'a> Execution<'a> {
         self.batch.next_unread().is_some_and(|position| self.gate.admits(position))
     }
 
-    /// Reads the next records; returns how many.
-    fn read_next(&mut self) -> usize {
-        let before = self.batch.len();
-        for arrival in self.batch.read_next(self.gate, &mut self.clock) {
+    fn read_next(&mut self) {
+        for arrival in self.batch.read_next(self.gate, &mut self.clock, &mut self.turn) {
             self.arrive(arrival);
         }
         if self.batch.is_refused() {
             self.abort();
         }
-        self.batch.len() - before
     }
 
     /// Starts ready records, the lowest position first, while there are permits, until the turn is over.
-    fn start_ready(&mut self, mut granted: Option<SemaphorePermit<'a>>) -> Progress {
+    fn start_ready(&mut self, mut granted: Option<SemaphorePermit<'a>>) {
         self.clock.read();
-        let turn = Turn::begin_at(self.clock.now());
-        let mut left = TURN_RECORDS;
-        while left > 0 && !turn.is_over_at(self.clock.now()) {
+        while !self.turn.is_over_at(self.clock.now()) {
             if !self.stopped && self.clock.is_stop_reached() {
                 self.stop();
             }
             if self.ready.is_empty() && self.may_read() {
-                left = left.saturating_sub(self.read_next());
+                self.read_next();
                 continue;
             }
-            let Some(position) = self.next_ready() else { return Progress::Waits };
-            left -= 1;
+            let Some(position) = self.next_ready() else { return };
+            self.turn.step();
             if self.batch.has_failed_in_reading(position) {
                 self.ready.pop();
                 self.fail(position, FailureClass::Permanent);
                 continue;
             }
             let permit = granted.take().or_else(|| self.settings.limit.try_acquire().ok());
-            let Some(permit) = permit else { return Progress::Waits };
+            let Some(permit) = permit else { return };
             self.ready.pop();
             self.start(position, permit);
         }
-        Progress::Yields
     }
 
     /// Starts an attempt.
@@ -320,24 +360,17 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Makes calls of the dead letters that wait.
-    fn send_dead_letters(&mut self) -> Progress {
-        let turn = Turn::begin_at(self.clock.now());
-        for _ in 0..MAX_IN_FLIGHT {
-            if self.clock.is_end_reached(self.stopped) {
-                return Progress::Waits;
-            }
-            if turn.is_over_at(self.clock.now()) {
-                break;
-            }
-            let Some(call) = self.dead_letters.next_call(&self.batch, &self.clock) else { return Progress::Waits };
+    /// Makes calls of the dead letters that wait, until the turn is over.
+    fn send_dead_letters(&mut self) {
+        while !self.turn.is_over_at(self.clock.now()) && !self.clock.is_end_reached(self.stopped) {
+            let Some(call) = self.dead_letters.next_call(&self.batch, &self.clock) else { return };
+            self.turn.step();
             let sent = self.dead_letters.start(call);
             self.clock.read();
             if let Some(sent) = sent {
                 self.sent(sent);
             }
         }
-        Progress::Yields
     }
 
     fn sent(&mut self, Sent { positions, begun, results }: Sent) {
@@ -362,7 +395,12 @@ impl<'a> Execution<'a> {
 
     /// Ends the sending at the deadline: takes the answers that are there at this moment, and reports all other letters.
     fn give_up_dead_letters(&mut self) {
-        while let Some(Some(sent)) = self.dead_letters.next().now_or_never() {
+        let turn = Turn::begin_at(self.clock.now());
+        let mut context = Context::from_waker(Waker::noop());
+        while !turn.is_over_at(self.clock.now())
+            && let Poll::Ready(Some(sent)) = self.dead_letters.poll_next(&mut context)
+        {
+            self.clock.read();
             self.sent(sent);
         }
         for refused in self.dead_letters.give_up() {
@@ -403,8 +441,9 @@ impl<'a> Execution<'a> {
     fn stop(&mut self) {
         self.stopped = true;
         let turn = Turn::begin_at(self.clock.now());
+        let mut context = Context::from_waker(Waker::noop());
         while !turn.is_over_at(self.clock.now())
-            && let Some(Some(outcome)) = self.attempts.next().now_or_never()
+            && let Poll::Ready(Some(outcome)) = self.attempts.poll_next(&mut context)
         {
             self.clock.read();
             self.attempted(outcome);

@@ -110,6 +110,12 @@ impl Failure {
     }
 }
 
+/// The beginning of an identifier, such as an event id: all of one that AWS makes.
+pub(crate) fn shown(identifier: &str) -> &str {
+    const MAX_SHOWN: usize = 256;
+    &identifier[..identifier.floor_char_boundary(MAX_SHOWN)]
+}
+
 /// The text of a value, cut to at most this many bytes. They include the mark that says how long it was, so that cutting it
 /// again cuts no further.
 pub(crate) fn bounded(value: impl fmt::Display, most: usize) -> String {

@@ -17,8 +17,10 @@ pub(crate) fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, Failure
     // A panic may leave state half-changed, but it is the user's own, as it is after a task that panics.
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let failure = Failure::panicked(what, panic_words(&*payload));
-        // The payload's own drop may panic once more. It is a text nearly always, so that nothing is lost.
-        std::mem::forget(payload);
+        // What a panic carries may itself panic when it is dropped. What that one carries is not dropped any more.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(payload);
+        }
         failure
     })
 }

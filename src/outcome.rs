@@ -7,7 +7,7 @@ mod totals;
 pub use self::report::{BatchReport, Counts, RecordReport};
 pub use self::response::StreamResponse;
 
-pub(crate) use self::report::ResponseContext;
+pub(crate) use self::report::{ResponseContext, Tables};
 pub(crate) use self::totals::{KindTotals, PerKind, Totals};
 
 /// The outcome of a record in one invocation.
@@ -23,8 +23,8 @@ pub enum Outcome {
     /// It failed, and is reported to Lambda, which delivers it again. Also where the dead-letter queue did not accept it, or did
     /// not answer in time.
     Reported,
-    /// When the processor stopped before the deadline, its handler was still running or had not started, and it had not
-    /// failed before in this invocation. It is reported to Lambda, which delivers it again.
+    /// When the processor stopped before the deadline, its handler was still running or had not started, and no
+    /// attempt at it had failed before in this invocation. It is reported to Lambda, which delivers it again.
     Unfinished,
     /// An earlier record was reported, so that Lambda delivers this one again with it.
     HeldBack,

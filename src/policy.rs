@@ -126,8 +126,12 @@ pub enum AfterDeadLetter {
     /// The lane continues with the next record. The default.
     #[default]
     Continue,
-    /// The lane's later records of this invocation become dead letters too, for a consumer that must not skip a change of an
-    /// item. Their error kind is [`Predecessor`](crate::ErrorKind::Predecessor).
+    /// The lane's later records of this batch become dead letters too, so that a change is not handled on top of one that was not.
+    /// Their error kind is [`Predecessor`](crate::ErrorKind::Predecessor).
+    ///
+    /// **It ends with the batch.** A later batch, or the rest of this one once the checkpoint has passed the dead letter, is handled
+    /// again, although the queue holds an earlier change of the item. A consumer that can never skip a change of an item needs
+    /// [`FailurePolicy::ReportAll`], with which the stream waits.
     FollowLane,
 }
 

@@ -12,8 +12,17 @@ use crate::dead_letter::{DeadLetter, DeadLetterReadError};
 use crate::error::Error;
 use crate::event::StreamEvent;
 use crate::event_kind::EventKind;
+use crate::failure::shown;
 use crate::outcome::{BatchReport, Outcome, RecordReport, SkipReason};
 use crate::payload_kind::PayloadKind;
+
+/// How many bytes the records of one redrive may take. A compressed record takes up to a thousand times what its message does.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// The most messages that an invocation can have
+/// ([AWS: SQS batches](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)).
+const MAX_MESSAGES: usize = 10_000;
+
+const EXPECTED: &str = "an SQS event was expected";
 
 /// The payload of an invocation by an SQS queue that holds dead letters.
 ///
@@ -45,13 +54,31 @@ impl DeadLetterEvent {
     /// Reads an invocation's payload.
     ///
     /// # Errors
-    /// If it is not valid JSON, or not an SQS event whose messages have ids. The bodies of the messages are not read yet.
+    /// If it is not valid JSON, or not an SQS event of at most 10,000 messages that have ids. The bodies of the messages are not read
+    /// yet.
     pub fn from_slice(payload: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(payload).map_err(|_| match PayloadKind::of(payload) {
-            PayloadKind::NotJson => Error::not_json("an SQS event was expected"),
-            PayloadKind::Sqs => Error::broken_envelope("a message of the SQS event has no `messageId`"),
-            kind => Error::not_dead_letters(kind),
-        })
+        let json = std::str::from_utf8(payload).map_err(|_| Error::not_json(EXPECTED))?;
+        Self::read(json)
+    }
+
+    fn read(json: &str) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Event {
+            #[serde(rename = "Records")]
+            messages: Vec<SqsMessage>,
+        }
+        match PayloadKind::of(json.as_bytes()) {
+            PayloadKind::Sqs => {}
+            PayloadKind::NotJson => return Err(Error::not_json(EXPECTED)),
+            kind => return Err(Error::not_dead_letters(kind)),
+        }
+        let event = serde_json::from_str::<Event>(json);
+        let Event { messages } =
+            event.map_err(|_| Error::broken_envelope("a message of the SQS event has no `messageId`"))?;
+        if messages.len() > MAX_MESSAGES {
+            return Err(Error::broken_envelope("it has more than 10,000 messages, which no invocation of a queue has"));
+        }
+        Ok(Self { messages })
     }
 
     /// The number of messages.
@@ -68,10 +95,14 @@ impl DeadLetterEvent {
     pub(crate) fn open(self) -> (StreamEvent, Vec<OpenedMessage>) {
         let mut records = Vec::with_capacity(self.messages.len());
         let mut opened = Vec::with_capacity(self.messages.len());
+        let mut room = MAX_BYTES;
         for SqsMessage { message_id, body } in self.messages {
-            let record = DeadLetter::from_json(body.as_deref().unwrap_or_default()).map(|letter| {
-                records.push(letter.raw_json().to_owned());
-                records.len() - 1
+            let letter = DeadLetter::from_json(body.as_deref().unwrap_or_default());
+            let record = letter.and_then(|letter| {
+                let json = letter.raw_json();
+                room = room.checked_sub(json.len()).ok_or_else(DeadLetterReadError::too_many_bytes)?;
+                records.push(json.to_owned());
+                Ok(records.len() - 1)
             });
             opened.push(OpenedMessage { message_id, record });
         }
@@ -81,18 +112,8 @@ impl DeadLetterEvent {
 
 impl<'de> Deserialize<'de> for DeadLetterEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Envelope {
-            #[serde(rename = "Records")]
-            messages: Vec<SqsMessage>,
-        }
         let json = Box::<RawValue>::deserialize(deserializer)?;
-        let kind = PayloadKind::of(json.get().as_bytes());
-        if kind != PayloadKind::Sqs {
-            return Err(de::Error::custom(Error::not_dead_letters(kind)));
-        }
-        let envelope: Envelope = serde_json::from_str(json.get()).map_err(de::Error::custom)?;
-        Ok(Self { messages: envelope.messages })
+        Self::read(json.get()).map_err(de::Error::custom)
     }
 }
 
@@ -140,7 +161,7 @@ impl RedriveReport {
         } else if let Some(record) = self.record(message)
             && let Some(reason) = self.keeps_skipped(record.outcome)
         {
-            let (event_id, kind) = (record.event_id(), record.kind.map(EventKind::as_str));
+            let (event_id, kind) = (record.event_id().map(shown), record.kind.map(EventKind::as_str));
             tracing::warn!(
                 message_id,
                 event_id,

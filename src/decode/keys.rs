@@ -74,6 +74,11 @@ pub(crate) struct KeyValue<'de> {
 }
 
 impl KeyValue<'_> {
+    /// The length of its spelling.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     fn canonical(&self) -> String {
         let mut text = self.tag.as_str().to_owned();
         match self.tag {
@@ -95,7 +100,7 @@ impl Hash for KeyValue<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self.tag {
-            AttributeType::N => decimal::significant_digits(&self.text).hash(state),
+            AttributeType::N => decimal::hash(&self.text, state),
             _ => self.text.hash(state),
         }
     }
@@ -217,6 +222,17 @@ mod tests {
         for json in [r#"{"a":{"N":"12.5"}}"#, r#"{"a":{"N":"-125"}}"#, r#"{"a":{"S":"-12.50"}}"#] {
             assert!(value(json) != value(same[0]), "{json}");
         }
+    }
+
+    #[test]
+    fn numbers_that_differ_have_different_hashes() {
+        let hasher = RandomState::new();
+        let hash = |number: String| hash_keys(&format!(r#"{{"id":{{"N":"{number}"}}}}"#), &hasher);
+        let spellings = (0..1_000).flat_map(|power| [format!("1e{power}"), format!("1e-{}", power + 1)]);
+        let hashes: std::collections::HashSet<u64> = spellings.map(|number| hash(number).expect("a key")).collect();
+        assert_eq!(hashes.len(), 2_000, "a batch of them must not fall into one bucket");
+        assert_eq!(hash("1e3".to_owned()), hash("1000".to_owned()));
+        assert_eq!(hash("0".to_owned()), hash("-0e5".to_owned()));
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! What DynamoDB writes, without space and escapes, takes the decoder's shortcuts; everything else takes the long way, and
 //! decodes to the same.
 
-use std::borrow::Cow;
-
 use super::cursor::{Cursor, after_plain_number};
-use super::decimal::significant_digits;
 use super::seen_names::SeenNames;
 
 /// What a shortcut returns for a text, and how far it moves.
@@ -106,12 +103,4 @@ fn names_of_a_usual_item_need_no_set() {
         assert!(names.insert_plain(text, start, end));
     }
     assert!(names.has_only_a_table());
-}
-
-#[test]
-fn the_digits_of_a_number_are_hashed() {
-    for (text, digits) in [("1500", "15"), ("0.0150", "15"), ("-1.5e3", "-15"), ("0", "0"), ("7", "7")] {
-        assert_eq!(significant_digits(text), digits, "{text}");
-    }
-    assert!(matches!(significant_digits("1500"), Cow::Borrowed(_)));
 }

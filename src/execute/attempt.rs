@@ -4,9 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures::FutureExt;
 use tokio::sync::SemaphorePermit;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::clock::{WaitUntil, wait_until};
 use super::disposition::AttemptFailure;
 use super::settings::Settings;
 use crate::failure::Failure;
@@ -44,7 +46,7 @@ pub(super) struct AttemptFuture<'a> {
     running: Option<Running<'a>>,
     settings: &'a Settings,
     /// The end of the handler's time. Made when the handler first has to wait, because most never do.
-    timeout: Option<Pin<Box<Sleep>>>,
+    timeout: Option<WaitUntil>,
     /// Surrounds all that its handler does; disabled unless the log's level asks for it.
     span: RecordSpan,
 }
@@ -83,8 +85,8 @@ impl<'a> AttemptFuture<'a> {
     fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<AttemptFailure> {
         let Some(limit) = self.settings.handler_timeout else { return Poll::Pending };
         let Some(end) = self.start.at.checked_add(limit) else { return Poll::Pending };
-        let timeout = self.timeout.get_or_insert_with(|| Box::pin(sleep_until(end)));
-        timeout.as_mut().poll(context).map(|()| AttemptFailure::timed_out(limit))
+        let timeout = self.timeout.get_or_insert_with(|| wait_until(Some(end)));
+        timeout.poll_unpin(context).map(|()| AttemptFailure::timed_out(limit))
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::clock::Clock;
+use super::clock::{Clock, Turn};
 use super::duplicates::SequenceNumbers;
 use super::gate::Gate;
 use super::lanes::{Arrival, Entered, LaneMap};
@@ -26,12 +26,14 @@ use crate::observe::log;
 use crate::observe::metrics::Ages;
 use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
 use crate::policy::AfterDeadLetter;
-use crate::record::{MalformedRecord, Record};
+use crate::record::{MalformedRecord, Record, RecordRef};
 
 /// A batch's records and what is known of each so far.
 pub(super) struct Batch<'a> {
     settings: &'a Settings,
     unread: Records<'a>,
+    /// The rest of the chunk that is being read.
+    chunk: std::vec::IntoIter<RecordRef>,
     records: Vec<RecordState>,
     numbers: SequenceNumbers,
     lanes: LaneMap<'a>,
@@ -42,6 +44,14 @@ pub(super) struct Batch<'a> {
     window: Option<Window>,
     /// Why the payload is not the event of a stream, once that is found; the batch as a whole fails then.
     refusal: Option<Error>,
+}
+
+/// What the filter says of a record.
+enum Verdict {
+    Kept,
+    FilteredOut,
+    /// It keeps the record, but the stop has come while it was asked.
+    TooLate,
 }
 
 /// The payload is not the event of a stream. [`Batch::is_refused`] is true from then on.
@@ -65,27 +75,26 @@ impl<'a> Batch<'a> {
             refusal: None,
             settings,
             unread,
+            chunk: Vec::new().into_iter(),
         }
     }
 
     /// The position of the next record to be read; `None` once all are.
     pub(super) fn next_unread(&self) -> Option<usize> {
-        self.unread.has_next().then_some(self.records.len())
+        (self.chunk.len() > 0 || self.unread.has_next()).then_some(self.records.len())
     }
 
-    /// How many records have been read.
-    pub(super) fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Reads the next records: skips those that need no handler, enters the rest into their lanes, and returns those that
-    /// need not wait for an earlier record. What may not start, because of the gate or the deadline, enters no lane, and the
-    /// filter is not asked about it.
-    pub(super) fn read_next(&mut self, gate: Gate, clock: &mut Clock) -> Vec<Arrival> {
+    /// Reads the next records, up to the end of a chunk or of the turn: skips those that need no handler, enters the rest into their
+    /// lanes, and returns those that need not wait for an earlier record. What may not start, because of the gate or the deadline,
+    /// enters no lane, and the filter is not asked about it.
+    pub(super) fn read_next(&mut self, gate: Gate, clock: &mut Clock, turn: &mut Turn) -> Vec<Arrival> {
         let text = self.unread.text();
-        let read = self.unread.next();
-        let mut arrivals = Vec::with_capacity(read.len());
-        for facts in read {
+        if self.chunk.len() == 0 {
+            self.chunk = self.unread.next().into_iter();
+        }
+        let mut arrivals = Vec::with_capacity(self.chunk.len());
+        let has_filter = self.settings.filter.is_some();
+        while let Some(facts) = self.chunk.next() {
             let position = self.records.len();
             let keys = facts.keys_json_in(text);
             let record = self.records.push_mut(RecordState::new(facts));
@@ -106,18 +115,23 @@ impl<'a> Batch<'a> {
             } else if self.has_no_handler(position) {
                 self.records[position].settle(Outcome::Skipped(SkipReason::NoHandler));
             } else if gate.admits(position) && !clock.is_stop_reached() {
-                if self.is_filtered_out(position, clock) {
-                    self.records[position].settle(Outcome::Skipped(SkipReason::Filtered));
-                } else if !clock.is_stop_reached() {
-                    arrivals.extend(self.enter_lane(position, keys));
+                match self.ask_filter(position, clock) {
+                    Verdict::Kept => arrivals.extend(self.enter_lane(position, keys)),
+                    Verdict::FilteredOut => self.records[position].settle(Outcome::Skipped(SkipReason::Filtered)),
+                    Verdict::TooLate => {}
                 }
             }
             let record = &self.records[position];
             if record.settled || record.failure().is_some() {
                 self.check_unseen_images(position);
             }
+            turn.step();
+            // Nothing else takes time here.
+            if has_filter && turn.is_late_at(clock.now()) {
+                break;
+            }
         }
-        if !self.unread.has_next() {
+        if self.next_unread().is_none() {
             self.finish_reading();
         }
         arrivals
@@ -197,19 +211,19 @@ impl<'a> Batch<'a> {
     }
 
     /// Asks the filter about a well-formed record. A panic fails the record.
-    fn is_filtered_out(&mut self, position: usize, clock: &mut Clock) -> bool {
+    fn ask_filter(&mut self, position: usize, clock: &mut Clock) -> Verdict {
+        let Some(filter) = &self.settings.filter else { return Verdict::Kept };
         let record = &mut self.records[position];
-        let Some(filter) = self.settings.filter.as_ref().filter(|_| record.failure().is_none()) else { return false };
-        let Some(asked) = record.facts.record() else { return false };
-        let is_kept = guard("filter", || filter(&asked));
+        let asked = record.facts.record().filter(|_| record.failure().is_none());
+        let Some(asked) = asked else { return Verdict::Kept };
+        let answer = guard("filter", || filter(&asked));
         clock.read();
-        match is_kept {
-            Ok(is_kept) => !is_kept,
-            Err(panic) => {
-                record.fail_in_reading(panic);
-                false
-            }
+        match answer {
+            Ok(false) => return Verdict::FilteredOut,
+            Ok(true) => {}
+            Err(panic) => record.fail_in_reading(panic),
         }
+        if clock.is_stop_reached() { Verdict::TooLate } else { Verdict::Kept }
     }
 
     /// Enters a record that needs a handler into its lane; returns it unless it must wait there.
@@ -222,7 +236,8 @@ impl<'a> Batch<'a> {
         let Some(predecessor) = predecessor else { return Some(Arrival::Ready(position)) };
         self.records[predecessor].next_in_lane = NonZeroUsize::new(position);
         let predecessor = &self.records[predecessor];
-        if !predecessor.settled {
+        if !predecessor.settled || predecessor.waits {
+            self.records[position].waits = true;
             return None;
         }
         Arrival::after(predecessor.outcome_in_lane(), self.settings.after_dead_letter, position)
@@ -235,6 +250,7 @@ impl<'a> Batch<'a> {
         loop {
             let next = record.next_in_lane?.get();
             let arrival = Arrival::after(record.outcome_in_lane(), self.settings.after_dead_letter, next)?;
+            self.records[next].waits = false;
             record = &self.records[next];
             // What was dead-lettered in an earlier invocation is settled already.
             if !record.settled {

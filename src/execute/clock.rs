@@ -1,11 +1,12 @@
 //! The batch's clock, the one place in the executor that reads the time. It is read when the batch is woken, and after every piece
 //! of the user's code that has run; everything else asks it what it read last.
 
-use std::future::{Future, poll_fn};
-use std::task::Poll;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::deadline::Deadlines;
 use crate::clock::time_of_day;
@@ -75,40 +76,71 @@ impl Clock {
 /// How long a batch, or the futures in flight, may keep the thread before others get their turn: far less than the margin
 /// before the deadline, and far more than what usually happens between two waits.
 const TURN: Duration = Duration::from_millis(10);
+/// How many records may be read or started, and other things happen, before others get their turn.
+const TURN_STEPS: usize = 128;
 
-/// A time of work during which nothing else in the task or on its thread runs.
+/// A time of work during which nothing else on the batch's thread runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Turn {
     ends: Instant,
+    steps_left: usize,
 }
 
 impl Turn {
+    pub(super) fn begin_at(now: Instant) -> Self {
+        Self { ends: now + TURN, steps_left: TURN_STEPS }
+    }
+
+    /// Begins a turn now.
     pub(super) fn begin() -> Self {
         Self::begin_at(Instant::now())
     }
 
-    pub(super) fn begin_at(now: Instant) -> Self {
-        Self { ends: now + TURN }
+    /// Counts a step.
+    pub(super) fn step(&mut self) {
+        self.steps_left = self.steps_left.saturating_sub(1);
+    }
+
+    pub(super) fn is_over_at(&self, now: Instant) -> bool {
+        self.steps_left == 0 || self.is_late_at(now)
+    }
+
+    /// Whether its time is over, however many steps are left.
+    pub(super) fn is_late_at(&self, now: Instant) -> bool {
+        now >= self.ends
     }
 
     /// Reads the time; returns whether it is the turn of others.
-    pub(super) fn is_over(self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.is_over_at(Instant::now())
-    }
-
-    pub(super) fn is_over_at(self, now: Instant) -> bool {
-        now >= self.ends
     }
 }
 
-/// Waits until this moment; without one, never ends. It may be polled again after that.
+/// Ready from a moment on. It may be polled again after that.
 ///
-/// A timer alone would be late after code that keeps the thread: it fires only once the runtime has had its turn.
-pub(super) fn wait_until(moment: Option<Instant>) -> impl Future<Output = ()> {
-    let mut timer = moment.map(|moment| Box::pin(sleep_until(moment)));
-    poll_fn(move |context| match &mut timer {
-        Some(timer) if Instant::now() < timer.deadline() => timer.as_mut().poll(context),
-        Some(_) => Poll::Ready(()),
-        None => Poll::Pending,
-    })
+/// A timer alone would be late: it fires only once the runtime has had its turn, and if its task has not used up its budget.
+pub(super) struct WaitUntil(Option<Pin<Box<Sleep>>>);
+
+/// Waits until this moment; without one, never ends.
+pub(super) fn wait_until(moment: Option<Instant>) -> WaitUntil {
+    WaitUntil(moment.map(|moment| Box::pin(sleep_until(moment))))
+}
+
+impl WaitUntil {
+    /// The moment.
+    pub(super) fn moment(&self) -> Option<Instant> {
+        self.0.as_ref().map(|timer| timer.deadline())
+    }
+}
+
+impl Future for WaitUntil {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some(timer) if Instant::now() < timer.deadline() => timer.as_mut().poll(context),
+            Some(_) => Poll::Ready(()),
+            None => Poll::Pending,
+        }
+    }
 }

@@ -21,7 +21,7 @@ use crate::invocation::Invocation;
 /// How many letters one call of the queue gets at most: few enough that one slow call delays few records.
 const MAX_LETTERS: usize = 10;
 /// How many calls may be in flight at once.
-pub(super) const MAX_IN_FLIGHT: usize = 8;
+const MAX_IN_FLIGHT: usize = 8;
 
 /// A call of the queue that has ended.
 pub(super) struct Sent {
@@ -75,9 +75,9 @@ impl<'a> DeadLetterSender<'a> {
         self.calls.start(call)
     }
 
-    /// Waits for the next call to end; `None` if none is in flight.
-    pub(super) async fn next(&mut self) -> Option<Sent> {
-        self.calls.next().await
+    /// Ready with the next call that has ended, or with `None` if none is in flight.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Sent>> {
+        self.calls.poll_next(context)
     }
 
     /// Gives up all letters, and drops the calls in flight. Returns those calls, each letter refused, and one more for the letters

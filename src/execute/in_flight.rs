@@ -2,7 +2,7 @@
 //! it must wait; a stored one is polled only when it was woken.
 
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -78,12 +78,8 @@ impl<F: Future + Unpin> InFlight<F> {
         }
     }
 
-    /// Waits for the next future to be ready; returns `None` if none runs.
-    pub(super) async fn next(&mut self) -> Option<F::Output> {
-        poll_fn(|context| self.poll_next(context)).await
-    }
-
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
+    /// Ready with the output of the next future that is ready, or with `None` if none runs.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
         if self.is_empty() {
             return Poll::Ready(None);
         }
@@ -166,7 +162,14 @@ mod tests {
     use futures::task::noop_waker_ref;
     use tokio::time::sleep;
 
+    use std::future::poll_fn;
+
     use super::*;
+
+    /// The output of the next future that is ready, or `None` if none runs.
+    async fn next<F: Future + Unpin>(attempts: &mut InFlight<F>) -> Option<F::Output> {
+        poll_fn(|context| attempts.poll_next(context)).await
+    }
 
     fn boxed(future: impl Future<Output = u32> + Send + 'static) -> BoxFuture<'static, u32> {
         Box::pin(future)
@@ -176,7 +179,7 @@ mod tests {
     async fn ready_futures_are_not_kept_and_others_end_in_time() {
         let mut attempts = InFlight::new();
         assert_eq!(attempts.start(boxed(async { 1 })), Some(1));
-        assert!(attempts.is_empty() && attempts.next().await.is_none());
+        assert!(attempts.is_empty() && next(&mut attempts).await.is_none());
         for number in [30, 10, 20] {
             let future = async move {
                 sleep(Duration::from_millis(number)).await;
@@ -184,9 +187,9 @@ mod tests {
             };
             assert_eq!(attempts.start(boxed(future)), None);
         }
-        assert_eq!((attempts.next().await, attempts.next().await), (Some(10), Some(20)));
+        assert_eq!((next(&mut attempts).await, next(&mut attempts).await), (Some(10), Some(20)));
         assert_eq!(attempts.start(boxed(async { 2 })), Some(2), "in a place that was used before");
-        assert_eq!((attempts.next().await, attempts.next().await), (Some(30), None));
+        assert_eq!((next(&mut attempts).await, next(&mut attempts).await), (Some(30), None));
         assert_eq!(attempts.places.len(), 3);
     }
 
@@ -205,8 +208,8 @@ mod tests {
             if polls == 3 { Poll::Ready(3) } else { Poll::Pending }
         });
         assert_eq!(attempts.start(boxed(third_time)), None);
-        assert_eq!(attempts.next().await, Some(3));
-        let polled_once = attempts.next().now_or_never();
+        assert_eq!(next(&mut attempts).await, Some(3));
+        let polled_once = next(&mut attempts).now_or_never();
         assert_eq!(polled_once, None, "a poll returns, however often a future wakes itself");
     }
 

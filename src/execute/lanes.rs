@@ -81,6 +81,17 @@ enum Common<'a> {
     Batch,
 }
 
+impl Common<'_> {
+    /// The length of its spelling.
+    fn len(&self) -> usize {
+        match self {
+            Self::Item(json) => json.len(),
+            Self::Attribute(value) => value.as_ref().map_or(0, KeyValue::len),
+            Self::Batch => 0,
+        }
+    }
+}
+
 impl<'a> LaneMap<'a> {
     /// Makes room for about this many records.
     pub(super) fn new(policy: &'a Lanes, records: usize) -> Self {
@@ -107,7 +118,12 @@ impl<'a> LaneMap<'a> {
     fn put_last(&mut self, key: LaneKey<'a>, position: usize) -> Option<usize> {
         let Self { lanes, numbers, .. } = self;
         if let Some(number) = numbers.find(key.hash, |number| lanes[*number].key == key) {
-            return Some(std::mem::replace(&mut lanes[*number].last, position));
+            let lane = &mut lanes[*number];
+            // The next record is compared with the shorter spelling, so that no record costs more than its own length.
+            if key.common.len() < lane.key.common.len() {
+                lane.key = key;
+            }
+            return Some(std::mem::replace(&mut lane.last, position));
         }
         numbers.insert_unique(key.hash, lanes.len(), |number| lanes[*number].key.hash);
         lanes.push(Lane { key, last: position });

@@ -19,6 +19,8 @@ pub(super) struct RecordState {
     /// The record's outcome; until it is settled, the outcome if nothing else happens.
     pub(super) outcome: Outcome,
     pub(super) settled: bool,
+    /// Whether it waits for the record before it in its lane. What an earlier invocation dead-lettered is settled, and may still wait.
+    pub(super) waits: bool,
     /// Whether its images, which no handler has seen, were checked to be JSON.
     pub(super) is_checked: bool,
     /// Whether it has a sequence number that no earlier record of the batch has, so that the response can name it.
@@ -45,6 +47,7 @@ impl RecordState {
             attempts: 0,
             outcome: Outcome::Unfinished,
             settled: false,
+            waits: false,
             is_checked: false,
             nameable: false,
             was_dead_lettered: false,

@@ -24,6 +24,7 @@ use self::registry::Registry;
 use self::target::Target;
 use self::units::Units;
 use crate::clock::time_of_day;
+use crate::guard::guard;
 
 /// How much memory for lines is kept from one flush to the next.
 const MAX_KEPT_BYTES: usize = 64 * 1_024;
@@ -173,7 +174,8 @@ impl Emf {
         lines.clear();
         registry.write(units, target, &FlushContext::new(time_of_day(), request_id), lines);
         if !lines.is_empty() {
-            let _ = writer.write_all(lines).and_then(|()| writer.flush());
+            // The writer may be the user's own.
+            let _ = guard("writer of the metrics", || writer.write_all(lines).and_then(|()| writer.flush()));
             lines.clear();
             lines.shrink_to(MAX_KEPT_BYTES);
         }

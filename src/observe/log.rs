@@ -24,7 +24,7 @@ use tracing::{Span, debug, debug_span, info, info_span, warn};
 
 use crate::dead_letter::DeadLetterError;
 use crate::event_kind::EventKind;
-use crate::failure::{Failure, MAX_MESSAGE, bounded};
+use crate::failure::{Failure, MAX_MESSAGE, bounded, shown};
 use crate::invocation::Invocation;
 use crate::observe::metrics::millis;
 use crate::outcome::{BatchReport, Totals};
@@ -59,7 +59,7 @@ pub(crate) fn note_count(records: usize) {
 /// Adds the table's name to the current span, which is that of the batch.
 pub(crate) fn note_table(table: Option<&str>) {
     if let Some(table) = table {
-        Span::current().record("aws.dynamodb.table_names", table);
+        Span::current().record("aws.dynamodb.table_names", shown(table));
     }
 }
 
@@ -73,7 +73,7 @@ impl RecordSpan {
         let span = || {
             debug_span!(
                 "handle record",
-                event_id = record.event_id(),
+                event_id = record.event_id().map(shown),
                 sequence_number = record.sequence_number().as_str(),
                 kind = record.kind().as_str(),
             )
@@ -101,7 +101,7 @@ pub(crate) struct LoggedRecord<'a> {
 pub(crate) fn succeeded(logged: &LoggedRecord<'_>) {
     let LoggedRecord { position, record, attempts, .. } = logged;
     debug!(
-        event_id = record.event_id(),
+        event_id = record.event_id().map(shown),
         sequence_number = record.sequence_number().map(SequenceNumber::as_str),
         position,
         kind = record.kind().map(EventKind::as_str),
@@ -115,7 +115,7 @@ pub(crate) fn succeeded(logged: &LoggedRecord<'_>) {
 pub(crate) fn failed(logged: &LoggedRecord<'_>, next: &'static str, delay: Option<Duration>) {
     let LoggedRecord { position, record, failure, dead_letter_error, attempts } = logged;
     warn!(
-        event_id = record.event_id(),
+        event_id = record.event_id().map(shown),
         sequence_number = record.sequence_number().map(SequenceNumber::as_str),
         position,
         kind = record.kind().map(EventKind::as_str),
@@ -142,7 +142,7 @@ pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
     if report.stopped_at_deadline() {
         warn!(
             unfinished = counts.unfinished,
-            checkpoint = report.checkpoint().and_then(|record| record.event_id()),
+            checkpoint = report.checkpoint().and_then(|record| record.event_id()).map(shown),
             "the deadline neared before the batch was finished; Lambda delivers the rest again"
         );
     }

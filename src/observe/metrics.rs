@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use ::metrics::{Key, Label, Level, Metadata, Recorder, Unit, describe_counter, describe_histogram};
 
-use crate::outcome::{BatchReport, KindTotals, PerKind, Totals};
+use crate::outcome::{BatchReport, KindTotals, PerKind, Tables, Totals};
 
 /// What is measured while a batch runs, in addition to the outcomes of its records.
 #[derive(Debug, Default)]
@@ -50,16 +50,26 @@ struct EndedBatch<'a> {
     measured: &'a Measurements,
     duration: Duration,
     stopped_at_deadline: bool,
-    /// The positions of the table's records, ascending; `None` where all are.
-    of_table: Option<&'a [usize]>,
 }
 
-impl EndedBatch<'_> {
-    /// Takes those samples that are of the table's records.
-    fn each(&self, samples: &[(usize, f64)], take: &mut dyn FnMut(f64)) {
-        let is_of_table = |position| self.of_table.is_none_or(|all| all.binary_search(position).is_ok());
-        samples.iter().filter(|(position, _)| is_of_table(position)).for_each(|(_, sample)| take(*sample));
+impl Measurements {
+    /// What was measured of each of so many tables; `tables` has the table of each record by its position.
+    fn split(&self, tables: &[usize], count: usize) -> Vec<Self> {
+        let of_table = || Self { ages: self.ages, concurrency: self.concurrency, ..Self::default() };
+        let mut split: Vec<Self> = (0..count).map(|_| of_table()).collect();
+        for sample in &self.attempts {
+            split[tables[sample.0]].attempts.push(*sample);
+        }
+        for sample in &self.dead_letters {
+            split[tables[sample.0]].dead_letters.push(*sample);
+        }
+        split
     }
+}
+
+/// Takes the samples one by one.
+fn each(samples: &[(usize, f64)], take: &mut dyn FnMut(f64)) {
+    samples.iter().for_each(|(_, sample)| take(*sample));
 }
 
 /// A metric as it is described to the recorder.
@@ -127,11 +137,11 @@ const HISTOGRAMS: [(Metric, Samples); 7] = [
         batch.measured.ages.iter().for_each(|ages| take(millis(ages.last)));
     }),
     (duration("HandlerDuration", "duration of an attempt at a record, decoding included"), |batch, take| {
-        batch.each(&batch.measured.attempts, take);
+        each(&batch.measured.attempts, take);
     }),
     (duration("BatchDuration", "duration of a batch"), |batch, take| take(millis(batch.duration))),
     (duration("DeadLetterDuration", "duration of a call of the dead-letter queue"), |batch, take| {
-        batch.each(&batch.measured.dead_letters, take);
+        each(&batch.measured.dead_letters, take);
     }),
 ];
 
@@ -182,21 +192,24 @@ impl Meter {
     pub(crate) fn record(&self, report: &BatchReport, totals: &Totals, measured: &Measurements, duration: Duration) {
         self.described.get_or_init(describe);
         let stopped_at_deadline = report.stopped_at_deadline();
-        let record = |table: Option<&str>, totals: &Totals, of_table: Option<&[usize]>| {
+        let record = |table: Option<&str>, totals: &Totals, measured: &Measurements| {
             let table = self.table(table.unwrap_or("unknown"));
-            let batch = EndedBatch { totals, measured, duration, stopped_at_deadline, of_table };
+            let batch = EndedBatch { totals, measured, duration, stopped_at_deadline };
             ::metrics::with_recorder(|recorder| {
                 table.count(recorder, &batch);
                 table.sample(recorder, &batch);
             });
         };
-        match report.tables() {
-            Some(tables) => tables.iter().for_each(|(table, positions)| {
-                let totals =
-                    Totals::of_records(positions.iter().filter_map(|position| report.records().get(*position)));
-                record(*table, &totals, Some(positions));
-            }),
-            None => record(measured.table.as_deref(), totals, None),
+        let Some(Tables { names, of_records }) = report.tables() else {
+            return record(measured.table.as_deref(), totals, measured);
+        };
+        let mut records = vec![Vec::new(); names.len()];
+        for (entry, table) in report.records().iter().zip(&of_records) {
+            records[*table].push(entry);
+        }
+        let measured = measured.split(&of_records, names.len());
+        for ((name, records), measured) in names.iter().zip(records).zip(&measured) {
+            record(*name, &Totals::of_records(records.into_iter()), measured);
         }
     }
 

@@ -13,7 +13,7 @@ use super::{Outcome, SkipReason, StreamResponse};
 use crate::dead_letter::DeadLetterError;
 use crate::error::Error;
 use crate::event_kind::EventKind;
-use crate::failure::Failure;
+use crate::failure::{Failure, shown};
 use crate::record::{RecordRef, SequenceNumber};
 
 /// The outcome of one record.
@@ -164,6 +164,14 @@ impl Counts {
     }
 }
 
+/// The tables of a batch's records.
+pub(crate) struct Tables<'a> {
+    /// `None` for records that do not name theirs.
+    pub(crate) names: Vec<Option<&'a str>>,
+    /// For each record, by its position, which of `names` is its table's.
+    pub(crate) of_records: Vec<usize>,
+}
+
 /// What Lambda is to redeliver.
 pub(crate) enum Redelivery<'a> {
     Nothing,
@@ -188,22 +196,21 @@ impl BatchReport {
         Counts::of(self.records.iter())
     }
 
-    /// The positions of the records of each table, where records are answered one by one and so may be of several.
-    pub(crate) fn tables(&self) -> Option<Vec<(Option<&str>, Vec<usize>)>> {
-        if self.context.from_stream {
+    /// The tables of the records, where records are answered one by one and so may be of several; `None` for an empty batch too.
+    pub(crate) fn tables(&self) -> Option<Tables<'_>> {
+        if self.context.from_stream || self.records.is_empty() {
             return None;
         }
-        let mut tables = Vec::new();
+        let mut names = Vec::new();
         let mut numbers = HashMap::new();
-        for record in &self.records {
-            let table = record.record.table_name();
-            let number = *numbers.entry(table).or_insert_with(|| {
-                tables.push((table, Vec::new()));
-                tables.len() - 1
-            });
-            tables[number].1.push(record.position);
-        }
-        (!tables.is_empty()).then_some(tables)
+        let mut number = |name| {
+            *numbers.entry(name).or_insert_with(|| {
+                names.push(name);
+                names.len() - 1
+            })
+        };
+        let of_records = self.records.iter().map(|entry| number(entry.record.table_name())).collect();
+        Some(Tables { names, of_records })
     }
 
     /// The earliest record that needs another delivery; `None` if the whole batch is done.
@@ -269,7 +276,7 @@ impl BatchReport {
             "{open} of {} records must be delivered again, from position {} on (event id {})",
             self.records.len(),
             first.position,
-            first.event_id().unwrap_or("unknown"),
+            shown(first.event_id().unwrap_or("unknown")),
         );
         if self.context.report_batch_item_failures {
             Error::unreportable(format!(

@@ -281,7 +281,8 @@ impl ProcessorBuilder {
     ///
     /// From the stop on, no handler starts and no filter is asked, handlers that still run are dropped, and dead letters may be
     /// sent for another three quarters of the margin. The time is looked at after each piece of your code. So the response is late
-    /// only if one handler, filter or call of the queue computes without an `await` for longer than the margin leaves.
+    /// only if one handler, filter or call of the queue computes without an `await` for longer than the margin leaves, or if the
+    /// handlers that are dropped at the stop do so together.
     pub fn deadline_margin(mut self, margin: Duration) -> Self {
         self.deadline_margin = Some(margin);
         self

@@ -1,6 +1,8 @@
 //! The README's "Deadline": the user's code may compute without awaiting, and still nothing starts after the stop, nothing keeps
 //! the thread for a whole batch, and a batch that does not fit into one invocation is finished by several.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +13,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use lambda_streams::Outcome::*;
 use lambda_streams::{
-    DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, ErrorKind, FailurePolicy, HandlerError, ProcessorBuilder,
-    Record, RetryPolicy, StreamProcessor,
+    Counts, DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, ErrorKind, FailurePolicy, HandlerError,
+    ProcessorBuilder, Record, RetryPolicy, StreamProcessor,
 };
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Change, TestQueue, checkpoint, event, inserts, outcomes, process};
+use crate::support::{Act, Change, Reply, Script, TestQueue, checkpoint, event, inserts, outcomes, process};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -261,4 +263,279 @@ async fn dead_letters_go_out_while_handlers_are_never_done() {
     assert_eq!((report.counts().succeeded, queue.accepted().len()), (499, 1));
     let at = accepted_at.load(Ordering::Relaxed);
     assert!(at < 140, "the letter of the first record was accepted while handler {at} ran");
+}
+
+/// Handlers that each wait for the one before, as those do that share a connection: the end of one wakes the next.
+struct Chain<S> {
+    waiting: Mutex<VecDeque<S>>,
+    begun: AtomicUsize,
+}
+
+impl<S> Chain<S> {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { waiting: Mutex::default(), begun: AtomicUsize::new(0) })
+    }
+
+    fn next(&self) -> Option<S> {
+        self.waiting.lock().unwrap().pop_front()
+    }
+}
+
+/// With ten at once, the tenth does not wait, and so wakes the first.
+const AT_ONCE: usize = 10;
+
+#[tokio::test(start_paused = true)]
+async fn handlers_that_wake_each_other_give_others_their_turn() {
+    let chain = Chain::<futures::channel::oneshot::Sender<()>>::new();
+    let processor = StreamProcessor::builder()
+        .concurrency(AT_ONCE)
+        .on_record(move |_: Record| {
+            let chain = Arc::clone(&chain);
+            async move {
+                if chain.begun.fetch_add(1, Ordering::Relaxed) + 1 != AT_ONCE {
+                    let (sender, receiver) = futures::channel::oneshot::channel();
+                    chain.waiting.lock().unwrap().push_back(sender);
+                    let _ = receiver.await;
+                }
+                compute(MILLISECOND);
+                chain.next().map(|next| next.send(()));
+                Ok(())
+            }
+        })
+        .build()
+        .unwrap();
+    let turns = turns_of_others(&processor, &inserts(1_000)).await;
+    assert!(turns >= 90, "{turns} turns while 1,000 records computed for a second: about one every 10 ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_does_not_wait_for_the_whole_batch() {
+    let chain = Chain::<tokio::sync::oneshot::Sender<()>>::new();
+    let (attempts, retried_at) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(usize::MAX)));
+    let seen = Arc::clone(&retried_at);
+    let processor = StreamProcessor::builder()
+        .concurrency(AT_ONCE)
+        .retry(RetryPolicy::default().base_delay(MILLISECOND))
+        .on_record(move |record: Record| {
+            let (chain, attempts, seen) = (Arc::clone(&chain), Arc::clone(&attempts), Arc::clone(&seen));
+            async move {
+                if record.event_id() == Some("event-0") {
+                    if attempts.fetch_add(1, Ordering::Relaxed) == 0 {
+                        return Err("busy".into());
+                    }
+                    seen.store(chain.begun.load(Ordering::Relaxed), Ordering::Relaxed);
+                    return Ok(());
+                }
+                if chain.begun.fetch_add(1, Ordering::Relaxed) + 1 != AT_ONCE {
+                    let (sender, receiver) = tokio::sync::oneshot::channel();
+                    chain.waiting.lock().unwrap().push_back(sender);
+                    let _ = receiver.await;
+                }
+                compute(MILLISECOND);
+                chain.next().map(|next| next.send(()));
+                Ok(())
+            }
+        })
+        .build()
+        .unwrap();
+    let report = process(&processor, &inserts(2_000)).await;
+    assert_eq!(report.counts().succeeded, 2_000);
+    let at = retried_at.load(Ordering::Relaxed);
+    assert!(at < 300, "the retry was due after 1 ms, and was made when {at} records of 1 ms had begun");
+}
+
+/// A handler that never waits, and uses up its task's budget in each poll, as one does that reads from a full channel.
+async fn never_idle(each: Duration) {
+    loop {
+        compute(each);
+        tokio::task::consume_budget().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_is_never_idle_times_out() {
+    let processor = StreamProcessor::builder()
+        .retry(RetryPolicy::none())
+        .handler_timeout(Duration::from_secs(1))
+        .on_record(|_: Record| async {
+            never_idle(MILLISECOND / 10).await;
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_secs(2))).await;
+    assert_eq!(outcomes(&report), [Reported], "its timeout is 1 s, and its time was 1.75 s");
+    assert_eq!(report.records()[0].failure.as_ref().unwrap().kind, ErrorKind::Timeout);
+}
+
+async fn beside_a_busy_one(concurrency: usize, idle: Duration, each: Duration) -> Counts {
+    let processor = StreamProcessor::builder()
+        .concurrency(concurrency)
+        .on_record(move |record: Record| async move {
+            if record.event_id() == Some("event-5") {
+                if !idle.is_zero() {
+                    sleep(idle).await;
+                }
+                never_idle(each).await;
+            }
+            sleep(MILLISECOND).await;
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    processor.process(event(&inserts(40)), Deadline::after(20_000 * each + Duration::from_secs(2))).await.counts()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_is_never_idle_does_not_stop_the_others() {
+    let counts = beside_a_busy_one(3, Duration::ZERO, MILLISECOND).await;
+    assert_eq!((counts.succeeded, counts.unfinished), (39, 1), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_uses_up_the_budget_does_not_stop_the_others() {
+    let counts = beside_a_busy_one(3, Duration::ZERO, MILLISECOND / 100).await;
+    assert_eq!((counts.succeeded, counts.unfinished), (39, 1), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_is_taken_beside_a_handler_that_is_never_idle() {
+    for each in [MILLISECOND, MILLISECOND / 100] {
+        let counts = beside_a_busy_one(2, 5 * MILLISECOND / 2, each).await;
+        assert_eq!((counts.succeeded, counts.unfinished), (39, 1), "{counts:?}");
+    }
+}
+
+/// Never answers, and uses up its task's budget in each poll.
+struct NeverIdleQueue(Duration);
+
+impl DeadLetterQueue for NeverIdleQueue {
+    async fn send(&self, _: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
+        never_idle(self.0).await;
+        Vec::new()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_never_idle_does_not_stop_the_handlers() {
+    for each in [MILLISECOND, MILLISECOND / 100] {
+        let processor = StreamProcessor::builder()
+            .on_record(|record: Record| async move {
+                if record.event_id() == Some("event-0") {
+                    return Err(HandlerError::permanent("no such customer"));
+                }
+                sleep(MILLISECOND).await;
+                Ok(())
+            })
+            .dead_letter_queue(NeverIdleQueue(each))
+            .build()
+            .unwrap();
+        let report =
+            processor.process(event(&inserts(40)), Deadline::after(20_000 * each + Duration::from_secs(2))).await;
+        let counts = report.counts();
+        assert_eq!((counts.succeeded, counts.reported), (39, 1), "{counts:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_is_made_beside_a_handler_that_is_never_idle() {
+    for each in [MILLISECOND, MILLISECOND / 100] {
+        let processor = StreamProcessor::builder()
+            .retry(RetryPolicy::default().base_delay(10 * MILLISECOND))
+            .on_record(move |record: Record| async move {
+                match record.event_id() {
+                    Some("event-0") => Err("the index is down".into()),
+                    _ => {
+                        never_idle(each).await;
+                        Ok(())
+                    }
+                }
+            })
+            .build()
+            .unwrap();
+        let report =
+            processor.process(event(&inserts(2)), Deadline::after(20_000 * each + Duration::from_secs(2))).await;
+        assert_eq!(report.records()[0].attempts, 3, "each {each:?}");
+    }
+}
+
+/// Answers after a wait, and then keeps the thread, as one does that reads a large response.
+struct ComputesAfterAnswer {
+    wait: Duration,
+    each: Duration,
+}
+
+impl DeadLetterQueue for ComputesAfterAnswer {
+    async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
+        sleep(self.wait).await;
+        compute(self.each);
+        letters.iter().map(|_| Ok(())).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_at_the_last_moment_do_not_make_the_response_late() {
+    let begun = Instant::now();
+    let queue = ComputesAfterAnswer { wait: 900 * MILLISECOND, each: 50 * MILLISECOND };
+    let processor = StreamProcessor::builder()
+        .on_record(|_: Record| async { Err(HandlerError::permanent("no such customer")) })
+        .dead_letter_queue(queue)
+        .build()
+        .unwrap();
+    let report = processor.process(event(&inserts(80)), Deadline::after(Duration::from_secs(1))).await;
+    assert!(report.stopped_at_deadline());
+    assert!(begun.elapsed() <= Duration::from_secs(1), "the response came after {:?}", begun.elapsed());
+}
+
+/// An error whose text takes long.
+#[derive(Debug)]
+struct SlowText(Duration);
+
+impl fmt::Display for SlowText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        compute(self.0);
+        f.write_str("slow")
+    }
+}
+
+impl std::error::Error for SlowText {}
+
+#[tokio::test(start_paused = true)]
+async fn slow_errors_do_not_make_the_response_late() {
+    for wait in [Duration::ZERO, 700 * MILLISECOND] {
+        let begun = Instant::now();
+        let processor = StreamProcessor::builder()
+            .concurrency(64)
+            .permanent_if(|_| {
+                compute(20 * MILLISECOND);
+                false
+            })
+            .on_record(move |_: Record| async move {
+                if !wait.is_zero() {
+                    sleep(wait).await;
+                }
+                Err(SlowText(20 * MILLISECOND).into())
+            })
+            .build()
+            .unwrap();
+        processor.process(event(&inserts(300)), Deadline::after(Duration::from_secs(1))).await;
+        assert!(begun.elapsed() <= Duration::from_secs(1), "the response came after {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tiny_margins_and_past_deadlines_are_answered() {
+    for (left, margin) in [(0, Some(0)), (0, None), (100, Some(0)), (100, Some(1)), (1, None), (100, Some(1_000))] {
+        let queue = TestQueue::new(Reply::AcceptAfter(Duration::from_secs(60)));
+        let script = Script::new([("item-0", Act::FailPermanently), ("item-1", Act::Hang)]);
+        let mut builder = StreamProcessor::builder().on_record(script.clone()).dead_letter_queue(queue);
+        if let Some(margin) = margin {
+            builder = builder.deadline_margin(Duration::from_millis(margin));
+        }
+        let begun = Instant::now();
+        let report =
+            builder.build().unwrap().process(event(&inserts(3)), Deadline::after(Duration::from_millis(left))).await;
+        assert_eq!(checkpoint(&report), Some(0));
+        assert!(begun.elapsed() <= Duration::from_millis(left), "{left} {margin:?}: {:?}", begun.elapsed());
+    }
 }

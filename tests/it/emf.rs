@@ -295,3 +295,24 @@ fn a_failing_writer_harms_nothing_else() {
     with_local_recorder(&emf, || histogram!("h").record(Duration::from_millis(1)));
     emf.flush();
 }
+
+/// Fails as `println!` does when standard output is closed.
+struct PanickingWriter;
+
+impl std::io::Write for PanickingWriter {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        panic!("standard output is closed")
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_panics_fails_nobody() {
+    let emf = lambda_streams::Emf::builder().service("orders").writer(PanickingWriter).build().unwrap();
+    metrics::with_local_recorder(&emf, || metrics::counter!("orders").increment(1));
+    emf.flush();
+    emf.flush();
+}

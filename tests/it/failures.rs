@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -677,4 +678,108 @@ async fn a_follower_that_cannot_be_read_keeps_its_own_failure() {
     letters.sort_by_key(|letter| letter.event_id().map(str::to_owned));
     let kinds: Vec<ErrorKind> = letters.iter().map(|letter| letter.error_kind()).collect();
     assert_eq!(kinds, [ErrorKind::Handler, ErrorKind::Malformed, ErrorKind::Decode, ErrorKind::Predecessor]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_panic_said_is_freed() {
+    let said = Arc::new(());
+    let held = Arc::clone(&said);
+    let processor = StreamProcessor::builder()
+        .on_record(move |_: Record| {
+            let held = Arc::clone(&held);
+            async move { std::panic::resume_unwind(Box::new(held)) }
+        })
+        .build()
+        .unwrap();
+    process(&processor, &inserts(1)).await;
+    drop(processor);
+    assert_eq!(Arc::strong_count(&said), 1, "the payload of the panic is kept for the life of the process");
+}
+
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            std::panic::resume_unwind(Box::new("dropped"));
+        }
+    }
+}
+
+/// Panics wherever it can.
+struct Wicked(PanicsOnDrop);
+
+impl fmt::Debug for Wicked {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("debug")
+    }
+}
+
+impl fmt::Display for Wicked {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let _ = &self.0;
+        std::panic::resume_unwind(Box::new(PanicsOnDrop))
+    }
+}
+
+impl std::error::Error for Wicked {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::panic::resume_unwind(Box::new(PanicsOnDrop))
+    }
+}
+
+struct WickedQueue;
+
+impl DeadLetterQueue for WickedQueue {
+    async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
+        let _held = PanicsOnDrop;
+        let mut results: Vec<_> = letters.iter().map(|_| Err(DeadLetterError::new(Wicked(PanicsOnDrop)))).collect();
+        results.push(Err(DeadLetterError::new(Wicked(PanicsOnDrop))));
+        results
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn panics_of_every_part_stay_with_their_record() {
+    let processor = StreamProcessor::builder()
+        .filter(|record| {
+            if record.event_id() == Some("event-1") {
+                std::panic::resume_unwind(Box::new(PanicsOnDrop));
+            }
+            true
+        })
+        .permanent_if(|_| std::panic::resume_unwind(Box::new(PanicsOnDrop)))
+        .on_record(|record: Record| async move {
+            let _held = PanicsOnDrop;
+            match record.event_id() {
+                Some("event-0") => Err(Wicked(PanicsOnDrop).into()),
+                Some("event-2") => {
+                    std::future::pending::<()>().await;
+                    Ok(())
+                }
+                Some("event-3") => std::panic::resume_unwind(Box::new(PanicsOnDrop)),
+                Some("event-4") => Err(HandlerError::permanent(Wicked(PanicsOnDrop))),
+                _ => Ok(()),
+            }
+        })
+        .dead_letter_queue(WickedQueue)
+        .build()
+        .unwrap();
+    let report = processor.process(event(&inserts(6)), Deadline::after(Duration::from_secs(2))).await;
+    assert_eq!(report.records().len(), 6);
+    assert_eq!(checkpoint(&report), Some(0));
+    assert!(!format!("{report:?}").contains("dropped"), "its words are in the dead letter alone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_of_a_batch_is_bounded() {
+    let processor = StreamProcessor::builder()
+        .on_record(|_: Record| async { Err("the index is down".into()) })
+        .report_batch_item_failures(false)
+        .retry(RetryPolicy::none())
+        .build()
+        .unwrap();
+    let long = change(0, "a", 0).with("/eventID", "x".repeat(1_000_000));
+    let error = process(&processor, &[long]).await.response().unwrap_err().to_string();
+    assert!(error.len() < 10_000, "{} bytes", error.len());
 }

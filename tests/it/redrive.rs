@@ -211,6 +211,78 @@ async fn a_skipped_dead_letter_is_kept_unless_told_otherwise() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_redrive_is_bounded_in_memory_and_in_number() {
+    // 15 MiB of blanks in a record become a letter of a few kilobytes.
+    let record = change(0, "a", 0).json().replacen('{', &format!("{{{}", " ".repeat(15 << 20)), 1);
+    let compressed = letter("recordGzip", gzip(&record).into());
+    assert!(compressed.len() < 100_000, "{}", compressed.len());
+    let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
+    let report = processor.redrive(sqs_event(&vec![compressed; 6]), Deadline::none()).await;
+    assert_eq!(named(&report), ["m-4", "m-5"], "four fit into 64 MiB, and the others come again");
+    assert!(report.unreadable().all(|(_, error)| error.to_string().contains("is left for another delivery")));
+    let message = r#"{"messageId": "1", "eventSource": "aws:sqs", "body": ""}"#;
+    for (count, is_refused) in [(10_000, false), (10_001, true)] {
+        let event = format!(r#"{{"Records": [{}]}}"#, vec![message; count].join(","));
+        let event = DeadLetterEvent::from_slice(event.as_bytes());
+        assert_eq!(event.is_err_and(|error| error.to_string().contains("more than 10,000 messages")), is_refused);
+    }
+}
+
+fn gzip(text: &str) -> String {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, encoder.finish().unwrap())
+}
+
+/// A letter with this record.
+fn letter(member: &str, record: Value) -> String {
+    json!({
+        "version": 1, "errorKind": "decode", "errorMessage": "m", "attempts": 1,
+        "firstSeen": "2026-01-01T00:00:00.000Z", "deadLettered": "2026-01-01T00:00:00.120Z",
+        member: record,
+    })
+    .to_string()
+}
+
+fn raw_letter(record: &str) -> String {
+    letter("record", json!(null)).replace(r#""record":null"#, &format!(r#""record":{record}"#))
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_message_does_not_keep_the_others_from_being_redriven() {
+    let good = || raw_letter(&change(0, "a", 0).json());
+    for record in [
+        "null",
+        "0",
+        "[]",
+        r#""text""#,
+        "1e999999",
+        "-0",
+        r#"{"\ud800": 1}"#,
+        r#"{"eventID": "\ud800"}"#,
+        r#"{"eventID": "a", "eventID": "b"}"#,
+        r#"{"eventSource": "aws:ses"}"#,
+        r#"{"eventSource":"aws:dynamodb","eventName":"INSERT","dynamodb":{"Keys":{"id":{"S":"\ud800"}},"NewImage":{"id":{"S":"\udc00"}},"SequenceNumber":"1"}}"#,
+        r#"{"dynamodb":{"Keys":0,"NewImage":0,"SequenceNumber":0}}"#,
+        &format!("{}{}", "[".repeat(5_000), "]".repeat(5_000)),
+        &format!("{}1{}", r#"{"a":"#.repeat(5_000), "}".repeat(5_000)),
+        &format!(
+            r#"{{"eventSource":"aws:dynamodb","eventName":"INSERT","dynamodb":{{"Keys":{{"id":{{"S":"a"}}}},"NewImage":{}1{},"SequenceNumber":"1"}}}}"#,
+            r#"{"a":"#.repeat(5_000),
+            "}".repeat(5_000)
+        ),
+    ] {
+        let bodies = [good(), raw_letter(record), good()];
+        let processor =
+            StreamProcessor::builder().on_record(|_: lambda_streams::Record| async { Ok(()) }).build().unwrap();
+        let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
+        let named = named(&report);
+        let start: String = record.chars().take(80).collect();
+        assert!(!named.contains(&"m-0".to_owned()) && !named.contains(&"m-2".to_owned()), "{start}: {named:?}");
+    }
+}
+
 #[test]
 fn a_non_sqs_event_is_rejected_with_its_kind() {
     for (body, words) in [

@@ -45,6 +45,7 @@ enum Kind {
     Base64,
     Gzip,
     TooLarge,
+    TooManyBytes,
     NotJson,
 }
 
@@ -66,8 +67,18 @@ impl fmt::Display for DeadLetterReadError {
             Kind::Base64 => f.write_str("the dead letter's `recordGzip` is not standard base64"),
             Kind::Gzip => f.write_str("the dead letter's `recordGzip` cannot be decompressed to text"),
             Kind::TooLarge => write!(f, "the dead letter's `recordGzip` holds more than {MAX_RECORD} bytes"),
+            Kind::TooManyBytes => f.write_str(
+                "the records of the messages before it fill the memory of one redrive, so that it is left for another delivery",
+            ),
             Kind::NotJson => f.write_str("the dead letter's record is not valid JSON"),
         }
+    }
+}
+
+impl DeadLetterReadError {
+    /// The records of other letters have used up the memory that a redrive may take.
+    pub(crate) fn too_many_bytes() -> Self {
+        Self(Kind::TooManyBytes)
     }
 }
 

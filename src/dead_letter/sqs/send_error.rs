@@ -9,6 +9,7 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
 
 use super::outage::REMEMBERED;
+use crate::failure::MAX_SOURCES;
 
 /// Why a letter was not accepted. `queue` is the queue's URL, and the endpoint where that is another host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +170,8 @@ impl StdError for SendError {}
 
 /// The error and its sources.
 fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
+    // An error may be its own source.
+    std::iter::successors(Some(error), |error| (*error).source()).take(MAX_SOURCES)
 }
 
 /// What the error and its sources say.

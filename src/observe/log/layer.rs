@@ -12,6 +12,7 @@ use super::fields::Fields;
 use super::format::LogFormat;
 use super::line::{Line, MAX_ID, cut};
 use crate::clock::time_of_day;
+use crate::guard::guard;
 use crate::observe::render;
 
 /// Keeps the fields of spans, and writes a line for each event.
@@ -60,6 +61,6 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
         let line = line.finish(time_of_day(), &self.function_name);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that cannot be written must not fail the invocation.
-        let _ = writer.write_all(&line).and_then(|()| writer.flush());
+        let _ = guard("writer of the log", || writer.write_all(&line).and_then(|()| writer.flush()));
     }
 }
