@@ -230,6 +230,22 @@ fn an_error_in_a_buffer_names_its_path() {
 }
 
 #[test]
+fn an_error_in_a_buffer_is_found_among_many_values() {
+    // More maps and lists lie before the value than levels may be open at once.
+    let deep = |value: &str| format!(r#"{{"M":{{"m":{{"L":[{value}]}}}}}}"#);
+    let many: String = (0..40).map(|number| format!(r#","n{number}":{}"#, deep(r#"{"N":"1"}"#))).collect();
+    let row = format!(r#"{{"entity":{{"S":"Order"}},"id":{{"S":"a"}}{many},"total":{{"S":"x"}}}}"#);
+    assert_eq!(error::<Row>(&row).to_string(), "attribute `total`: wanted u64, found S");
+    // The value is one of eight candidates at most, and has no name of its own in a list.
+    let row = |count: usize| {
+        let others: String = (1..count).map(|number| format!(r#","n{number}":{{"S":"x"}}"#)).collect();
+        format!(r#"{{"entity":{{"S":"Order"}},"id":{{"S":"a"}},"total":{{"S":"x"}}{others}}}"#)
+    };
+    assert_eq!(error::<Row>(&row(8)).to_string(), "attribute `total`: wanted u64, found S");
+    assert_eq!(error::<Row>(&row(9)).to_string(), "inside the item: wanted u64, found S");
+}
+
+#[test]
 fn an_error_that_cannot_be_located_says_inside() {
     // Two elements of one list have the value.
     let row = r#"{"entity":{"S":"Order"},"id":{"S":"a"},"total":{"N":"1"},"tags":{"NS":["5","5.0"]}}"#;
