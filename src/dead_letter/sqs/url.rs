@@ -198,6 +198,13 @@ mod tests {
     fn the_region_is_read_from_the_url() {
         for (url, region) in [
             ("https://sqs.eu-central-1.amazonaws.com/1/q", Some("eu-central-1")),
+            ("https://sqs.central.amazonaws.com/1/q", None),
+            ("https://sqs.central-1.amazonaws.com/1/q", None),
+            ("https://sqs.eu-central-.amazonaws.com/1/q", None),
+            ("https://sqs.eu-central-x1.amazonaws.com/1/q", None),
+            ("https://sqs.eu-2-1.amazonaws.com/1/q", None),
+            ("https://sqs.-central-1.amazonaws.com/1/q", None),
+            ("http://local.queue.localhost/1/q", None),
             ("https://SQS.eu-central-1.amazonaws.com:443/1/q", Some("eu-central-1")),
             ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", Some("cn-north-1")),
             ("https://sqs.us-gov-west-1.amazonaws.com/1/q", Some("us-gov-west-1")),

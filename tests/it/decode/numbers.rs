@@ -351,3 +351,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn different_numbers_differ() {
+    let ascending = ["-1e3", "-999.5", "-2", "-1.5", "0", "1e-9", "0.5", "1.5", "2", "10", "1e2"].map(|text| {
+        let number: Number = text.parse().unwrap();
+        assert_eq!(format!("{number:?}"), format!("Number({text})"));
+        number
+    });
+    let hasher = RandomState::new();
+    for (place, one) in ascending.iter().enumerate() {
+        for (other_place, other) in ascending.iter().enumerate() {
+            assert_eq!(one.partial_cmp(other), Some(place.cmp(&other_place)));
+            assert_eq!(one == other, place == other_place);
+            assert_eq!(hasher.hash_one(one) == hasher.hash_one(other), place == other_place);
+        }
+    }
+    assert_eq!(format!("{:?}", "".parse::<Number>().unwrap_err()), "NumberError(the text of a number is empty)");
+}
