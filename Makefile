@@ -18,7 +18,8 @@ features_of = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null
 # promise that is broken. Each takes a build of the tests, so that all of `src/` would take many hours.
 MUTATED := src/execute/disposition.rs src/execute/gate.rs src/execute/deadline.rs src/outcome/response.rs
 # The tests that it runs: the promises about these decisions, without the large ones.
-MUTANTS_TESTS := disposition gate deadline failures order redelivery:: response debug_says
+MUTANTS_TESTS := disposition gate deadline failures order redelivery:: response debug_says the_service_answers no_filter_runs \
+	a_record_awaiting
 CARGO_MUTANTS := 27.1.0
 
 .PHONY: mutants architecture help test test-rust test-infra e2e e2e-mutants soak local instructions lint fmt clippy features docs deny package
@@ -52,7 +53,7 @@ SOAK_SECONDS ?= 600
 soak: ## The model tests for SOAK_SECONDS: random schedules against the promises
 	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked -p lambda-streams-local --test model soak -- --nocapture
 
-mutants: $(TARGET)/tools/bin/cargo-mutants ## Breaks the executor's decisions one by one, and fails if no test notices; about 8 minutes
+mutants: $(TARGET)/tools/bin/cargo-mutants ## Breaks the executor's decisions one by one, and fails if no test notices; about 12 minutes
 	CARGO_TARGET_DIR=$(TARGET)/mutants $< mutants --package lambda-streams $(MUTATED:%=--file %) \
 		--no-default-features --cargo-arg=--lib --cargo-arg=--test=it --minimum-test-timeout 60 --output $(TARGET)/mutants \
 		-- -- $(MUTANTS_TESTS) || [ $$? -eq 3 ] # A test that hangs notices too.

@@ -15,7 +15,9 @@ fn failing(ids: &[&str]) -> Script {
 
 async fn answer(processor: &StreamProcessor, changes: &[Change]) -> Value {
     let response = process(processor, changes).await.response().expect("an answer");
-    serde_json::to_value(response).expect("JSON")
+    let json = serde_json::to_value(&response).expect("JSON");
+    assert_eq!(response.checkpoint(), json["batchItemFailures"][0]["itemIdentifier"].as_str());
+    json
 }
 
 fn naming(number: usize) -> Value {
