@@ -164,7 +164,6 @@ fn a_record_that_is_malformed_or_does_not_decode_or_contradicts_itself_is_refuse
     let table = [
         (poison(1, "a"), "status"),
         (with("/eventName", json!("UPSERT")), "eventName"),
-        (with("/eventSource", json!("aws:kinesis")), "eventSource"),
         (with("/dynamodb/SequenceNumber", json!("")), "SequenceNumber"),
         (with("/dynamodb/Keys/id", json!({"S": "b"})), "`dynamodb.Keys` is not the key"),
         (with("/dynamodb/Keys/timestamp", json!({"N": "2"})), "`dynamodb.Keys` is not the key"),
@@ -175,6 +174,16 @@ fn a_record_that_is_malformed_or_does_not_decode_or_contradicts_itself_is_refuse
         let error = refusal(&function, record);
         assert!(error.contains(why), "{error} does not say {why}");
     }
+}
+
+#[test]
+fn an_event_of_another_source_is_refused_as_a_whole() {
+    let function = Function::start();
+    let mut record = insert(1, "a");
+    record["eventSource"] = json!("aws:kinesis");
+    let (status, body) = function.post(&json!({"Records": [record]}));
+    let message = body["message"].as_str().expect("a message");
+    assert!(status == 400 && message.contains("it looks like a Kinesis event"), "{body}");
 }
 
 #[test]
