@@ -6,7 +6,6 @@
 //! 2. The ready record with the lowest position starts first, so that the checkpoint moves forward.
 //! 3. No record of a stream starts at or after a reported one. (Of a redrive, each is answered by itself.)
 //! 4. Nothing is spawned: dropping the future cancels the handlers, the backoffs and the dead letters in flight.
-//!
 //! 5. Once the deadline has stopped the batch, no code of the user's runs for a record that had not begun. The time is read after
 //!    each piece of the user's code (`clock.rs`), and every loop over records ends with its turn.
 //!
