@@ -33,7 +33,7 @@ export interface OnDemandApiProps {
   readonly handler: IFunction;
 
   /** The ranges that may call, in CIDR notation. */
-  readonly allowedCidrs: readonly string[];
+  readonly allowedCidrs: string[];
 
   /** Encrypts the logs; its policy lets CloudWatch Logs use it. */
   readonly encryptionKey: IKey;

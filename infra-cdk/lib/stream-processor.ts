@@ -148,12 +148,11 @@ export class StreamProcessor extends Construct {
   readonly mapping: EventSourceMapping;
   /** The metrics of the function and its mapping. */
   readonly metrics: StreamMetrics;
-  /** What the function is told, defaults included. */
-  readonly settings: Required<ProcessorSettings>;
   /** The alarms, unless turned off. */
   readonly alarms?: StreamAlarms;
 
   private readonly props: StreamProcessorProps;
+  private readonly resolved: Required<ProcessorSettings>;
   private readonly metricsNamespace: string;
   private readonly serviceName: string;
   private ownKey?: IKey;
@@ -165,7 +164,7 @@ export class StreamProcessor extends Construct {
     this.metricsNamespace = props.metricsNamespace ?? 'LambdaStreams';
     this.serviceName = props.serviceName ?? Names.uniqueResourceName(this, { maxLength: 64, separator: '-' });
     this.timeout = this.findTimeout();
-    this.settings = resolveSettings(this, this.timeout, props.settings);
+    this.resolved = resolveSettings(this, this.timeout, props.settings);
     this.deadLetterQueue = props.deadLetterQueue ?? this.createQueue('DeadLetters', props.redrive);
     this.onFailure = props.onFailure ?? this.createFailureDestination();
     if (props.handler) {
@@ -183,6 +182,11 @@ export class StreamProcessor extends Construct {
     this.alarms = this.createAlarms();
   }
 
+  /** What the function is told, defaults included: every setting has a value. */
+  get settings(): ProcessorSettings {
+    return this.resolved;
+  }
+
   /** The key that encrypts what the construct makes. */
   get encryptionKey(): IKey {
     this.ownKey ??= this.props.encryptionKey ?? this.createKey();
@@ -191,7 +195,7 @@ export class StreamProcessor extends Construct {
 
   /** The environment of a further function with the same settings, which counts as `serviceName`. */
   environmentFor(serviceName: string): Record<string, string> {
-    return processorEnvironment(this.settings, {
+    return processorEnvironment(this.resolved, {
       queueUrl: this.deadLetterQueue.queueUrl,
       tableName: this.props.table.tableName,
       metricsNamespace: this.metricsNamespace,
@@ -265,7 +269,7 @@ export class StreamProcessor extends Construct {
       code,
       failedInvocations,
       encryptionKey: this.encryptionKey,
-      logLevel: this.settings.logLevel,
+      logLevel: this.resolved.logLevel,
       environment: {
         GLIBC_TUNABLES: KEEP_MEMORY,
         ...this.props.functionOptions?.environment,
@@ -290,7 +294,7 @@ export class StreamProcessor extends Construct {
       table: this.props.table,
       target: this.function,
       onFailure: this.onFailure,
-      giveUpAfter: this.settings.giveUpAfter,
+      giveUpAfter: this.resolved.giveUpAfter,
     }).mapping;
   }
 
