@@ -25,6 +25,7 @@ import { Construct } from 'constructs';
 import { check } from './checks';
 import { acceptFinding } from './findings';
 import { allowListPolicy, checkAllowList } from './ip-allow-list';
+import { allowLogs } from './key-policies';
 import { RECORDS_SCHEMA } from './records-model';
 
 /** Properties of `OnDemandApi`. */
@@ -35,7 +36,7 @@ export interface OnDemandApiProps {
   /** The ranges that may call, in CIDR notation. */
   readonly allowedCidrs: string[];
 
-  /** Encrypts the logs; its policy lets CloudWatch Logs use it. */
+  /** Encrypts the logs. The policy of a key of this app gets the statement that CloudWatch Logs needs; an imported key must have it. */
   readonly encryptionKey: IKey;
 
   /**
@@ -115,6 +116,7 @@ export class OnDemandApi extends Construct {
     this.stageName = props.stageName ?? 'v1';
     this.checkTimeout();
     this.checkThrottle();
+    allowLogs(this, props.encryptionKey);
     this.accessLogs = this.createLogGroup('AccessLogs');
     this.api = this.createApi();
     this.createExecutionLogs();
