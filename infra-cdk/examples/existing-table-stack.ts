@@ -3,7 +3,7 @@ import { Table } from 'aws-cdk-lib/aws-dynamodb';
 import { Architecture, FilterCriteria, FilterRule } from 'aws-cdk-lib/aws-lambda';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { FailureDestination, LogLevel, ProcessorCode, StreamProcessor, acceptFinding } from '../lib';
+import { FailureDestination, Findings, LogLevel, ProcessorCode, StreamProcessor } from '../lib';
 
 /** Properties of `ExistingTableStack`. */
 export interface ExistingTableStackProps extends StackProps {
@@ -44,11 +44,11 @@ export class ExistingTableStack extends Stack {
       retentionPeriod: Duration.days(14),
       visibilityTimeout: Duration.minutes(2),
     });
-    acceptFinding(queue, {
+    Findings.accept(queue, {
       checkov: ['CKV_AWS_27'],
       reason: 'The queue is encrypted with the key that SQS manages; who may read it is said by IAM alone.',
     });
-    acceptFinding(queue, {
+    Findings.accept(queue, {
       nag: ['AwsSolutions-SQS3', 'Serverless-SQSRedrivePolicy'],
       reason: 'The queue is itself where failed work ends.',
     });

@@ -26,7 +26,7 @@ export interface ApiAlarmsProps {
 
 /** Alarms for requests that an API refuses or fails. */
 export class ApiAlarms extends Construct {
-  readonly alarms: readonly Alarm[];
+  readonly alarms: Alarm[];
 
   constructor(scope: Construct, id: string, props: ApiAlarmsProps) {
     super(scope, id);

@@ -8,7 +8,7 @@ import { ProcessorCode } from './processor-code';
 export interface AppConfig {
   readonly stage: string;
   readonly production: boolean;
-  readonly allowedCidrs: readonly string[];
+  readonly allowedCidrs: string[];
   readonly alarmEmail?: string;
   readonly architecture: Architecture;
   readonly code: ProcessorCode;

@@ -26,7 +26,7 @@ export interface DemoStackProps extends StackProps {
   readonly code: ProcessorCode;
 
   /** The ranges that may call the on-demand API, in CIDR notation. */
-  readonly allowedCidrs: readonly string[];
+  readonly allowedCidrs: string[];
 
   /**
    * Keeps table, queues, bucket, key and logs when the stack is deleted, and refuses to delete the table.

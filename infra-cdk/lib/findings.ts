@@ -8,31 +8,42 @@ export interface AcceptedFinding {
    *
    * @default - none
    */
-  readonly nag?: readonly string[];
+  readonly nag?: string[];
 
   /**
    * checkov checks.
    *
    * @default - none
    */
-  readonly checkov?: readonly string[];
+  readonly checkov?: string[];
 
   /**
    * cfn-lint checks.
    *
    * @default - none
    */
-  readonly cfnLint?: readonly string[];
+  readonly cfnLint?: string[];
 
   /** Why the finding does not apply here; it is written into the template beside the resource. */
   readonly reason: string;
 }
 
-/**
- * Accepts findings of the static checkers on one resource, each with a written reason.
- *
- * `construct` is a CloudFormation resource or a construct whose default child is one.
- */
+/** Findings of the static checkers that do not apply to a resource. */
+export class Findings {
+  /**
+   * Accepts findings on one resource, each with a written reason.
+   *
+   * @param construct a CloudFormation resource, or a construct whose default child is one
+   * @param finding what is accepted, and why
+   */
+  static accept(construct: IConstruct, finding: AcceptedFinding): void {
+    acceptFinding(construct, finding);
+  }
+
+  private constructor() {}
+}
+
+/** `Findings.accept`, for this library's own constructs. */
 export function acceptFinding(construct: IConstruct, finding: AcceptedFinding): void {
   const { reason } = finding;
   for (const id of finding.nag ?? []) {

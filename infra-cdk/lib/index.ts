@@ -1,11 +1,10 @@
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic';
 export { ApiAlarms, type ApiAlarmsProps } from './api-alarms';
 export { ApiGatewayAccountStack } from './api-gateway-account';
-export { InvalidPropertyError } from './checks';
 export { EncryptedQueue, type EncryptedQueueProps } from './encrypted-queue';
 export { EncryptionKey, type EncryptionKeyProps } from './encryption-key';
 export { DiscardedBatchesBucket, type DiscardedBatchesBucketProps, FailureDestination } from './failure-destination';
-export { type AcceptedFinding, acceptFinding } from './findings';
+export { type AcceptedFinding, Findings } from './findings';
 export { OnDemandApi, type OnDemandApiProps } from './on-demand-api';
 export { type CargoCodeOptions, ProcessorCode } from './processor-code';
 export { ProcessorFunction, type ProcessorFunctionProps } from './processor-function';

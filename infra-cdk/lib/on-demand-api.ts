@@ -34,7 +34,7 @@ export interface OnDemandApiProps {
   readonly handler: IFunction;
 
   /** The ranges that may call, in CIDR notation. */
-  readonly allowedCidrs: readonly string[];
+  readonly allowedCidrs: string[];
 
   /** Encrypts the logs. The policy of a key of this app gets the statement that CloudWatch Logs needs; an imported key must have it. */
   readonly encryptionKey: IKey;

@@ -18,11 +18,11 @@ export interface CargoCodeOptions {
   readonly binaryName?: string;
 
   /**
-   * What else `cargo lambda build` is told: profile, flags, environment, Docker.
+   * What else `cargo lambda build` is told: profile, flags, environment, Docker. The architecture is that of the function.
    *
    * @default - `cargo lambda build --release` on this machine where it is installed, else in Docker
    */
-  readonly bundling?: Omit<BundlingOptions, 'architecture'>;
+  readonly bundling?: BundlingOptions;
 }
 
 /** Where the function's code comes from: a Cargo package, or anything that holds a `bootstrap`. */
@@ -89,6 +89,11 @@ class CargoCode extends ProcessorCode {
   createFunction(scope: Construct, id: string, options: FunctionOptions): Function {
     const { manifestPath, binaryName, bundling } = this.options;
     const manifest = manifestPath.endsWith('.toml') ? manifestPath : path.join(manifestPath, 'Cargo.toml');
+    check(
+      scope,
+      bundling?.architecture === undefined,
+      'bundling names an architecture; set the architecture of the function instead (functionOptions.architecture)',
+    );
     check(scope, fs.existsSync(manifest), `no ${manifest}; manifestPath names the function's Cargo.toml`);
     return new RustFunction(scope, id, {
       ...options,

@@ -45,7 +45,7 @@ interface Watch {
 
 /** An alarm for everything that needs a person: what is lost, what waits, what falls behind. */
 export class StreamAlarms extends Construct {
-  readonly alarms: readonly Alarm[];
+  readonly alarms: Alarm[];
 
   constructor(scope: Construct, id: string, props: StreamAlarmsProps) {
     super(scope, id);
@@ -58,7 +58,7 @@ export class StreamAlarms extends Construct {
     const share = props.durationShare ?? 0.8;
     check(this, share > 0 && share <= 1, `durationShare is ${share}; write a share of the timeout above 0 and up to 1`);
     const age = props.iteratorAge ?? Duration.minutes(5);
-    const giveUpAfter = props.processor.settings.giveUpAfter;
+    const giveUpAfter = props.processor.settings.giveUpAfter!;
     check(
       this,
       age.toSeconds() < giveUpAfter.toSeconds(),

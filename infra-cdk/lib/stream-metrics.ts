@@ -28,7 +28,7 @@ export type StreamMetricName =
 export class StreamMetrics {
   constructor(
     /** The CloudWatch namespace. */
-    readonly namespace: string,
+    readonly metricsNamespace: string,
     /** The value of the `service` dimension. */
     readonly serviceName: string,
     private readonly mapping: IEventSourceMapping,
@@ -37,7 +37,7 @@ export class StreamMetrics {
   /** One of the function's own metrics, summed over a minute unless another statistic is asked for. */
   own(metricName: StreamMetricName, statistic: string = Stats.SUM): Metric {
     return new Metric({
-      namespace: this.namespace,
+      namespace: this.metricsNamespace,
       metricName,
       dimensionsMap: { service: this.serviceName },
       statistic,

@@ -1,11 +1,12 @@
 import { App, Duration, Stack } from 'aws-cdk-lib';
 import { AttributeType, Table } from 'aws-cdk-lib/aws-dynamodb';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
-import { CapacityProvider, Function } from 'aws-cdk-lib/aws-lambda';
+import { Architecture, CapacityProvider, Function } from 'aws-cdk-lib/aws-lambda';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { describe, expect, it } from 'vitest';
-import { InvalidPropertyError, OnDemandApi, ProcessorCode, StreamProcessor, StreamProcessorProps } from '../lib';
+import { OnDemandApi, ProcessorCode, StreamProcessor, StreamProcessorProps } from '../lib';
 import { readConfig } from '../lib/app-config';
+import { InvalidPropertyError } from '../lib/checks';
 import { BOOTSTRAP, newApp, newDemo, newProcessor, newTable } from './support';
 
 type Props = Partial<StreamProcessorProps>;
@@ -96,6 +97,11 @@ describe('a property that cannot work is refused at synth, with what to write', 
   it('a Cargo package that is not there', () => {
     const code = ProcessorCode.fromCargo({ manifestPath: `${__dirname}/nowhere` });
     expect(() => newProcessor({ code })).toThrow(/no .*nowhere.Cargo.toml; manifestPath names/);
+  });
+
+  it('an architecture for the build alone', () => {
+    const code = ProcessorCode.fromCargo({ manifestPath: __dirname, bundling: { architecture: Architecture.X86_64 } });
+    expect(() => newProcessor({ code })).toThrow(/^user\/Processor.*bundling names an architecture; .*functionOptions.architecture/);
   });
 
   it('a burst that the function cannot take', () => {
