@@ -1,3 +1,4 @@
+export { type AlarmGroupOptions, type AlarmOptions } from './alarm-options';
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic';
 export { ApiAlarms, type ApiAlarmsProps } from './api-alarms';
 export { ApiGatewayAccountStack } from './api-gateway-account';

@@ -35,8 +35,10 @@ describe('a property that cannot work is refused at synth, with what to write', 
     ['a handler for as long as the invocation', { settings: { handlerTimeout: Duration.seconds(54) } }, /handlerTimeout \(54 seconds\) is not below the 54 seconds after which an invocation stops/],
     ['too little memory', { functionOptions: { memorySize: 64 } }, /memorySize is 64/],
     ['an hour for an invocation', { functionOptions: { timeout: Duration.hours(1) } }, /timeout is 1 hour; write .* to 15 minutes/],
-    ['a share of the timeout above one', { alarms: { durationShare: 1.1 } }, /durationShare is 1.1/],
-    ['an alarm after the fact', { alarms: { iteratorAge: Duration.hours(7) } }, /comes after the function has given up/],
+    ['an alarm above the timeout', { alarms: { durationNearTimeout: { threshold: 60_001 } } }, /durationNearTimeout alarm \(60001 ms\) is above the function's timeout \(1 minute\)/],
+    ['an alarm after the fact', { alarms: { iteratorAge: { threshold: Duration.hours(7).toMilliseconds() } } }, /comes after the function has given up \(6 hours\); write a lower threshold/],
+    ['an alarm that is always on', { alarms: { functionErrors: { threshold: 0 } } }, /threshold of the alarm FunctionErrors is 0; write a number above 0, or enabled: false/],
+    ['an alarm of no period', { alarms: { mappingStopped: { evaluationPeriods: 0 } } }, /evaluationPeriods of the alarm MappingStopped is 0; write a whole number of 1 to 1440/],
     ['no code', { code: undefined, handler: undefined }, /give either code.* or handler/],
   ])('%s', (_, props, message) => {
     expect(() => newProcessor(props)).toThrow(message);
