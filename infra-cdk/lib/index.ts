@@ -6,7 +6,8 @@ export { EncryptedQueue, type EncryptedQueueProps } from './encrypted-queue';
 export { EncryptionKey, type EncryptionKeyProps } from './encryption-key';
 export { DiscardedBatchesBucket, type DiscardedBatchesBucketProps, FailureDestination } from './failure-destination';
 export { type AcceptedFinding, Findings } from './findings';
-export { OnDemandApi, type OnDemandApiProps } from './on-demand-api';
+export { OnDemandApi } from './on-demand-api';
+export { type OnDemandApiProps } from './on-demand-api-props';
 export { type CargoCodeOptions, ProcessorCode } from './processor-code';
 export {
   type ManagedInstancesOptions,

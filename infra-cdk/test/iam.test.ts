@@ -34,9 +34,11 @@ describe('least privilege', () => {
     expect(new Set(everywhere)).toEqual(new Set(['xray:PutTelemetryRecords', 'xray:PutTraceSegments']));
   });
 
-  it('allows everyone nothing but GET from the allow-list', () => {
+  it('allows everyone nothing but GET, which the Deny limits to the allow-list', () => {
     const open = statements.filter(({ effect, principal }) => effect === 'Allow' && principal === '*');
-    expect(open.map(({ sid }) => sid)).toEqual(['AllowGetFromTheAllowList']);
+    expect(open.map(({ sid }) => sid)).toEqual(['AllowGet']);
+    const closed = statements.filter(({ effect, principal }) => effect === 'Deny' && principal === '*');
+    expect(closed.map(({ sid }) => sid)).toContain('DenyFromElsewhere');
   });
 
   it('lets a role use the key through one service at a time', () => {
