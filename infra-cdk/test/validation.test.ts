@@ -131,7 +131,7 @@ describe('the configuration of the app', () => {
 
   it('is development on arm64 unless something else is said', () => {
     const config = read(ranges);
-    expect(config).toMatchObject({ stage: 'dev', production: false, apiCache: true, apiAccount: true, cliCredentials: false });
+    expect(config).toMatchObject({ stage: 'dev', production: false, apiCache: true, apiAccount: undefined, cliCredentials: false });
     expect(config.architecture.name).toBe('arm64');
     expect(read({ ...ranges, production: 'true', stage: 'prod' })).toMatchObject({ stage: 'prod', production: true });
   });
