@@ -13,7 +13,7 @@ export interface OnDemandApiProps {
   readonly allowedCidrs: string[];
 
   /**
-   * Encrypts the logs; its policy lets CloudWatch Logs use it.
+   * Encrypts the logs. The policy of a key of this app gets the statement that CloudWatch Logs needs; an imported key must have it.
    *
    * @default - a new key that rotates every year
    */

@@ -26,6 +26,7 @@ import { check, checkRange } from './checks';
 import { EncryptionKey } from './encryption-key';
 import { acceptFinding } from './findings';
 import { allowListPolicy, checkAllowList } from './ip-allow-list';
+import { allowLogs } from './key-policies';
 import { OnDemandApiProps } from './on-demand-api-props';
 import { MAX_RECORDS, recordsSchema } from './records-model';
 
@@ -55,6 +56,7 @@ export class OnDemandApi extends Construct {
     this.checkTimeout();
     this.checkThrottle();
     this.encryptionKey = props.encryptionKey ?? this.createKey();
+    allowLogs(this, this.encryptionKey);
     this.accessLogs = this.createLogGroup('AccessLogs');
     this.api = this.createApi();
     this.createExecutionLogs();
@@ -111,12 +113,10 @@ export class OnDemandApi extends Construct {
   }
 
   private createKey(): IKey {
-    const key = new EncryptionKey(this, 'Key', {
+    return new EncryptionKey(this, 'Key', {
       description: `The logs of ${this.node.path}`,
       removalPolicy: this.props.removalPolicy,
     });
-    key.allowLogs();
-    return key;
   }
 
   private createLogGroup(id: string, logGroupName?: string): LogGroup {

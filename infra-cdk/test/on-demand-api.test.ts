@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { Duration, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import { Code, Function, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { describe, expect, it } from 'vitest';
 import { ApiAlarms, OnDemandApi, OnDemandApiProps } from '../lib';
@@ -26,6 +27,16 @@ describe('an on-demand API of a user', () => {
     expect(JSON.stringify(key!.Properties.KeyPolicy)).toContain('kms:EncryptionContext:aws:logs:arn');
     const groups = Object.entries(resources(template, 'AWS::Logs::LogGroup')).filter(([id]) => id.startsWith('Api'));
     expect(groups.map(([, { Properties }]) => referred(Properties.KmsKeyId))).toEqual([Object.keys(keys)[0], Object.keys(keys)[0]]);
+  });
+
+  it("lets CloudWatch Logs use a key of the user's app", () => {
+    const stack = new Stack(newApp(), 'keys');
+    const encryptionKey = new Key(stack, 'Mine');
+    const code = Code.fromAsset(BOOTSTRAP);
+    const handler = new Function(stack, 'Function', { code, runtime: Runtime.PROVIDED_AL2023, handler: 'bootstrap' });
+    new OnDemandApi(stack, 'Api', { handler, allowedCidrs: ['203.0.113.7/32'], encryptionKey });
+    const { KeyPolicy } = resource(Template.fromStack(stack), 'AWS::KMS::Key').Properties;
+    expect(KeyPolicy.Statement.map(({ Sid }: any) => Sid)).toContain('EncryptLogGroupsOfThisAccount');
   });
 
   it('refuses TLS 1.0 and 1.1', () => {
