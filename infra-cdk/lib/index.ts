@@ -1,3 +1,4 @@
+export { type AlarmGroupOptions, type AlarmOptions } from './alarm-options';
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic';
 export { ApiAlarms, type ApiAlarmsProps } from './api-alarms';
 export { ApiGatewayAccountStack } from './api-gateway-account';
@@ -5,7 +6,8 @@ export { EncryptedQueue, type EncryptedQueueProps } from './encrypted-queue';
 export { EncryptionKey, type EncryptionKeyProps } from './encryption-key';
 export { DiscardedBatchesBucket, type DiscardedBatchesBucketProps, FailureDestination } from './failure-destination';
 export { type AcceptedFinding, Findings } from './findings';
-export { OnDemandApi, type OnDemandApiProps } from './on-demand-api';
+export { OnDemandApi } from './on-demand-api';
+export { type OnDemandApiProps } from './on-demand-api-props';
 export { type CargoCodeOptions, ProcessorCode } from './processor-code';
 export { ProcessorFunction, type ProcessorFunctionProps } from './processor-function';
 export {

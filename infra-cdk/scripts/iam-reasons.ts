@@ -31,8 +31,8 @@ export const REASONS: Readonly<Record<string, string>> = {
   'OnDemandFunctionRoleDefaultPolicy SendFailedInvocations': 'Lambda sends failed asynchronous invocations as the function.',
   'OnDemandFunctionRoleDefaultPolicy EncryptFailedInvocations': 'That queue is encrypted with the key; only through SQS.',
   'Api DenyFromElsewhere': 'The allow-list: whoever calls from elsewhere is refused, whatever else allows it.',
-  'Api AllowGetFromTheAllowList': 'GET needs an address of the list and an API key.',
-  'Api AllowSignedPostFromTheAllowList': "POST needs a signature too, of an identity that this account's own policies let call.",
+  'Api AllowGet': 'GET needs an address of the list, which the Deny sees to, and an API key.',
+  'Api AllowSignedPost': "POST needs a signature too, of an identity that this account's own policies let call.",
   'ApiprocessGETApiPermissiondemoApiGETprocess lambda:InvokeFunction': 'API Gateway invokes the function for this one stage, method and path.',
   'ApiprocessPOSTApiPermissiondemoApiPOSTprocess lambda:InvokeFunction': 'API Gateway invokes the function for this one stage, method and path.',
 };

@@ -27,7 +27,7 @@ synth() {
   local name=$1
   shift
   npx --no-install cdk synth --quiet --output "$out/$name" \
-    -c allowedCidrs=203.0.113.7/32,2001:db8::/56 -c functionAsset=test/fixtures/bootstrap "$@"
+    -c allowedCidrs=203.0.113.7/32,2001:db8::/56 -c functionAsset=test/fixtures/bootstrap -c apiAccount=true "$@"
 }
 
 rm -rf "$out"

@@ -39,7 +39,7 @@ describe('a property changes what it says and nothing else', () => {
     ['retryAttempts', { mapping: { retryAttempts: 3 } }, [mapping('MaximumRetryAttempts')]],
     ['bisectBatchOnError', { mapping: { bisectBatchOnError: false } }, [mapping('BisectBatchOnFunctionError')]],
     ['startingPosition', { mapping: { startingPosition: StartingPosition.TRIM_HORIZON } }, [mapping('StartingPosition')]],
-    ['enabled', { mapping: { enabled: false } }, [mapping('Enabled')]],
+    ['enabled', { mapping: { enabled: false } }, [mapping('Enabled'), '- CloudWatch::Alarm(ProcessorAlarmsMappingStopped)']],
     ['filters', { mapping: { filters: [FilterCriteria.filter({ eventName: FilterRule.isEqual('REMOVE') })] } }, [mapping('FilterCriteria')]],
     ['concurrency', { settings: { concurrency: 64 } }, [variable('LAMBDA_STREAMS_CONCURRENCY')]],
     ['maxAttempts', { settings: { maxAttempts: 5 } }, [variable('LAMBDA_STREAMS_MAX_ATTEMPTS')]],
@@ -82,8 +82,6 @@ describe('a property changes what it says and nothing else', () => {
       { serviceName: 'orders' },
       [alarm('DeadLetterSendFailures', 'Dimensions'), alarm('DeadlineStops', 'Dimensions'), variable('POWERTOOLS_SERVICE_NAME')],
     ],
-    ['iteratorAge', { alarms: { iteratorAge: Duration.minutes(1) } }, [alarm('IteratorAge', 'Threshold')]],
-    ['durationShare', { alarms: { durationShare: 0.5 } }, [alarm('DurationNearTimeout', 'Threshold')]],
     [
       'redrive',
       { redrive: true },
@@ -91,6 +89,7 @@ describe('a property changes what it says and nothing else', () => {
         '+ Lambda::EventSourceMapping(ProcessorRedriveMapping)',
         '+ SQS::Queue(ProcessorRedriveQueue)',
         '+ SQS::QueuePolicy(ProcessorRedriveQueuePolicy)',
+        '+ CloudWatch::Alarm(ProcessorAlarmsRedriveStuck)',
         'IAM::Policy(ProcessorCodeBoundaryPolicy)/PolicyDocument/Statement',
         'IAM::Policy(ProcessorFunctionRoleDefaultPolicy)/PolicyDocument/Statement',
       ],
@@ -112,7 +111,7 @@ describe('a property changes what it says and nothing else', () => {
 
   it('alarms: false takes away the alarms', () => {
     const gone = differences(plain, processorTemplate({ alarms: false }));
-    expect(gone).toHaveLength(10);
+    expect(gone).toHaveLength(13);
     expect(gone.every((line) => line.startsWith('- CloudWatch::Alarm('))).toBe(true);
   });
 
