@@ -27,7 +27,7 @@ export interface EncryptedQueueProps {
   readonly endsAnotherQueue?: boolean;
 
   /**
-   * What becomes of the queue when its stack is deleted.
+   * What happens to the queue when its stack is deleted.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */

@@ -8,7 +8,7 @@ export interface EncryptionKeyProps {
   readonly description: string;
 
   /**
-   * What becomes of the key when its stack is deleted; keep it as long as anything that it encrypts.
+   * What happens to the key when its stack is deleted; keep it as long as anything that it encrypts.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */

@@ -90,7 +90,7 @@ export interface DiscardedBatchesBucketProps {
   readonly encryptionKey: IKey;
 
   /**
-   * What becomes of the bucket when its stack is deleted; a bucket that is not empty is never deleted.
+   * What happens to the bucket when its stack is deleted; a bucket that is not empty is never deleted.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */

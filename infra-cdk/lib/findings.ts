@@ -24,7 +24,7 @@ export interface AcceptedFinding {
    */
   readonly cfnLint?: string[];
 
-  /** Why the finding does not apply here; it is written into the template beside the resource. */
+  /** Why the finding does not apply here; it is written into the template with the resource. */
   readonly reason: string;
 }
 

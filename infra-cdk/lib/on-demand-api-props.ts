@@ -83,7 +83,7 @@ export interface OnDemandApiProps {
   readonly logRetention?: RetentionDays;
 
   /**
-   * What becomes of the log groups when the stack is deleted.
+   * What happens to the log groups when the stack is deleted.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */

@@ -40,6 +40,6 @@ function createRollbackAlarm(scope: Construct, alias: Alias): Alarm {
     evaluationPeriods: 1,
     comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
     treatMissingData: TreatMissingData.NOT_BREACHING,
-    alarmDescription: 'An invocation of the alias failed as a whole; a deployment that is under way goes back to the old version.',
+    alarmDescription: 'An invocation of the alias failed as a whole; a deployment in progress goes back to the old version.',
   });
 }

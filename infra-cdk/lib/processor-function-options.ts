@@ -74,7 +74,7 @@ export interface ProcessorAliasOptions {
  * - `memorySize`: 1,024 MB of 128 to 10,240; on Managed Instances 2,048 MB of 2,048 to 32,768
  * - `timeout`: 60 s of 1 s to 15 minutes; on Managed Instances up to 90 minutes
  * - `reservedConcurrentExecutions`: none. What is reserved is taken from the account, which has 1,000 for all functions, a new one 10
- * - `environment`: what you give, beside what the construct sets. Of that only `GLIBC_TUNABLES`, which keeps memory from one
+ * - `environment`: what you give, in addition to what the construct sets. Of that only `GLIBC_TUNABLES`, which keeps memory from one
  *   invocation to the next, can be replaced
  * - `role`: a new one. Statements are added to one that is given, unless it is imported with `mutable: false`
  * - `logGroup`: a new one, encrypted, that keeps logs for `logRetention`, by default a month

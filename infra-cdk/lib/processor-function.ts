@@ -54,7 +54,7 @@ export interface ProcessorFunctionProps extends ProcessorFunctionOptions {
   readonly logLevel?: LogLevel;
 
   /**
-   * What becomes of the log group when the stack is deleted.
+   * What happens to the log group when the stack is deleted.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */

@@ -31,7 +31,7 @@ export interface RedriveProps {
   readonly encryptionKey: IKey;
 
   /**
-   * What becomes of the queue when its stack is deleted.
+   * What happens to the queue when its stack is deleted.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */
@@ -44,7 +44,7 @@ const MAX_RECEIVES = 3;
  * Puts dead letters back into the function, when a person starts it (`aws sqs start-message-move-task`).
  *
  * The function is mapped to a queue of its own and never to the dead-letter queue: a record that fails again is sent there as
- * a new message, and a mapping would receive it at once, for ever. Naming the dead-letter queue as this queue's own is what
+ * a new message, and a mapping would receive it at once, again and again. Naming the dead-letter queue as this queue's own is what
  * lets SQS move messages from the one to the other, and takes back a letter that cannot be read after three receives.
  */
 export class Redrive extends Construct {

@@ -60,7 +60,7 @@ export interface StreamMappingOptions {
 
   /**
    * Where a new mapping starts: with changes from now on, or with everything that the stream still holds. It is read when the
-   * mapping is made; a change would replace the mapping, which Lambda refuses beside the one that is there.
+   * mapping is made; a change would replace the mapping, which Lambda refuses while the old one exists.
    *
    * @default StartingPosition.LATEST
    */

@@ -116,7 +116,7 @@ export interface StreamProcessorProps {
   readonly alarms?: StreamAlarmOptions | false;
 
   /**
-   * What becomes of queues, bucket, key and logs when the stack is deleted.
+   * What happens to queues, bucket, key and logs when the stack is deleted.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE, which leaves nothing behind where the first deployment fails
    */
