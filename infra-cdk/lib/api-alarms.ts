@@ -26,6 +26,7 @@ export interface ApiAlarmsProps {
 
 /** Alarms for requests that an API refuses or fails. */
 export class ApiAlarms extends Construct {
+  /** The alarms: one for refused requests, one for failed ones. */
   readonly alarms: Alarm[];
 
   constructor(scope: Construct, id: string, props: ApiAlarmsProps) {

@@ -158,8 +158,11 @@ export interface ProcessorFunctionProps extends ProcessorFunctionOptions {
 
 /** A Rust function with a role, an encrypted log group and nothing that it does not use. */
 export class ProcessorFunction extends Construct {
+  /** The Lambda function. */
   readonly function: Function;
+  /** The function's log group. */
   readonly logGroup: LogGroup;
+  /** The role that the function runs as. */
   readonly role: IRole;
 
   constructor(scope: Construct, id: string, props: ProcessorFunctionProps) {

@@ -45,6 +45,7 @@ interface Watch {
 
 /** An alarm for everything that needs a person: what is lost, what waits, what falls behind. */
 export class StreamAlarms extends Construct {
+  /** The alarms, those of failures first. */
   readonly alarms: Alarm[];
 
   constructor(scope: Construct, id: string, props: StreamAlarmsProps) {
