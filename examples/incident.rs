@@ -180,6 +180,8 @@ async fn operate(
         begun.tell("WriteThrottleEvents", 0);
         let waiting = if minute < PUT_BACK { queue.letters().len() } else { 0 };
         begun.tell("ApproximateNumberOfMessagesVisible", waiting);
+        let age = if waiting > 0 { end.saturating_sub(POISON).as_secs() } else { 0 };
+        begun.tell("ApproximateAgeOfOldestMessage", age);
         sleep_until(begun.instant + end).await;
     }
     Ok(())

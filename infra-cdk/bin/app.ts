@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { App, CliCredentialsStackSynthesizer, StackProps, Tags, Validations } from 'aws-cdk-lib';
+import { Annotations, App, CliCredentialsStackSynthesizer, StackProps, Tags, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
 import { ApiGatewayAccountStack } from '../lib/api-gateway-account';
 import { readConfig } from '../lib/app-config';
@@ -15,6 +15,11 @@ const stackProps = (): StackProps => ({
 const demo = new DemoStack(app, `lambda-streams-${stage}`, { ...stackProps(), ...config });
 if (apiAccount) {
   demo.addStackDependency(new ApiGatewayAccountStack(app, 'lambda-streams-api-account', stackProps()));
+} else if (apiAccount === undefined) {
+  Annotations.of(demo).addInfo(
+    'API Gateway writes logs with one role for all APIs of an account and region, and this deployment fails where there is none. Look with ' +
+      '`aws apigateway get-account --query cloudwatchRoleArn`: if it is null, add -c apiAccount=true, which makes that role; else -c apiAccount=false',
+  );
 }
 
 Tags.of(demo).add('project', 'lambda-streams');

@@ -1,56 +1,50 @@
 import { Duration } from 'aws-cdk-lib';
 import { RestApi } from 'aws-cdk-lib/aws-apigateway';
-import { Alarm, IAlarmAction } from 'aws-cdk-lib/aws-cloudwatch';
+import { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { createAlarm } from './stream-alarms';
+import { AlarmGroupOptions, AlarmOptions, createAlarms } from './alarm-options';
 
 /** Properties of `ApiAlarms`. */
-export interface ApiAlarmsProps {
+export interface ApiAlarmsProps extends AlarmGroupOptions {
   /** The API that is watched. */
   readonly api: RestApi;
 
   /**
-   * What an alarm does when it goes off and when it is over.
+   * The API refuses requests.
    *
-   * @default - nothing: the alarms show in the console alone
+   * @default - from 50 requests in five minutes on
    */
-  readonly actions?: IAlarmAction[];
+  readonly clientErrors?: AlarmOptions;
 
   /**
-   * Refused requests in five minutes that are worth a look.
+   * The API fails to answer.
    *
-   * @default 50
+   * @default - from one request in a minute on
    */
-  readonly clientErrors?: number;
+  readonly serverErrors?: AlarmOptions;
 }
 
 /** Alarms for requests that an API refuses or fails. */
 export class ApiAlarms extends Construct {
-  /** The alarms: one for refused requests, one for failed ones. */
+  /** The alarms that are not turned off. */
   readonly alarms: Alarm[];
 
   constructor(scope: Construct, id: string, props: ApiAlarmsProps) {
     super(scope, id);
-    this.alarms = [this.ofClients(props), this.ofServer(props)];
-  }
-
-  private ofClients(props: ApiAlarmsProps): Alarm {
-    const watch = {
+    const clientErrors = {
       id: 'ClientErrors',
       metric: props.api.metricClientError({ period: Duration.minutes(5) }),
-      threshold: props.clientErrors ?? 50,
-      description: 'Many requests are refused: a wrong key or signature, a body that is no records, or too many requests.',
+      threshold: 50,
+      description: 'Many requests are refused: a wrong key or signature, a body that does not hold records, or too many requests.',
+      options: props.clientErrors,
     };
-    return createAlarm(this, watch, props.actions);
-  }
-
-  private ofServer(props: ApiAlarmsProps): Alarm {
-    const watch = {
+    const serverErrors = {
       id: 'ServerErrors',
       metric: props.api.metricServerError({ period: Duration.minutes(1) }),
       threshold: 1,
       description: 'The API failed to answer: the function crashed, was throttled or took longer than 29 seconds.',
+      options: props.serverErrors,
     };
-    return createAlarm(this, watch, props.actions);
+    this.alarms = createAlarms(this, [clientErrors, serverErrors], props);
   }
 }

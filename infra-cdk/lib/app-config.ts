@@ -13,7 +13,8 @@ export interface AppConfig {
   readonly architecture: Architecture;
   readonly code: ProcessorCode;
   readonly apiCache: boolean;
-  readonly apiAccount: boolean;
+  /** Whether the app sets the role that API Gateway writes logs with, for the whole account and region; undefined where nothing is said. */
+  readonly apiAccount?: boolean;
   readonly startingPosition: StartingPosition;
   /** Deploys with the caller's own credentials instead of the bootstrap roles, as a local emulator needs. */
   readonly cliCredentials: boolean;
@@ -51,7 +52,7 @@ export function readConfig(app: Construct, env: NodeJS.ProcessEnv = process.env)
     architecture,
     code: readCode(text('functionAsset')),
     apiCache: flag(app, 'apiCache', text('apiCache'), true),
-    apiAccount: flag(app, 'apiAccount', text('apiAccount'), true),
+    apiAccount: optionalFlag(app, 'apiAccount', text('apiAccount')),
     startingPosition: choice(app, 'startingPosition', text('startingPosition') ?? 'LATEST', {
       LATEST: StartingPosition.LATEST,
       TRIM_HORIZON: StartingPosition.TRIM_HORIZON,
@@ -90,7 +91,11 @@ function readCode(asset: string | undefined): ProcessorCode {
 }
 
 function flag(app: Construct, name: string, value: string | undefined, fallback: boolean): boolean {
-  return value === undefined ? fallback : choice(app, name, value, { true: true, false: false });
+  return optionalFlag(app, name, value) ?? fallback;
+}
+
+function optionalFlag(app: Construct, name: string, value: string | undefined): boolean | undefined {
+  return value === undefined ? undefined : choice(app, name, value, { true: true, false: false });
 }
 
 function choice<T>(app: Construct, name: string, value: string, choices: Record<string, T>): T {

@@ -1,3 +1,4 @@
+export { type AlarmGroupOptions, type AlarmOptions } from './alarm-options';
 export { AlarmTopic, type AlarmTopicProps } from './alarm-topic';
 export { ApiAlarms, type ApiAlarmsProps } from './api-alarms';
 export { ApiGatewayAccountStack } from './api-gateway-account';
@@ -5,18 +6,20 @@ export { EncryptedQueue, type EncryptedQueueProps } from './encrypted-queue';
 export { EncryptionKey, type EncryptionKeyProps } from './encryption-key';
 export { DiscardedBatchesBucket, type DiscardedBatchesBucketProps, FailureDestination } from './failure-destination';
 export { type AcceptedFinding, Findings } from './findings';
-export { OnDemandApi, type OnDemandApiProps } from './on-demand-api';
+export { OnDemandApi } from './on-demand-api';
+export { type OnDemandApiProps } from './on-demand-api-props';
 export { type CargoCodeOptions, ProcessorCode } from './processor-code';
+export { ProcessorFunction, type ProcessorFunctionProps } from './processor-function';
 export {
   type ManagedInstancesOptions,
-  ProcessorFunction,
+  type ProcessorAliasOptions,
   type ProcessorFunctionOptions,
-  type ProcessorFunctionProps,
-} from './processor-function';
-export { LogLevel, type ProcessorSettings } from './processor-settings';
+} from './processor-function-options';
+export { LogLevel, type ProcessorSettings, type ResolvedSettings } from './processor-settings';
 export { Redrive, type RedriveProps } from './redrive';
 export { type StreamAlarmOptions, StreamAlarms, type StreamAlarmsProps } from './stream-alarms';
 export { StreamDashboard, type StreamDashboardProps } from './stream-dashboard';
 export { StreamMapping, type StreamMappingOptions, type StreamMappingProps } from './stream-mapping';
 export { type StreamMetricName, StreamMetrics } from './stream-metrics';
-export { StreamProcessor, type StreamProcessorProps } from './stream-processor';
+export { StreamProcessor } from './stream-processor';
+export { type StreamProcessorProps } from './stream-processor-props';

@@ -1,9 +1,8 @@
-import { Duration, Names, RemovalPolicy, Size } from 'aws-cdk-lib';
+import { Duration, Names, RemovalPolicy, Size, Token } from 'aws-cdk-lib';
 import {
-  AccessLogField,
-  AccessLogFormat,
   ApiKeySourceType,
   AuthorizationType,
+  CfnRestApi,
   Deployment,
   EndpointType,
   IApiKey,
@@ -19,85 +18,24 @@ import {
   ThrottleSettings,
 } from 'aws-cdk-lib/aws-apigateway';
 import { IKey } from 'aws-cdk-lib/aws-kms';
-import { CfnFunction, Function, IFunction } from 'aws-cdk-lib/aws-lambda';
+import { CfnFunction, Function } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { check } from './checks';
+import { ACCESS_LOG_FORMAT } from './access-log';
+import { check, checkRange } from './checks';
+import { EncryptionKey } from './encryption-key';
 import { acceptFinding } from './findings';
 import { allowListPolicy, checkAllowList } from './ip-allow-list';
-import { RECORDS_SCHEMA } from './records-model';
-
-/** Properties of `OnDemandApi`. */
-export interface OnDemandApiProps {
-  /** Answers `GET /process` and `POST /process`; best a function of its own, so that callers take nothing from the stream. */
-  readonly handler: IFunction;
-
-  /** The ranges that may call, in CIDR notation. */
-  readonly allowedCidrs: string[];
-
-  /** Encrypts the logs; its policy lets CloudWatch Logs use it. */
-  readonly encryptionKey: IKey;
-
-  /**
-   * The stage's name.
-   *
-   * @default 'v1'
-   */
-  readonly stageName?: string;
-
-  /**
-   * Whether `POST` is signed with IAM, beside the API key.
-   *
-   * @default true
-   */
-  readonly iamAuthorization?: boolean;
-
-  /**
-   * Requests a second and at once, of all callers together; the burst stays below the handler's reserved concurrency.
-   *
-   * @default - 100 a second, 200 at once
-   */
-  readonly throttle?: ThrottleSettings;
-
-  /**
-   * Requests a second and at once, of one API key.
-   *
-   * @default - 100 a second, 200 at once
-   */
-  readonly throttlePerKey?: ThrottleSettings;
-
-  /**
-   * Requests a day, of one API key.
-   *
-   * @default 10_000
-   */
-  readonly quotaPerDay?: number;
-
-  /**
-   * Whether `GET` is answered from a cache of 0.5 GB for five minutes; it is paid by the hour.
-   *
-   * @default true
-   */
-  readonly cache?: boolean;
-
-  /**
-   * How long logs are kept.
-   *
-   * @default RetentionDays.ONE_MONTH
-   */
-  readonly logRetention?: RetentionDays;
-
-  /**
-   * What becomes of the log groups when the stack is deleted.
-   *
-   * @default RemovalPolicy.RETAIN
-   */
-  readonly removalPolicy?: RemovalPolicy;
-}
+import { allowLogs } from './key-policies';
+import { OnDemandApiProps } from './on-demand-api-props';
+import { MAX_RECORDS, recordsSchema } from './records-model';
 
 const PATH = '/process';
 // The default quota of a regional API's integration time-out (API Gateway developer guide, "Quotas").
 const API_TIMEOUT = Duration.seconds(29);
+const SECURITY_POLICY = 'SecurityPolicy_TLS13_1_2_2021_06';
+/** As many records as Lambda delivers in a batch at most. */
+const MOST_RECORDS = 10_000;
 const DEFAULT_THROTTLE: ThrottleSettings = { rateLimit: 100, burstLimit: 200 };
 
 /** A REST API that runs records through a function on demand, closed to all but an allow-list. */
@@ -109,6 +47,7 @@ export class OnDemandApi extends Construct {
   /** The log group of the access log: one line of JSON a request. */
   readonly accessLogs: LogGroup;
 
+  private readonly encryptionKey: IKey;
   private readonly cidrs: string[];
   private readonly stageName: string;
 
@@ -116,8 +55,11 @@ export class OnDemandApi extends Construct {
     super(scope, id);
     this.cidrs = checkAllowList(this, props.allowedCidrs);
     this.stageName = props.stageName ?? 'v1';
+    this.checkNames();
     this.checkTimeout();
     this.checkThrottle();
+    this.encryptionKey = props.encryptionKey ?? this.createKey();
+    allowLogs(this, this.encryptionKey);
     this.accessLogs = this.createLogGroup('AccessLogs');
     this.api = this.createApi();
     this.createExecutionLogs();
@@ -129,6 +71,21 @@ export class OnDemandApi extends Construct {
   /** The URL of the endpoint. */
   get endpoint(): string {
     return this.api.urlForPath(PATH);
+  }
+
+  private checkNames(): void {
+    const { securityPolicy, maxRecords } = this.props;
+    check(
+      this,
+      Token.isUnresolved(this.stageName) || /^[A-Za-z0-9_-]{1,128}$/.test(this.stageName),
+      `stageName is "${this.stageName}"; write 1 to 128 letters, digits, hyphens and underscores, like v1`,
+    );
+    check(
+      this,
+      securityPolicy === undefined || Token.isUnresolved(securityPolicy) || /^SecurityPolicy_\w+(?<!_EDGE)$/.test(securityPolicy),
+      `securityPolicy is "${securityPolicy}"; write one of API Gateway's for regional APIs, like ${SECURITY_POLICY}`,
+    );
+    checkRange(this, 'maxRecords', maxRecords, 1, MOST_RECORDS);
   }
 
   private checkTimeout(): void {
@@ -158,10 +115,17 @@ export class OnDemandApi extends Construct {
     return this.props.throttle ?? DEFAULT_THROTTLE;
   }
 
+  private createKey(): IKey {
+    return new EncryptionKey(this, 'Key', {
+      description: `The logs of ${this.node.path}`,
+      removalPolicy: this.props.removalPolicy,
+    });
+  }
+
   private createLogGroup(id: string, logGroupName?: string): LogGroup {
     return new LogGroup(this, id, {
       logGroupName,
-      encryptionKey: this.props.encryptionKey,
+      encryptionKey: this.encryptionKey,
       retention: this.props.logRetention ?? RetentionDays.ONE_MONTH,
       removalPolicy: this.props.removalPolicy ?? RemovalPolicy.RETAIN,
     });
@@ -177,19 +141,30 @@ export class OnDemandApi extends Construct {
         types: [EndpointType.REGIONAL],
         ipAddressType: overIpv6 ? IpAddressType.DUAL_STACK : undefined,
       },
-      policy: allowListPolicy(this.cidrs, this.stageName, PATH, [
+      policy: allowListPolicy(this, this.cidrs, this.stageName, PATH, [
         { httpMethod: 'GET', signed: false },
         { httpMethod: 'POST', signed: this.props.iamAuthorization ?? true },
       ]),
       apiKeySourceType: ApiKeySourceType.HEADER,
       minCompressionSize: Size.kibibytes(1),
-      // Who may write API Gateway's logs is a setting of the account, not of one API: see `ApiGatewayAccount`.
+      // Who may write API Gateway's logs is a setting of the account, not of one API: see `ApiGatewayAccountStack`.
       cloudWatchRole: false,
       deployOptions: this.stageOptions(),
     });
     // The CDK makes an output of every API's root, where nothing answers.
     api.node.tryRemoveChild('Endpoint');
+    this.refuseOldTls(api);
     return api;
+  }
+
+  /**
+   * A regional API takes TLS 1.0 unless it is told otherwise. A property override, since older versions of the CDK do not know the
+   * properties. `BASIC` leaves the routing of requests as it is; `STRICT` would refuse callers that come by another host name.
+   */
+  private refuseOldTls(api: RestApi): void {
+    const resource = api.node.defaultChild as CfnRestApi;
+    resource.addPropertyOverride('SecurityPolicy', this.props.securityPolicy ?? SECURITY_POLICY);
+    resource.addPropertyOverride('EndpointAccessMode', 'BASIC');
   }
 
   private stageOptions() {
@@ -253,8 +228,9 @@ export class OnDemandApi extends Construct {
 
   private createModel(): Model {
     // A deployment is a snapshot: without this a changed schema would not reach the stage.
-    (this.api.latestDeployment as Deployment).addToLogicalId({ schema: RECORDS_SCHEMA });
-    return this.api.addModel('RecordsModel', { contentType: 'application/json', schema: RECORDS_SCHEMA });
+    const schema = recordsSchema(this.props.maxRecords ?? MAX_RECORDS);
+    (this.api.latestDeployment as Deployment).addToLogicalId({ schema });
+    return this.api.addModel('RecordsModel', { contentType: 'application/json', schema });
   }
 
   private createKeyAndPlan(): IApiKey {
@@ -283,25 +259,3 @@ export class OnDemandApi extends Construct {
     }
   }
 }
-
-const field = AccessLogField;
-const ACCESS_LOG_FORMAT = AccessLogFormat.custom(
-  JSON.stringify({
-    requestId: field.contextRequestId(),
-    extendedRequestId: field.contextExtendedRequestId(),
-    requestTime: field.contextRequestTime(),
-    sourceIp: field.contextIdentitySourceIp(),
-    caller: field.contextIdentityUserArn(),
-    apiKeyId: field.contextIdentityApiKeyId(),
-    httpMethod: field.contextHttpMethod(),
-    resourcePath: field.contextResourcePath(),
-    protocol: field.contextProtocol(),
-    status: field.contextStatus(),
-    responseLength: field.contextResponseLength(),
-    responseLatencyMs: field.contextResponseLatency(),
-    integrationLatencyMs: field.contextIntegrationLatency(),
-    integrationStatus: field.contextIntegrationStatus(),
-    traceId: field.contextXrayTraceId(),
-    error: field.contextErrorMessage(),
-  }),
-);

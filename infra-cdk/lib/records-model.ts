@@ -33,15 +33,20 @@ const record: JsonSchema = {
   },
 };
 
+/** Records that the function takes in one request (`MAX_RECORDS` of `examples/stream-processor`). */
+export const MAX_RECORDS = 100;
+
 /**
- * The body of `POST /process`: stream records as Lambda delivers them, at most 1,000, or an empty object.
+ * The body of `POST /process`: stream records as Lambda delivers them, at most `maxRecords`, or an empty object.
  *
  * `Records` is optional because API Gateway takes an absent body for an empty object, and the function answers one.
  */
-export const RECORDS_SCHEMA: JsonSchema = {
-  schema: JsonSchemaVersion.DRAFT4,
-  title: 'Records',
-  type: JsonSchemaType.OBJECT,
-  additionalProperties: false,
-  properties: { Records: { type: JsonSchemaType.ARRAY, maxItems: 1000, items: record } },
-};
+export function recordsSchema(maxRecords: number): JsonSchema {
+  return {
+    schema: JsonSchemaVersion.DRAFT4,
+    title: 'Records',
+    type: JsonSchemaType.OBJECT,
+    additionalProperties: false,
+    properties: { Records: { type: JsonSchemaType.ARRAY, maxItems: maxRecords, items: record } },
+  };
+}

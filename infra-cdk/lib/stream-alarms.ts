@@ -1,31 +1,113 @@
-import { Duration } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, IAlarmAction, IMetric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { Duration, Token } from 'aws-cdk-lib';
+import { Alarm, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import { CfnEventSourceMapping } from 'aws-cdk-lib/aws-lambda';
+import { CfnQueue, IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { AlarmGroupOptions, AlarmOptions, Watch, createAlarms, thresholdOf } from './alarm-options';
 import { check } from './checks';
 import type { StreamProcessor } from './stream-processor';
 
-/** When the alarms of a processor go off. */
-export interface StreamAlarmOptions {
+/** When the alarms of a processor go off, and what they do. */
+export interface StreamAlarmOptions extends AlarmGroupOptions {
   /**
-   * What an alarm does, an `SnsAction` for one, when it goes off and when it is over.
+   * Dead letters wait in their queue.
    *
-   * @default - nothing: the alarms show in the console alone
+   * @default - from one on
    */
-  readonly actions?: IAlarmAction[];
+  readonly deadLettersWaiting?: AlarmOptions;
 
   /**
-   * How far the function may fall behind the stream; less than the age at which it gives up on a record.
+   * The oldest dead letter is about to expire; the threshold is its age in seconds.
    *
-   * @default Duration.minutes(5)
+   * @default - at six sevenths of the queue's retention, 12 of 14 days; for a queue of another app, of the 4 days that SQS gives
    */
-  readonly iteratorAge?: Duration;
+  readonly deadLettersExpiring?: AlarmOptions;
 
   /**
-   * The share of its timeout that an invocation may take, above 0 and up to 1.
+   * The event source mapping gave up on records and handed them to its on-failure destination.
    *
-   * @default 0.8
+   * @default - from one record in a minute on
    */
-  readonly durationShare?: number;
+  readonly batchesDiscarded?: AlarmOptions;
+
+  /**
+   * The event source mapping dropped records that no on-failure destination took.
+   *
+   * @default - from one record in a minute on
+   */
+  readonly recordsDropped?: AlarmOptions;
+
+  /**
+   * Lambda could not write to an on-failure destination.
+   *
+   * @default - from one failure in a minute on
+   */
+  readonly destinationDeliveryFailures?: AlarmOptions;
+
+  /**
+   * Asynchronous invocations failed for good; only where the construct makes the function.
+   *
+   * @default - from one on
+   */
+  readonly failedInvocationsWaiting?: AlarmOptions;
+
+  /**
+   * Dead letters that were moved to the redrive queue stay there; the threshold is the age of the oldest in seconds. Only with `redrive`.
+   *
+   * @default - from one hour on
+   */
+  readonly redriveStuck?: AlarmOptions;
+
+  /**
+   * The event source mapping does not poll the stream; the threshold is how many polls in five minutes are enough. Not made for a
+   * mapping that is not enabled.
+   *
+   * @default - fewer than one poll in five minutes, three times in a row
+   */
+  readonly mappingStopped?: AlarmOptions;
+
+  /**
+   * Invocations fail as a whole.
+   *
+   * @default - from one in a minute on
+   */
+  readonly functionErrors?: AlarmOptions;
+
+  /**
+   * The function is out of concurrency.
+   *
+   * @default - from one throttled invocation a minute on, five minutes in a row
+   */
+  readonly functionThrottles?: AlarmOptions;
+
+  /**
+   * The function falls behind the stream; the threshold is in milliseconds, and below the age at which the function gives up on a
+   * record.
+   *
+   * @default - from five minutes on
+   */
+  readonly iteratorAge?: AlarmOptions;
+
+  /**
+   * Invocations come close to the function's timeout; the threshold is in milliseconds, and not above the timeout.
+   *
+   * @default - from 80 % of the timeout on
+   */
+  readonly durationNearTimeout?: AlarmOptions;
+
+  /**
+   * The dead-letter queue does not take records.
+   *
+   * @default - from one record in a minute on
+   */
+  readonly deadLetterSendFailures?: AlarmOptions;
+
+  /**
+   * Batches do not finish in one invocation.
+   *
+   * @default - from one batch a minute on, three minutes in a row
+   */
+  readonly deadlineStops?: AlarmOptions;
 }
 
 /** Properties of `StreamAlarms`. */
@@ -34,136 +116,201 @@ export interface StreamAlarmsProps extends StreamAlarmOptions {
   readonly processor: StreamProcessor;
 }
 
-/** One thing to watch. */
-interface Watch {
-  readonly id: string;
-  readonly metric: IMetric;
-  readonly threshold: number;
-  readonly description: string;
-  readonly evaluationPeriods?: number;
-}
+const MINUTE = Duration.minutes(1);
+const SQS_RETENTION = Duration.days(4);
+/** The share of a letter's life after which a person is told: 12 of 14 days. */
+const EXPIRING = 6 / 7;
+const NEAR_TIMEOUT = 0.8;
 
 /** An alarm for everything that needs a person: what is lost, what waits, what falls behind. */
 export class StreamAlarms extends Construct {
-  /** The alarms, those of failures first. */
+  /** The alarms that are not turned off. */
   readonly alarms: Alarm[];
 
   constructor(scope: Construct, id: string, props: StreamAlarmsProps) {
     super(scope, id);
-    this.checkProps(props);
-    const watches = [...this.ofFailures(props), ...this.ofFunction(props), ...this.ofCrate(props)];
-    this.alarms = watches.map((watch) => createAlarm(this, watch, props.actions));
+    const { processor } = props;
+    const watches = [
+      ...lettersOf(processor, props),
+      ...discardsOf(processor, props),
+      ...this.pollsOf(processor, props),
+      ...this.functionOf(processor, props),
+      ...crateOf(processor, props),
+    ];
+    this.alarms = createAlarms(this, watches, props);
   }
 
-  private checkProps(props: StreamAlarmsProps): void {
-    const share = props.durationShare ?? 0.8;
-    check(this, share > 0 && share <= 1, `durationShare is ${share}; write a share of the timeout above 0 and up to 1`);
-    const age = props.iteratorAge ?? Duration.minutes(5);
-    const giveUpAfter = props.processor.settings.giveUpAfter!;
+  /** A mapping that polls emits a metric at each poll, of an empty stream too; one that does not poll emits none. */
+  private pollsOf({ mapping, metrics }: StreamProcessor, options: StreamAlarmOptions): Watch[] {
+    const { defaultChild } = mapping.node;
+    if (defaultChild instanceof CfnEventSourceMapping && defaultChild.enabled === false) {
+      return [];
+    }
+    return [
+      {
+        id: 'MappingStopped',
+        metric: metrics.polls(),
+        threshold: 1,
+        whenBelow: true,
+        evaluationPeriods: 3,
+        description: 'The event source mapping has not polled the stream for 15 minutes. Records are lost 24 hours after they were written.',
+        options: options.mappingStopped,
+      },
+    ];
+  }
+
+  private functionOf(processor: StreamProcessor, options: StreamAlarmOptions): Watch[] {
+    const { function: fn, timeout } = processor;
+    const iteratorAge: Watch = {
+      id: 'IteratorAge',
+      metric: fn.metric('IteratorAge', { period: MINUTE, statistic: Stats.MAXIMUM }),
+      threshold: Duration.minutes(5).toMilliseconds(),
+      description: 'The function falls behind the stream. Nothing is lost until records become too old.',
+      options: options.iteratorAge,
+    };
+    const nearTimeout: Watch = {
+      id: 'DurationNearTimeout',
+      metric: fn.metricDuration({ period: MINUTE, statistic: Stats.MAXIMUM }),
+      threshold: timeout.toMilliseconds() * NEAR_TIMEOUT,
+      description: 'Invocations come close to the timeout. Give fewer records a batch, more concurrency or more time.',
+      options: options.durationNearTimeout,
+    };
+    this.checkIteratorAge(iteratorAge, processor.settings.giveUpAfter!);
+    this.checkDuration(nearTimeout, timeout);
+    return [...failuresOf(processor, options), iteratorAge, nearTimeout];
+  }
+
+  private checkIteratorAge(watch: Watch, giveUpAfter: Duration): void {
+    const age = thresholdOf(watch);
     check(
       this,
-      age.toSeconds() < giveUpAfter.toSeconds(),
-      `the iterator age alarm (${age.toHumanString()}) comes after the function has given up (${giveUpAfter.toHumanString()}); ` +
-        'write a shorter iteratorAge',
+      age < giveUpAfter.toMilliseconds(),
+      `the iteratorAge alarm (${age} ms) comes after the function has given up (${giveUpAfter.toHumanString()}); write a lower threshold`,
     );
   }
 
-  private ofFailures({ processor }: StreamAlarmsProps): Watch[] {
-    const waiting = { period: Duration.minutes(1), statistic: Stats.MAXIMUM };
-    const watches: Watch[] = [
-      {
-        id: 'DeadLettersWaiting',
-        metric: processor.deadLetterQueue.metricApproximateNumberOfMessagesVisible(waiting),
-        threshold: 1,
-        description: 'Records failed for good and wait in the dead-letter queue. Read them, mend the cause, put them back.',
-      },
-      {
-        id: 'BatchesDiscarded',
-        metric: processor.metrics.discarded(),
-        threshold: 1,
-        description: 'The event source mapping gave up on records. They are at its on-failure destination.',
-      },
-      {
-        id: 'RecordsDropped',
-        metric: processor.metrics.dropped(),
-        threshold: 1,
-        description: 'The event source mapping dropped records. Look whether its on-failure destination took them.',
-      },
-    ];
-    if (processor.failedInvocations) {
-      watches.push({
-        id: 'FailedInvocationsWaiting',
-        metric: processor.failedInvocations.metricApproximateNumberOfMessagesVisible(waiting),
-        threshold: 1,
-        description: 'An asynchronous invocation failed for good. The message says which and why.',
-      });
-    }
-    return watches;
-  }
-
-  private ofFunction(props: StreamAlarmsProps): Watch[] {
-    const { processor } = props;
-    const minute = Duration.minutes(1);
-    const slow = processor.timeout.toMilliseconds() * (props.durationShare ?? 0.8);
-    return [
-      {
-        id: 'FunctionErrors',
-        metric: processor.function.metricErrors({ period: minute }),
-        threshold: 1,
-        description: 'An invocation failed as a whole: a crash, a timeout or an event that is not what the function reads.',
-      },
-      {
-        id: 'FunctionThrottles',
-        metric: processor.function.metricThrottles({ period: minute }),
-        threshold: 1,
-        evaluationPeriods: 5,
-        description: 'The function is out of concurrency for five minutes on end, and the stream waits.',
-      },
-      {
-        id: 'IteratorAge',
-        metric: processor.function.metric('IteratorAge', { period: minute, statistic: Stats.MAXIMUM }),
-        threshold: (props.iteratorAge ?? Duration.minutes(5)).toMilliseconds(),
-        description: 'The function falls behind the stream. What holds it up is reported, not lost, until records grow too old.',
-      },
-      {
-        id: 'DurationNearTimeout',
-        metric: processor.function.metricDuration({ period: minute, statistic: Stats.MAXIMUM }),
-        threshold: slow,
-        description: 'Invocations come near the timeout. Give fewer records a batch, more concurrency or more time.',
-      },
-    ];
-  }
-
-  private ofCrate({ processor }: StreamAlarmsProps): Watch[] {
-    return [
-      {
-        id: 'DeadLetterSendFailures',
-        metric: processor.metrics.own('DeadLetterSendFailures'),
-        threshold: 1,
-        description: 'The dead-letter queue did not take records; they are reported and come again. Look at its policy and key.',
-      },
-      {
-        id: 'DeadlineStops',
-        metric: processor.metrics.own('DeadlineStops'),
-        threshold: 1,
-        evaluationPeriods: 3,
-        description: 'Batches do not finish in one invocation, three minutes on end. They go on in the next one, but late.',
-      },
-    ];
+  private checkDuration(watch: Watch, timeout: Duration): void {
+    const threshold = thresholdOf(watch);
+    check(
+      this,
+      threshold <= timeout.toMilliseconds(),
+      `the durationNearTimeout alarm (${threshold} ms) is above the function's timeout (${timeout.toHumanString()}), so that it could ` +
+        'never go off; write a lower threshold',
+    );
   }
 }
 
-/** Creates an alarm that a missing value does not set off, and that says when it is over. */
-export function createAlarm(scope: Construct, watch: Watch, actions: IAlarmAction[] = []): Alarm {
-  const alarm = new Alarm(scope, watch.id, {
-    metric: watch.metric,
-    threshold: watch.threshold,
-    evaluationPeriods: watch.evaluationPeriods ?? 1,
-    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    treatMissingData: TreatMissingData.NOT_BREACHING,
-    alarmDescription: watch.description,
-  });
-  alarm.addAlarmAction(...actions);
-  alarm.addOkAction(...actions);
-  return alarm;
+/** What waits for a person, or for the redrive. */
+function lettersOf({ deadLetterQueue, failedInvocations, redrive }: StreamProcessor, options: StreamAlarmOptions): Watch[] {
+  const atMost = { period: MINUTE, statistic: Stats.MAXIMUM };
+  const watches: Watch[] = [
+    {
+      id: 'DeadLettersWaiting',
+      metric: deadLetterQueue.metricApproximateNumberOfMessagesVisible(atMost),
+      threshold: 1,
+      description: 'Records failed for good and wait in the dead-letter queue. Read them, fix the cause, put them back.',
+      options: options.deadLettersWaiting,
+    },
+    {
+      id: 'DeadLettersExpiring',
+      metric: deadLetterQueue.metricApproximateAgeOfOldestMessage(atMost),
+      threshold: Math.floor(retentionOf(deadLetterQueue).toSeconds() * EXPIRING),
+      description: 'The oldest dead letter is about to expire; SQS deletes it then. Put it back, or save it elsewhere.',
+      options: options.deadLettersExpiring,
+    },
+  ];
+  if (failedInvocations) {
+    watches.push({
+      id: 'FailedInvocationsWaiting',
+      metric: failedInvocations.metricApproximateNumberOfMessagesVisible(atMost),
+      threshold: 1,
+      description: 'An asynchronous invocation failed for good. The message says which and why.',
+      options: options.failedInvocationsWaiting,
+    });
+  }
+  if (redrive) {
+    watches.push({
+      id: 'RedriveStuck',
+      metric: redrive.queue.metricApproximateAgeOfOldestMessage(atMost),
+      threshold: Duration.hours(1).toSeconds(),
+      description: 'Dead letters stay in the redrive queue. Look whether its event source mapping is enabled and the function answers.',
+      options: options.redriveStuck,
+    });
+  }
+  return watches;
+}
+
+/** What the event source mapping gave up on. */
+function discardsOf({ metrics, function: fn }: StreamProcessor, options: StreamAlarmOptions): Watch[] {
+  return [
+    {
+      id: 'BatchesDiscarded',
+      metric: metrics.discarded(),
+      threshold: 1,
+      description: 'The event source mapping gave up on records. They are at its on-failure destination.',
+      options: options.batchesDiscarded,
+    },
+    {
+      id: 'RecordsDropped',
+      metric: metrics.dropped(),
+      threshold: 1,
+      description: 'The event source mapping dropped records, and no on-failure destination has them. The stream keeps them for 24 hours.',
+      options: options.recordsDropped,
+    },
+    {
+      id: 'DestinationDeliveryFailures',
+      metric: fn.metric('DestinationDeliveryFailures', { period: MINUTE, statistic: Stats.SUM }),
+      threshold: 1,
+      description: 'Lambda could not write to an on-failure destination, so that what it gave up on is lost. Look at its policy and key.',
+      options: options.destinationDeliveryFailures,
+    },
+  ];
+}
+
+function failuresOf({ function: fn }: StreamProcessor, options: StreamAlarmOptions): Watch[] {
+  return [
+    {
+      id: 'FunctionErrors',
+      metric: fn.metricErrors({ period: MINUTE }),
+      threshold: 1,
+      description: 'An invocation failed as a whole: a crash, a timeout or an event that is not what the function reads.',
+      options: options.functionErrors,
+    },
+    {
+      id: 'FunctionThrottles',
+      metric: fn.metricThrottles({ period: MINUTE }),
+      threshold: 1,
+      evaluationPeriods: 5,
+      description: 'The function is out of concurrency for five minutes in a row, and the stream waits.',
+      options: options.functionThrottles,
+    },
+  ];
+}
+
+/** What the crate counts by itself. */
+function crateOf({ metrics }: StreamProcessor, options: StreamAlarmOptions): Watch[] {
+  return [
+    {
+      id: 'DeadLetterSendFailures',
+      metric: metrics.own('DeadLetterSendFailures'),
+      threshold: 1,
+      description: 'The dead-letter queue did not take records; they are reported and redelivered. Look at its policy and key.',
+      options: options.deadLetterSendFailures,
+    },
+    {
+      id: 'DeadlineStops',
+      metric: metrics.own('DeadlineStops'),
+      threshold: 1,
+      evaluationPeriods: 3,
+      description: 'Batches do not finish in one invocation, three minutes in a row. They continue in the next one, but late.',
+      options: options.deadlineStops,
+    },
+  ];
+}
+
+/** How long a queue keeps a message; what is not known here is taken for the least that SQS gives without being asked. */
+function retentionOf(queue: IQueue): Duration {
+  const { defaultChild } = queue.node;
+  const seconds = defaultChild instanceof CfnQueue ? defaultChild.messageRetentionPeriod : undefined;
+  return seconds === undefined || Token.isUnresolved(seconds) ? SQS_RETENTION : Duration.seconds(seconds);
 }

@@ -2,6 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import { RestApi } from 'aws-cdk-lib/aws-apigateway';
 import { AlarmStatusWidget, Dashboard, GraphWidget, IMetric, IWidget, Stats, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { ApiAlarms } from './api-alarms';
 import type { StreamProcessor } from './stream-processor';
@@ -74,6 +75,7 @@ export class StreamDashboard extends Construct {
         metrics.ofMapping('FilteredOutEventCount'),
         metrics.ofMapping('InvokedEventCount'),
       ]),
+      graph('Polls in five minutes', [metrics.polls().with({ label: 'Polls' })]),
       graph('Records discarded', [metrics.discarded(), metrics.dropped()]),
     ]);
   }
@@ -110,17 +112,16 @@ export class StreamDashboard extends Construct {
     ]);
   }
 
-  private addFailures({ metrics, deadLetterQueue, failedInvocations }: StreamProcessor): void {
-    const waiting = { period: Duration.minutes(1), statistic: Stats.MAXIMUM };
-    const queues: IMetric[] = [
-      deadLetterQueue.metricApproximateNumberOfMessagesVisible({ ...waiting, label: 'Dead letters' }),
-    ];
-    if (failedInvocations) {
-      queues.push(failedInvocations.metricApproximateNumberOfMessagesVisible({ ...waiting, label: 'Failed invocations' }));
-    }
+  private addFailures(processor: StreamProcessor): void {
+    const { metrics, function: fn } = processor;
+    const queues = queuesOf(processor);
+    const minute = { period: Duration.minutes(1) };
+    const ofQueue = ({ label }: LabelledQueue) => ({ ...minute, statistic: Stats.MAXIMUM, label });
     this.addRow('5. What failed for good', [
       graph('Dead letters sent, and not taken', [metrics.own('DeadLetters'), metrics.own('DeadLetterSendFailures')]),
-      graph('Messages that wait', queues),
+      graph('Not delivered to a destination', [fn.metric('DestinationDeliveryFailures', { ...minute, statistic: Stats.SUM })]),
+      graph('Messages that wait', queues.map((it) => it.queue.metricApproximateNumberOfMessagesVisible(ofQueue(it)))),
+      graph('Age of the oldest message (s)', queues.map((it) => it.queue.metricApproximateAgeOfOldestMessage(ofQueue(it)))),
     ]);
   }
 
@@ -141,6 +142,19 @@ export class StreamDashboard extends Construct {
     this.dashboard.addWidgets(new TextWidget({ markdown: `## ${title}`, width: COLUMNS, height: 1 }));
     this.dashboard.addWidgets(...graphs.map((widget) => widget(COLUMNS / graphs.length)));
   }
+}
+
+interface LabelledQueue {
+  readonly label: string;
+  readonly queue: IQueue;
+}
+
+function queuesOf({ deadLetterQueue, redrive, failedInvocations }: StreamProcessor): LabelledQueue[] {
+  return [
+    { label: 'Dead letters', queue: deadLetterQueue },
+    ...(redrive ? [{ label: 'Redrive', queue: redrive.queue }] : []),
+    ...(failedInvocations ? [{ label: 'Failed invocations', queue: failedInvocations }] : []),
+  ];
 }
 
 function graph(title: string, left: IMetric[]): (width: number) => IWidget {

@@ -1,11 +1,15 @@
 import { Duration } from 'aws-cdk-lib';
 import { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { IGrantable } from 'aws-cdk-lib/aws-iam';
+import { IKey } from 'aws-cdk-lib/aws-kms';
 import { EventSourceMapping, IFunction, MetricType, StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import { check, checkDuration, checkRange } from './checks';
 import { FailureDestination } from './failure-destination';
-import { grantStream } from './grants';
+import { dependOn, grantStream } from './grants';
 import { REPORT_BATCH_ITEM_FAILURES } from './processor-settings';
+import { checkFilters } from './stream-filters';
+import { checkStream } from './stream-table';
 
 /** How Lambda reads the stream. */
 export interface StreamMappingOptions {
@@ -26,7 +30,7 @@ export interface StreamMappingOptions {
   /**
    * Batches of one shard in flight at once, 1 to 10; changes of one item still follow one another.
    *
-   * @default 10
+   * @default 10, or 1 with `tumblingWindow`
    */
   readonly parallelizationFactor?: number;
 
@@ -63,11 +67,27 @@ export interface StreamMappingOptions {
   readonly startingPosition?: StartingPosition;
 
   /**
-   * Up to five patterns, of which a record must match one to reach the function; see `FilterCriteria.filter`.
+   * 1 to 5 patterns of up to 4,096 characters, of which a record must match one to reach the function; see `FilterCriteria.filter`.
+   * DynamoDB writes numbers as strings, so that numeric rules never match an `N`.
    *
    * @default - every record
    */
-  readonly filters?: Array<Record<string, unknown>>;
+  readonly filters?: Array<{ [key: string]: any }>;
+
+  /**
+   * Encrypts the filters; the key gets a statement that lets Lambda decrypt them.
+   *
+   * @default - a key of AWS
+   */
+  readonly filterEncryption?: IKey;
+
+  /**
+   * Collects results of a shard over windows of this length, 0 s to 15 minutes. A window takes one batch of a shard at a time, so
+   * that `parallelizationFactor` is 1 then.
+   *
+   * @default - no window
+   */
+  readonly tumblingWindow?: Duration;
 
   /**
    * Whether the mapping runs.
@@ -85,14 +105,19 @@ export interface StreamMappingProps extends StreamMappingOptions {
   /** The function that is invoked, and whose role reads the stream. */
   readonly target: IFunction;
 
+  /**
+   * What gets the permissions to read the stream and to write to `onFailure`.
+   *
+   * @default - the role of `target`
+   */
+  readonly grantee?: IGrantable;
+
   /** Where discarded batches go. */
   readonly onFailure: FailureDestination;
 
   /** The age at which the function makes a dead letter of a record that still fails. */
   readonly giveUpAfter: Duration;
 }
-
-const MAX_FILTERS = 5;
 
 /** The event source mapping of a table's stream, with partial batch responses always on. */
 export class StreamMapping extends Construct {
@@ -103,24 +128,28 @@ export class StreamMapping extends Construct {
     super(scope, id);
     const maxRecordAge = props.maxRecordAge ?? Duration.hours(12);
     this.checkProps(props, maxRecordAge);
-    grantStream(props.target, props.table);
-    props.onFailure.grantWrite(props.target);
+    const grantee = props.grantee ?? props.target;
+    grantStream(grantee, props.table);
+    props.onFailure.grantWrite(grantee);
     this.mapping = this.createMapping(props, maxRecordAge);
+    dependOn(this.mapping, grantee);
   }
 
   private checkProps(props: StreamMappingProps, maxRecordAge: Duration): void {
-    check(
-      this,
-      props.table.tableStreamArn !== undefined,
-      'the table has no stream; give it stream: StreamViewType.NEW_AND_OLD_IMAGES, or tableStreamArn where it is imported',
-    );
+    checkStream(this, props.table);
     checkRange(this, 'batchSize', props.batchSize, 1, 10_000);
     checkRange(this, 'parallelizationFactor', props.parallelizationFactor, 1, 10);
     checkRange(this, 'retryAttempts', props.retryAttempts, 0, 10_000);
     checkDuration(this, 'batchingWindow', props.batchingWindow, Duration.seconds(0), Duration.minutes(5));
     checkDuration(this, 'maxRecordAge', maxRecordAge, Duration.seconds(60), Duration.hours(24));
     this.checkGivesUpInTime(maxRecordAge, props.giveUpAfter);
-    this.checkFilters(props);
+    checkDuration(this, 'tumblingWindow', props.tumblingWindow, Duration.seconds(0), Duration.minutes(15));
+    check(
+      this,
+      !props.tumblingWindow?.toSeconds() || (props.parallelizationFactor ?? 1) === 1,
+      `parallelizationFactor is ${props.parallelizationFactor}, but a tumblingWindow takes one batch of a shard at a time; leave it out`,
+    );
+    checkFilters(this, props.filters);
   }
 
   private checkGivesUpInTime(maxRecordAge: Duration, giveUpAfter: Duration): void {
@@ -132,15 +161,6 @@ export class StreamMapping extends Construct {
     );
   }
 
-  private checkFilters(props: StreamMappingProps): void {
-    const count = props.filters?.length;
-    check(
-      this,
-      count === undefined || (count >= 1 && count <= MAX_FILTERS),
-      `${count} filters; Lambda takes 1 to ${MAX_FILTERS}, of which a record must match one`,
-    );
-  }
-
   private createMapping(props: StreamMappingProps, maxRecordAge: Duration): EventSourceMapping {
     return new EventSourceMapping(this, 'Resource', {
       target: props.target,
@@ -148,7 +168,7 @@ export class StreamMapping extends Construct {
       startingPosition: props.startingPosition ?? StartingPosition.LATEST,
       batchSize: props.batchSize ?? 100,
       maxBatchingWindow: props.batchingWindow ?? Duration.seconds(5),
-      parallelizationFactor: props.parallelizationFactor ?? 10,
+      parallelizationFactor: props.parallelizationFactor ?? (props.tumblingWindow?.toSeconds() ? 1 : 10),
       bisectBatchOnError: props.bisectBatchOnError ?? true,
       retryAttempts: props.retryAttempts,
       maxRecordAge,
@@ -156,6 +176,8 @@ export class StreamMapping extends Construct {
       supportS3OnFailureDestination: true,
       onFailure: { bind: () => ({ destination: props.onFailure.arn }) },
       filters: props.filters,
+      filterEncryption: props.filterEncryption,
+      tumblingWindow: props.tumblingWindow,
       enabled: props.enabled ?? true,
       metricsConfig: { metrics: [MetricType.EVENT_COUNT] },
     });

@@ -50,9 +50,18 @@ export class StreamMetrics {
     return this.ofMapping('OnFailureDestinationDeliveredEventCount');
   }
 
-  /** Records that the event source mapping dropped. */
+  /** Records that the event source mapping dropped, and that no on-failure destination has. */
   dropped(): Metric {
     return this.ofMapping('DroppedEventCount');
+  }
+
+  /**
+   * How often the event source mapping polled the stream in five minutes, with or without records.
+   *
+   * Lambda emits `PolledEventCount` at each poll, 0 where the stream is empty, and nothing while the mapping does not poll.
+   */
+  polls(): Metric {
+    return this.ofMapping('PolledEventCount').with({ statistic: Stats.SAMPLE_COUNT, period: Duration.minutes(5) });
   }
 
   /** A metric of the event source mapping, summed over a minute. */

@@ -11,10 +11,12 @@ export interface Series {
   readonly label: string;
 }
 
-/** An alarm: off when the number is that large, so many periods on end. */
+/** An alarm: on when the number is that large, or that small, so many periods in a row. */
 export interface Watched extends Series {
   readonly name: string;
   readonly threshold: number;
+  /** Whether it is on below the threshold and where there is no number, or else from the threshold on. */
+  readonly below: boolean;
   readonly periods: number;
   readonly minutes: number;
 }
@@ -59,9 +61,15 @@ function watched(id: string, alarm: Resource['Properties']): Watched {
     statistic: alarm.Statistic ?? alarm.ExtendedStatistic,
     label: alarm.MetricName,
     threshold: alarm.Threshold,
+    below: alarm.ComparisonOperator === 'LessThanThreshold',
     periods: alarm.EvaluationPeriods,
     minutes: alarm.Period / 60,
   };
+}
+
+/** When an alarm is on, as a person writes it. */
+export function condition({ below }: Watched, threshold: string): string {
+  return `${below ? '<' : '≥'} ${threshold}`;
 }
 
 /** A value of a template as a text, in which references are logical ids. */
@@ -122,16 +130,19 @@ export class Run {
 
   /** A series' number in each minute; nothing where there is none. */
   numbers({ namespace, metric, of, statistic }: Series): (number | undefined)[] {
-    // The run has one queue that anything is in: the other one's numbers are not these.
-    const known = !namespace.startsWith('AWS/ApiGateway') && !of.includes('FailedInvocations');
+    // The run has one queue that anything is in: the numbers of the others are not these.
+    const known = !namespace.startsWith('AWS/ApiGateway') && !/FailedInvocations|Redrive/.test(of);
     const minutes = known ? this.values.get(`${namespace.startsWith('AWS/') ? 'AWS' : 'own'} ${metric}`) : undefined;
     return Array.from({ length: this.minutes }, (_, minute) => reduce(minutes?.[minute] ?? [], statistic));
   }
 
   /** Whether an alarm is on in each minute. */
   isOn(alarm: Watched): boolean[] {
-    const over = this.numbers(alarm).map((number) => number !== undefined && number >= alarm.threshold);
-    return over.map((_, minute) => over.slice(Math.max(0, minute - alarm.periods + 1), minute + 1).every(Boolean) && minute + 1 >= alarm.periods);
+    const { below, threshold } = alarm;
+    const over = this.numbers(alarm).map((number) => (below ? (number ?? 0) < threshold : number !== undefined && number >= threshold));
+    // Within a period one minute over the threshold is enough; below it, each has to be.
+    const wanted = below ? alarm.periods * alarm.minutes : alarm.periods;
+    return over.map((_, minute) => minute + 1 >= wanted && over.slice(minute + 1 - wanted, minute + 1).every(Boolean));
   }
 }
 
@@ -142,6 +153,8 @@ function reduce(numbers: number[], statistic: string): number | undefined {
   switch (statistic) {
     case 'Sum':
       return numbers.reduce((sum, number) => sum + number, 0);
+    case 'SampleCount':
+      return numbers.length;
     case 'Maximum':
       return numbers.reduce((most, number) => Math.max(most, number), -Infinity);
     default: {

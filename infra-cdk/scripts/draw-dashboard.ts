@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { demoTemplate } from '../test/support';
-import { Run, Series, Watched, Widget, alarmsOf, widgetsOf } from './dashboard-numbers';
+import { Run, Series, Watched, Widget, alarmsOf, condition, widgetsOf } from './dashboard-numbers';
 
 /** The picture, and the same as a link that rustdoc can show on any host. */
 export const PICTURE = path.join(__dirname, '..', '..', 'src', 'docs', 'dashboard.svg');
@@ -81,7 +81,7 @@ class Picture {
       const y = this.y + Math.floor(index / columns) * 18;
       const step = (width - name) / this.run.minutes;
       const minutes = alarm.periods * alarm.minutes;
-      this.add(text(x, y + 11, `${alarm.name} ≥ ${short(alarm.threshold)}${minutes > 1 ? `, ${minutes} min` : ''}`));
+      this.add(text(x, y + 11, `${alarm.name} ${condition(alarm, short(alarm.threshold))}${minutes > 1 ? `, ${minutes} min` : ''}`));
       this.add(`<rect x="${x + name}" y="${y + 2}" width="${round(width - name)}" height="11" fill="#bfdcc9"/>`);
       for (const [from, to] of spans(this.run.isOn(alarm))) {
         this.add(`<rect x="${round(x + name + from * step)}" y="${y + 2}" width="${round((to - from) * step)}" height="11" fill="${ALARM}"/>`);
@@ -108,7 +108,10 @@ class Picture {
     const numbers = series.map((one) => this.run.numbers(one));
     const watching = this.alarms.filter((alarm) => series.some((one) => isOf(alarm, one)));
     const thresholds = [...new Set(watching.map(({ threshold }) => threshold))];
-    const watched = (limit: number): string => watching.filter(({ threshold }) => threshold === limit).map(({ name }) => name).join(', ');
+    const watched = (limit: number): string => {
+      const there = watching.filter(({ threshold }) => threshold === limit);
+      return `${there.map(({ name }) => name).join(', ')} ${condition(there[0]!, limit.toLocaleString('en'))}`;
+    };
     const isEmpty = numbers.flat().every((number) => number === undefined);
     const most = Math.max(1, ...numbers.flat().map((number) => number ?? 0), ...thresholds) * 1.12;
     const across = (minute: number): number => round(left + ((minute + 0.5) / this.run.minutes) * plot);
@@ -124,7 +127,7 @@ class Picture {
     });
     for (const threshold of thresholds) {
       this.add(`<path d="M${left} ${up(threshold)}h${round(plot)}" class="l"/>`);
-      this.add(text(left + plot, up(threshold) - 3, `${watched(threshold)} ≥ ${threshold.toLocaleString('en')}`, ' class="x"'));
+      this.add(text(left + plot, up(threshold) - 3, watched(threshold), ' class="x"'));
     }
     numbers.forEach((line, index) => this.add(...lines(line, across, up, COLOURS[index]!)));
     if (isEmpty) {
@@ -157,7 +160,7 @@ ${this.parts.join('\n')}
 }
 
 function isOf(alarm: Series, series: Series): boolean {
-  return alarm.namespace === series.namespace && alarm.metric === series.metric && alarm.of === series.of;
+  return (['namespace', 'metric', 'of', 'statistic'] as const).every((part) => alarm[part] === series[part]);
 }
 
 /** A line for each stretch of minutes that have a number. */

@@ -37,7 +37,7 @@ export const LIMITS = { shardWritesPerSecond: 1000, payloadKb: 6000, accountConc
 
 const OWN_METRICS = 19;
 const MAPPING_METRICS = 7;
-const ALARMS = 12;
+const ALARMS = 16;
 
 /** Shards, batches and concurrency that a load needs. */
 export function load(input = {}) {
@@ -91,7 +91,8 @@ export function cost(input = {}) {
     'function logs': gb(l.invocationsPerSecond * LIMITS.logKbPerInvocation) * PRICES.logsGb,
     traces: millions(tracesPerSecond) * PRICES.traceMillion,
     'own metrics': idle ? 0 : OWN_METRICS * PRICES.customMetricMonth,
-    'mapping metrics': idle ? 0 : MAPPING_METRICS * PRICES.eventMetricMonth,
+    // Lambda emits them at each poll, of an idle stream too.
+    'mapping metrics': MAPPING_METRICS * PRICES.eventMetricMonth,
     alarms: ALARMS * PRICES.alarmMonth,
     dashboard: PRICES.dashboardMonth,
     key: PRICES.keyMonth,

@@ -27,7 +27,7 @@ synth() {
   local name=$1
   shift
   npx --no-install cdk synth --quiet --output "$out/$name" \
-    -c allowedCidrs=203.0.113.7/32,2001:db8::/56 -c functionAsset=test/fixtures/bootstrap "$@"
+    -c allowedCidrs=203.0.113.7/32,2001:db8::/56 -c functionAsset=test/fixtures/bootstrap -c apiAccount=true "$@"
 }
 
 rm -rf "$out"
@@ -37,6 +37,7 @@ step 'cdk synth with cdk-nag: AwsSolutions and Serverless'
 synth development
 synth production -c stage=prod -c production=true -c alarmEmail=ops@example.com
 synth beside-the-demo --app 'npx --no-install tsx examples/beside-the-demo.ts'
+synth variants --app 'npx --no-install tsx examples/variants.ts'
 templates=("$out"/*/*.template.json)
 step "cfn-lint $("$venv/bin/cfn-lint" --version)"
 "$venv/bin/cfn-lint" --non-zero-exit-code warning -- "${templates[@]}"

@@ -28,9 +28,10 @@ function synth(out: string, ...options: string[]): Record<string, string> {
 
 describe('the app, as the CLI runs it', () => {
   it('is the same twice, so that the diff of an unchanged app is empty', () => {
-    const first = synth('first', '-c', 'allowedCidrs=203.0.113.7/32');
+    const options = ['-c', 'allowedCidrs=203.0.113.7/32', '-c', 'apiAccount=true'];
+    const first = synth('first', ...options);
     expect(Object.keys(first).sort()).toEqual(['lambda-streams-api-account', 'lambda-streams-dev']);
-    expect(synth('second', '-c', 'allowedCidrs=203.0.113.7/32')).toEqual(first);
+    expect(synth('second', ...options)).toEqual(first);
   });
 
   it('fails without an allow-list, and says how to set one', () => {
@@ -40,10 +41,35 @@ describe('the app, as the CLI runs it', () => {
     expect(stderr).toContain('-c allowedCidrs=203.0.113.7/32,198.51.100.0/24 or as the environment variable ALLOWED_CIDRS');
   });
 
-  it('names its stack after the stage, and leaves out the account setting where the account has one', () => {
+  it('leaves the log role of the account alone where nothing is said, and says how to look', () => {
+    const folder = path.join(scratch, 'unsaid');
+    const command = ['synth', '--quiet', '--output', folder, '-c', `functionAsset=${BOOTSTRAP}`, '-c', 'allowedCidrs=203.0.113.7/32'];
+    const { stderr } = spawnSync(path.join(root, 'node_modules', '.bin', 'cdk'), command, { cwd: root, env: environment(), encoding: 'utf8' });
+    expect(fs.readdirSync(folder).filter((name) => name.endsWith('.template.json'))).toEqual(['lambda-streams-dev.template.json']);
+    expect(stderr).toContain('aws apigateway get-account --query cloudwatchRoleArn');
+    expect(stderr).toContain('-c apiAccount=true');
+  });
+
+  it('names its stack after the stage, and says nothing of the account where that is settled', () => {
     const stacks = synth('prod', '-c', 'allowedCidrs=203.0.113.7/32', '-c', 'stage=prod', '-c', 'production=true', '-c', 'apiAccount=false');
     expect(Object.keys(stacks)).toEqual(['lambda-streams-prod']);
     expect(JSON.parse(stacks['lambda-streams-prod']!).Resources).toBeDefined();
+  });
+});
+
+describe('npm run synth:try', () => {
+  const run = (...options: string[]) => spawnSync('node', [path.join('scripts', 'synth-try.mjs'), ...options], { cwd: root, encoding: 'utf8' });
+
+  it('writes the templates without an account and without Rust, whatever is in the environment', () => {
+    const { status, stdout } = run();
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/lambda-streams-api-account.template.json: \d+ resources/);
+    expect(stdout).toMatch(/lambda-streams-dev.template.json: \d\d resources/);
+  });
+
+  it('takes the values of the app, of which later ones hold', () => {
+    expect(run('-c', 'stage=prod', '-c', 'production=true', '-c', 'apiAccount=false').stdout).toMatch(/^\S*lambda-streams-prod.template.json: \d+ resources\n$/);
+    expect(run('-c', 'allowedCidrs=10.0.0.0/8')).toMatchObject({ status: 1, stderr: expect.stringContaining('lies in the private range') });
   });
 });
 

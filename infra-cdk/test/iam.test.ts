@@ -6,7 +6,7 @@ import { ApiGatewayAccountStack } from '../lib';
 import { REASONS } from '../scripts/iam-reasons';
 import { Statement, statementsOf } from '../scripts/iam-statements';
 import { IAM_PAGE, iamPage, reasonKey } from '../scripts/iam-table';
-import { newDemo, processorTemplate } from './support';
+import { newDemo, processorTemplate, referred, resource } from './support';
 
 let template: Template;
 let statements: Statement[];
@@ -34,9 +34,11 @@ describe('least privilege', () => {
     expect(new Set(everywhere)).toEqual(new Set(['xray:PutTelemetryRecords', 'xray:PutTraceSegments']));
   });
 
-  it('allows everyone nothing but GET from the allow-list', () => {
+  it('allows everyone nothing but GET, which the Deny limits to the allow-list', () => {
     const open = statements.filter(({ effect, principal }) => effect === 'Allow' && principal === '*');
-    expect(open.map(({ sid }) => sid)).toEqual(['AllowGetFromTheAllowList']);
+    expect(open.map(({ sid }) => sid)).toEqual(['AllowGet']);
+    const closed = statements.filter(({ effect, principal }) => effect === 'Deny' && principal === '*');
+    expect(closed.map(({ sid }) => sid)).toContain('DenyFromElsewhere');
   });
 
   it('lets a role use the key through one service at a time', () => {
@@ -46,7 +48,7 @@ describe('least privilege', () => {
   });
 
   it('gives the function no word on the table itself', () => {
-    const onDynamo = statements.flatMap(({ actions }) => actions).filter((action) => action.startsWith('dynamodb:'));
+    const onDynamo = statements.filter(({ effect }) => effect === 'Allow').flatMap(({ actions }) => actions).filter((action) => action.startsWith('dynamodb:'));
     expect(onDynamo.sort()).toEqual(['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map((a) => `dynamodb:${a}`));
   });
 
@@ -63,13 +65,16 @@ describe('least privilege', () => {
     expect(sids).not.toContain('DecryptTheStream');
   });
 
-  it('lets API Gateway write logs for this account only, in a stack of its own', () => {
-    const account = statementsOf(Template.fromStack(new ApiGatewayAccountStack(new App(), 'account')));
-    expect(account.map(({ principal, conditions }) => [principal, conditions])).toEqual([
-      ['apigateway.amazonaws.com', ['StringEquals aws:SourceAccount {AccountId}']],
-      ['', []],
+  it('gives API Gateway the log role that its guide describes, in a stack of its own that leaves it behind', () => {
+    const account = Template.fromStack(new ApiGatewayAccountStack(new App(), 'account'));
+    const trust = statementsOf(account);
+    expect(trust.map(({ principal, actions, conditions }) => [principal, actions, conditions])).toEqual([
+      ['apigateway.amazonaws.com', ['sts:AssumeRole'], []],
     ]);
-    expect(account[1]!.actions.every((action) => action.startsWith('logs:'))).toBe(true);
-    expect(account[1]!.resources).toEqual(['arn:{Partition}:logs:{Region}:{AccountId}:log-group:*']);
+    const role = resource(account, 'AWS::IAM::Role');
+    expect(JSON.stringify(role.Properties.ManagedPolicyArns)).toContain('service-role/AmazonAPIGatewayPushToCloudWatchLogs');
+    const setting = resource(account, 'AWS::ApiGateway::Account');
+    expect(referred(setting.Properties.CloudWatchRoleArn)).toMatch(/^Role/);
+    expect([role.DeletionPolicy, setting.DeletionPolicy]).toEqual(['Retain', 'Retain']);
   });
 });

@@ -1,20 +1,20 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { alarmsOf, widgetsOf } from '../scripts/dashboard-numbers';
+import { alarmsOf, condition, widgetsOf } from '../scripts/dashboard-numbers';
 import { PICTURE, PICTURE_LINK, linkTo } from '../scripts/draw-dashboard';
-import { demoTemplate } from './support';
+import { demoTemplate, resources } from './support';
 
 const demo = demoTemplate();
 const page = fs.readFileSync(path.join(path.dirname(PICTURE), 'operating.md'), 'utf8');
 const picture = fs.readFileSync(PICTURE, 'utf8');
 
-/** The alarms that the page's table names: `Name` ≥ threshold, and how many minutes that must hold. */
+/** The alarms that the page's table names: `Name` ≥ threshold (or <), and how many minutes that must hold. */
 function documented(): { name: string; threshold: number; minutes: number }[] {
-  const rows = page.split('\n').filter((line) => line.startsWith('| ') && line.includes('≥'));
+  const rows = page.split('\n').filter((line) => line.startsWith('| ') && /`\w+` [≥<] \d/.test(line));
   const cells = rows.map((row) => row.split('|')[3]!);
   return cells
-    .flatMap((cell) => [...cell.matchAll(/`(\w+)` ≥ (\d[\d,]*(?<=\d))[^;]*?(?:, (\d+) min[^;]*)?(?=;|$)/g)])
+    .flatMap((cell) => [...cell.matchAll(/`(\w+)` [≥<] (\d[\d,]*(?<=\d))[^;]*?(?:, (\d+) min[^;]*)?(?=;|$)/g)])
     .map(([, name, threshold, minutes]) => ({
       name: name!,
       threshold: Number(threshold!.replaceAll(',', '')),
@@ -39,9 +39,21 @@ describe('the page about operating', () => {
     for (const { label } of widgetsOf(demo).flatMap(({ series }) => series)) {
       expect(picture).toContain(`>${label}`);
     }
-    for (const { name, threshold } of alarmsOf(demo)) {
-      expect(picture).toMatch(new RegExp(`>[\\w, ]*\\b${name}\\b[\\w, ]* ≥ ${threshold.toLocaleString('en')}<`));
+    for (const alarm of alarmsOf(demo)) {
+      const when = condition(alarm, alarm.threshold.toLocaleString('en')).replace('<', '&lt;');
+      expect(picture).toMatch(new RegExp(`>[\\w, ]*\\b${alarm.name}\\b[\\w, ]* ${when}<`));
     }
+  });
+
+  it('has the section that the description of each alarm links to', () => {
+    const base = 'https://docs.rs/lambda-streams/latest/lambda_streams/operating/index.html';
+    const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!.toLowerCase().replaceAll(' ', '-'));
+    const links = Object.values(resources(demo, 'AWS::CloudWatch::Alarm')).map(
+      ({ Properties }) => /Runbook: (.+)#([a-z-]+)$/.exec(Properties.AlarmDescription)!,
+    );
+    expect(links).toHaveLength(16);
+    expect(new Set(links.map(([, page]) => page))).toEqual(new Set([base]));
+    expect(links.map(([, , anchor]) => anchor).filter((anchor) => !headings.includes(anchor!))).toEqual([]);
   });
 
   it('has one picture for every host', () => {

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { demoTemplate, resources } from './support';
 
 const root = path.join(__dirname, '..');
 const script = path.join(root, 'scripts', 'scale.mjs');
@@ -50,6 +51,15 @@ describe('the arithmetic of scale', () => {
     expect(lines['table writes']).toBeCloseTo(2 * 1000 * 730 * 3600 * 0.625e-6);
     expect(lines['function time']).toBeCloseTo(10 * 0.205 * 730 * 3600 * 0.0000133334);
     expect(total).toBeCloseTo(Object.values(lines).reduce((sum, dollars) => sum + dollars, 0));
+  });
+
+  it('pays for as many alarms as the demo has, and for the metrics of a mapping that finds nothing to read', async () => {
+    const { cost } = await arithmetic();
+    const alarms = Object.keys(resources(demoTemplate(), 'AWS::CloudWatch::Alarm'));
+    const { lines } = cost({ changesPerSecond: 0 });
+    expect(lines.alarms).toBeCloseTo(alarms.length * 0.1);
+    expect(lines['mapping metrics']).toBeCloseTo(7 * 0.3);
+    expect(lines['own metrics']).toBe(0);
   });
 
   it('stands in the README as the script prints it', async () => {

@@ -30,13 +30,17 @@ LISTS: dict[str, tuple[str, str, Callable[[Any], list[Any]]]] = {
 
 
 def test_destroy_leaves_nothing(deployment: Deployment, emulator: Emulator) -> None:
-    """`cdk destroy` leaves nothing behind, and the toolkit's stack goes too."""
+    """`cdk destroy` leaves nothing behind but the role that the account's APIs write logs with, and the toolkit's stack goes too."""
     deployment.settle()
     before = left(emulator)
     assert all(before[kind] for kind in LISTS if kind not in {"topics"}), "there was something of each kind"
     deployment.destroy()
     deployment.destroy_toolkit()
-    assert {kind: found for kind, found in left(emulator).items() if found} == {}
+    after = left(emulator)
+    [log_role] = after.pop("roles")
+    assert log_role.startswith("lambda-streams-api-account-")
+    assert emulator.client("apigateway").get_account()["cloudwatchRoleArn"].endswith(f"/{log_role}")
+    assert {kind: found for kind, found in after.items() if found} == {}
     keys = emulator.client("kms")
     states = [keys.describe_key(KeyId=it["KeyId"])["KeyMetadata"]["KeyState"] for it in keys.list_keys()["Keys"]]
     assert set(states) <= {"PendingDeletion"}, "a key is deleted after its waiting time"

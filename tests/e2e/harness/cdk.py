@@ -28,6 +28,7 @@ class Cdk:
             "ARCHITECTURE": function.architecture(),
             "FUNCTION_ASSET": str(asset),
             "CLI_CREDENTIALS": "true",
+            "API_ACCOUNT": "true",
         }
 
     def bootstrap(self) -> None:
