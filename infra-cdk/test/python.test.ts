@@ -21,8 +21,9 @@ describe.skipIf(!python)('the Python package', () => {
 
   beforeAll(() => {
     scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'infra-cdk-python-'));
-    fromPython = synthPython('python', '-c', 'allowedCidrs=203.0.113.7/32,2001:db8::/56');
-    fromTypeScript = synthWithCli(root, path.join(scratch, 'typescript'), ['-c', 'allowedCidrs=203.0.113.7/32,2001:db8::/56']);
+    const options = ['-c', 'allowedCidrs=203.0.113.7/32,2001:db8::/56', '-c', 'apiAccount=true', '-c', 'alarmEmail=ops@example.com'];
+    fromPython = synthPython('python', ...options);
+    fromTypeScript = synthWithCli(root, path.join(scratch, 'typescript'), options);
   });
 
   afterAll(() => {
@@ -63,7 +64,11 @@ describe.skipIf(!python)('the Python package', () => {
         filters: [{ Pattern: '{"eventName":["REMOVE"]}' }],
         destination: 'AWS::SQS::Queue',
       },
-      environment: { LOG_LEVEL: 'debug', GIVE_UP_AFTER_SECONDS: '3600', REGION_OF_ARCHIVE: 'eu-central-1' },
+      environment: {
+        LAMBDA_STREAMS_LOG_LEVEL: 'debug',
+        LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS: '3600',
+        REGION_OF_ARCHIVE: 'eu-central-1',
+      },
       architectures: ['x86_64'],
       alarms: 0,
       accepted: ['CKV_AWS_27'],

@@ -1,6 +1,6 @@
 """A table, the function that processes its changes, an API to run records on demand, alarms and a dashboard."""
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
@@ -11,7 +11,7 @@ from lambda_streams_cdk import (
     EncryptionKey,
     OnDemandApi,
     ProcessorCode,
-    ProcessorFunction,
+    ProcessorFunctionOptions,
     StreamAlarmOptions,
     StreamDashboard,
     StreamProcessor,
@@ -32,20 +32,31 @@ class DocumentedSystem(Stack):
         **kwargs,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
-        self.key = self._create_key()
+        self.key = EncryptionKey(
+            self,
+            "Key",
+            description=f"Everything that {self.stack_name} keeps: items, dead letters, discarded batches, logs, alarms",
+            removal_policy=RemovalPolicy.DESTROY,
+        )
         self.table = self._create_table()
+        # What the example function reads beside the construct's variables.
+        environment = {"TABLE_NAME": self.table.table_name}
         topic = AlarmTopic(self, "AlarmTopic", encryption_key=self.key, email=alarm_email)
         self.processor = StreamProcessor(
             self,
             "Processor",
             table=self.table,
             code=code,
+            function_options=ProcessorFunctionOptions(reserved_concurrent_executions=100, environment=environment),
             redrive=True,
             encryption_key=self.key,
             alarms=StreamAlarmOptions(actions=[actions.SnsAction(topic)]),
             removal_policy=RemovalPolicy.DESTROY,
         )
-        self.on_demand = self._create_on_demand_function(code)
+        # The same code once more: callers of the API take nothing of the stream's concurrency.
+        self.on_demand = self.processor.create_on_demand_function(
+            self, "OnDemandFunction", reserved_concurrent_executions=250, environment=environment
+        )
         self.api = OnDemandApi(
             self,
             "Api",
@@ -59,16 +70,6 @@ class DocumentedSystem(Stack):
             self, "Dashboard", processor=self.processor, table=self.table, api=self.api.api, api_alarms=api_alarms
         )
         self._create_outputs()
-
-    def _create_key(self) -> EncryptionKey:
-        key = EncryptionKey(
-            self,
-            "Key",
-            description=f"Everything that {self.stack_name} keeps: items, dead letters, discarded batches, logs, alarms",
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        key.allow_logs()
-        return key
 
     def _create_table(self) -> dynamodb.Table:
         by_time = dynamodb.Attribute(name="timestamp", type=dynamodb.AttributeType.NUMBER)
@@ -94,22 +95,6 @@ class DocumentedSystem(Stack):
             projection_type=dynamodb.ProjectionType.ALL,
         )
         return table
-
-    def _create_on_demand_function(self, code: ProcessorCode) -> ProcessorFunction:
-        """The same code once more: callers of the API take nothing of the stream's concurrency."""
-        return ProcessorFunction(
-            self,
-            "OnDemandFunction",
-            description="Runs records through the processor on demand",
-            code=code,
-            timeout=Duration.seconds(28),
-            reserved_concurrency=250,
-            environment=self.processor.environment_for(f"{self.processor.metrics.service_name}-on-demand"),
-            log_level=self.processor.settings.log_level,
-            encryption_key=self.key,
-            failed_invocations=self.processor.failed_invocations,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
 
     def _create_outputs(self) -> None:
         CfnOutput(self, "TableName", value=self.table.table_name)
