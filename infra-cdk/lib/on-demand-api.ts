@@ -40,8 +40,11 @@ const DEFAULT_THROTTLE: ThrottleSettings = { rateLimit: 100, burstLimit: 200 };
 
 /** A REST API that runs records through a function on demand, closed to all but an allow-list. */
 export class OnDemandApi extends Construct {
+  /** The REST API. */
   readonly api: RestApi;
+  /** The key that every call carries in the header `x-api-key`. */
   readonly apiKey: IApiKey;
+  /** The log group of the access log: one line of JSON a request. */
   readonly accessLogs: LogGroup;
 
   private readonly encryptionKey: IKey;

@@ -2,7 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { IGrantable } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
-import { EventSourceMapping, EventSourceMappingLogLevel, IFunction, MetricType, StartingPosition } from 'aws-cdk-lib/aws-lambda';
+import { EventSourceMapping, IFunction, MetricType, StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import { check, checkDuration, checkRange } from './checks';
 import { FailureDestination } from './failure-destination';
@@ -30,7 +30,7 @@ export interface StreamMappingOptions {
   /**
    * Batches of one shard in flight at once, 1 to 10; changes of one item still follow one another.
    *
-   * @default 10
+   * @default 10, or 1 with `tumblingWindow`
    */
   readonly parallelizationFactor?: number;
 
@@ -82,25 +82,12 @@ export interface StreamMappingOptions {
   readonly filterEncryption?: IKey;
 
   /**
-   * Collects results of a shard over windows of this length, 0 s to 15 minutes.
+   * Collects results of a shard over windows of this length, 0 s to 15 minutes. A window takes one batch of a shard at a time, so
+   * that `parallelizationFactor` is 1 then.
    *
    * @default - no window
    */
   readonly tumblingWindow?: Duration;
-
-  /**
-   * How much the mapping's own pollers log.
-   *
-   * @default - nothing
-   */
-  readonly logLevel?: EventSourceMappingLogLevel;
-
-  /**
-   * What the mapping counts, beside `MetricType.EVENT_COUNT`, which alarms and dashboard need.
-   *
-   * @default - nothing else
-   */
-  readonly furtherMetrics?: MetricType[];
 
   /**
    * Whether the mapping runs.
@@ -134,6 +121,7 @@ export interface StreamMappingProps extends StreamMappingOptions {
 
 /** The event source mapping of a table's stream, with partial batch responses always on. */
 export class StreamMapping extends Construct {
+  /** The event source mapping. */
   readonly mapping: EventSourceMapping;
 
   constructor(scope: Construct, id: string, props: StreamMappingProps) {
@@ -156,6 +144,11 @@ export class StreamMapping extends Construct {
     checkDuration(this, 'maxRecordAge', maxRecordAge, Duration.seconds(60), Duration.hours(24));
     this.checkGivesUpInTime(maxRecordAge, props.giveUpAfter);
     checkDuration(this, 'tumblingWindow', props.tumblingWindow, Duration.seconds(0), Duration.minutes(15));
+    check(
+      this,
+      !props.tumblingWindow?.toSeconds() || (props.parallelizationFactor ?? 1) === 1,
+      `parallelizationFactor is ${props.parallelizationFactor}, but a tumblingWindow takes one batch of a shard at a time; leave it out`,
+    );
     checkFilters(this, props.filters);
   }
 
@@ -175,7 +168,7 @@ export class StreamMapping extends Construct {
       startingPosition: props.startingPosition ?? StartingPosition.LATEST,
       batchSize: props.batchSize ?? 100,
       maxBatchingWindow: props.batchingWindow ?? Duration.seconds(5),
-      parallelizationFactor: props.parallelizationFactor ?? 10,
+      parallelizationFactor: props.parallelizationFactor ?? (props.tumblingWindow?.toSeconds() ? 1 : 10),
       bisectBatchOnError: props.bisectBatchOnError ?? true,
       retryAttempts: props.retryAttempts,
       maxRecordAge,
@@ -185,9 +178,8 @@ export class StreamMapping extends Construct {
       filters: props.filters,
       filterEncryption: props.filterEncryption,
       tumblingWindow: props.tumblingWindow,
-      logLevel: props.logLevel,
       enabled: props.enabled ?? true,
-      metricsConfig: { metrics: [MetricType.EVENT_COUNT, ...(props.furtherMetrics ?? [])] },
+      metricsConfig: { metrics: [MetricType.EVENT_COUNT] },
     });
   }
 }

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ExistingTableStack } from '../examples/existing-table-stack';
 import { ProcessorCode } from '../lib';
 import { statementsOf } from '../scripts/iam-statements';
+import { environment, synthWithCli } from './cli';
 import { BOOTSTRAP, newApp, newDemo, referred, resources, streamMapping } from './support';
 
 const root = path.join(__dirname, '..');
@@ -21,26 +22,8 @@ afterAll(() => {
   fs.rmSync(scratch, { recursive: true, force: true });
 });
 
-// The templates depend on no account, and no account is asked for: neither the caller's nor that of the machine.
-const environment = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => {
-  const inherited = Object.entries(process.env).filter(([name]) => !/^(AWS_|CDK_|ALLOWED_CIDRS$)/.test(name));
-  return {
-    ...Object.fromEntries(inherited),
-    CDK_DISABLE_CLI_TELEMETRY: '1',
-    AWS_REGION: 'eu-central-1',
-    AWS_EC2_METADATA_DISABLED: 'true',
-    AWS_CONFIG_FILE: os.devNull,
-    AWS_SHARED_CREDENTIALS_FILE: os.devNull,
-    ...extra,
-  };
-};
-
 function synth(out: string, ...options: string[]): Record<string, string> {
-  const folder = path.join(scratch, out);
-  const command = ['synth', '--quiet', '--output', folder, '-c', `functionAsset=${BOOTSTRAP}`, ...options];
-  execFileSync(path.join(root, 'node_modules', '.bin', 'cdk'), command, { cwd: root, env: environment(), stdio: 'pipe' });
-  const names = fs.readdirSync(folder).filter((name) => name.endsWith('.template.json'));
-  return Object.fromEntries(names.map((name) => [name.replace('.template.json', ''), fs.readFileSync(path.join(folder, name), 'utf8')]));
+  return synthWithCli(root, path.join(scratch, out), options);
 }
 
 describe('the app, as the CLI runs it', () => {

@@ -5,10 +5,8 @@ import { SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import {
   Architecture,
-  EventSourceMappingLogLevel,
   FilterCriteria,
   FilterRule,
-  MetricType,
   RecursiveLoop,
   StartingPosition,
 } from 'aws-cdk-lib/aws-lambda';
@@ -55,9 +53,7 @@ describe('a property changes what it says and nothing else', () => {
     ['memorySize', { functionOptions: { memorySize: 512 } }, [fn('MemorySize')]],
     ['reservedConcurrentExecutions', { functionOptions: { reservedConcurrentExecutions: 7 } }, [fn('ReservedConcurrentExecutions')]],
     ['deadlineMargin', { settings: { deadlineMargin: Duration.seconds(9) } }, [variable('LAMBDA_STREAMS_DEADLINE_MARGIN_MS')]],
-    ['tumblingWindow', { mapping: { tumblingWindow: Duration.seconds(30) } }, [mapping('TumblingWindowInSeconds')]],
-    ['logLevel of the mapping', { mapping: { logLevel: EventSourceMappingLogLevel.INFO } }, [mapping('LoggingConfig')]],
-    ['furtherMetrics', { mapping: { furtherMetrics: [MetricType.ERROR_COUNT] } }, [mapping('MetricsConfig/Metrics')]],
+    ['tumblingWindow', { mapping: { tumblingWindow: Duration.seconds(30) } }, [mapping('ParallelizationFactor'), mapping('TumblingWindowInSeconds')]],
     ['ephemeralStorageSize', { functionOptions: { ephemeralStorageSize: Size.gibibytes(2) } }, [fn('EphemeralStorage')]],
     ['recursiveLoop', { functionOptions: { recursiveLoop: RecursiveLoop.ALLOW } }, [fn('RecursiveLoop')]],
     ['maxEventAge', { functionOptions: { maxEventAge: Duration.hours(1) } }, [asynchronous('MaximumEventAgeInSeconds')]],
