@@ -83,7 +83,7 @@ export class DemoStack extends Stack {
 
   constructor(scope: Construct, id: string, private readonly props: DemoStackProps) {
     super(scope, id, props);
-    this.removalPolicy = props.production ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
+    this.removalPolicy = props.production ? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE : RemovalPolicy.DESTROY;
     this.key = this.createKey();
     this.table = this.createTable();
     const topic = new AlarmTopic(this, 'AlarmTopic', { encryptionKey: this.key, email: props.alarmEmail });
@@ -111,7 +111,8 @@ export class DemoStack extends Stack {
       encryptionKey: this.key,
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       deletionProtection: this.props.production ?? false,
-      removalPolicy: this.removalPolicy,
+      // A protected table cannot be deleted, not even where the first deployment fails.
+      removalPolicy: this.props.production ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     table.addGlobalSecondaryIndex({
       indexName: 'status-timestamp-index',

@@ -1,21 +1,33 @@
 import { Annotations, CfnResource, Duration, Stack } from 'aws-cdk-lib';
-import { IRole } from 'aws-cdk-lib/aws-iam';
+import { IGrantable, IRole } from 'aws-cdk-lib/aws-iam';
 import { Function, IFunction, QualifiedFunctionBase } from 'aws-cdk-lib/aws-lambda';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { check } from './checks';
+import { granteeOf } from './grants';
 
-/** A function or alias that somebody else made, as far as it is known. */
-export class ExistingFunction {
+/** The function of a processor, made here or elsewhere. */
+export interface BackingFunction {
+  /** What is invoked: the function, an alias or a version. */
+  readonly target: IFunction;
   /** The function behind the alias or version, or the function itself. */
   readonly unqualified: IFunction;
   /** The role that it runs as. */
   readonly role: IRole;
+  /** What statements for the role are added to. */
+  readonly grantee: IGrantable;
+}
+
+/** A function or alias that somebody else made, as far as it is known. */
+export class ExistingFunction implements BackingFunction {
+  readonly unqualified: IFunction;
+  readonly role: IRole;
+  readonly grantee: IGrantable;
   /** How long an invocation may take. */
   readonly timeout: Duration;
 
-  constructor(private readonly scope: Construct, private readonly handler: IFunction, timeout?: Duration) {
-    this.unqualified = unqualified(handler);
+  constructor(private readonly scope: Construct, readonly target: IFunction, timeout?: Duration) {
+    this.unqualified = unqualified(target);
     const { role } = this.unqualified;
     check(
       scope,
@@ -24,6 +36,7 @@ export class ExistingFunction {
     );
     this.role = role!;
     this.timeout = this.findTimeout(timeout);
+    this.grantee = granteeOf(scope, this.role);
   }
 
   private findTimeout(given: Duration | undefined): Duration {
@@ -47,18 +60,18 @@ export class ExistingFunction {
 
   /** Tells the function where it is read: in its environment, or, where that cannot be written, in a warning. */
   writeEnvironment(variables: Record<string, string>, deadLetterQueue: IQueue): void {
-    const { scope, handler, unqualified: target } = this;
-    if (!(target instanceof Function)) {
+    const { scope, target, unqualified: written } = this;
+    if (!(written instanceof Function)) {
       Annotations.of(scope).addWarningV2(
         'lambda-streams:HandlerEnvironment',
-        `handler ${handler.node.path} is imported, so that its environment cannot be written; set ${Object.keys(variables).join(', ')} ` +
+        `handler ${target.node.path} is imported, so that its environment cannot be written; set ${Object.keys(variables).join(', ')} ` +
           'where the function is made (environmentFor gives the values), then acknowledge this warning',
       );
       return;
     }
-    this.checkNoCircle(target, deadLetterQueue);
+    this.checkNoCircle(written, deadLetterQueue);
     for (const [name, value] of Object.entries(variables)) {
-      target.addEnvironment(name, value);
+      written.addEnvironment(name, value);
     }
   }
 

@@ -85,7 +85,7 @@ export interface OnDemandApiProps {
   /**
    * What becomes of the log groups when the stack is deleted.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */
   readonly removalPolicy?: RemovalPolicy;
 }

@@ -85,9 +85,7 @@ export class ProcessorFunction extends Construct {
     this.grantWhatItRunsOn(props);
     this.limitAsynchronousInvocations(props);
     this.acceptFindings();
-    if (!props.reservedConcurrentExecutions) {
-      this.acceptSharedConcurrency();
-    }
+    this.acceptDefaults(props);
   }
 
   /** What is to be invoked: the alias, or without one the function. */
@@ -207,11 +205,20 @@ export class ProcessorFunction extends Construct {
     }
   }
 
-  private acceptSharedConcurrency(): void {
-    acceptFinding(this.function.node.defaultChild!, {
-      checkov: ['CKV_AWS_115'],
-      reason: 'What is reserved is taken from every other function; shards and parallelizationFactor bound what a stream can use.',
-    });
+  private acceptDefaults(props: ProcessorFunctionProps): void {
+    const { defaultChild } = this.function.node;
+    if (!props.reservedConcurrentExecutions) {
+      acceptFinding(defaultChild!, {
+        checkov: ['CKV_AWS_115'],
+        reason: 'What is reserved is taken from every other function; shards and parallelizationFactor bound what a stream can use.',
+      });
+    }
+    if (!props.vpc) {
+      acceptFinding(defaultChild!, {
+        checkov: ['CKV_AWS_117'],
+        reason: 'The function talks to AWS services only; a VPC would add cost and no protection. One property attaches it.',
+      });
+    }
   }
 
   private acceptFindings(): void {
@@ -224,10 +231,6 @@ export class ProcessorFunction extends Construct {
       nag: ['Serverless-LambdaDLQ'],
       checkov: ['CKV_AWS_116'],
       reason: 'Failed asynchronous invocations go to an on-failure destination, which keeps more than a dead-letter queue.',
-    });
-    acceptFinding(defaultChild!, {
-      checkov: ['CKV_AWS_117'],
-      reason: 'The function talks to AWS services only; a VPC would add cost and no protection. One property attaches it.',
     });
     acceptFinding(defaultChild!, {
       checkov: ['CKV_AWS_173'],

@@ -1,5 +1,4 @@
 import { Duration, Names } from 'aws-cdk-lib';
-import { IGrantable, IRole } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { EventSourceMapping, Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { ILogGroup } from 'aws-cdk-lib/aws-logs';
@@ -9,9 +8,9 @@ import { check } from './checks';
 import { CodeBoundary, LambdaOnly } from './code-boundary';
 import { EncryptedQueue } from './encrypted-queue';
 import { EncryptionKey } from './encryption-key';
-import { ExistingFunction, claim } from './existing-function';
+import { BackingFunction, ExistingFunction, claim } from './existing-function';
 import { DiscardedBatchesBucket, FailureDestination } from './failure-destination';
-import { READ_STREAM, TAKE_MESSAGES, grantDeadLetters, granteeOf } from './grants';
+import { READ_STREAM, TAKE_MESSAGES, grantDeadLetters } from './grants';
 import { ProcessorCode } from './processor-code';
 import { ProcessorFunction } from './processor-function';
 import { ProcessorFunctionOptions } from './processor-function-options';
@@ -64,8 +63,7 @@ export class StreamProcessor extends Construct {
   private readonly props: StreamProcessorProps;
   private readonly metricsNamespace: string;
   private readonly serviceName: string;
-  private readonly role: IRole;
-  private readonly grantee: IGrantable;
+  private readonly backing: BackingFunction;
   private ownKey?: IKey;
 
   constructor(scope: Construct, id: string, props: StreamProcessorProps) {
@@ -80,26 +78,18 @@ export class StreamProcessor extends Construct {
     this.settings = resolveSettings(this, this.timeout, props.settings);
     this.deadLetterQueue = props.deadLetterQueue ?? this.createQueue('DeadLetters', props.redrive);
     this.onFailure = props.onFailure ?? this.createFailureDestination();
-    if (existing) {
-      existing.writeEnvironment(this.environmentFor(this.serviceName), this.deadLetterQueue);
-      this.function = props.handler!;
-      this.role = existing.role;
-      this.grantee = granteeOf(this, existing.role);
-    } else {
-      this.failedInvocations = props.functionOptions?.onFailure ? undefined : this.createQueue('FailedInvocations');
-      const created = this.createFunction(props.code!);
-      this.function = created.target;
-      this.createdFunction = created.function;
-      this.logGroup = created.logGroup;
-      this.role = created.role;
-      this.grantee = created.grantee;
-    }
-    const unqualified = existing?.unqualified ?? this.createdFunction!;
-    claim(this, unqualified);
-    grantDeadLetters(this.grantee, this.deadLetterQueue);
+    existing?.writeEnvironment(this.environmentFor(this.serviceName), this.deadLetterQueue);
+    this.failedInvocations = existing || props.functionOptions?.onFailure ? undefined : this.createQueue('FailedInvocations');
+    const created = existing ? undefined : this.createFunction(props.code!);
+    this.createdFunction = created?.function;
+    this.logGroup = created?.logGroup;
+    this.backing = existing ?? ofCreated(created!);
+    this.function = this.backing.target;
+    claim(this, this.backing.unqualified);
+    grantDeadLetters(this.backing.grantee, this.deadLetterQueue);
     this.mapping = this.createMapping();
     this.redrive = props.redrive ? this.createRedrive() : undefined;
-    this.keepFromTheCode(unqualified);
+    this.keepFromTheCode();
     this.metrics = new StreamMetrics(this.metricsNamespace, this.serviceName, this.mapping);
     this.alarms = this.createAlarms();
   }
@@ -128,12 +118,13 @@ export class StreamProcessor extends Construct {
    * Creates a second function of the same code and settings that is called on demand, as by `OnDemandApi`.
    *
    * It counts as `<serviceName>-on-demand`, gets none of the stream's permissions, and has 28 seconds unless `options` say
-   * otherwise, for API Gateway waits 29.
+   * otherwise, for API Gateway waits 29. Its failed asynchronous invocations go where those of the first function go.
    */
   createOnDemandFunction(scope: Construct, id: string, options: ProcessorFunctionOptions = {}): ProcessorFunction {
-    const { code, removalPolicy } = this.props;
+    const { code, functionOptions, removalPolicy } = this.props;
     check(this, code !== undefined, 'an on-demand function is made of code; write ProcessorFunction and environmentFor where handler is given');
     const timeout = options.timeout ?? Duration.seconds(28);
+    const onFailure = options.onFailure ?? functionOptions?.onFailure;
     return new ProcessorFunction(scope, id, {
       description: 'Runs records through the processor on demand',
       ...options,
@@ -142,7 +133,8 @@ export class StreamProcessor extends Construct {
       environment: { ...options.environment, ...this.environmentFor(`${this.serviceName}-on-demand`, timeout) },
       logLevel: this.settings.logLevel,
       encryptionKey: this.encryptionKey,
-      failedInvocations: options.onFailure ? undefined : (this.failedInvocations ?? this.createQueue('FailedInvocations')),
+      onFailure,
+      failedInvocations: onFailure ? undefined : this.failedInvocations,
       removalPolicy,
     });
   }
@@ -214,7 +206,7 @@ export class StreamProcessor extends Construct {
       ...this.props.mapping,
       table: this.props.table,
       target: this.function,
-      grantee: this.grantee,
+      grantee: this.backing.grantee,
       onFailure: this.onFailure,
       giveUpAfter: this.settings.giveUpAfter,
     }).mapping;
@@ -224,25 +216,30 @@ export class StreamProcessor extends Construct {
     return new Redrive(this, 'Redrive', {
       deadLetterQueue: this.deadLetterQueue,
       target: this.function,
-      grantee: this.grantee,
+      grantee: this.backing.grantee,
       functionTimeout: this.timeout,
       encryptionKey: this.encryptionKey,
       removalPolicy: this.props.removalPolicy,
     });
   }
 
-  private keepFromTheCode(target: IFunction): void {
+  private keepFromTheCode(): void {
+    const { role, unqualified } = this.backing;
     const kept: LambdaOnly[] = [
       { sid: 'KeepTheStreamFromTheCode', actions: READ_STREAM, resources: [this.props.table.tableStreamArn!] },
     ];
     if (this.redrive) {
       kept.push({ sid: 'KeepTheRedriveQueueFromTheCode', actions: TAKE_MESSAGES, resources: [this.redrive.queue.queueArn] });
     }
-    new CodeBoundary(this, 'CodeBoundary', this.role, target, kept);
+    new CodeBoundary(this, 'CodeBoundary', role, unqualified, kept);
   }
 
   private createAlarms(): StreamAlarms | undefined {
     const { alarms } = this.props;
     return alarms === false ? undefined : new StreamAlarms(this, 'Alarms', { ...alarms, processor: this });
   }
+}
+
+function ofCreated({ target, function: unqualified, role, grantee }: ProcessorFunction): BackingFunction {
+  return { target, unqualified, role, grantee };
 }

@@ -59,7 +59,7 @@ describe('table', () => {
     'takes every %s with it by the same switch',
     (type) => {
       const policies = (template: Template) => new Set(Object.values(resources(template, type)).map((r) => r.DeletionPolicy));
-      expect(policies(production)).toEqual(new Set(['Retain']));
+      expect(policies(production)).toEqual(new Set(['RetainExceptOnCreate']));
       expect(policies(demo)).toEqual(new Set(['Delete']));
     },
   );

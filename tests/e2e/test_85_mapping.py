@@ -181,7 +181,7 @@ def test_bisect_and_the_bucket(
     """An invocation fails as a whole: bisecting finds the one record, the bucket gets it whole, and it can be put back"""
     settings.change(ParallelizationFactor=1, BatchSize=8, MaximumRetryAttempts=1)
     stream, logs = deployment.stream(), deployment.logs()
-    fails_as_a_whole = outage.function_environment(deployment, REPORT_BATCH_ITEM_FAILURES="false")
+    fails_as_a_whole = outage.function_environment(deployment, LAMBDA_STREAMS_REPORT_BATCH_ITEM_FAILURES="false")
     with start() as mapping, outage.queue_denies(deployment), fails_as_a_whole:
         write(deployment, *(item(f"bisect-{n}", **({} if n == 5 else {"status": "open"})) for n in range(8)))
         outcome = mapping.finish(8)

@@ -35,6 +35,17 @@ describe('discarded batches', () => {
   });
 });
 
+describe('dead letters', () => {
+  it('go to a FIFO queue, since the function itself sends them', () => {
+    const stack = userStack();
+    const deadLetterQueue = new Queue(stack, 'Failed', { fifo: true });
+    new StreamProcessor(stack, 'Processor', { table: newTable(stack), code, deadLetterQueue });
+    const template = Template.fromStack(stack);
+    expect(referred(resource(template, 'AWS::Lambda::Function').Properties.Environment.Variables.DLQ_URL)).toContain('Failed');
+    expect(statementsOf(template).find(({ sid }) => sid === 'SendDeadLetters')?.resources).toEqual(['Failed.Arn']);
+  });
+});
+
 describe('failed asynchronous invocations', () => {
   it('go to no FIFO queue', () => {
     const stack = userStack();
@@ -51,6 +62,17 @@ describe('failed asynchronous invocations', () => {
     const config = resource(template, 'AWS::Lambda::EventInvokeConfig').Properties;
     expect(referred(config.DestinationConfig.OnFailure.Destination)).toContain('MyFailures');
     expect(Object.keys(resources(template, 'AWS::SQS::Queue')).filter((id) => id.includes('FailedInvocations'))).toEqual([]);
+  });
+
+  it('of an on-demand function go to the same place', () => {
+    const stack = userStack();
+    const onFailure = new SqsDestination(new Queue(stack, 'MyFailures'));
+    const processor = new StreamProcessor(stack, 'Processor', { table: newTable(stack), code, functionOptions: { onFailure } });
+    processor.createOnDemandFunction(stack, 'OnDemand');
+    const configs = Object.values(resources(Template.fromStack(stack), 'AWS::Lambda::EventInvokeConfig'));
+    expect(configs.map(({ Properties }) => referred(Properties.DestinationConfig.OnFailure.Destination))).toEqual(
+      Array(2).fill(expect.stringContaining('MyFailures')),
+    );
   });
 
   it('go to one place', () => {

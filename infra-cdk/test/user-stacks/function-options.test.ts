@@ -172,6 +172,12 @@ describe('what Lambda does as the role', () => {
     expect(resource(template, 'AWS::Lambda::Function').DependsOn).not.toContain(boundary);
   });
 
+  it('is denied no more where a user takes the policy away', () => {
+    const stack = userStack();
+    expect(process(stack, {}).node.tryRemoveChild('CodeBoundary')).toBe(true);
+    expect(denied(stack)).toEqual({});
+  });
+
   it('includes network interfaces where there is a VPC', () => {
     const stack = userStack();
     process(stack, { vpc: new Vpc(stack, 'Vpc') });
