@@ -30,7 +30,7 @@ help: ## Lists the commands
 test: test-rust test-infra ## All tests, all features; those of infra-cdk too
 
 test-rust: $(VENV)/installed ## The Rust tests of all packages: unit, integration, doc tests, the examples
-	MINISTACK=$(VENV)/bin/ministack LAMBDA_STREAMS_REQUIRE_MINISTACK=1 \
+	MINISTACK=$(VENV)/bin/ministack TEST_REQUIRES_MINISTACK=1 \
 		$(CARGO) test --locked --workspace --all-features
 
 test-infra: ## The tests of infra-cdk

@@ -24,6 +24,7 @@ enum Kind {
     NotJson(String),
     NotAStreamEvent(PayloadKind),
     NotDeadLetters(PayloadKind),
+    NoDeadLetters,
     BrokenEnvelope(&'static str),
     Unreportable(String),
     BatchFailed(String),
@@ -44,6 +45,10 @@ impl Error {
 
     pub(crate) fn not_dead_letters(kind: PayloadKind) -> Self {
         Kind::NotDeadLetters(kind).into()
+    }
+
+    pub(crate) fn no_dead_letters() -> Self {
+        Kind::NoDeadLetters.into()
     }
 
     pub(crate) fn broken_envelope(why: &'static str) -> Self {
@@ -67,7 +72,11 @@ impl Error {
     pub fn is_event(&self) -> bool {
         matches!(
             *self.0,
-            Kind::NotJson(_) | Kind::NotAStreamEvent(_) | Kind::NotDeadLetters(_) | Kind::BrokenEnvelope(_)
+            Kind::NotJson(_)
+                | Kind::NotAStreamEvent(_)
+                | Kind::NotDeadLetters(_)
+                | Kind::NoDeadLetters
+                | Kind::BrokenEnvelope(_)
         )
     }
 
@@ -87,6 +96,7 @@ impl Error {
         match *self.0 {
             Kind::NotJson(_) => Some(PayloadKind::NotJson),
             Kind::NotAStreamEvent(kind) | Kind::NotDeadLetters(kind) => Some(kind),
+            Kind::NoDeadLetters => Some(PayloadKind::Sqs),
             _ => None,
         }
     }
@@ -111,6 +121,7 @@ impl fmt::Display for Error {
             Kind::NotDeadLetters(kind) => {
                 write!(f, "the payload is not an SQS event of dead letters, it looks like {kind}")
             }
+            Kind::NoDeadLetters => f.write_str("no message of the SQS event holds a dead letter"),
             Kind::BrokenEnvelope(why) => write!(f, "the event's envelope is broken: {why}"),
         }
     }
@@ -129,9 +140,11 @@ impl From<Error> for lambda_runtime::Diagnostic {
     fn from(error: Error) -> Self {
         let error_type = match *error.0 {
             Kind::Configuration(_) => "LambdaStreams.Configuration",
-            Kind::NotJson(_) | Kind::NotAStreamEvent(_) | Kind::NotDeadLetters(_) | Kind::BrokenEnvelope(_) => {
-                "LambdaStreams.Event"
-            }
+            Kind::NotJson(_)
+            | Kind::NotAStreamEvent(_)
+            | Kind::NotDeadLetters(_)
+            | Kind::NoDeadLetters
+            | Kind::BrokenEnvelope(_) => "LambdaStreams.Event",
             Kind::Unreportable(_) => "LambdaStreams.Unreportable",
             Kind::BatchFailed(_) => "LambdaStreams.BatchFailed",
         };

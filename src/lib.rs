@@ -3,35 +3,29 @@
 //!
 //! ```no_run
 //! use lambda_streams::{HandlerError, Insert, Modify, StreamProcessor};
-//! # #[cfg(all(feature = "sqs", feature = "logs"))]
-//! use lambda_streams::{Logs, SqsDeadLetterQueue};
 //!
 //! #[derive(serde::Deserialize)]
 //! struct Order { id: String, status: String }
 //!
 //! async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
-//!     println!("order {} is {}", change.new.id, change.new.status);
+//!     tracing::info!(order = change.new.id, status = change.new.status, "order created");
 //!     Ok(())
 //! }
 //!
 //! async fn changed(change: Modify<Order>) -> Result<(), HandlerError> {
-//!     println!("{} -> {}", change.old.status, change.new.status);
+//!     tracing::info!(order = change.new.id, from = change.old.status, to = change.new.status, "order changed");
 //!     Ok(())
 //! }
 //!
-//! # #[cfg(all(feature = "sqs", feature = "logs"))]
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), lambda_runtime::Error> {
-//!     Logs::from_env().install()?; // which records fail, and why
-//!     let processor = StreamProcessor::builder()
-//!         .on_insert(created)
-//!         .on_modify(changed)
-//!         .dead_letter_queue(SqsDeadLetterQueue::from_env()?)
-//!         .build()?;
+//!     let processor = StreamProcessor::builder_from_env()?.on_insert(created).on_modify(changed).build()?;
 //!     lambda_streams::run(processor).await
 //! }
-//! # #[cfg(not(all(feature = "sqs", feature = "logs")))] fn main() {}
 //! ```
+//!
+//! [`builder_from_env`](StreamProcessor::builder_from_env) takes the dead-letter queue and the settings from the function's
+//! [`environment`]. [`run`] writes logs and metrics, and redrives dead letters that are put back.
 //!
 //! # Outcomes
 //!
@@ -57,7 +51,8 @@
 //! - The mapping's `MaximumRecordAgeInSeconds` must be above [`give_up_after`](ProcessorBuilder::give_up_after), and its
 //!   `MaximumRetryAttempts` best left at −1: where they end, Lambda discards the failing record and everything after it in the batch.
 //!
-//! The redrive's mapping, which puts dead letters back ([`StreamProcessor::redrive`]), needs `ReportBatchItemFailures` as well.
+//! The event source mapping of a queue whose dead letters are redriven ([`StreamProcessor::redrive`]) needs `ReportBatchItemFailures` as
+//! well.
 //!
 //! `panic = "abort"` in your release profile would turn a panic in one handler into the end of the process: leave it at
 //! `unwind`.
@@ -123,6 +118,7 @@ mod record;
 mod redrive;
 mod runtime;
 pub mod testing;
+mod variables;
 
 #[cfg(all(feature = "emf", feature = "logs"))]
 pub mod operating {
@@ -131,6 +127,9 @@ pub mod operating {
     #![doc = "\n"]
     #![doc = include_str!("docs/operating.md")]
 }
+
+#[doc = include_str!("docs/environment.md")]
+pub mod environment {}
 
 #[doc = include_str!("docs/laptop.md")]
 pub mod laptop {}
@@ -157,12 +156,14 @@ pub use crate::observe::log::{LogFormat, Logs};
 pub use crate::outcome::{BatchReport, Counts, Outcome, RecordReport, SkipReason, StreamResponse};
 pub use crate::payload_kind::PayloadKind;
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
-pub use crate::processor::{ProcessorBuilder, StreamProcessor};
+pub use crate::processor::{
+    InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings, StreamProcessor,
+};
 pub use crate::record::{MalformedRecord, Record, SequenceNumber};
 pub use crate::redrive::{DeadLetterEvent, RedriveReport};
-pub use crate::runtime::{run, runtime};
+pub use crate::runtime::{observe, run, runtime};
 
 /// The README's example compiles.
-#[cfg(all(doctest, feature = "sqs", feature = "logs"))]
+#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

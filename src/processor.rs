@@ -1,12 +1,15 @@
 //! The processor: one batch from event to report.
 
 mod builder;
+mod from_env;
+mod invocation_report;
+mod settings;
 
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, info_span};
 
 use crate::error::Error;
 use crate::event::{self, Records, StreamEvent};
@@ -20,6 +23,8 @@ use crate::outcome::{BatchReport, Totals};
 use crate::redrive::{DeadLetterEvent, RedriveReport};
 
 pub use self::builder::ProcessorBuilder;
+pub use self::invocation_report::{InvocationReport, InvocationResponse};
+pub use self::settings::ProcessorSettings;
 
 /// Turns an invocation of a function by a DynamoDB stream into typed handler calls and a truthful answer.
 ///
@@ -98,7 +103,7 @@ impl StreamProcessor {
 }
 
 impl StreamProcessor {
-    /// Processes an invocation's payload as it came: what [`run`](crate::run) does, for a runtime of one's own.
+    /// Processes the payload of an invocation by a stream, as it was received.
     ///
     /// It costs less than [`process`](Self::process) of [`StreamEvent::from_vec`], for it reads the payload while its records
     /// are processed, and the images only once.
@@ -128,10 +133,13 @@ impl StreamProcessor {
         payload: Vec<u8>,
         invocation: impl Into<Invocation>,
     ) -> Result<BatchReport, Error> {
-        let text = Arc::new(event::text(payload)?);
+        self.process_text(&Arc::new(event::text(payload)?), &invocation.into()).await
+    }
+
+    async fn process_text(&self, text: &Arc<String>, invocation: &Invocation) -> Result<BatchReport, Error> {
         let has_handler = |kind| self.settings.routes.of(kind).is_some();
-        let records = Records::of_payload(&text, &has_handler)?;
-        Ok(self.process_records(records, invocation.into()).await)
+        let records = Records::of_payload(text, &has_handler)?;
+        Ok(self.process_records(records, invocation.clone()).await)
     }
 
     /// Processes dead letters that are put back: an SQS event whose messages are [envelopes](crate::DeadLetter#the-envelope).
@@ -156,8 +164,7 @@ impl StreamProcessor {
     ///     {"messageId": "m-1", "eventSource": "aws:sqs", "body": "something else"}
     /// ]}"#)?;
     /// let report = processor.redrive(event, Deadline::none()).await;
-    /// let response = serde_json::to_string(&report.response()).expect("JSON");
-    /// assert_eq!(response, r#"{"batchItemFailures":[{"itemIdentifier":"m-1"}]}"#);
+    /// assert_eq!(report.response().unwrap_err().to_string(), "no message of the SQS event holds a dead letter");
     /// # Ok(())
     /// # }
     /// ```
@@ -165,7 +172,7 @@ impl StreamProcessor {
         let mut invocation = invocation.into();
         invocation.from_stream = false;
         let (records, messages) = event.open();
-        let batch = self.process(records, invocation).await;
+        let batch = self.process(records, invocation).instrument(info_span!("redrive", source = "redrive")).await;
         RedriveReport::new(batch, messages, self.settings.delete_skipped_on_redrive)
     }
 }

@@ -61,7 +61,7 @@ impl DeadLetterEvent {
         Self::read(json)
     }
 
-    fn read(json: &str) -> Result<Self, Error> {
+    pub(crate) fn read(json: &str) -> Result<Self, Error> {
         #[derive(Deserialize)]
         struct Event {
             #[serde(rename = "Records")]
@@ -203,11 +203,26 @@ impl RedriveReport {
     }
 
     /// The response to Lambda: it names every message that SQS must keep.
-    pub fn response(&self) -> SqsEventResponse {
+    ///
+    /// # Errors
+    /// If no message holds a dead letter ([`Error::is_event`]): the queue is one of another kind, whose event source mapping may
+    /// take any response for success and delete the messages. If a message must be kept and the event source mapping ignores partial
+    /// batch responses according to the settings ([`Error::is_batch_failed`]). SQS then keeps all messages.
+    pub fn response(&self) -> Result<SqsEventResponse, Error> {
+        if !self.messages.is_empty() && self.messages.iter().all(|message| message.record.is_err()) {
+            return Err(Error::no_dead_letters());
+        }
         let mut response = SqsEventResponse::default();
         let kept = self.messages.iter().filter(|message| !self.is_done(message));
         response.batch_item_failures = kept.map(failure).collect();
-        response
+        if response.batch_item_failures.is_empty() || self.batch.reports_batch_item_failures() {
+            return Ok(response);
+        }
+        let kept = response.batch_item_failures.len();
+        Err(Error::batch_failed(format!(
+            "{kept} of {} messages must be kept, and `report_batch_item_failures` is off: SQS keeps all of them",
+            self.messages.len()
+        )))
     }
 }
 

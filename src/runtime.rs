@@ -18,53 +18,125 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tower_service::Service;
 
+use crate::error::Error;
 use crate::failure::{Failure, panic_words};
 use crate::invocation::Invocation;
-use crate::outcome::StreamResponse;
-use crate::processor::StreamProcessor;
+use crate::observe::metrics::millis;
+use crate::processor::{InvocationResponse, ProcessorSettings, StreamProcessor};
+#[cfg(feature = "emf")]
+use crate::variables::METRICS_NAMESPACE;
 
 type BoxError = lambda_runtime::Error;
 
 /// Runs a processor on Lambda: one line in `main`.
 ///
 /// ```no_run
-/// use lambda_streams::{Record, StreamProcessor};
+/// use lambda_streams::{HandlerError, Insert, StreamProcessor};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Order { id: String }
+///
+/// async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
+///     tracing::info!(order = change.new.id, "created");
+///     Ok(())
+/// }
 ///
 /// #[tokio::main(flavor = "current_thread")]
 /// async fn main() -> Result<(), lambda_runtime::Error> {
-///     let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build()?;
+///     let processor = StreamProcessor::builder_from_env()?.on_insert(created).build()?;
 ///     lambda_streams::run(processor).await
 /// }
 /// ```
 ///
-/// It does what `lambda_runtime::run(processor)` does, except that the processor reads the payload's bytes itself.
-/// `lambda_runtime` would parse the whole JSON and copy it first, which about doubles the cost of a payload apart from the
-/// decoding of its records. It also has glibc keep up to 62 MiB of memory from one invocation to the next, instead of returning it
-/// to the system.
+/// # Events
+/// An invocation by a stream is [processed](StreamProcessor::process). An invocation by a queue of dead letters, which somebody put back,
+/// is a [redrive](StreamProcessor::redrive). Every other event fails the invocation, with an error that says what it looks like.
 ///
-/// Use [`runtime`] for more layers, or for several concurrent invocations on Lambda Managed Instances.
+/// On [Lambda Managed Instances](https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances.html), invocations run
+/// concurrently, as many as `AWS_LAMBDA_MAX_CONCURRENCY` says. All of them share the processor's concurrency limit.
+///
+/// # Logs and metrics
+/// It installs [`Logs`](crate::Logs) (feature `logs`) unless the process has a `tracing` subscriber already. It installs
+/// [`Emf`](crate::Emf) (feature `emf`) if `POWERTOOLS_METRICS_NAMESPACE` is set, unless the process has a metrics recorder already:
+/// CloudWatch charges for each metric, so that nobody gets them without asking. Both are done here, and not in a line of their own,
+/// because a function that forgets the line looks healthy: its alarms watch metrics that are never written. To install your own, do it
+/// before this call.
+///
+/// Its first log line shows the [settings](StreamProcessor::settings) of the processor.
 ///
 /// # Differences from `lambda_runtime::run`
+/// - The processor reads the payload's bytes itself. `lambda_runtime` would parse the whole JSON and copy it first, which about doubles
+///   the cost of a payload apart from the decoding of its records.
 /// - A payload that is not valid JSON, or not the event of a stream, fails the invocation in both. Here it is read while its
 ///   records are processed, so that handlers of earlier records may have been called by then.
 /// - Text after the end of the JSON is an error here, and ignored there.
 /// - The error type of a payload that is not an event is `LambdaStreams.Event` here, and that of `lambda_runtime` there, which
 ///   wraps the same message in its own.
 /// - `lambda_runtime` logs the payload at the level `TRACE`, item data included; here it does not.
+/// - glibc keeps up to 62 MiB of memory from one invocation to the next, instead of returning it to the system.
+///
+/// Use [`runtime`] to add layers of your own.
 ///
 /// # Errors
-/// If the Runtime API can no longer be reached. A failed invocation is reported to Lambda and does not end the loop.
+/// If the namespace of the metrics is not valid, or if the Runtime API can no longer be reached. A failed invocation is reported to
+/// Lambda and does not end the loop.
 ///
 /// # Panics
-/// If the environment variables are missing that Lambda sets (`AWS_LAMBDA_RUNTIME_API` and others).
+/// If the environment variables are missing that Lambda sets (`AWS_LAMBDA_RUNTIME_API` and others), or outside of a tokio runtime.
 pub async fn run(processor: StreamProcessor) -> Result<(), BoxError> {
-    runtime(processor).layer(TracingLayer::new()).run().await
+    observe()?;
+    log_settings(&processor.settings());
+    runtime(processor).layer(TracingLayer::new()).run_concurrent().await
+}
+
+fn log_settings(settings: &ProcessorSettings) {
+    tracing::info!(
+        concurrency = settings.concurrency,
+        lanes = ?settings.lanes,
+        max_attempts = settings.max_attempts,
+        retry_base_ms = millis(settings.retry_base),
+        retry_max_ms = millis(settings.retry_max),
+        handler_timeout_ms = settings.handler_timeout.map(millis),
+        deadline_margin_ms = settings.deadline_margin.map(millis),
+        failure_policy = ?settings.failure_policy,
+        give_up_after_seconds = settings.give_up_after.as_secs(),
+        dead_letter_queue = settings.has_dead_letter_queue,
+        report_batch_item_failures = settings.report_batch_item_failures,
+        "the function starts"
+    );
+}
+
+/// Installs the logs and the metrics that the environment asks for, unless the process has its own: what [`run`] does first.
+///
+/// A function that does not call [`run`] calls this at the start of `main`.
+///
+/// - The log is [`Logs::from_env`](crate::Logs::from_env), with the feature `logs`.
+/// - The metrics are [`Emf::builder`](crate::Emf::builder), with the feature `emf`, if `POWERTOOLS_METRICS_NAMESPACE` is set.
+///
+/// # Errors
+/// If CloudWatch does not accept the namespace or the service's name ([`Error::is_configuration`]).
+///
+/// ```
+/// # fn main() -> Result<(), lambda_streams::Error> {
+/// lambda_streams::observe()?;
+/// tracing::info!("the function starts");
+/// # Ok(())
+/// # }
+/// ```
+pub fn observe() -> Result<(), Error> {
+    #[cfg(feature = "logs")]
+    let _ = crate::observe::log::Logs::from_env().install();
+    #[cfg(feature = "emf")]
+    if std::env::var_os(METRICS_NAMESPACE).is_some_and(|namespace| !namespace.is_empty()) {
+        crate::observe::emf::Emf::builder().install_if_none()?;
+    }
+    Ok(())
 }
 
 /// The runtime that [`run`] runs, for a function that adds layers or SnapStart resources of its own.
 ///
-/// With `lambda_runtime`'s feature `concurrency-tokio` it also runs concurrent invocations, on Lambda Managed Instances:
-/// `lambda_streams::runtime(processor).run_concurrent()`.
+/// It installs neither logs nor metrics: [`observe`] does. Its `run_concurrent` runs invocations concurrently on Lambda Managed Instances, and one
+/// after the other elsewhere.
 ///
 /// # Panics
 /// As [`run`].
@@ -76,7 +148,7 @@ pub async fn run(processor: StreamProcessor) -> Result<(), BoxError> {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), lambda_runtime::Error> {
 /// let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build()?;
-/// lambda_streams::runtime(processor).layer(TracingLayer::new()).run().await
+/// lambda_streams::runtime(processor).layer(TracingLayer::new()).run_concurrent().await
 /// # }
 /// ```
 pub fn runtime(
@@ -151,7 +223,7 @@ where
 /// The outcome of an invocation, as it is written for [`Echo`].
 #[derive(Serialize)]
 enum Outgoing {
-    Response(StreamResponse),
+    Response(InvocationResponse),
     Failure(Diagnostic),
 }
 
@@ -163,7 +235,7 @@ enum Incoming {
 }
 
 async fn process(processor: &StreamProcessor, payload: Vec<u8>, invocation: Invocation) -> Outgoing {
-    let processed = async { processor.process_payload(payload, invocation).await?.response() };
+    let processed = async { processor.process_invocation(payload, invocation).await?.response() };
     // A panic fails the invocation and not the process, as with `lambda_runtime`.
     match AssertUnwindSafe(processed).catch_unwind().await {
         Ok(Ok(response)) => Outgoing::Response(response),

@@ -33,7 +33,6 @@ use crate::handlers::Handlers;
 use crate::mapping::Processed;
 use crate::options::Options;
 use crate::order::Watch;
-use crate::processor::Settings;
 use crate::report::Summary;
 
 /// The same run every time.
@@ -94,7 +93,7 @@ async fn run(options: &Options) -> Result<Summary, Failure> {
     };
     let queue = open_dead_letters(&options.dead_letters)?;
     let watch = Watch::new(SEED);
-    let processor = processor::builder(&Settings::default(), &Handlers::new(watch.clone()))
+    let processor = processor::with_handlers(StreamProcessor::builder(), &Handlers::new(watch.clone()))
         .dead_letter_queue(queue)
         .build()
         .map_err(|error| Failure::broken(error.to_string()))?;

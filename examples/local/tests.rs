@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lambda_streams::{Lanes, MemoryDeadLetterQueue};
+use lambda_streams::{Lanes, MemoryDeadLetterQueue, StreamProcessor};
 use lambda_streams_local::MemorySource;
 use serde_json::Value;
 
@@ -97,7 +97,7 @@ fn changes_of_one_item() -> Vec<Value> {
 
 async fn verdict(lanes: Lanes) -> order::BatchResult {
     let watch = Watch::new(SEED);
-    let builder = processor::builder(&Settings::default(), &Handlers::new(watch.clone()));
+    let builder = processor::with_handlers(StreamProcessor::builder(), &Handlers::new(watch.clone()));
     let processor = builder.dead_letter_queue(MemoryDeadLetterQueue::new()).lanes(lanes).build().expect("it is whole");
     let records = changes_of_one_item();
     let source = MemorySource::new("arn:aws:dynamodb:eu-central-1:123456789012:table/t/stream/2026-01-01T00:00:00.000");

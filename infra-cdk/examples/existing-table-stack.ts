@@ -23,7 +23,7 @@ export class ExistingTableStack extends Stack {
     new StreamProcessor(this, 'Archive', {
       table: Table.fromTableAttributes(this, 'Orders', { tableArn, tableStreamArn }),
       code: props.code,
-      functionOptions: { architecture: Architecture.X86_64, timeout: Duration.seconds(20), reservedConcurrency: 20 },
+      functionOptions: { architecture: Architecture.X86_64, timeout: Duration.seconds(20), reservedConcurrentExecutions: 20 },
       settings: { logLevel: LogLevel.DEBUG, concurrency: 32, giveUpAfter: Duration.hours(1) },
       mapping: {
         batchSize: 20,

@@ -1,15 +1,16 @@
 import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { IKey } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
-import { EncryptionKey } from './encryption-key';
 import { acceptFinding } from './findings';
+import { allowAlarms } from './key-policies';
 
 /** Properties of `AlarmTopic`. */
 export interface AlarmTopicProps {
-  /** Encrypts the messages; it is made to let CloudWatch use it. */
-  readonly encryptionKey: EncryptionKey;
+  /** Encrypts the messages. The policy of a key of this app gets the statement that CloudWatch needs; an imported key must have it. */
+  readonly encryptionKey: IKey;
 
   /**
    * Who gets a mail of each alarm, after confirming the subscription.
@@ -23,7 +24,7 @@ export interface AlarmTopicProps {
 export class AlarmTopic extends Topic {
   constructor(scope: Construct, id: string, props: AlarmTopicProps) {
     super(scope, id, { masterKey: props.encryptionKey, enforceSSL: true });
-    props.encryptionKey.allowAlarms();
+    allowAlarms(this, props.encryptionKey);
     this.allowAlarms();
     if (props.email) {
       this.subscribe(props.email);

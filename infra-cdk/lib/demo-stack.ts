@@ -1,4 +1,4 @@
-import { CfnOutput, Duration, RemovalPolicy, Stack, StackProps } from 'aws-cdk-lib';
+import { CfnOutput, RemovalPolicy, Stack, StackProps } from 'aws-cdk-lib';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import {
   AttributeType,
@@ -95,12 +95,10 @@ export class DemoStack extends Stack {
   }
 
   private createKey(): EncryptionKey {
-    const key = new EncryptionKey(this, 'Key', {
+    return new EncryptionKey(this, 'Key', {
       description: `Everything that ${this.stackName} keeps: items, dead letters, discarded batches, logs, alarms`,
       removalPolicy: this.removalPolicy,
     });
-    key.allowLogs();
-    return key;
   }
 
   private createTable(): Table {
@@ -128,7 +126,11 @@ export class DemoStack extends Stack {
     return new StreamProcessor(this, 'Processor', {
       table: this.table,
       code: this.props.code,
-      functionOptions: { architecture: this.props.architecture },
+      functionOptions: {
+        architecture: this.props.architecture,
+        reservedConcurrentExecutions: 100,
+        environment: this.exampleEnvironment,
+      },
       settings: this.props.settings,
       mapping: { startingPosition: this.props.startingPosition },
       redrive: true,
@@ -141,18 +143,16 @@ export class DemoStack extends Stack {
   // The same code once more: with one function for both, callers of the API could take all of the stream's concurrency, and
   // either the API's 29 seconds would bound the stream's batches or a caller would wait for an answer that never comes.
   private createOnDemandFunction(): ProcessorFunction {
-    return new ProcessorFunction(this, 'OnDemandFunction', {
-      description: 'Runs records through the processor on demand',
-      code: this.props.code,
+    return this.processor.createOnDemandFunction(this, 'OnDemandFunction', {
       architecture: this.props.architecture,
-      timeout: Duration.seconds(28),
-      reservedConcurrency: 250,
-      environment: this.processor.environmentFor(`${this.processor.metrics.serviceName}-on-demand`),
-      logLevel: this.processor.settings.logLevel,
-      encryptionKey: this.key,
-      failedInvocations: this.processor.failedInvocations!,
-      removalPolicy: this.removalPolicy,
+      reservedConcurrentExecutions: 250,
+      environment: this.exampleEnvironment,
     });
+  }
+
+  // What the example reads beside the contract of environment.md: the table whose records its API takes.
+  private get exampleEnvironment(): Record<string, string> {
+    return { TABLE_NAME: this.table.tableName };
   }
 
   private createApi(): OnDemandApi {

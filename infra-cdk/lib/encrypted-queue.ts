@@ -29,7 +29,7 @@ export interface EncryptedQueueProps {
   /**
    * What becomes of the queue when its stack is deleted.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */
   readonly removalPolicy?: RemovalPolicy;
 }
@@ -45,7 +45,7 @@ export class EncryptedQueue extends Queue {
       // Lambda's advice for a queue that a function reads (Lambda developer guide, "Using Lambda with Amazon SQS").
       visibilityTimeout: Duration.seconds(6 * props.functionTimeout.toSeconds()),
       deadLetterQueue: props.deadLetterQueue,
-      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
     if (!props.deadLetterQueue) {
       acceptFinding(this, {

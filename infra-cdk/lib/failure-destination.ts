@@ -2,10 +2,12 @@ import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { IGrantable } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, IBucket } from 'aws-cdk-lib/aws-s3';
+import { ITopic } from 'aws-cdk-lib/aws-sns';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { check } from './checks';
 import { acceptFinding } from './findings';
-import { grantDestinationBucket, grantDestinationQueue } from './grants';
+import { grantDestinationBucket, grantDestinationQueue, grantDestinationTopic } from './grants';
 
 /** Where the event source mapping puts a batch that it discards because retries or record age ran out. */
 export abstract class FailureDestination {
@@ -18,13 +20,20 @@ export abstract class FailureDestination {
    * Sends one message a batch that names shard and sequence numbers, *without* the records.
    *
    * The records can be read from the stream for as long as it keeps them, 24 hours after they were written. The queue must
-   * not be the dead-letter queue: its messages are of another shape.
+   * be a standard queue, and not the dead-letter queue, whose messages are of another shape.
    */
   static queue(queue: IQueue): FailureDestination {
+    checkStandardQueue(queue);
     return new QueueDestination(queue);
   }
 
-  /** The ARN of the bucket or queue. */
+  /** Publishes one message a batch that names shard and sequence numbers, *without* the records; a standard topic. */
+  static topic(topic: ITopic): FailureDestination {
+    check(topic, !topic.fifo, 'a FIFO topic cannot be a destination, since Lambda takes standard topics only; give it a topic without fifo');
+    return new TopicDestination(topic);
+  }
+
+  /** The ARN of the bucket, queue or topic. */
   abstract readonly arn: string;
 
   /** Lets Lambda, as `grantee`, write there. */
@@ -57,6 +66,24 @@ class QueueDestination extends FailureDestination {
   }
 }
 
+class TopicDestination extends FailureDestination {
+  readonly arn: string;
+
+  constructor(private readonly topic: ITopic) {
+    super();
+    this.arn = topic.topicArn;
+  }
+
+  grantWrite(grantee: IGrantable): void {
+    grantDestinationTopic(grantee, this.topic);
+  }
+}
+
+/** Throws where Lambda would refuse the queue as a destination, or not write to it. */
+export function checkStandardQueue(queue: IQueue): void {
+  check(queue, !queue.fifo, 'a FIFO queue cannot be a destination, since Lambda takes standard queues only; give it a queue without fifo');
+}
+
 /** Properties of `DiscardedBatchesBucket`. */
 export interface DiscardedBatchesBucketProps {
   /** Encrypts the objects. */
@@ -65,7 +92,7 @@ export interface DiscardedBatchesBucketProps {
   /**
    * What becomes of the bucket when its stack is deleted; a bucket that is not empty is never deleted.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */
   readonly removalPolicy?: RemovalPolicy;
 }
@@ -80,7 +107,7 @@ export class DiscardedBatchesBucket extends Bucket {
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
       enforceSSL: true,
       lifecycleRules: [{ expiration: Duration.days(30), abortIncompleteMultipartUploadAfter: Duration.days(1) }],
-      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
     acceptFinding(this, {
       nag: ['AwsSolutions-S1'],

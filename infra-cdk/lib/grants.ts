@@ -1,15 +1,52 @@
 import { Stack, Validations } from 'aws-cdk-lib';
 import { ITable } from 'aws-cdk-lib/aws-dynamodb';
-import { IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { IGrantable, IPrincipal, IRole, Policy, PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { IBucket } from 'aws-cdk-lib/aws-s3';
+import { ITopic } from 'aws-cdk-lib/aws-sns';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { wildcardFinding } from './findings';
 
+/** What a mapping does with a stream. */
+export const READ_STREAM = ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams'];
+/** What a mapping does with a queue. */
+export const TAKE_MESSAGES = ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'];
+/** What Lambda does with a VPC. */
+export const ATTACH_TO_VPC = [
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:CreateNetworkInterface',
+  'ec2:DeleteNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:UnassignPrivateIpAddresses',
+];
+
 // The `grant*` methods of the CDK give more than is used (`sqs:GetQueueUrl`, `s3:*Object*`, `dynamodb:ListStreams` on
 // every stream); each function here is one statement, for one resource, with a name that says what it is for.
+
+/**
+ * What statements for `role` are added to: the role where it is made in the stack of `scope`, else a policy of this stack.
+ *
+ * A statement in the role of another stack would name resources of this one, on which the other stack would then depend. The
+ * policy of an imported role has to exist before a mapping asks for it, so that it has to be known: see `dependOn`.
+ */
+export function granteeOf(scope: Construct, role: IRole): IGrantable {
+  if (role instanceof Role && Stack.of(role) === Stack.of(scope)) {
+    return role;
+  }
+  const policy = new Policy(scope, 'Policy');
+  role.attachInlinePolicy(policy);
+  return policy;
+}
+
+/** Makes `construct` wait for the statements of `grantee`, where nothing else implies that it does. */
+export function dependOn(construct: Construct, grantee: IGrantable): void {
+  if (grantee instanceof Policy) {
+    construct.node.addDependency(grantee);
+  }
+}
 
 /** Lets `grantee` send whole records to the dead-letter queue and ask for the queue's size limit. */
 export function grantDeadLetters(grantee: IGrantable, queue: IQueue): void {
@@ -21,6 +58,12 @@ export function grantDeadLetters(grantee: IGrantable, queue: IQueue): void {
 export function grantDestinationQueue(grantee: IGrantable, purpose: string, queue: IQueue): void {
   allow(grantee, `Send${purpose}`, ['sqs:SendMessage'], [queue.queueArn]);
   grantKeyOf(grantee, `Encrypt${purpose}`, queue.encryptionMasterKey, 'sqs');
+}
+
+/** Lets Lambda, as `grantee`, publish what it says of discarded batches to a topic. */
+export function grantDestinationTopic(grantee: IGrantable, topic: ITopic): void {
+  allow(grantee, 'PublishDiscardedBatches', ['sns:Publish'], [topic.topicArn]);
+  grantKeyOf(grantee, 'EncryptDiscardedBatches', topic.masterKey, 'sns');
 }
 
 /** Lets Lambda, as `grantee`, write discarded batches to a bucket of this account. */
@@ -38,8 +81,7 @@ export function grantDestinationBucket(grantee: IGrantable, bucket: IBucket): vo
 
 /** Lets the event source mapping, as `grantee`, read the table's stream. */
 export function grantStream(grantee: IGrantable, table: ITable): void {
-  const actions = ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams'];
-  allow(grantee, 'ReadTheStream', actions, [table.tableStreamArn!]);
+  allow(grantee, 'ReadTheStream', READ_STREAM, [table.tableStreamArn!]);
   if (table.encryptionKey) {
     const via = viaService(table.encryptionKey, 'dynamodb');
     allow(grantee, 'DecryptTheStream', ['kms:Decrypt'], [table.encryptionKey.keyArn], via);
@@ -48,8 +90,7 @@ export function grantStream(grantee: IGrantable, table: ITable): void {
 
 /** Lets the redrive mapping, as `grantee`, take dead letters from the queue that they are put back through. */
 export function grantRedrive(grantee: IGrantable, queue: IQueue): void {
-  const actions = ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'];
-  allow(grantee, 'TakeDeadLettersBack', actions, [queue.queueArn]);
+  allow(grantee, 'TakeDeadLettersBack', TAKE_MESSAGES, [queue.queueArn]);
   if (queue.encryptionMasterKey) {
     const via = viaService(queue.encryptionMasterKey, 'sqs');
     allow(grantee, 'DecryptDeadLetters', ['kms:Decrypt'], [queue.encryptionMasterKey.keyArn], via);
@@ -73,15 +114,7 @@ export function grantLogs(grantee: IGrantable, group: ILogGroup): void {
  * (Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC").
  */
 export function grantNetwork(grantee: IGrantable): void {
-  const actions = [
-    'ec2:AssignPrivateIpAddresses',
-    'ec2:CreateNetworkInterface',
-    'ec2:DeleteNetworkInterface',
-    'ec2:DescribeNetworkInterfaces',
-    'ec2:DescribeSubnets',
-    'ec2:UnassignPrivateIpAddresses',
-  ];
-  allow(grantee, 'AttachToTheVpc', actions, ['*']);
+  allow(grantee, 'AttachToTheVpc', ATTACH_TO_VPC, ['*']);
   acceptWildcard(grantee, '*', 'Lambda checks the network actions against every resource; nothing narrower deploys.');
 }
 
@@ -93,10 +126,10 @@ function grantKeyOf(grantee: IGrantable, sid: string, key: IKey | undefined, ser
 }
 
 function acceptWildcard(grantee: IGrantable, resource: string, reason: string): void {
-  const { grantPrincipal } = grantee;
-  if (Construct.isConstruct(grantPrincipal)) {
-    const nag = wildcardFinding(Stack.of(grantPrincipal), resource);
-    Validations.of(grantPrincipal).acknowledge({ id: nag, reason });
+  const holder = grantee instanceof Policy ? grantee : grantee.grantPrincipal;
+  if (Construct.isConstruct(holder)) {
+    const nag = wildcardFinding(Stack.of(holder), resource);
+    Validations.of(holder).acknowledge({ id: nag, reason });
   }
 }
 
@@ -106,7 +139,23 @@ function viaService(key: IKey, service: string): object {
 }
 
 function allow(grantee: IGrantable, sid: string, actions: string[], resources: string[], conditions?: object): void {
-  grantee.grantPrincipal.addToPrincipalPolicy(
-    new PolicyStatement({ sid, actions, resources, conditions: conditions as Record<string, unknown> }),
+  const { grantPrincipal } = grantee;
+  grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      sid: uniqueSid(grantPrincipal, sid),
+      actions,
+      resources,
+      conditions: conditions as Record<string, unknown>,
+    }),
   );
+}
+
+const SIDS = new WeakMap<IPrincipal, Map<string, number>>();
+
+// IAM takes a Sid once in a policy; a role that several functions share gets the same statement from each of them.
+function uniqueSid(principal: IPrincipal, sid: string): string {
+  const counts = SIDS.get(principal) ?? new Map<string, number>();
+  const count = (counts.get(sid) ?? 0) + 1;
+  SIDS.set(principal, counts.set(sid, count));
+  return count === 1 ? sid : `${sid}${count}`;
 }

@@ -9,16 +9,17 @@ export { type AcceptedFinding, Findings } from './findings';
 export { OnDemandApi } from './on-demand-api';
 export { type OnDemandApiProps } from './on-demand-api-props';
 export { type CargoCodeOptions, ProcessorCode } from './processor-code';
+export { ProcessorFunction, type ProcessorFunctionProps } from './processor-function';
 export {
   type ManagedInstancesOptions,
-  ProcessorFunction,
+  type ProcessorAliasOptions,
   type ProcessorFunctionOptions,
-  type ProcessorFunctionProps,
-} from './processor-function';
-export { LogLevel, type ProcessorSettings } from './processor-settings';
+} from './processor-function-options';
+export { LogLevel, type ProcessorSettings, type ResolvedSettings } from './processor-settings';
 export { Redrive, type RedriveProps } from './redrive';
 export { type StreamAlarmOptions, StreamAlarms, type StreamAlarmsProps } from './stream-alarms';
 export { StreamDashboard, type StreamDashboardProps } from './stream-dashboard';
 export { StreamMapping, type StreamMappingOptions, type StreamMappingProps } from './stream-mapping';
 export { type StreamMetricName, StreamMetrics } from './stream-metrics';
-export { StreamProcessor, type StreamProcessorProps } from './stream-processor';
+export { StreamProcessor } from './stream-processor';
+export { type StreamProcessorProps } from './stream-processor-props';

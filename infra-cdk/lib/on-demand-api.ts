@@ -130,7 +130,7 @@ export class OnDemandApi extends Construct {
       logGroupName,
       encryptionKey: this.encryptionKey,
       retention: this.props.logRetention ?? RetentionDays.ONE_MONTH,
-      removalPolicy: this.props.removalPolicy ?? RemovalPolicy.RETAIN,
+      removalPolicy: this.props.removalPolicy ?? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
   }
 

@@ -1,141 +1,53 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
-import { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
-import { IRole, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { IGrantable, IRole, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import {
+  Alias,
   ApplicationLogLevel,
   Architecture,
   CfnFunction,
   EventInvokeConfig,
   Function,
-  ICapacityProvider,
+  FunctionOptions,
+  IFunction,
   LoggingFormat,
   SystemLogLevel,
   Tracing,
 } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { ILogGroup, LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { check, checkDuration, checkRange } from './checks';
+import { CodeBoundary } from './code-boundary';
+import { checkStandardQueue } from './failure-destination';
 import { acceptFinding } from './findings';
-import { acceptTracing, grantDestinationQueue, grantLogs, grantNetwork } from './grants';
+import { ATTACH_TO_VPC, acceptTracing, dependOn, grantDestinationQueue, grantLogs, grantNetwork, granteeOf } from './grants';
+import { allowLogs } from './key-policies';
+import { createAlias } from './processor-alias';
 import { ProcessorCode } from './processor-code';
+import { ManagedInstancesOptions, ProcessorFunctionOptions } from './processor-function-options';
 import { LogLevel } from './processor-settings';
-
-/** Runs the function on Lambda Managed Instances, where one environment serves several invocations at once. */
-export interface ManagedInstancesOptions {
-  /** The capacity provider that owns the instances. */
-  readonly capacityProvider: ICapacityProvider;
-
-  /**
-   * Invocations at once in one execution environment, 1 to 1,600.
-   *
-   * @default - Lambda's: 10
-   */
-  readonly concurrencyPerEnvironment?: number;
-
-  /**
-   * Memory per vCPU of an execution environment, in GiB: 2, 4 or 8.
-   *
-   * @default - Lambda's: 2
-   */
-  readonly memoryGiBPerVCpu?: number;
-}
-
-/** How the function runs. */
-export interface ProcessorFunctionOptions {
-  /**
-   * The processor that the code is built for.
-   *
-   * @default Architecture.ARM_64
-   */
-  readonly architecture?: Architecture;
-
-  /**
-   * Memory in MB, and CPU with it.
-   *
-   * @default 1024
-   */
-  readonly memorySize?: number;
-
-  /**
-   * How long one invocation may take.
-   *
-   * @default Duration.seconds(60)
-   */
-  readonly timeout?: Duration;
-
-  /**
-   * How many execution environments the function may have, and always gets; 0 reserves none.
-   *
-   * @default 100, or none on Managed Instances
-   */
-  readonly reservedConcurrency?: number;
-
-  /**
-   * Variables beside those that the construct sets, of which only `GLIBC_TUNABLES`, which keeps memory from one invocation to
-   * the next, is replaced by another value here.
-   *
-   * @default - none
-   */
-  readonly environment?: Record<string, string>;
-
-  /**
-   * The VPC to attach the function to; it needs a way to SQS from there.
-   *
-   * @default - none
-   */
-  readonly vpc?: IVpc;
-
-  /**
-   * The VPC's subnets.
-   *
-   * @default - the private ones
-   */
-  readonly vpcSubnets?: SubnetSelection;
-
-  /**
-   * The security groups of the function in its VPC.
-   *
-   * @default - a new one
-   */
-  readonly securityGroups?: ISecurityGroup[];
-
-  /**
-   * Runs on Managed Instances.
-   *
-   * @default - runs on Lambda's own fleet
-   */
-  readonly managedInstances?: ManagedInstancesOptions;
-
-  /**
-   * The role to run as; statements are added to it.
-   *
-   * @default - a new role with those statements alone
-   */
-  readonly role?: IRole;
-
-  /**
-   * How long logs are kept.
-   *
-   * @default RetentionDays.ONE_MONTH
-   */
-  readonly logRetention?: RetentionDays;
-}
 
 /** Properties of `ProcessorFunction`. */
 export interface ProcessorFunctionProps extends ProcessorFunctionOptions {
   /** What to run. */
   readonly code: ProcessorCode;
 
-  /** Encrypts the logs; its policy lets CloudWatch Logs use it. */
+  /**
+   * Encrypts the log group that is made. The policy of a key of this app gets the statement that CloudWatch Logs needs; an
+   * imported key must have it.
+   */
   readonly encryptionKey: IKey;
 
-  /** Receives what Lambda says of asynchronous invocations that failed for good. */
-  readonly failedInvocations: IQueue;
+  /**
+   * Receives what Lambda says of asynchronous invocations that failed for good: a standard queue. Either this or `onFailure`.
+   *
+   * @default - `onFailure` is given
+   */
+  readonly failedInvocations?: IQueue;
 
   /**
-   * The function's `LOG_LEVEL`.
+   * The least severe level that the function logs; Lambda's own filter follows it, but is never stricter than INFO.
    *
    * @default LogLevel.INFO
    */
@@ -144,45 +56,70 @@ export interface ProcessorFunctionProps extends ProcessorFunctionOptions {
   /**
    * What becomes of the log group when the stack is deleted.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */
   readonly removalPolicy?: RemovalPolicy;
-
-  /**
-   * What the function is for, as the console shows it.
-   *
-   * @default - none
-   */
-  readonly description?: string;
 }
 
 /** A Rust function with a role, an encrypted log group and nothing that it does not use. */
 export class ProcessorFunction extends Construct {
+  /** The function. */
   readonly function: Function;
-  readonly logGroup: LogGroup;
+  /** The alias, where one was asked for. */
+  readonly alias?: Alias;
+  /** The function's log group. */
+  readonly logGroup: ILogGroup;
+  /** The role that the function runs as. */
   readonly role: IRole;
+  /** What statements for the function are added to: its role, or a policy of this stack where the role is of another one. */
+  readonly grantee: IGrantable;
 
   constructor(scope: Construct, id: string, props: ProcessorFunctionProps) {
     super(scope, id);
     this.checkProps(props);
     this.role = props.role ?? this.createRole();
-    this.logGroup = this.createLogGroup(props);
+    this.grantee = granteeOf(this, this.role);
     this.function = this.createFunction(props);
+    this.logGroup = this.function.logGroup;
+    this.alias = props.alias && createAlias(this, this.function, props.alias);
     this.grantWhatItRunsOn(props);
-    this.limitAsynchronousInvocations(props.failedInvocations);
+    this.limitAsynchronousInvocations(props);
     this.acceptFindings();
   }
 
+  /** What is to be invoked: the alias, or without one the function. */
+  get target(): IFunction {
+    return this.alias ?? this.function;
+  }
+
   private checkProps(props: ProcessorFunctionProps): void {
-    checkRange(this, 'memorySize', props.memorySize, props.managedInstances ? 2048 : 128, 32_768);
-    checkRange(this, 'reservedConcurrency', props.reservedConcurrency, 0, 1_000_000);
-    checkRange(this, 'concurrencyPerEnvironment', props.managedInstances?.concurrencyPerEnvironment, 1, 1_600);
-    checkDuration(this, 'timeout', props.timeout, Duration.seconds(1), Duration.minutes(15));
+    const managed = props.managedInstances;
+    checkRange(this, 'memorySize', props.memorySize, managed ? 2_048 : 128, managed ? 32_768 : 10_240);
+    checkRange(this, 'reservedConcurrentExecutions', props.reservedConcurrentExecutions, 0, 1_000_000);
+    checkRange(this, 'concurrencyPerEnvironment', managed?.concurrencyPerEnvironment, 1, 1_600);
+    checkRange(this, 'minExecutionEnvironments', managed?.minExecutionEnvironments, 0, managed?.maxExecutionEnvironments ?? 15_000);
+    checkRange(this, 'maxExecutionEnvironments', managed?.maxExecutionEnvironments, 0, 15_000);
+    checkRange(this, 'provisionedConcurrentExecutions', props.alias?.provisionedConcurrentExecutions, 1, 1_000_000);
+    checkDuration(this, 'timeout', props.timeout, Duration.seconds(1), Duration.minutes(managed ? 90 : 15));
     check(
       this,
-      !(props.managedInstances && props.vpc),
+      !(managed && props.vpc),
       'vpc and managedInstances are both set; give the subnets to the capacity provider instead of the function',
     );
+    check(
+      this,
+      !(managed && props.alias),
+      'alias and managedInstances are both set; on Managed Instances $LATEST.PUBLISHED is invoked, and takes over as a whole',
+    );
+    check(
+      this,
+      !props.deadLetterQueue && !props.deadLetterQueueEnabled && !props.deadLetterTopic,
+      'deadLetterQueue and deadLetterTopic of a function receive asynchronous invocations, which go to a destination here; write onFailure instead',
+    );
+    check(this, !props.failedInvocations !== !props.onFailure, 'give either failedInvocations, a queue, or onFailure, a destination');
+    if (props.failedInvocations) {
+      checkStandardQueue(props.failedInvocations);
+    }
   }
 
   private createRole(): Role {
@@ -190,38 +127,37 @@ export class ProcessorFunction extends Construct {
   }
 
   private createLogGroup(props: ProcessorFunctionProps): LogGroup {
+    allowLogs(this, props.encryptionKey);
     return new LogGroup(this, 'Logs', {
       encryptionKey: props.encryptionKey,
       retention: props.logRetention ?? RetentionDays.ONE_MONTH,
-      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
   }
 
   private createFunction(props: ProcessorFunctionProps): Function {
+    const { managedInstances } = props;
     const created = props.code.createFunction(this, 'Function', {
-      description: props.description,
+      ...ofFunctionAlone(props),
       architecture: props.architecture ?? Architecture.ARM_64,
-      memorySize: props.memorySize ?? (props.managedInstances ? 2048 : 1024),
+      memorySize: props.memorySize ?? (managedInstances ? 2_048 : 1_024),
       timeout: props.timeout ?? Duration.seconds(60),
-      reservedConcurrentExecutions: reservedConcurrency(props),
       role: this.role,
-      logGroup: this.logGroup,
-      loggingFormat: LoggingFormat.JSON,
-      applicationLogLevelV2: applicationLogLevel(props.logLevel ?? LogLevel.INFO),
-      systemLogLevelV2: SystemLogLevel.INFO,
-      tracing: Tracing.ACTIVE,
-      environment: props.environment,
-      vpc: props.vpc,
-      vpcSubnets: props.vpcSubnets,
-      securityGroups: props.securityGroups,
+      logGroup: props.logGroup ?? this.createLogGroup(props),
+      loggingFormat: props.loggingFormat ?? LoggingFormat.JSON,
+      applicationLogLevelV2: props.applicationLogLevelV2 ?? applicationLogLevel(props.logLevel ?? LogLevel.INFO),
+      systemLogLevelV2: props.systemLogLevelV2 ?? SystemLogLevel.INFO,
+      tracing: props.tracing ?? Tracing.ACTIVE,
     });
-    if (props.managedInstances) {
-      this.runOnManagedInstances(created, props.managedInstances);
+    if (managedInstances) {
+      this.runOnManagedInstances(created, managedInstances);
     }
+    dependOn(created, this.grantee);
     return created;
   }
 
   private runOnManagedInstances(created: Function, options: ManagedInstancesOptions): void {
+    const { minExecutionEnvironments, maxExecutionEnvironments } = options;
     const resource = created.node.defaultChild as CfnFunction;
     resource.publishToLatestPublished = true;
     resource.capacityProviderConfig = {
@@ -231,24 +167,41 @@ export class ProcessorFunction extends Construct {
         executionEnvironmentMemoryGiBPerVCpu: options.memoryGiBPerVCpu,
       },
     };
-  }
-
-  private grantWhatItRunsOn(props: ProcessorFunctionProps): void {
-    acceptTracing(this.function);
-    grantLogs(this.function, this.logGroup);
-    if (props.vpc) {
-      grantNetwork(this.function);
+    if (minExecutionEnvironments !== undefined || maxExecutionEnvironments !== undefined) {
+      resource.functionScalingConfig = { minExecutionEnvironments, maxExecutionEnvironments };
     }
   }
 
-  private limitAsynchronousInvocations(queue: IQueue): void {
-    grantDestinationQueue(this.function, 'FailedInvocations', queue);
-    new EventInvokeConfig(this, 'AsynchronousInvocations', {
+  private grantWhatItRunsOn(props: ProcessorFunctionProps): void {
+    if (props.tracing !== Tracing.DISABLED) {
+      acceptTracing(this.role);
+    }
+    grantLogs(this.grantee, this.logGroup);
+    if (props.vpc) {
+      grantNetwork(this.grantee);
+      new CodeBoundary(this, 'CodeBoundary', this.role, this.function, [
+        { sid: 'KeepTheVpcFromTheCode', actions: ATTACH_TO_VPC, resources: ['*'] },
+      ]);
+    }
+  }
+
+  private limitAsynchronousInvocations(props: ProcessorFunctionProps): void {
+    const { failedInvocations } = props;
+    if (failedInvocations) {
+      grantDestinationQueue(this.grantee, 'FailedInvocations', failedInvocations);
+    }
+    const config = new EventInvokeConfig(this, 'AsynchronousInvocations', {
       function: this.function,
-      retryAttempts: 2,
-      maxEventAge: Duration.hours(6),
-      onFailure: { bind: () => ({ destination: queue.queueArn }) },
+      // What an unqualified call runs: on Managed Instances that is not $LATEST.
+      qualifier: this.alias?.aliasName ?? (props.managedInstances ? '$LATEST.PUBLISHED' : undefined),
+      retryAttempts: props.retryAttempts ?? 2,
+      maxEventAge: props.maxEventAge ?? Duration.hours(6),
+      onSuccess: props.onSuccess,
+      onFailure: failedInvocations ? { bind: () => ({ destination: failedInvocations.queueArn }) } : props.onFailure,
     });
+    if (this.alias) {
+      config.node.addDependency(this.alias);
+    }
   }
 
   private acceptFindings(): void {
@@ -273,9 +226,11 @@ export class ProcessorFunction extends Construct {
   }
 }
 
-function reservedConcurrency(props: ProcessorFunctionProps): number | undefined {
-  const reserved = props.reservedConcurrency ?? (props.managedInstances ? 0 : 100);
-  return reserved === 0 ? undefined : reserved;
+// The options that the CDK would make resources of by itself, which are made here, are left out.
+function ofFunctionAlone(props: ProcessorFunctionProps): FunctionOptions {
+  const { code, encryptionKey, failedInvocations, logLevel, removalPolicy, managedInstances, alias, ...options } = props;
+  const { onFailure, onSuccess, maxEventAge, retryAttempts, logRetention, ...rest } = options;
+  return rest;
 }
 
 // Lambda drops JSON lines below this level, and counts a line without a level, as metrics in EMF are, as INFO: a stricter

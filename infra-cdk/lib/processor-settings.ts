@@ -11,7 +11,12 @@ export enum LogLevel {
   ERROR = 'error',
 }
 
-/** What the function is told through its environment, read once at its start. */
+/**
+ * What the function is told through its environment.
+ *
+ * `StreamProcessor::builder_from_env()` of the crate reads it when the function starts; `src/docs/environment.md` lists the
+ * variables. What the code sets on the builder overrides it.
+ */
 export interface ProcessorSettings {
   /**
    * The least severe level that is logged.
@@ -28,116 +33,173 @@ export interface ProcessorSettings {
   readonly concurrency?: number;
 
   /**
-   * How often a record is tried within one invocation, 1 to 100.
+   * Attempts at a record within one invocation, the first included, 1 to 100.
    *
    * @default 3
    */
   readonly maxAttempts?: number;
 
   /**
-   * The longest wait before the second attempt, up to a minute; it doubles with each further one. Waits are random, from none on.
+   * The longest delay before the second attempt, 0 to 1 minute; it doubles with each further one. Delays are random, from 0 on.
    *
    * @default Duration.millis(100)
    */
   readonly retryBase?: Duration;
 
   /**
-   * What no wait exceeds, up to ten minutes.
+   * The limit of that delay, 0 to 10 minutes, at least `retryBase`.
    *
    * @default Duration.seconds(2)
    */
   readonly retryMax?: Duration;
 
   /**
-   * How long an attempt at a record may take. A handler that hangs has failed by then, and its record becomes a dead letter in
-   * the end; so it must be less than what an invocation has.
+   * How long an attempt at a record may take, 1 ms to 15 minutes. A handler that hangs has failed by then, and its record
+   * becomes a dead letter in the end. So it must be less than what an invocation has before it stops.
    *
-   * @default - a quarter of the function's timeout: 15 seconds of 60
+   * @default - a quarter of the function's timeout, 15 minutes at most: 15 seconds of 60
    */
   readonly handlerTimeout?: Duration;
 
   /**
-   * The age at which a record that still fails becomes a dead letter; less than the mapping's `maxRecordAge`.
+   * How long before the function's timeout an invocation stops and reports what is not done, 0 to 15 minutes and less than the
+   * timeout.
+   *
+   * @default - a tenth of the time that is left, at least 250 ms and at most 10 s
+   */
+  readonly deadlineMargin?: Duration;
+
+  /**
+   * The age at which a record that still fails becomes a dead letter, 1 second to 1 day; less than the mapping's `maxRecordAge`.
    *
    * @default Duration.hours(6)
    */
   readonly giveUpAfter?: Duration;
 }
 
+/** `ProcessorSettings` with the defaults filled in. */
+export interface ResolvedSettings {
+  /** The least severe level that is logged. */
+  readonly logLevel: LogLevel;
+  /** How many handlers run at once in one invocation. */
+  readonly concurrency: number;
+  /** Attempts at a record within one invocation. */
+  readonly maxAttempts: number;
+  /** The longest delay before the second attempt. */
+  readonly retryBase: Duration;
+  /** The limit of that delay. */
+  readonly retryMax: Duration;
+  /** How long an attempt at a record may take. */
+  readonly handlerTimeout: Duration;
+  /**
+   * How long before the function's timeout an invocation stops.
+   *
+   * @default - the crate's: a tenth of the time that is left, at least 250 ms and at most 10 s
+   */
+  readonly deadlineMargin?: Duration;
+  /** The age at which a record that still fails becomes a dead letter. */
+  readonly giveUpAfter: Duration;
+}
+
 /** The mapping reports partial batch responses, and the function is told that it does: one fact, stated in both places. */
 export const REPORT_BATCH_ITEM_FAILURES = true;
 
+const MAX_HANDLER_TIMEOUT = Duration.minutes(15);
+
 /** The settings of a function with that timeout, with their defaults, checked. */
-export function resolveSettings(
-  scope: Construct,
-  timeout: Duration,
-  settings: ProcessorSettings = {},
-): Required<ProcessorSettings> {
+export function resolveSettings(scope: Construct, timeout: Duration, settings: ProcessorSettings = {}): ResolvedSettings {
   const resolved = {
     logLevel: settings.logLevel ?? LogLevel.INFO,
     concurrency: settings.concurrency ?? 10,
     maxAttempts: settings.maxAttempts ?? 3,
     retryBase: settings.retryBase ?? Duration.millis(100),
     retryMax: settings.retryMax ?? Duration.seconds(2),
-    handlerTimeout: settings.handlerTimeout ?? Duration.millis(Math.ceil(timeout.toMilliseconds() / 4)),
+    handlerTimeout: settings.handlerTimeout ?? defaultHandlerTimeout(timeout),
+    deadlineMargin: settings.deadlineMargin,
     giveUpAfter: settings.giveUpAfter ?? Duration.hours(6),
   };
   checkRange(scope, 'concurrency', resolved.concurrency, 1, 10_000);
   checkRange(scope, 'maxAttempts', resolved.maxAttempts, 1, 100);
   checkDuration(scope, 'retryBase', resolved.retryBase, Duration.millis(0), Duration.minutes(1));
   checkDuration(scope, 'retryMax', resolved.retryMax, Duration.millis(0), Duration.minutes(10));
-  checkDuration(scope, 'handlerTimeout', resolved.handlerTimeout, Duration.millis(1), Duration.minutes(15));
+  checkDuration(scope, 'handlerTimeout', resolved.handlerTimeout, Duration.millis(1), MAX_HANDLER_TIMEOUT);
+  checkDuration(scope, 'deadlineMargin', resolved.deadlineMargin, Duration.millis(0), Duration.minutes(15));
   checkDuration(scope, 'giveUpAfter', resolved.giveUpAfter, Duration.seconds(1), Duration.days(1));
   check(
     scope,
     resolved.retryBase.toMilliseconds() <= resolved.retryMax.toMilliseconds(),
     `retryBase (${resolved.retryBase.toHumanString()}) is longer than retryMax (${resolved.retryMax.toHumanString()}); ` +
-      'write the shorter wait as retryBase',
+      'write the shorter delay as retryBase',
   );
-  const stop = stopsAfter(timeout);
-  check(
-    scope,
-    resolved.handlerTimeout.toMilliseconds() < stop.toMilliseconds(),
-    `handlerTimeout (${resolved.handlerTimeout.toHumanString()}) is not below the ${stop.toHumanString()} after which an invocation ` +
-      'stops: a record whose handler hangs would never become a dead letter; write less, or give the function more time',
-  );
+  checkTimes(scope, timeout, resolved);
   return resolved;
 }
 
-/** When an invocation stops, a tenth of its time before the timeout, at least 250 ms and at most 10 s. */
-function stopsAfter(timeout: Duration): Duration {
+function defaultHandlerTimeout(timeout: Duration): Duration {
+  return Duration.millis(Math.min(Math.ceil(timeout.toMilliseconds() / 4), MAX_HANDLER_TIMEOUT.toMilliseconds()));
+}
+
+function checkTimes(scope: Construct, timeout: Duration, { handlerTimeout, deadlineMargin }: ResolvedSettings): void {
+  check(
+    scope,
+    deadlineMargin === undefined || deadlineMargin.toMilliseconds() < timeout.toMilliseconds(),
+    `deadlineMargin (${deadlineMargin?.toHumanString()}) is not below the function's timeout (${timeout.toHumanString()}): every ` +
+      'invocation would stop before its first record; write less, or give the function more time',
+  );
+  const stop = stopsAfter(timeout, deadlineMargin);
+  check(
+    scope,
+    handlerTimeout.toMilliseconds() < stop.toMilliseconds(),
+    `handlerTimeout (${handlerTimeout.toHumanString()}) is not below the ${stop.toHumanString()} after which an invocation ` +
+      `of a function with a timeout of ${timeout.toHumanString()} stops: a record whose handler hangs would never become a dead letter; ` +
+      'write less, or give the function more time',
+  );
+}
+
+/** When an invocation stops: `margin` before the timeout, by default a tenth of it, at least 250 ms and at most 10 s. */
+function stopsAfter(timeout: Duration, margin?: Duration): Duration {
   const all = timeout.toMilliseconds();
-  return Duration.millis(all - Math.min(Math.max(Math.ceil(all / 10), 250), 10_000));
+  return Duration.millis(all - (margin?.toMilliseconds() ?? Math.min(Math.max(Math.ceil(all / 10), 250), 10_000)));
 }
 
 /** Where the function sends and what it calls itself. */
 export interface ProcessorIdentity {
   /** The dead-letter queue's URL. */
   readonly queueUrl: string;
-  /** The table whose changes the function processes. */
-  readonly tableName: string;
   /** The CloudWatch namespace of the function's own metrics. */
   readonly metricsNamespace: string;
   /** The value of the metrics' `service` dimension. */
   readonly serviceName: string;
 }
 
-/** The environment of a function that is built with `lambda-streams`. */
-export function processorEnvironment(
-  settings: Required<ProcessorSettings>,
-  identity: ProcessorIdentity,
-): Record<string, string> {
+/** Throws unless CloudWatch takes the names. */
+export function checkMetricNames(scope: Construct, metricsNamespace: string, serviceName: string): void {
+  check(
+    scope,
+    metricsNamespace.length >= 1 && metricsNamespace.length <= 255 && !metricsNamespace.startsWith('AWS/'),
+    `metricsNamespace is "${metricsNamespace}"; write 1 to 255 characters that do not begin with AWS/, which CloudWatch keeps for AWS`,
+  );
+  check(
+    scope,
+    serviceName.length >= 1 && serviceName.length <= 255,
+    `serviceName has ${serviceName.length} characters; write 1 to 255, as the CDK takes them in a dimension of an alarm`,
+  );
+}
+
+/** The environment of a function that is built with `lambda-streams`: the variables of `src/docs/environment.md`. */
+export function processorEnvironment(settings: ResolvedSettings, identity: ProcessorIdentity): Record<string, string> {
+  const { deadlineMargin } = settings;
   return {
     DLQ_URL: identity.queueUrl,
-    TABLE_NAME: identity.tableName,
-    LOG_LEVEL: settings.logLevel,
-    CONCURRENCY: String(settings.concurrency),
-    MAX_ATTEMPTS: String(settings.maxAttempts),
-    RETRY_BASE_MS: String(settings.retryBase.toMilliseconds()),
-    RETRY_MAX_MS: String(settings.retryMax.toMilliseconds()),
-    HANDLER_TIMEOUT_MS: String(settings.handlerTimeout.toMilliseconds()),
-    GIVE_UP_AFTER_SECONDS: String(settings.giveUpAfter.toSeconds()),
-    REPORT_BATCH_ITEM_FAILURES: String(REPORT_BATCH_ITEM_FAILURES),
+    LAMBDA_STREAMS_LOG_LEVEL: settings.logLevel,
+    LAMBDA_STREAMS_CONCURRENCY: String(settings.concurrency),
+    LAMBDA_STREAMS_MAX_ATTEMPTS: String(settings.maxAttempts),
+    LAMBDA_STREAMS_RETRY_BASE_MS: String(settings.retryBase.toMilliseconds()),
+    LAMBDA_STREAMS_RETRY_MAX_MS: String(settings.retryMax.toMilliseconds()),
+    LAMBDA_STREAMS_HANDLER_TIMEOUT_MS: String(settings.handlerTimeout.toMilliseconds()),
+    ...(deadlineMargin && { LAMBDA_STREAMS_DEADLINE_MARGIN_MS: String(deadlineMargin.toMilliseconds()) }),
+    LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS: String(settings.giveUpAfter.toSeconds()),
+    LAMBDA_STREAMS_REPORT_BATCH_ITEM_FAILURES: String(REPORT_BATCH_ITEM_FAILURES),
     POWERTOOLS_METRICS_NAMESPACE: identity.metricsNamespace,
     POWERTOOLS_SERVICE_NAME: identity.serviceName,
   };

@@ -1,11 +1,12 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { IGrantable } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { EventSourceMapping, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { EncryptedQueue } from './encrypted-queue';
 import { acceptFinding } from './findings';
-import { grantRedrive } from './grants';
+import { dependOn, grantRedrive } from './grants';
 import { REPORT_BATCH_ITEM_FAILURES } from './processor-settings';
 
 /** Properties of `Redrive`. */
@@ -16,6 +17,13 @@ export interface RedriveProps {
   /** The function that processes the records again. */
   readonly target: IFunction;
 
+  /**
+   * What gets the permission to read the queue.
+   *
+   * @default - the role of `target`
+   */
+  readonly grantee?: IGrantable;
+
   /** The function's timeout. */
   readonly functionTimeout: Duration;
 
@@ -25,7 +33,7 @@ export interface RedriveProps {
   /**
    * What becomes of the queue when its stack is deleted.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */
   readonly removalPolicy?: RemovalPolicy;
 }
@@ -51,8 +59,10 @@ export class Redrive extends Construct {
       removalPolicy: props.removalPolicy,
       deadLetterQueue: { queue: props.deadLetterQueue, maxReceiveCount: MAX_RECEIVES },
     });
-    grantRedrive(props.target, this.queue);
+    const grantee = props.grantee ?? props.target;
+    grantRedrive(grantee, this.queue);
     this.mapping = this.createMapping(props.target);
+    dependOn(this.mapping, grantee);
   }
 
   private createMapping(target: IFunction): EventSourceMapping {

@@ -1,11 +1,15 @@
 import { Duration } from 'aws-cdk-lib';
 import { ITable } from 'aws-cdk-lib/aws-dynamodb';
-import { EventSourceMapping, IFunction, MetricType, StartingPosition } from 'aws-cdk-lib/aws-lambda';
+import { IGrantable } from 'aws-cdk-lib/aws-iam';
+import { IKey } from 'aws-cdk-lib/aws-kms';
+import { EventSourceMapping, EventSourceMappingLogLevel, IFunction, MetricType, StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import { check, checkDuration, checkRange } from './checks';
 import { FailureDestination } from './failure-destination';
-import { grantStream } from './grants';
+import { dependOn, grantStream } from './grants';
 import { REPORT_BATCH_ITEM_FAILURES } from './processor-settings';
+import { checkFilters } from './stream-filters';
+import { checkStream } from './stream-table';
 
 /** How Lambda reads the stream. */
 export interface StreamMappingOptions {
@@ -63,11 +67,40 @@ export interface StreamMappingOptions {
   readonly startingPosition?: StartingPosition;
 
   /**
-   * Up to five patterns, of which a record must match one to reach the function; see `FilterCriteria.filter`.
+   * 1 to 5 patterns of up to 4,096 characters, of which a record must match one to reach the function; see `FilterCriteria.filter`.
+   * DynamoDB writes numbers as strings, so that numeric rules never match an `N`.
    *
    * @default - every record
    */
-  readonly filters?: Array<Record<string, unknown>>;
+  readonly filters?: Array<{ [key: string]: any }>;
+
+  /**
+   * Encrypts the filters; the key gets a statement that lets Lambda decrypt them.
+   *
+   * @default - a key of AWS
+   */
+  readonly filterEncryption?: IKey;
+
+  /**
+   * Collects results of a shard over windows of this length, 0 s to 15 minutes.
+   *
+   * @default - no window
+   */
+  readonly tumblingWindow?: Duration;
+
+  /**
+   * How much the mapping's own pollers log.
+   *
+   * @default - nothing
+   */
+  readonly logLevel?: EventSourceMappingLogLevel;
+
+  /**
+   * What the mapping counts, beside `MetricType.EVENT_COUNT`, which alarms and dashboard need.
+   *
+   * @default - nothing else
+   */
+  readonly furtherMetrics?: MetricType[];
 
   /**
    * Whether the mapping runs.
@@ -85,14 +118,19 @@ export interface StreamMappingProps extends StreamMappingOptions {
   /** The function that is invoked, and whose role reads the stream. */
   readonly target: IFunction;
 
+  /**
+   * What gets the permissions to read the stream and to write to `onFailure`.
+   *
+   * @default - the role of `target`
+   */
+  readonly grantee?: IGrantable;
+
   /** Where discarded batches go. */
   readonly onFailure: FailureDestination;
 
   /** The age at which the function makes a dead letter of a record that still fails. */
   readonly giveUpAfter: Duration;
 }
-
-const MAX_FILTERS = 5;
 
 /** The event source mapping of a table's stream, with partial batch responses always on. */
 export class StreamMapping extends Construct {
@@ -102,24 +140,23 @@ export class StreamMapping extends Construct {
     super(scope, id);
     const maxRecordAge = props.maxRecordAge ?? Duration.hours(12);
     this.checkProps(props, maxRecordAge);
-    grantStream(props.target, props.table);
-    props.onFailure.grantWrite(props.target);
+    const grantee = props.grantee ?? props.target;
+    grantStream(grantee, props.table);
+    props.onFailure.grantWrite(grantee);
     this.mapping = this.createMapping(props, maxRecordAge);
+    dependOn(this.mapping, grantee);
   }
 
   private checkProps(props: StreamMappingProps, maxRecordAge: Duration): void {
-    check(
-      this,
-      props.table.tableStreamArn !== undefined,
-      'the table has no stream; give it stream: StreamViewType.NEW_AND_OLD_IMAGES, or tableStreamArn where it is imported',
-    );
+    checkStream(this, props.table);
     checkRange(this, 'batchSize', props.batchSize, 1, 10_000);
     checkRange(this, 'parallelizationFactor', props.parallelizationFactor, 1, 10);
     checkRange(this, 'retryAttempts', props.retryAttempts, 0, 10_000);
     checkDuration(this, 'batchingWindow', props.batchingWindow, Duration.seconds(0), Duration.minutes(5));
     checkDuration(this, 'maxRecordAge', maxRecordAge, Duration.seconds(60), Duration.hours(24));
     this.checkGivesUpInTime(maxRecordAge, props.giveUpAfter);
-    this.checkFilters(props);
+    checkDuration(this, 'tumblingWindow', props.tumblingWindow, Duration.seconds(0), Duration.minutes(15));
+    checkFilters(this, props.filters);
   }
 
   private checkGivesUpInTime(maxRecordAge: Duration, giveUpAfter: Duration): void {
@@ -128,15 +165,6 @@ export class StreamMapping extends Construct {
       maxRecordAge.toSeconds() > giveUpAfter.toSeconds(),
       `maxRecordAge (${maxRecordAge.toHumanString()}) is not above giveUpAfter (${giveUpAfter.toHumanString()}): Lambda would ` +
         'discard whole batches before the function makes dead letters of the records that fail; raise the one or lower the other',
-    );
-  }
-
-  private checkFilters(props: StreamMappingProps): void {
-    const count = props.filters?.length;
-    check(
-      this,
-      count === undefined || (count >= 1 && count <= MAX_FILTERS),
-      `${count} filters; Lambda takes 1 to ${MAX_FILTERS}, of which a record must match one`,
     );
   }
 
@@ -155,8 +183,11 @@ export class StreamMapping extends Construct {
       supportS3OnFailureDestination: true,
       onFailure: { bind: () => ({ destination: props.onFailure.arn }) },
       filters: props.filters,
+      filterEncryption: props.filterEncryption,
+      tumblingWindow: props.tumblingWindow,
+      logLevel: props.logLevel,
       enabled: props.enabled ?? true,
-      metricsConfig: { metrics: [MetricType.EVENT_COUNT] },
+      metricsConfig: { metrics: [MetricType.EVENT_COUNT, ...(props.furtherMetrics ?? [])] },
     });
   }
 }

@@ -1,126 +1,32 @@
-import { Duration, Names, RemovalPolicy } from 'aws-cdk-lib';
-import { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { Duration, Names } from 'aws-cdk-lib';
+import { IGrantable, IRole } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { EventSourceMapping, Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { check } from './checks';
+import { CodeBoundary, LambdaOnly } from './code-boundary';
 import { EncryptedQueue } from './encrypted-queue';
 import { EncryptionKey } from './encryption-key';
+import { ExistingFunction, claim } from './existing-function';
 import { DiscardedBatchesBucket, FailureDestination } from './failure-destination';
-import { grantDeadLetters } from './grants';
+import { READ_STREAM, TAKE_MESSAGES, grantDeadLetters, granteeOf } from './grants';
 import { ProcessorCode } from './processor-code';
-import { ProcessorFunction, ProcessorFunctionOptions } from './processor-function';
-import { ProcessorSettings, processorEnvironment, resolveSettings } from './processor-settings';
+import { ProcessorFunction } from './processor-function';
+import { ProcessorFunctionOptions } from './processor-function-options';
+import { ResolvedSettings, checkMetricNames, processorEnvironment, resolveSettings } from './processor-settings';
 import { Redrive } from './redrive';
-import { StreamAlarmOptions, StreamAlarms } from './stream-alarms';
-import { StreamMapping, StreamMappingOptions } from './stream-mapping';
+import { StreamAlarms } from './stream-alarms';
+import { StreamMapping } from './stream-mapping';
 import { StreamMetrics } from './stream-metrics';
+import { StreamProcessorProps } from './stream-processor-props';
 
 /**
  * By default glibc gives an invocation's memory back to the system, and has it zeroed for the next one. This keeps blocks of up to
  * 32 MiB, 128 MiB in all; `lambda_streams::run` does as much by itself, a function with a runtime of its own does not.
  */
 const KEEP_MEMORY = 'glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728';
-
-/** Properties of `StreamProcessor`. */
-export interface StreamProcessorProps {
-  /** The table whose changes are processed: `Table`, `TableV2` or an imported one, with a stream. */
-  readonly table: ITable;
-
-  /**
-   * The function's code; the construct makes a function of it. Either this or `handler`.
-   *
-   * @default - `handler` is given
-   */
-  readonly code?: ProcessorCode;
-
-  /**
-   * A function or alias that exists already; the construct adds statements to its role and, where it is a function of this
-   * app, variables to its environment. Either this or `code`.
-   *
-   * @default - `code` is given
-   */
-  readonly handler?: IFunction;
-
-  /**
-   * How the function runs; only with `code`.
-   *
-   * @default - arm64, 1024 MB, 60 s, 100 reserved
-   */
-  readonly functionOptions?: ProcessorFunctionOptions;
-
-  /**
-   * What the function is told: concurrency, retries, log level.
-   *
-   * @default - the crate's defaults
-   */
-  readonly settings?: ProcessorSettings;
-
-  /**
-   * How Lambda reads the stream.
-   *
-   * @default - 100 records or 5 s, 10 batches a shard at once, records up to 12 h old
-   */
-  readonly mapping?: StreamMappingOptions;
-
-  /**
-   * Receives the records that failed for good, whole.
-   *
-   * @default - a new queue: 14 days, encrypted with `encryptionKey`, TLS only
-   */
-  readonly deadLetterQueue?: IQueue;
-
-  /**
-   * Receives the batches that the event source mapping discards.
-   *
-   * @default - a new bucket, so that the records themselves are kept
-   */
-  readonly onFailure?: FailureDestination;
-
-  /**
-   * Makes a queue through which dead letters are put back into the function, a few at a time, when a person says so.
-   *
-   * @default false
-   */
-  readonly redrive?: boolean;
-
-  /**
-   * Encrypts what the construct makes. The policy of an imported key must let CloudWatch Logs use it.
-   *
-   * @default - a new key that rotates every year
-   */
-  readonly encryptionKey?: IKey;
-
-  /**
-   * The CloudWatch namespace of the function's own metrics.
-   *
-   * @default 'LambdaStreams'
-   */
-  readonly metricsNamespace?: string;
-
-  /**
-   * The value of the `service` dimension of these metrics.
-   *
-   * @default - a name made of the construct's path, different for each stack
-   */
-  readonly serviceName?: string;
-
-  /**
-   * When alarms go off, and what they do; `false` makes none.
-   *
-   * @default - all alarms, without an action
-   */
-  readonly alarms?: StreamAlarmOptions | false;
-
-  /**
-   * What becomes of queues, bucket, key and logs when the stack is deleted.
-   *
-   * @default RemovalPolicy.RETAIN
-   */
-  readonly removalPolicy?: RemovalPolicy;
-}
 
 /**
  * A function that processes the changes of a table, with everything that it needs not to lose one.
@@ -130,15 +36,17 @@ export interface StreamProcessorProps {
  * (from Lambda).
  */
 export class StreamProcessor extends Construct {
-  /** The function that processes the changes. */
+  /** What processes the changes: the function, or the alias through which it is invoked. */
   readonly function: IFunction;
+  /** The function that was made of `code`, e.g. to add layers to it. */
+  readonly createdFunction?: Function;
   /** The longest that one invocation takes. */
   readonly timeout: Duration;
   /** The function's log group; of a function of one's own, unknown. */
   readonly logGroup?: ILogGroup;
   /** Holds the records that failed for good. */
   readonly deadLetterQueue: IQueue;
-  /** Holds what Lambda says of failed asynchronous invocations; not made for a function of one's own. */
+  /** Holds what Lambda says of failed asynchronous invocations; not made for `handler`, or where `onFailure` of the function is given. */
   readonly failedInvocations?: IQueue;
   /** Where discarded batches go. */
   readonly onFailure: FailureDestination;
@@ -148,13 +56,16 @@ export class StreamProcessor extends Construct {
   readonly mapping: EventSourceMapping;
   /** The metrics of the function and its mapping. */
   readonly metrics: StreamMetrics;
+  /** What the function is told, defaults included. */
+  readonly settings: ResolvedSettings;
   /** The alarms, unless turned off. */
   readonly alarms?: StreamAlarms;
 
   private readonly props: StreamProcessorProps;
-  private readonly resolved: Required<ProcessorSettings>;
   private readonly metricsNamespace: string;
   private readonly serviceName: string;
+  private readonly role: IRole;
+  private readonly grantee: IGrantable;
   private ownKey?: IKey;
 
   constructor(scope: Construct, id: string, props: StreamProcessorProps) {
@@ -163,21 +74,32 @@ export class StreamProcessor extends Construct {
     this.checkProps();
     this.metricsNamespace = props.metricsNamespace ?? 'LambdaStreams';
     this.serviceName = props.serviceName ?? Names.uniqueResourceName(this, { maxLength: 64, separator: '-' });
-    this.timeout = this.findTimeout();
-    this.resolved = resolveSettings(this, this.timeout, props.settings);
+    checkMetricNames(this, this.metricsNamespace, this.serviceName);
+    const existing = props.handler && new ExistingFunction(this, props.handler, props.timeout);
+    this.timeout = existing?.timeout ?? props.functionOptions?.timeout ?? Duration.seconds(60);
+    this.settings = resolveSettings(this, this.timeout, props.settings);
     this.deadLetterQueue = props.deadLetterQueue ?? this.createQueue('DeadLetters', props.redrive);
     this.onFailure = props.onFailure ?? this.createFailureDestination();
-    if (props.handler) {
-      this.function = this.adoptFunction(props.handler);
+    if (existing) {
+      existing.writeEnvironment(this.environmentFor(this.serviceName), this.deadLetterQueue);
+      this.function = props.handler!;
+      this.role = existing.role;
+      this.grantee = granteeOf(this, existing.role);
     } else {
-      this.failedInvocations = this.createQueue('FailedInvocations');
-      const created = this.createFunction(props.code!, this.failedInvocations);
-      this.function = created.function;
+      this.failedInvocations = props.functionOptions?.onFailure ? undefined : this.createQueue('FailedInvocations');
+      const created = this.createFunction(props.code!);
+      this.function = created.target;
+      this.createdFunction = created.function;
       this.logGroup = created.logGroup;
+      this.role = created.role;
+      this.grantee = created.grantee;
     }
-    grantDeadLetters(this.function, this.deadLetterQueue);
+    const unqualified = existing?.unqualified ?? this.createdFunction!;
+    claim(this, unqualified);
+    grantDeadLetters(this.grantee, this.deadLetterQueue);
     this.mapping = this.createMapping();
     this.redrive = props.redrive ? this.createRedrive() : undefined;
+    this.keepFromTheCode(unqualified);
     this.metrics = new StreamMetrics(this.metricsNamespace, this.serviceName, this.mapping);
     this.alarms = this.createAlarms();
   }
@@ -193,29 +115,52 @@ export class StreamProcessor extends Construct {
     return this.ownKey;
   }
 
-  /** The environment of a further function with the same settings, which counts as `serviceName`. */
-  environmentFor(serviceName: string): Record<string, string> {
-    return processorEnvironment(this.resolved, {
+  /**
+   * The environment of a further function with the same settings, which counts as `serviceName`.
+   *
+   * With the `timeout` of that function, the default of `handlerTimeout` follows it, and what cannot work there is refused.
+   */
+  environmentFor(serviceName: string, timeout?: Duration): { [name: string]: string } {
+    const settings = timeout === undefined ? this.settings : resolveSettings(this, timeout, this.props.settings);
+    return processorEnvironment(settings, {
       queueUrl: this.deadLetterQueue.queueUrl,
-      tableName: this.props.table.tableName,
       metricsNamespace: this.metricsNamespace,
       serviceName,
     });
   }
 
+  /**
+   * Creates a second function of the same code and settings that is called on demand, as by `OnDemandApi`.
+   *
+   * It counts as `<serviceName>-on-demand`, gets none of the stream's permissions, and has 28 seconds unless `options` say
+   * otherwise, for API Gateway waits 29.
+   */
+  createOnDemandFunction(scope: Construct, id: string, options: ProcessorFunctionOptions = {}): ProcessorFunction {
+    const { code, removalPolicy } = this.props;
+    check(this, code !== undefined, 'an on-demand function is made of code; write ProcessorFunction and environmentFor where handler is given');
+    const timeout = options.timeout ?? Duration.seconds(28);
+    return new ProcessorFunction(scope, id, {
+      description: 'Runs records through the processor on demand',
+      ...options,
+      code: code!,
+      timeout,
+      environment: { ...options.environment, ...this.environmentFor(`${this.serviceName}-on-demand`, timeout) },
+      logLevel: this.settings.logLevel,
+      encryptionKey: this.encryptionKey,
+      failedInvocations: options.onFailure ? undefined : (this.failedInvocations ?? this.createQueue('FailedInvocations')),
+      removalPolicy,
+    });
+  }
+
   private checkProps(): void {
-    const { code, handler, functionOptions, deadLetterQueue, onFailure } = this.props;
+    const { code, handler, functionOptions, deadLetterQueue, onFailure, timeout } = this.props;
     check(this, !code !== !handler, 'give either code, of which a function is made, or handler, a function that exists');
     check(
       this,
       !(handler && functionOptions),
       'functionOptions has no effect on handler, a function that exists; set them where that function is made',
     );
-    check(
-      this,
-      handler === undefined || handler.role !== undefined,
-      'the role of handler is unknown, so that nothing can be granted to it; import it with Function.fromFunctionAttributes and its role',
-    );
+    check(this, !code || !timeout, 'timeout is that of handler; write functionOptions: { timeout } for a function that is made of code');
     check(
       this,
       deadLetterQueue === undefined || deadLetterQueue.queueArn !== onFailure?.arn,
@@ -228,21 +173,11 @@ export class StreamProcessor extends Construct {
     );
   }
 
-  private findTimeout(): Duration {
-    const { handler, functionOptions } = this.props;
-    if (handler instanceof Function) {
-      return handler.timeout ?? Duration.seconds(3);
-    }
-    return functionOptions?.timeout ?? (handler ? Duration.minutes(15) : Duration.seconds(60));
-  }
-
   private createKey(): IKey {
-    const key = new EncryptionKey(this, 'Key', {
+    return new EncryptionKey(this, 'Key', {
       description: `What ${this.node.path} keeps: dead letters, discarded batches, logs`,
       removalPolicy: this.props.removalPolicy,
     });
-    key.allowLogs();
-    return key;
   }
 
   private createQueue(id: string, endsAnotherQueue?: boolean): EncryptedQueue {
@@ -262,14 +197,14 @@ export class StreamProcessor extends Construct {
     return FailureDestination.bucket(bucket);
   }
 
-  private createFunction(code: ProcessorCode, failedInvocations: IQueue): ProcessorFunction {
+  private createFunction(code: ProcessorCode): ProcessorFunction {
     return new ProcessorFunction(this, 'Function', {
       description: 'Processes the changes of a DynamoDB table',
       ...this.props.functionOptions,
       code,
-      failedInvocations,
+      failedInvocations: this.failedInvocations,
       encryptionKey: this.encryptionKey,
-      logLevel: this.resolved.logLevel,
+      logLevel: this.settings.logLevel,
       environment: {
         GLIBC_TUNABLES: KEEP_MEMORY,
         ...this.props.functionOptions?.environment,
@@ -279,22 +214,14 @@ export class StreamProcessor extends Construct {
     });
   }
 
-  private adoptFunction(handler: IFunction): IFunction {
-    if (handler instanceof Function) {
-      for (const [name, value] of Object.entries(this.environmentFor(this.serviceName))) {
-        handler.addEnvironment(name, value);
-      }
-    }
-    return handler;
-  }
-
   private createMapping(): EventSourceMapping {
     return new StreamMapping(this, 'Mapping', {
       ...this.props.mapping,
       table: this.props.table,
       target: this.function,
+      grantee: this.grantee,
       onFailure: this.onFailure,
-      giveUpAfter: this.resolved.giveUpAfter,
+      giveUpAfter: this.settings.giveUpAfter,
     }).mapping;
   }
 
@@ -302,10 +229,21 @@ export class StreamProcessor extends Construct {
     return new Redrive(this, 'Redrive', {
       deadLetterQueue: this.deadLetterQueue,
       target: this.function,
+      grantee: this.grantee,
       functionTimeout: this.timeout,
       encryptionKey: this.encryptionKey,
       removalPolicy: this.props.removalPolicy,
     });
+  }
+
+  private keepFromTheCode(target: IFunction): void {
+    const kept: LambdaOnly[] = [
+      { sid: 'KeepTheStreamFromTheCode', actions: READ_STREAM, resources: [this.props.table.tableStreamArn!] },
+    ];
+    if (this.redrive) {
+      kept.push({ sid: 'KeepTheRedriveQueueFromTheCode', actions: TAKE_MESSAGES, resources: [this.redrive.queue.queueArn] });
+    }
+    new CodeBoundary(this, 'CodeBoundary', this.role, target, kept);
   }
 
   private createAlarms(): StreamAlarms | undefined {

@@ -23,6 +23,8 @@ export const REASONS: Readonly<Record<string, string>> = {
   'ProcessorFunctionRoleDefaultPolicy EncryptDiscardedBatches': 'The bucket is encrypted with the key; only through S3.',
   'ProcessorFunctionRoleDefaultPolicy TakeDeadLettersBack': 'The redrive mapping receives from its queue as the function; never from the dead-letter queue.',
   'ProcessorFunctionRoleDefaultPolicy DecryptDeadLetters': 'That queue is encrypted with the key; only through SQS.',
+  'ProcessorCodeBoundaryPolicy KeepTheStreamFromTheCode': "Only Lambda reads the stream: what the function's own code calls carries the function's ARN, and is refused.",
+  'ProcessorCodeBoundaryPolicy KeepTheRedriveQueueFromTheCode': "Only Lambda takes dead letters back, not the function's own code.",
   'OnDemandFunctionRole sts:AssumeRole': 'Lambda runs the on-demand function as this role.',
   'OnDemandFunctionRoleDefaultPolicy xray:PutTelemetryRecords': 'Active tracing; X-Ray knows no narrower resource.',
   'OnDemandFunctionRoleDefaultPolicy WriteLogs': 'The function logs to its own group.',

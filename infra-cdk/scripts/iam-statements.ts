@@ -78,7 +78,7 @@ function text(value: any): string {
   if (value['Fn::GetAtt']) {
     return value['Fn::GetAtt'].map((part: string, index: number) => (index === 0 ? shortId(part) : part)).join('.');
   }
-  return value['Fn::Join'][1].map(text).join('');
+  return value['Fn::Join'] ? value['Fn::Join'][1].map(text).join('') : JSON.stringify(value);
 }
 
 function shortId(logicalId: string): string {

@@ -16,10 +16,10 @@ describe('not made here', () => {
   it('a record both sent to the queue and reported as failed', () => {
     const { Variables } = resource(demo, 'AWS::Lambda::Function', 'Processor').Properties.Environment;
     const mapping = streamMapping(demo).Properties;
-    expect(Variables.REPORT_BATCH_ITEM_FAILURES).toBe('true');
+    expect(Variables.LAMBDA_STREAMS_REPORT_BATCH_ITEM_FAILURES).toBe('true');
     expect(mapping.FunctionResponseTypes).toEqual(['ReportBatchItemFailures']);
     expect(referred(mapping.DestinationConfig.OnFailure.Destination)).not.toBe(referred(Variables.DLQ_URL));
-    const retried = (mapping.MaximumRecordAgeInSeconds as number) - Number(Variables.GIVE_UP_AFTER_SECONDS);
+    const retried = (mapping.MaximumRecordAgeInSeconds as number) - Number(Variables.LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS);
     expect(retried).toBeGreaterThan(0);
   });
 
@@ -121,7 +121,7 @@ describe('not made here', () => {
     for (const [logLevel, lambdaLevel] of [['error', 'INFO'], ['warn', 'INFO'], ['debug', 'DEBUG'], ['trace', 'TRACE']] as const) {
       const template = demoTemplate({ settings: { logLevel: logLevel as never } });
       const { Environment, LoggingConfig } = resource(template, 'AWS::Lambda::Function', 'Processor').Properties;
-      expect(Environment.Variables.LOG_LEVEL).toBe(logLevel);
+      expect(Environment.Variables.LAMBDA_STREAMS_LOG_LEVEL).toBe(logLevel);
       expect(LoggingConfig.ApplicationLogLevel).toBe(lambdaLevel);
     }
   });

@@ -1,9 +1,17 @@
-import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Size, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { AttributeType, StreamViewType, TableEncryptionV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import { Alias, Architecture, CapacityProvider, Code, FilterCriteria, FilterRule, Function, Runtime, StartingPosition } from 'aws-cdk-lib/aws-lambda';
+import {
+  Architecture,
+  EventSourceMappingLogLevel,
+  FilterCriteria,
+  FilterRule,
+  MetricType,
+  RecursiveLoop,
+  StartingPosition,
+} from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -20,6 +28,7 @@ beforeAll(() => {
 
 const mapping = (property: string) => `Lambda::EventSourceMapping(ProcessorMapping)/${property}`;
 const fn = (property: string) => `Lambda::Function(ProcessorFunction)/${property}`;
+const asynchronous = (property: string) => `Lambda::EventInvokeConfig(ProcessorFunctionAsynchronousInvocations)/${property}`;
 const variable = (name: string) => fn(`Environment/Variables/${name}`);
 const alarm = (id: string, property: string) => `CloudWatch::Alarm(ProcessorAlarms${id})/${property}`;
 
@@ -34,18 +43,25 @@ describe('a property changes what it says and nothing else', () => {
     ['startingPosition', { mapping: { startingPosition: StartingPosition.TRIM_HORIZON } }, [mapping('StartingPosition')]],
     ['enabled', { mapping: { enabled: false } }, [mapping('Enabled'), '- CloudWatch::Alarm(ProcessorAlarmsMappingStopped)']],
     ['filters', { mapping: { filters: [FilterCriteria.filter({ eventName: FilterRule.isEqual('REMOVE') })] } }, [mapping('FilterCriteria')]],
-    ['concurrency', { settings: { concurrency: 64 } }, [variable('CONCURRENCY')]],
-    ['maxAttempts', { settings: { maxAttempts: 5 } }, [variable('MAX_ATTEMPTS')]],
-    ['retryBase', { settings: { retryBase: Duration.millis(50) } }, [variable('RETRY_BASE_MS')]],
-    ['retryMax', { settings: { retryMax: Duration.seconds(9) } }, [variable('RETRY_MAX_MS')]],
-    ['handlerTimeout', { settings: { handlerTimeout: Duration.seconds(5) } }, [variable('HANDLER_TIMEOUT_MS')]],
-    ['giveUpAfter', { settings: { giveUpAfter: Duration.hours(1) } }, [variable('GIVE_UP_AFTER_SECONDS')]],
-    ['logLevel warn', { settings: { logLevel: LogLevel.WARN } }, [variable('LOG_LEVEL')]],
-    ['logLevel debug', { settings: { logLevel: LogLevel.DEBUG } }, [variable('LOG_LEVEL'), fn('LoggingConfig/ApplicationLogLevel')]],
+    ['concurrency', { settings: { concurrency: 64 } }, [variable('LAMBDA_STREAMS_CONCURRENCY')]],
+    ['maxAttempts', { settings: { maxAttempts: 5 } }, [variable('LAMBDA_STREAMS_MAX_ATTEMPTS')]],
+    ['retryBase', { settings: { retryBase: Duration.millis(50) } }, [variable('LAMBDA_STREAMS_RETRY_BASE_MS')]],
+    ['retryMax', { settings: { retryMax: Duration.seconds(9) } }, [variable('LAMBDA_STREAMS_RETRY_MAX_MS')]],
+    ['handlerTimeout', { settings: { handlerTimeout: Duration.seconds(5) } }, [variable('LAMBDA_STREAMS_HANDLER_TIMEOUT_MS')]],
+    ['giveUpAfter', { settings: { giveUpAfter: Duration.hours(1) } }, [variable('LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS')]],
+    ['logLevel warn', { settings: { logLevel: LogLevel.WARN } }, [variable('LAMBDA_STREAMS_LOG_LEVEL')]],
+    ['logLevel debug', { settings: { logLevel: LogLevel.DEBUG } }, [variable('LAMBDA_STREAMS_LOG_LEVEL'), fn('LoggingConfig/ApplicationLogLevel')]],
     ['architecture', { functionOptions: { architecture: Architecture.X86_64 } }, [fn('Architectures')]],
     ['memorySize', { functionOptions: { memorySize: 512 } }, [fn('MemorySize')]],
-    ['reservedConcurrency', { functionOptions: { reservedConcurrency: 7 } }, [fn('ReservedConcurrentExecutions')]],
-    ['no reservedConcurrency', { functionOptions: { reservedConcurrency: 0 } }, [fn('ReservedConcurrentExecutions')]],
+    ['reservedConcurrentExecutions', { functionOptions: { reservedConcurrentExecutions: 7 } }, [fn('ReservedConcurrentExecutions')]],
+    ['deadlineMargin', { settings: { deadlineMargin: Duration.seconds(9) } }, [variable('LAMBDA_STREAMS_DEADLINE_MARGIN_MS')]],
+    ['tumblingWindow', { mapping: { tumblingWindow: Duration.seconds(30) } }, [mapping('TumblingWindowInSeconds')]],
+    ['logLevel of the mapping', { mapping: { logLevel: EventSourceMappingLogLevel.INFO } }, [mapping('LoggingConfig')]],
+    ['furtherMetrics', { mapping: { furtherMetrics: [MetricType.ERROR_COUNT] } }, [mapping('MetricsConfig/Metrics')]],
+    ['ephemeralStorageSize', { functionOptions: { ephemeralStorageSize: Size.gibibytes(2) } }, [fn('EphemeralStorage')]],
+    ['recursiveLoop', { functionOptions: { recursiveLoop: RecursiveLoop.ALLOW } }, [fn('RecursiveLoop')]],
+    ['maxEventAge', { functionOptions: { maxEventAge: Duration.hours(1) } }, [asynchronous('MaximumEventAgeInSeconds')]],
+    ['retryAttempts of asynchronous calls', { functionOptions: { retryAttempts: 0 } }, [asynchronous('MaximumRetryAttempts')]],
     ['environment', { functionOptions: { environment: { REGION_OF_THE_ARCHIVE: 'north' } } }, [variable('REGION_OF_THE_ARCHIVE')]],
     ['other tunables', { functionOptions: { environment: { GLIBC_TUNABLES: 'glibc.malloc.check=0' } } }, [variable('GLIBC_TUNABLES')]],
     ['logRetention', { functionOptions: { logRetention: RetentionDays.ONE_DAY } }, ['Logs::LogGroup(ProcessorFunctionLogs)/RetentionInDays']],
@@ -54,7 +70,7 @@ describe('a property changes what it says and nothing else', () => {
       { functionOptions: { timeout: Duration.seconds(90) } },
       [
         alarm('DurationNearTimeout', 'Threshold'),
-        variable('HANDLER_TIMEOUT_MS'),
+        variable('LAMBDA_STREAMS_HANDLER_TIMEOUT_MS'),
         fn('Timeout'),
         'SQS::Queue(ProcessorDeadLetters)/VisibilityTimeout',
         'SQS::Queue(ProcessorFailedInvocations)/VisibilityTimeout',
@@ -78,6 +94,7 @@ describe('a property changes what it says and nothing else', () => {
         '+ SQS::Queue(ProcessorRedriveQueue)',
         '+ SQS::QueuePolicy(ProcessorRedriveQueuePolicy)',
         '+ CloudWatch::Alarm(ProcessorAlarmsRedriveStuck)',
+        'IAM::Policy(ProcessorCodeBoundaryPolicy)/PolicyDocument/Statement',
         'IAM::Policy(ProcessorFunctionRoleDefaultPolicy)/PolicyDocument/Statement',
       ],
     ],
@@ -136,13 +153,6 @@ describe('what a user brings', () => {
     expect(grants.EncryptDeadLetters).toEqual(['QueueKey.Arn']);
   });
 
-  it('a key of its own, for everything', () => {
-    const stack = userStack();
-    const encryptionKey = new Key(stack, 'Mine');
-    new StreamProcessor(stack, 'Processor', { table: newTable(stack), code, encryptionKey });
-    Template.fromStack(stack).resourceCountIs('AWS::KMS::Key', 1);
-  });
-
   it('a queue for discarded batches instead of a bucket', () => {
     const stack = userStack();
     const onFailure = FailureDestination.queue(new Queue(stack, 'Discarded'));
@@ -150,33 +160,6 @@ describe('what a user brings', () => {
     const template = Template.fromStack(stack);
     template.resourceCountIs('AWS::S3::Bucket', 0);
     expect(referred(streamMapping(template).Properties.DestinationConfig.OnFailure.Destination)).toContain('Discarded');
-  });
-
-  it('a function of its own, which keeps its settings and gets variables and grants', () => {
-    const stack = userStack();
-    const handler = new Function(stack, 'Mine', {
-      code: Code.fromAsset(BOOTSTRAP),
-      runtime: Runtime.PROVIDED_AL2023,
-      handler: 'bootstrap',
-      memorySize: 333,
-      environment: { OWN: 'kept' },
-    });
-    new StreamProcessor(stack, 'Processor', { table: newTable(stack), handler });
-    const template = Template.fromStack(stack);
-    const { MemorySize, Environment, Timeout } = resource(template, 'AWS::Lambda::Function').Properties;
-    expect([MemorySize, Timeout]).toEqual([333, undefined]);
-    expect(Environment.Variables).toMatchObject({ OWN: 'kept', REPORT_BATCH_ITEM_FAILURES: 'true' });
-    const sids = statementsOf(template).map(({ sid }) => sid);
-    expect(sids).toEqual(expect.arrayContaining(['ReadTheStream', 'SendDeadLetters', 'WriteDiscardedBatches']));
-  });
-
-  it('an alias, whose traffic the mapping follows', () => {
-    const stack = userStack();
-    const own = new Function(stack, 'Mine', { code: Code.fromAsset(BOOTSTRAP), runtime: Runtime.PROVIDED_AL2023, handler: 'bootstrap' });
-    const handler = new Alias(stack, 'Live', { aliasName: 'live', version: own.currentVersion });
-    new StreamProcessor(stack, 'Processor', { table: newTable(stack), handler });
-    const template = Template.fromStack(stack);
-    expect(JSON.stringify(streamMapping(template).Properties.FunctionName)).toContain('Live');
   });
 
   it('a VPC with a security group, and the permission to attach to it', () => {
@@ -187,20 +170,5 @@ describe('what a user brings', () => {
     const template = Template.fromStack(stack);
     expect(resource(template, 'AWS::Lambda::Function', 'Processor').Properties.VpcConfig.SecurityGroupIds).toHaveLength(1);
     expect(statementsOf(template).map(({ sid }) => sid)).toContain('AttachToTheVpc');
-  });
-
-  it('Managed Instances, whose environments serve several invocations at once', () => {
-    const stack = userStack();
-    const arn = 'arn:aws:lambda:eu-central-1:111122223333:capacity-provider:instances';
-    const capacityProvider = CapacityProvider.fromCapacityProviderArn(stack, 'Instances', arn);
-    const functionOptions = { managedInstances: { capacityProvider, concurrencyPerEnvironment: 32 } };
-    new StreamProcessor(stack, 'Processor', { table: newTable(stack), code, functionOptions });
-    const properties = resource(Template.fromStack(stack), 'AWS::Lambda::Function').Properties;
-    expect(properties).toMatchObject({ MemorySize: 2048, PublishToLatestPublished: true });
-    expect(properties.ReservedConcurrentExecutions).toBeUndefined();
-    expect(properties.CapacityProviderConfig.LambdaManagedInstancesCapacityProviderConfig).toEqual({
-      CapacityProviderArn: arn,
-      PerExecutionEnvironmentMaxConcurrency: 32,
-    });
   });
 });

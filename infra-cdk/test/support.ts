@@ -1,8 +1,10 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { App, Stack } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
+import { App, Stack, StackProps } from 'aws-cdk-lib';
+import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { AttributeType, StreamViewType, Table } from 'aws-cdk-lib/aws-dynamodb';
+import { Code, Function, FunctionProps, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { Construct } from 'constructs';
 import { DemoStack, DemoStackProps } from '../lib/demo-stack';
 import { ProcessorCode, StreamProcessor, StreamProcessorProps } from '../lib';
 
@@ -40,9 +42,32 @@ export function processorTemplate(props: Partial<StreamProcessorProps> = {}): Te
   return Template.fromStack(Stack.of(newProcessor(props)));
 }
 
+/** A stack of a user's app. */
+export function userStack(id = 'user', app = newApp(), props: StackProps = {}): Stack {
+  return new Stack(app, id, props);
+}
+
+/** A function that a user made without the construct. */
+export function ownFunction(stack: Stack, id = 'Mine', props: Partial<FunctionProps> = {}): Function {
+  const code = Code.fromAsset(BOOTSTRAP);
+  return new Function(stack, id, { code, runtime: Runtime.PROVIDED_AL2023, handler: 'bootstrap', ...props });
+}
+
+/** The template of the stack that a construct is in. */
+export function templateOf(construct: Construct): Template {
+  return Template.fromStack(Stack.of(construct));
+}
+
+/** The warnings of a stack at synth. */
+export function warningsOf(stack: Stack): string[] {
+  return Annotations.fromStack(stack)
+    .findWarning('*', Match.anyValue())
+    .map(({ entry }) => String(entry.data));
+}
+
 /** A table with a stream. */
-export function newTable(stack: Stack): Table {
-  return new Table(stack, 'Orders', {
+export function newTable(stack: Stack, id = 'Orders'): Table {
+  return new Table(stack, id, {
     partitionKey: { name: 'pk', type: AttributeType.STRING },
     stream: StreamViewType.NEW_AND_OLD_IMAGES,
   });
@@ -53,6 +78,7 @@ export interface Resource {
   readonly Type: string;
   readonly Properties: Record<string, any>;
   readonly DeletionPolicy?: string;
+  readonly DependsOn?: string[];
   readonly Metadata?: Record<string, any>;
 }
 

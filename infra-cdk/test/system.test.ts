@@ -115,14 +115,14 @@ describe('function', () => {
     expect(referred(Variables.DLQ_URL)).toContain('DeadLetters');
     expect(resources(demo, 'AWS::DynamoDB::Table')).toHaveProperty(referred(Variables.TABLE_NAME));
     expect(Variables).toMatchObject({
-      LOG_LEVEL: 'info',
-      CONCURRENCY: '10',
-      MAX_ATTEMPTS: '3',
-      RETRY_BASE_MS: '100',
-      RETRY_MAX_MS: '2000',
-      HANDLER_TIMEOUT_MS: '15000',
-      GIVE_UP_AFTER_SECONDS: '21600',
-      REPORT_BATCH_ITEM_FAILURES: 'true',
+      LAMBDA_STREAMS_LOG_LEVEL: 'info',
+      LAMBDA_STREAMS_CONCURRENCY: '10',
+      LAMBDA_STREAMS_MAX_ATTEMPTS: '3',
+      LAMBDA_STREAMS_RETRY_BASE_MS: '100',
+      LAMBDA_STREAMS_RETRY_MAX_MS: '2000',
+      LAMBDA_STREAMS_HANDLER_TIMEOUT_MS: '15000',
+      LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS: '21600',
+      LAMBDA_STREAMS_REPORT_BATCH_ITEM_FAILURES: 'true',
       POWERTOOLS_METRICS_NAMESPACE: 'LambdaStreams',
       GLIBC_TUNABLES: expect.stringMatching(/^glibc\.malloc\.mmap_threshold=\d+:glibc\.malloc\.trim_threshold=\d+$/),
     });

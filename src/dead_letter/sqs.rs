@@ -15,6 +15,7 @@ mod send_error;
 mod tests;
 mod url;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -36,9 +37,8 @@ use self::results::SendResults;
 use self::send_error::SendError;
 use self::url::QueueUrl;
 use super::{DeadLetter, DeadLetterError, DeadLetterQueue};
+use crate::variables::DLQ_URL;
 
-/// The environment variable that holds the queue's URL.
-const DLQ_URL: &str = "DLQ_URL";
 /// How long the queue's limit is relied on. It may be changed, and the permission to ask for it be granted.
 const LIMIT_KEPT: Duration = Duration::from_secs(15 * 60);
 
@@ -141,14 +141,13 @@ impl SqsDeadLetterQueue {
     /// # Errors
     /// As [`from_url`](Self::from_url), and if the variable is not set.
     pub fn from_env() -> Result<Self, QueueUrlError> {
-        match std::env::var(DLQ_URL) {
-            Ok(url) => {
-                let url = QueueUrl::parse(&url).map_err(|error| error.of_variable(DLQ_URL))?;
-                Self::of_function(url, Variables::of_process(), None)
-            }
-            Err(std::env::VarError::NotPresent) => Err(QueueUrlError::unset(DLQ_URL)),
-            Err(std::env::VarError::NotUnicode(_)) => Err(QueueUrlError::not_a_url().of_variable(DLQ_URL)),
-        }
+        Self::of_variable(&std::env::var_os(DLQ_URL).ok_or_else(|| QueueUrlError::unset(DLQ_URL))?)
+    }
+
+    /// The queue whose URL is this value of `DLQ_URL`.
+    pub(crate) fn of_variable(value: &OsStr) -> Result<Self, QueueUrlError> {
+        let url = value.to_str().ok_or_else(QueueUrlError::not_a_url).and_then(QueueUrl::parse);
+        Self::of_function(url.map_err(|error| error.of_variable(DLQ_URL))?, Variables::of_process(), None)
     }
 
     /// The queue at this URL, as in `https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters`.

@@ -244,6 +244,11 @@ impl BatchReport {
         Ok(response.with_state(self.context.state.clone()))
     }
 
+    /// Whether the event source mapping is said to take partial batch responses.
+    pub(crate) fn reports_batch_item_failures(&self) -> bool {
+        self.context.report_batch_item_failures
+    }
+
     pub(crate) fn redelivery(&self) -> Redelivery<'_> {
         if let (Some(_), Some(first)) = (&self.context.refusal, self.records.first()) {
             return Redelivery::Everything(first);

@@ -270,6 +270,15 @@ impl ProcessorBuilder {
         self
     }
 
+    /// Has every failure reported, even if the environment names a queue.
+    ///
+    /// Lambda then delivers the records from the earliest failure on until it succeeds or expires. This is the default of
+    /// [`StreamProcessor::builder`], and replaces the `DLQ_URL` of [`StreamProcessor::builder_from_env`].
+    pub fn without_dead_letter_queue(mut self) -> Self {
+        self.queue = None;
+        self
+    }
+
     /// Where the records go that the processor gives up on.
     pub fn dead_letter_queue(mut self, queue: impl DeadLetterQueue) -> Self {
         self.queue = Some(dead_letter::erase(queue));

@@ -237,7 +237,7 @@ def test_function_that_does_not_start(deployment: Deployment, start: Start, sett
     settings.change(MaximumBatchingWindowInSeconds=1)
     logs = deployment.logs()
     with start() as mapping:
-        with outage.function_environment(deployment, CONCURRENCY="none"):
+        with outage.function_environment(deployment, LAMBDA_STREAMS_CONCURRENCY="none"):
             write(deployment, *(item(f"broken-{number}", status="open") for number in range(8)))
             mapping.wait_for("function error", count=3)
             assert logs.said("item created") == []

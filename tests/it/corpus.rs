@@ -1,6 +1,6 @@
 //! Every file of the shared corpus is accepted or rejected as its manifest says.
 //!
-//! The corpus is in the folder that `LAMBDA_STREAMS_CORPUS` names, or next to the repository. Without it, the other modules
+//! The corpus is in the folder that `TEST_CORPUS` names, or next to the repository. Without it, the other modules
 //! cover the same ground in small.
 
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ async fn process(body: &[u8]) -> Processed {
 
 fn folder() -> Option<PathBuf> {
     let neighbour = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let folder = std::env::var_os("LAMBDA_STREAMS_CORPUS").map_or(neighbour, PathBuf::from);
+    let folder = std::env::var_os("TEST_CORPUS").map_or(neighbour, PathBuf::from);
     folder.join("MANIFEST.md").exists().then_some(folder)
 }
 
@@ -102,7 +102,7 @@ fn manifest(folder: &Path) -> BTreeMap<(String, String), Vec<Level>> {
 #[tokio::test(start_paused = true)]
 async fn bad_and_edge_files_match_the_manifest() {
     let Some(folder) = folder() else {
-        println!("skipped: no corpus next to the repository (LAMBDA_STREAMS_CORPUS names its folder)");
+        println!("skipped: no corpus next to the repository (TEST_CORPUS names its folder)");
         return;
     };
     let manifest = manifest(&folder);
@@ -136,7 +136,7 @@ fn repeated_sequence_numbers(body: &[u8]) -> Vec<usize> {
 #[tokio::test(start_paused = true)]
 async fn real_files_are_accepted_with_known_exceptions() {
     let Some(folder) = folder() else {
-        println!("skipped: no corpus next to the repository (LAMBDA_STREAMS_CORPUS names its folder)");
+        println!("skipped: no corpus next to the repository (TEST_CORPUS names its folder)");
         return;
     };
     let no_event = [

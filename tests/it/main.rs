@@ -13,6 +13,8 @@ mod deadline;
 mod decode;
 #[cfg(feature = "emf")]
 mod emf;
+#[cfg(all(feature = "sqs", feature = "emf", feature = "logs"))]
+mod environment;
 mod failures;
 mod fairness;
 #[cfg(feature = "logs")]

@@ -28,7 +28,7 @@ fn sqs_event(bodies: &[String]) -> DeadLetterEvent {
 }
 
 fn named(report: &lambda_streams::RedriveReport) -> Vec<String> {
-    let failures = report.response().batch_item_failures;
+    let failures = report.response().unwrap().batch_item_failures;
     failures.into_iter().map(|failure| failure.item_identifier.expect("an identifier")).collect()
 }
 
@@ -39,7 +39,7 @@ async fn redriven_dead_letters_are_processed() {
     let processor = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let report = processor.redrive(sqs_event(&bodies), Deadline::none()).await;
     assert_eq!(outcomes(report.batch()), [Outcome::Succeeded; 3]);
-    assert_eq!(serde_json::to_value(report.response()).unwrap(), json!({"batchItemFailures": []}));
+    assert_eq!(serde_json::to_value(report.response().unwrap()).unwrap(), json!({"batchItemFailures": []}));
     assert_eq!(script.succeeded().len(), 3);
 }
 
@@ -99,6 +99,30 @@ async fn a_message_without_a_dead_letter_fails_alone() {
     assert_eq!(named(&report), ["m-1", "m-2"]);
     assert_eq!(report.unreadable().map(|(id, _)| id).collect::<Vec<_>>(), ["m-1", "m-2"]);
     assert_eq!(outcomes(report.batch()), [Outcome::Succeeded; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_without_a_dead_letter_is_refused() {
+    let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
+    let report = processor.redrive(sqs_event(&["something else".to_owned(), String::new()]), Deadline::none()).await;
+    let error = report.response().unwrap_err();
+    assert!(error.is_event());
+    assert_eq!(error.payload_kind(), Some(lambda_streams::PayloadKind::Sqs));
+    assert_eq!(error.to_string(), "no message of the SQS event holds a dead letter");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_partial_batch_responses_a_kept_message_fails_the_redrive() {
+    let bodies = dead_letters(&inserts(2)).await;
+    let script = Script::new([("item-0", Act::FailPermanently)]);
+    let builder = StreamProcessor::builder().on_record(script).report_batch_item_failures(false);
+    let processor = builder.build().unwrap();
+    let error = processor.redrive(sqs_event(&bodies), Deadline::none()).await.response().unwrap_err();
+    assert!(error.is_batch_failed());
+    let expected = "1 of 2 messages must be kept, and `report_batch_item_failures` is off: SQS keeps all of them";
+    assert_eq!(error.to_string(), expected);
+    let done = processor.redrive(sqs_event(&bodies[1..]), Deadline::none()).await;
+    assert_eq!(done.response().unwrap().batch_item_failures.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]

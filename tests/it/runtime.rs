@@ -58,7 +58,11 @@ fn assert_same(name: &str, (from_bytes, as_service): &(Answered, Answered)) {
     match (error(from_bytes), error(as_service)) {
         (None, None) => assert_eq!(from_bytes, as_service, "{name}"),
         (Some((kind, message)), Some((_, other))) if kind == "LambdaStreams.Event" => {
-            let same = other.contains(&message) || message.starts_with("the payload is not valid JSON");
+            // From the bytes, an SQS event is read as one of dead letters.
+            let without_letters = "no message of the SQS event holds a dead letter";
+            let same = other.contains(&message)
+                || message.starts_with("the payload is not valid JSON")
+                || message == without_letters && other.contains("it looks like an SQS event");
             assert!(same, "{name}: {message:?} and {other:?}");
         }
         (one, other) => assert_eq!(one, other, "{name}"),
@@ -89,7 +93,7 @@ fn both_entry_points_respond_alike() {
         named("space around", b" {\"Records\": []}\n"),
     ];
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let corpus = std::env::var_os("LAMBDA_STREAMS_CORPUS").map_or(corpus, Into::into);
+    let corpus = std::env::var_os("TEST_CORPUS").map_or(corpus, Into::into);
     for folder in ["real", "edge", "bad"] {
         for entry in std::fs::read_dir(corpus.join(folder)).into_iter().flatten() {
             let path = entry.unwrap().path();

@@ -4,23 +4,21 @@ use std::time::{Duration, Instant};
 
 use aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use aws_lambda_events::http::StatusCode;
-use aws_lambda_events::streams::SqsEventResponse;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use lambda_streams::{
-    DeadLetterEvent, DeadLetterQueue, Error, PayloadKind, StreamEvent, StreamProcessor, StreamResponse,
+    Error, InvocationReport, InvocationResponse, PayloadKind, ProcessorSettings, StreamEvent, StreamProcessor,
 };
 use serde::Serialize;
-use serde_json::json;
 use serde_json::value::RawValue;
-use tracing::{Instrument, error, info, info_span};
+use serde_json::{Value, json};
+use tracing::{error, info};
 
 use crate::api::{self, Call, Refused};
-use crate::config::Config;
 use crate::counters::Counters;
 use crate::handlers::Handlers;
 use crate::journal::LogJournal;
 use crate::on_demand::{self, MAX_RECORDS, OnDemand};
-use crate::processor;
+use crate::{processor, table};
 
 /// What lives as long as the execution environment.
 #[derive(Debug)]
@@ -28,7 +26,9 @@ pub(crate) struct Function {
     stream: StreamProcessor,
     on_demand: OnDemand,
     counters: Counters,
-    config: Config,
+    table_name: String,
+    /// The queue's name alone: its URL tells the account.
+    queue_name: String,
     started: String,
 }
 
@@ -36,31 +36,43 @@ pub(crate) struct Function {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Answer {
-    Stream(StreamResponse),
-    Redrive(SqsEventResponse),
+    Mapping(InvocationResponse),
     Api(Box<ApiGatewayProxyResponse>),
 }
 
 impl Function {
-    pub(crate) fn new(config: Config, queue: impl DeadLetterQueue) -> Result<Self, Error> {
-        let stream =
-            processor::builder(&config.processing, &Handlers::new(LogJournal)).dead_letter_queue(queue).build()?;
-        let on_demand = OnDemand::new(&config.processing, &config.table_name)?;
-        Ok(Self { stream, on_demand, counters: Counters::default(), config, started: api::timestamp() })
+    /// Reads the settings of the library and the name of the table. Every fault is in one error.
+    pub(crate) fn from_env() -> Result<Self, lambda_runtime::Error> {
+        match (StreamProcessor::builder_from_env(), table::name_from_env()) {
+            (Ok(builder), Ok(table_name)) => {
+                let queue_url = std::env::var("DLQ_URL");
+                let queue_url =
+                    queue_url.map_err(|_| "`DLQ_URL` is not set: set it to the URL of the dead-letter queue")?;
+                let handlers = Handlers::new(LogJournal);
+                Ok(Self {
+                    stream: processor::with_handlers(builder, &handlers).build()?,
+                    on_demand: OnDemand::from_env(&handlers, &table_name)?,
+                    counters: Counters::default(),
+                    table_name,
+                    queue_name: queue_url.rsplit('/').next().map(str::to_owned).ok_or("`DLQ_URL` is empty")?,
+                    started: api::timestamp(),
+                })
+            }
+            (Err(library), Err(own)) => Err(format!("{library}; {own}").into()),
+            (Err(library), Ok(_)) => Err(library.into()),
+            (Ok(_), Err(own)) => Err(own.into()),
+        }
     }
 
     /// Answers one invocation; an event that is neither a stream's, nor one of dead letters, nor the API's fails it.
     pub(crate) async fn call(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Diagnostic> {
         let LambdaEvent { payload, context, .. } = event;
         self.counters.invocations.add(1);
-        // Nearly every invocation is the stream's: only what is refused as such is looked at once more.
-        let answer = match self.call_stream(&payload, &context).await {
+        // Nearly every invocation is the stream's: only what the library refuses is looked at once more.
+        let answer = match self.call_mapping(&payload, &context).await {
             Ok(answer) => Ok(answer),
-            Err(error) => match error.payload_kind() {
-                Some(PayloadKind::RestApi) => self.call_api(&payload, &context).await,
-                Some(PayloadKind::Sqs) => self.call_redrive(&payload, &context).await,
-                _ => Err(error.into()),
-            },
+            Err(error) if error.payload_kind() == Some(PayloadKind::RestApi) => self.call_api(&payload, &context).await,
+            Err(error) => Err(error.into()),
         };
         if let Err(diagnostic) = &answer {
             error!(errorType = diagnostic.error_type, error = diagnostic.error_message, "invocation failed");
@@ -68,21 +80,17 @@ impl Function {
         answer
     }
 
-    async fn call_stream(&self, payload: &RawValue, context: &Context) -> Result<Answer, lambda_streams::Error> {
+    /// Changes of the table, or dead letters that someone put back.
+    async fn call_mapping(&self, payload: &RawValue, context: &Context) -> Result<Answer, Error> {
         let payload = payload.get().as_bytes().to_vec();
-        let processed =
-            self.stream.process_payload(payload, context).instrument(info_span!("stream", source = "stream"));
+        let processed = self.stream.process_invocation(payload, context);
         let report = processed.await?;
-        self.counters.stream.add(&report.counts());
-        Ok(Answer::Stream(report.response()?))
-    }
-
-    /// Dead letters that someone put back.
-    async fn call_redrive(&self, payload: &RawValue, context: &Context) -> Result<Answer, Diagnostic> {
-        let event = DeadLetterEvent::from_slice(payload.get().as_bytes())?;
-        let report = self.stream.redrive(event, context).instrument(info_span!("redrive", source = "redrive")).await;
-        self.counters.redrive.add(&report.batch().counts());
-        Ok(Answer::Redrive(report.response()))
+        let counters = match report {
+            InvocationReport::Redrive(_) => &self.counters.redrive,
+            _ => &self.counters.stream,
+        };
+        counters.add(&report.batch().counts());
+        Ok(Answer::Mapping(report.response()?))
     }
 
     async fn call_api(&self, payload: &RawValue, context: &Context) -> Result<Answer, Diagnostic> {
@@ -142,29 +150,30 @@ impl Function {
     }
 
     fn status(&self, context: &Context) -> ApiGatewayProxyResponse {
-        let settings = &self.config.processing;
         let body = json!({
             "functionName": context.env_config.function_name,
             "functionVersion": context.env_config.version,
             "packageVersion": env!("CARGO_PKG_VERSION"),
             "startedAt": self.started,
             "timestamp": api::timestamp(),
-            "configuration": {
-                "tableName": self.config.table_name,
-                // The queue's name alone: its URL tells the account.
-                "deadLetterQueue": self.config.dlq_url.rsplit('/').next(),
-                "logLevel": self.config.log_level.as_str(),
-                "concurrency": settings.concurrency,
-                "maxAttempts": settings.max_attempts,
-                "retryBaseMs": millis(settings.retry_base),
-                "retryMaxMs": millis(settings.retry_max),
-                "handlerTimeoutMs": millis(settings.handler_timeout),
-                "giveUpAfterSeconds": settings.give_up_after.as_secs(),
-                "reportBatchItemFailures": settings.report_batch_item_failures,
-            },
+            "configuration": self.configuration(&self.stream.settings()),
             "counters": self.counters.to_json(),
         });
         api::answer(StatusCode::OK, &body)
+    }
+
+    fn configuration(&self, settings: &ProcessorSettings) -> Value {
+        json!({
+            "tableName": self.table_name,
+            "deadLetterQueue": self.queue_name,
+            "concurrency": settings.concurrency,
+            "maxAttempts": settings.max_attempts,
+            "retryBaseMs": millis(settings.retry_base),
+            "retryMaxMs": millis(settings.retry_max),
+            "handlerTimeoutMs": settings.handler_timeout.map(millis),
+            "giveUpAfterSeconds": settings.give_up_after.as_secs(),
+            "reportBatchItemFailures": settings.report_batch_item_failures,
+        })
     }
 }
 

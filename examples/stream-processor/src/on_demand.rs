@@ -23,7 +23,7 @@ use tracing::{Instrument, info_span};
 use crate::handlers::Handlers;
 use crate::item::Item;
 use crate::journal::LogJournal;
-use crate::processor::{self, Settings};
+use crate::processor;
 
 /// How long a request may take: API Gateway gives up after 29 seconds.
 const TIME_LIMIT: Duration = Duration::from_secs(25);
@@ -46,9 +46,10 @@ pub(crate) struct Refusal {
 }
 
 impl OnDemand {
-    pub(crate) fn new(settings: &Settings, table_name: &str) -> Result<Self, Error> {
-        let processor = processor::builder(settings, &Handlers::new(LogJournal)).build()?;
-        Ok(Self { processor, table_name: table_name.to_owned() })
+    /// With the settings of the stream's processor, but for the dead-letter queue.
+    pub(crate) fn from_env(handlers: &Handlers<LogJournal>, table_name: &str) -> Result<Self, Error> {
+        let builder = StreamProcessor::builder_from_env()?.without_dead_letter_queue();
+        Ok(Self { processor: processor::with_handlers(builder, handlers).build()?, table_name: table_name.to_owned() })
     }
 
     /// What is wrong with the records, each with its position.

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use super::target::{self, Target};
 use super::{Emf, INSTALLED};
 use crate::error::Error;
+use crate::variables::{METRICS_NAMESPACE, SERVICE_NAME};
 
 const DEFAULT_NAMESPACE: &str = "LambdaStreams";
 /// What Powertools writes where the service is not named.
@@ -28,9 +29,9 @@ pub struct EmfBuilder {
 impl EmfBuilder {
     pub(super) fn new() -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-        let service = set("POWERTOOLS_SERVICE_NAME").or_else(|| set("AWS_LAMBDA_FUNCTION_NAME"));
+        let service = set(SERVICE_NAME).or_else(|| set("AWS_LAMBDA_FUNCTION_NAME"));
         let builder = Self {
-            namespace: set("POWERTOOLS_METRICS_NAMESPACE").unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+            namespace: set(METRICS_NAMESPACE).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
             dimensions: BTreeMap::new(),
             properties: BTreeMap::new(),
             property_labels: BTreeSet::from(["table".to_owned()]),
@@ -88,11 +89,19 @@ impl EmfBuilder {
     /// As [`build`](Self::build), and if the process has a recorder already ([`Error::is_configuration`]).
     pub fn install(self) -> Result<Emf, Error> {
         let emf = self.build()?;
-        let taken = || Error::configuration("the process has a metrics recorder already: install one, once");
-        metrics::set_global_recorder(emf.clone()).map_err(|_| taken())?;
-        INSTALLED.set(emf.clone()).map_err(|_| taken())?;
-        warn_if_dropped(|name| std::env::var(name).unwrap_or_default());
+        if !become_recorder(&emf) {
+            return Err(Error::configuration("the process has a metrics recorder already: install one, once"));
+        }
         Ok(emf)
+    }
+
+    /// Installs it unless the process has a recorder already.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub(crate) fn install_if_none(self) -> Result<(), Error> {
+        become_recorder(&self.build()?);
+        Ok(())
     }
 
     /// Builds it without installing it, for a test or to combine it with another recorder. Then call [`Emf::flush`].
@@ -136,6 +145,15 @@ impl EmfBuilder {
         };
         Err(Error::configuration(fault))
     }
+}
+
+/// Makes it the recorder of this process, unless there is one. Returns whether it did.
+fn become_recorder(emf: &Emf) -> bool {
+    let is_first = metrics::set_global_recorder(emf.clone()).is_ok() && INSTALLED.set(emf.clone()).is_ok();
+    if is_first {
+        warn_if_dropped(|name| std::env::var(name).unwrap_or_default());
+    }
+    is_first
 }
 
 /// Warns if Lambda drops the lines: with the JSON format it filters by level, and takes a line that has none for `INFO`

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::str::FromStr;
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
@@ -16,6 +15,7 @@ use super::format::LogFormat;
 use super::layer::LineLayer;
 use crate::error::Error;
 use crate::failure::{MAX_MESSAGE, bounded};
+use crate::variables::{LOG_LEVEL, level};
 
 /// Crates whose lines below `INFO` may hold whole payloads, because they log what goes over the wire.
 const WIRE_CRATES: [&str; 9] =
@@ -58,9 +58,13 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Starts from the settings that Lambda gives a function: `AWS_LAMBDA_LOG_LEVEL`, default `INFO`, and
-    /// `AWS_LAMBDA_LOG_FORMAT`, default JSON unless standard output is a terminal
+    /// Starts from the environment.
+    ///
+    /// The level is `LAMBDA_STREAMS_LOG_LEVEL`, or else Lambda's own `AWS_LAMBDA_LOG_LEVEL`, or else `INFO`. The format is
+    /// `AWS_LAMBDA_LOG_FORMAT`, or else JSON unless standard output is a terminal
     /// ([AWS: log format and level](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html)).
+    ///
+    /// The two levels differ in what they do to metrics: Lambda drops every line below its own level, metrics included.
     pub fn from_env() -> Self {
         let variable = |name: &str| std::env::var(name).unwrap_or_default();
         let format = match variable("AWS_LAMBDA_LOG_FORMAT").to_ascii_uppercase().as_str() {
@@ -70,7 +74,10 @@ impl Logs {
             _ => LogFormat::Json,
         };
         Self {
-            level: level(&variable("AWS_LAMBDA_LOG_LEVEL")).unwrap_or(Level::INFO),
+            level: [LOG_LEVEL, "AWS_LAMBDA_LOG_LEVEL"]
+                .iter()
+                .find_map(|name| level(&variable(name)))
+                .unwrap_or(Level::INFO),
             format,
             targets: Vec::new(),
             function_name: variable("AWS_LAMBDA_FUNCTION_NAME"),
@@ -165,11 +172,6 @@ fn is_within(target: &str, module: &str) -> bool {
     target.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Reads a level as Lambda names it; `FATAL` has no counterpart in `tracing`.
-fn level(name: &str) -> Option<Level> {
-    if name.eq_ignore_ascii_case("FATAL") { Some(Level::ERROR) } else { Level::from_str(name).ok() }
-}
-
 fn log_panics(messages: bool) {
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic.payload_as_str().filter(|_| messages).map(|text| bounded(text, MAX_MESSAGE));
@@ -190,15 +192,6 @@ impl fmt::Debug for Logs {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lambdas_level_names_are_read() {
-        let table = [("TRACE", Level::TRACE), ("debug", Level::DEBUG), ("Warn", Level::WARN), ("FATAL", Level::ERROR)];
-        for (name, expected) in table {
-            assert_eq!(level(name), Some(expected));
-        }
-        assert_eq!(level("LOUD"), None);
-    }
 
     #[test]
     fn a_target_matches_whole_module_names() {

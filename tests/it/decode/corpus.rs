@@ -11,7 +11,7 @@ use super::types::Any;
 
 fn folder(name: &str) -> Option<Vec<PathBuf>> {
     let neighbour = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let corpus = std::env::var_os("LAMBDA_STREAMS_CORPUS").map_or_else(neighbour, PathBuf::from);
+    let corpus = std::env::var_os("TEST_CORPUS").map_or_else(neighbour, PathBuf::from);
     let Ok(entries) = fs::read_dir(corpus.join(name)) else {
         println!("no corpus at {}: nothing was checked", corpus.display());
         return None;

@@ -65,9 +65,9 @@ pub(crate) fn corpus(file: &str) -> Option<Vec<String>> {
         records: Vec<Box<RawValue>>,
     }
     let shared = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let corpus = std::env::var_os("LAMBDA_STREAMS_CORPUS").map_or(shared, PathBuf::from);
+    let corpus = std::env::var_os("TEST_CORPUS").map_or(shared, PathBuf::from);
     if !corpus.is_dir() {
-        println!("skipped: there is no corpus of events; LAMBDA_STREAMS_CORPUS names its folder");
+        println!("skipped: there is no corpus of events; TEST_CORPUS names its folder");
         return None;
     }
     let json = std::fs::read_to_string(corpus.join(file)).expect(file);

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The program: in the environment variable of this name, or called `ministack` on the `PATH`.
 const PROGRAM: &str = "MINISTACK";
 /// Set to 1 to fail instead of skipping the tests, where the program is missing.
-const REQUIRED: &str = "LAMBDA_STREAMS_REQUIRE_MINISTACK";
+const REQUIRED: &str = "TEST_REQUIRES_MINISTACK";
 /// It imports dozens of modules before it listens.
 const TRIES: usize = 600;
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);

@@ -54,15 +54,15 @@ fn a_post_without_a_body_answers_who_answers() {
 
 #[test]
 fn get_answers_version_configuration_and_counters() {
-    let function = Function::start_with(&[("CONCURRENCY", "64")]);
+    let function = Function::start_with(&[("LAMBDA_STREAMS_CONCURRENCY", "64")]);
     function.invoke(&event(&[insert(1, "a"), poison(2, "b")])).expect("one is a dead letter");
     function.post(&json!({"Records": [insert(3, "c")]}));
     let (status, body) = function.request(request("GET", None));
     assert_eq!(status, 200);
     assert_eq!((&body["functionName"], &body["functionVersion"]), (&json!("the-function"), &json!("7")));
     let configuration = json!({
-        "tableName": TABLE, "deadLetterQueue": "dead-letters", "logLevel": "INFO", "concurrency": 64, "maxAttempts": 3,
-        "retryBaseMs": 100.0, "retryMaxMs": 2000.0, "handlerTimeoutMs": 15000.0, "giveUpAfterSeconds": 21_600,
+        "tableName": TABLE, "deadLetterQueue": "dead-letters", "concurrency": 64, "maxAttempts": 3,
+        "retryBaseMs": 100.0, "retryMaxMs": 2000.0, "handlerTimeoutMs": null, "giveUpAfterSeconds": 21_600,
         "reportBatchItemFailures": true,
     });
     assert_eq!(body["configuration"], configuration);

@@ -4,15 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lambda_streams::{
-    DeadLetter, DeadLetterEvent, Deadline, Error, HandlerError, MemoryDeadLetterQueue, PayloadKind, Record,
-    StreamEvent, StreamProcessor,
-};
+use lambda_streams::{DeadLetter, Deadline, Error, HandlerError, MemoryDeadLetterQueue, Record, StreamProcessor};
 use lambda_streams_local::{Bootstrap, Function, Response};
 use serde_json::Value;
 
 use self::sources::handlers::{Entry, Handlers, Journal};
-use self::sources::processor::{self, Settings};
+use self::sources::processor;
 use crate::support::Sqs;
 
 /// The function's own files.
@@ -42,7 +39,7 @@ impl Journal for NoJournal {
 
 async fn in_process(body: &str) -> Outcome {
     let queue = MemoryDeadLetterQueue::new();
-    let processor = processor::builder(&Settings::default(), &Handlers::new(NoJournal))
+    let processor = processor::with_handlers(StreamProcessor::builder(), &Handlers::new(NoJournal))
         .dead_letter_queue(queue.clone())
         .build()
         .expect("the function's own settings");
@@ -51,15 +48,8 @@ async fn in_process(body: &str) -> Outcome {
 }
 
 async fn process(processor: &StreamProcessor, body: &str) -> Result<Value, Error> {
-    // The function's second event source: dead letters that are put back.
-    if PayloadKind::of(body.as_bytes()) == PayloadKind::Sqs {
-        let event = DeadLetterEvent::from_slice(body.as_bytes())?;
-        let response = processor.redrive(event, Deadline::none()).await.response();
-        return Ok(serde_json::to_value(response).expect("it is serializable"));
-    }
-    let event = StreamEvent::from_slice(body.as_bytes())?;
-    let response = processor.process(event, Deadline::none()).await.response()?;
-    Ok(serde_json::to_value(response).expect("it is serializable"))
+    let report = processor.process_invocation(body.as_bytes().to_vec(), Deadline::none()).await?;
+    Ok(serde_json::to_value(report.response()?).expect("it is serializable"))
 }
 
 /// Each letter's error and record.
@@ -87,7 +77,7 @@ async fn in_bootstrap(function: &Bootstrap, sqs: &Sqs, body: &str) -> Outcome {
 
 fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let folder = std::env::var_os("LAMBDA_STREAMS_CORPUS").map_or(beside, PathBuf::from);
+    let folder = std::env::var_os("TEST_CORPUS").map_or(beside, PathBuf::from);
     folder.join("MANIFEST.md").exists().then_some(folder)
 }
 

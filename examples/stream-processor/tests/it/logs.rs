@@ -11,7 +11,7 @@ fn is_rfc3339(time: &Value) -> bool {
 
 #[test]
 fn every_line_says_when_how_bad_which_invocation_which_function_and_what() {
-    let function = Function::start_with(&[("LOG_LEVEL", "debug")]);
+    let function = Function::start_with(&[("LAMBDA_STREAMS_LOG_LEVEL", "debug")]);
     let records = [insert(1, "a"), poison(2, "b")];
     let invocation =
         Invocation { payload: event(&records), request_id: "the-request".to_owned(), ..Default::default() };
@@ -67,7 +67,7 @@ fn the_summary_counts_the_batch_by_kind_and_by_outcome() {
 
 #[test]
 fn the_level_holds_back_what_is_below_it_and_keeps_the_request_id() {
-    let function = Function::start_with(&[("LOG_LEVEL", "warn")]);
+    let function = Function::start_with(&[("LAMBDA_STREAMS_LOG_LEVEL", "warn")]);
     function.invoke(&event(&[insert(1, "a"), poison(2, "b")])).expect("one is a dead letter");
     let first = function.program.logged("record failed");
     assert_eq!((&first["level"], &first["requestId"]), (&json!("WARN"), &json!("request-1")));
@@ -79,7 +79,7 @@ fn the_level_holds_back_what_is_below_it_and_keeps_the_request_id() {
 
 #[test]
 fn no_payload_is_logged_at_any_level() {
-    let function = Function::start_with(&[("LOG_LEVEL", "trace")]);
+    let function = Function::start_with(&[("LAMBDA_STREAMS_LOG_LEVEL", "trace")]);
     let mut record = poison(1, "an-id");
     record["dynamodb"]["NewImage"]["card"] = json!({"S": "4111-1111"});
     function.invoke(&event(&[record.clone()])).expect("it is a dead letter");

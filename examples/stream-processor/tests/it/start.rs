@@ -18,7 +18,7 @@ fn refusal(name: &str, value: Option<&str>) -> String {
 fn a_missing_variable_stops_the_start_and_is_named() {
     for name in ["DLQ_URL", "TABLE_NAME"] {
         let message = refusal(name, None);
-        assert!(message.contains(&format!("{name} is missing")), "{message}");
+        assert!(message.contains(&format!("`{name}` is not set")), "{message}");
     }
 }
 
@@ -27,17 +27,20 @@ fn a_malformed_variable_stops_the_start_and_is_named() {
     let table = [
         ("DLQ_URL", "dead-letters"),
         ("TABLE_NAME", "arn:aws:dynamodb:eu-central-1:123456789012:table/orders"),
-        ("LOG_LEVEL", "loud"),
-        ("CONCURRENCY", "0"),
-        ("MAX_ATTEMPTS", "many"),
-        ("RETRY_BASE_MS", "100ms"),
-        ("RETRY_MAX_MS", "99"),
-        ("HANDLER_TIMEOUT_MS", "15s"),
-        ("GIVE_UP_AFTER_SECONDS", "-1"),
-        ("REPORT_BATCH_ITEM_FAILURES", "perhaps"),
+        ("LAMBDA_STREAMS_LOG_LEVEL", "loud"),
+        ("LAMBDA_STREAMS_CONCURRENCY", "0"),
+        ("LAMBDA_STREAMS_CONCURENCY", "64"),
     ];
     for (name, value) in table {
         let message = refusal(name, Some(value));
         assert!(message.contains(name), "{message} does not name {name}");
     }
+}
+
+#[test]
+fn faults_of_the_library_and_of_the_function_are_told_at_once() {
+    let variables = [("LAMBDA_STREAMS_CONCURRENCY", "none"), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")];
+    let (_, log) = Program::start(&variables).ended();
+    let message = log[0]["message"].to_string();
+    assert!(message.contains("LAMBDA_STREAMS_CONCURRENCY") && message.contains("TABLE_NAME"), "{message}");
 }

@@ -65,7 +65,7 @@ fn a_dead_letter_that_the_queue_refuses_is_reported() {
 
 #[test]
 fn without_report_batch_item_failures_a_reported_record_fails_the_invocation() {
-    let function = Function::start_with(&[("REPORT_BATCH_ITEM_FAILURES", "false")]);
+    let function = Function::start_with(&[("LAMBDA_STREAMS_REPORT_BATCH_ITEM_FAILURES", "false")]);
     function.sqs.refuse_everything();
     let error = function.invoke(&event(&[poison(2, "b")])).expect_err("Lambda would ignore an answer");
     assert_eq!(error["errorType"], "LambdaStreams.BatchFailed");

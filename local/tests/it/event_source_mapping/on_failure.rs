@@ -37,7 +37,7 @@ async fn document(settings: Settings, function: Scripted) -> Value {
 
 /// What AWS's example says, of the corpus where it is there, and of this file elsewhere.
 fn expected(file: &str, own: Value) -> Value {
-    let folder = std::env::var_os("LAMBDA_STREAMS_CORPUS")
+    let folder = std::env::var_os("TEST_CORPUS")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus"), PathBuf::from);
     match std::fs::read_to_string(folder.join("expected").join(file)) {
         Ok(json) => serde_json::from_str(&json).expect("the corpus is JSON"),

@@ -1,0 +1,95 @@
+import { Annotations, CfnResource, Duration, Stack } from 'aws-cdk-lib';
+import { IRole } from 'aws-cdk-lib/aws-iam';
+import { Function, IFunction, QualifiedFunctionBase } from 'aws-cdk-lib/aws-lambda';
+import { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { check } from './checks';
+
+/** A function or alias that somebody else made, as far as it is known. */
+export class ExistingFunction {
+  /** The function behind the alias or version, or the function itself. */
+  readonly unqualified: IFunction;
+  /** The role that it runs as. */
+  readonly role: IRole;
+  /** How long an invocation may take. */
+  readonly timeout: Duration;
+
+  constructor(private readonly scope: Construct, private readonly handler: IFunction, timeout?: Duration) {
+    this.unqualified = unqualified(handler);
+    const { role } = this.unqualified;
+    check(
+      scope,
+      role !== undefined,
+      'the role of handler is unknown, so that nothing can be granted to it; import it with Function.fromFunctionAttributes and its role',
+    );
+    this.role = role!;
+    this.timeout = this.findTimeout(timeout);
+  }
+
+  private findTimeout(given: Duration | undefined): Duration {
+    const { scope } = this;
+    if (!(this.unqualified instanceof Function)) {
+      check(
+        scope,
+        given !== undefined,
+        'the timeout of handler is unknown, since it is imported; write it as timeout: alarms, queues and handlerTimeout follow from it',
+      );
+      return given!;
+    }
+    const known = this.unqualified.timeout ?? Duration.seconds(3);
+    check(
+      scope,
+      given === undefined || given.toMilliseconds() === known.toMilliseconds(),
+      `timeout is ${given?.toHumanString()}, but that of handler is ${known.toHumanString()}; leave it out, for a function of this app is asked`,
+    );
+    return known;
+  }
+
+  /** Tells the function where it is read: in its environment, or, where that cannot be written, in a warning. */
+  writeEnvironment(variables: Record<string, string>, deadLetterQueue: IQueue): void {
+    const { scope, handler, unqualified: target } = this;
+    if (!(target instanceof Function)) {
+      Annotations.of(scope).addWarningV2(
+        'lambda-streams:HandlerEnvironment',
+        `handler ${handler.node.path} is imported, so that its environment cannot be written; set ${Object.keys(variables).join(', ')} ` +
+          'where the function is made (environmentFor gives the values), then acknowledge this warning',
+      );
+      return;
+    }
+    this.checkNoCircle(target, deadLetterQueue);
+    for (const [name, value] of Object.entries(variables)) {
+      target.addEnvironment(name, value);
+    }
+  }
+
+  // The stack of this construct depends on that of the function, whose environment then must not name a queue of this stack.
+  private checkNoCircle(target: Function, deadLetterQueue: IQueue): void {
+    const here = Stack.of(this.scope);
+    const isMadeHere = Stack.of(deadLetterQueue) === here && CfnResource.isCfnResource(deadLetterQueue.node.defaultChild);
+    check(
+      this.scope,
+      Stack.of(target) === here || !isMadeHere,
+      `handler is a function of the stack ${Stack.of(target).node.path}, and its environment would name the dead-letter queue of the stack ` +
+        `${here.node.path}: each stack would depend on the other. Make the queue in ${Stack.of(target).node.path} and give it as ` +
+        'deadLetterQueue, or move this construct there',
+    );
+  }
+}
+
+function unqualified(handler: IFunction): IFunction {
+  return handler instanceof QualifiedFunctionBase ? unqualified(handler.lambda) : handler;
+}
+
+const OWNERS = new WeakMap<IFunction, string>();
+
+/** Throws where another processor has the function already: they would overwrite each other's environment. */
+export function claim(scope: Construct, target: IFunction): void {
+  const owner = OWNERS.get(target);
+  check(
+    scope,
+    owner === undefined,
+    `handler is the function of ${owner} already, and a function has one environment: dead letters and metrics of both would be mixed; ` +
+      'make a second function of the same code',
+  );
+  OWNERS.set(target, scope.node.path);
+}
