@@ -47,7 +47,7 @@ export class Findings {
 export function acceptFinding(construct: IConstruct, finding: AcceptedFinding): void {
   const { reason } = finding;
   for (const id of finding.nag ?? []) {
-    Validations.of(construct).acknowledge({ id, reason });
+    acknowledge(construct, id, reason);
   }
   const resource = CfnResource.isCfnResource(construct) ? construct : (construct.node.defaultChild as CfnResource);
   const skip = (finding.checkov ?? []).map((id) => ({ id, comment: reason }));
@@ -57,6 +57,18 @@ export function acceptFinding(construct: IConstruct, finding: AcceptedFinding): 
   }
   if (finding.cfnLint) {
     resource.addMetadata('cfn-lint', { config: { ignore_checks: finding.cfnLint }, reason });
+  }
+}
+
+/** Accepts a finding of cdk-nag. */
+export function acknowledge(construct: IConstruct, id: string, reason: string): void {
+  try {
+    Validations.of(construct).acknowledge({ id, reason });
+  } catch (error) {
+    // Before 2.269 the CDK takes no id with a second "::", as in an ARN; there the finding stays for the user to accept.
+    if ((error as Error).name !== 'InvalidValidationId') {
+      throw error;
+    }
   }
 }
 

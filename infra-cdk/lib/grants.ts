@@ -1,4 +1,4 @@
-import { Stack, Validations } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { IGrantable, IPrincipal, IRole, Policy, PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
@@ -7,7 +7,7 @@ import { IBucket } from 'aws-cdk-lib/aws-s3';
 import { ITopic } from 'aws-cdk-lib/aws-sns';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { wildcardFinding } from './findings';
+import { acceptFinding, acknowledge, wildcardFinding } from './findings';
 
 /** What a mapping does with a stream. */
 export const READ_STREAM = ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams'];
@@ -115,7 +115,10 @@ export function grantLogs(grantee: IGrantable, group: ILogGroup): void {
  */
 export function grantNetwork(grantee: IGrantable): void {
   allow(grantee, 'AttachToTheVpc', ATTACH_TO_VPC, ['*']);
-  acceptWildcard(grantee, '*', 'Lambda checks the network actions against every resource; nothing narrower deploys.');
+  const reason = 'Lambda checks the network actions against every resource; nothing narrower deploys.';
+  acceptWildcard(grantee, '*', reason);
+  const policy = grantee instanceof Policy ? grantee : (grantee.grantPrincipal as Role).node.findChild('DefaultPolicy');
+  acceptFinding(policy, { checkov: ['CKV_AWS_111'], reason });
 }
 
 // A producer to an encrypted queue needs both: SQS makes a data key and checks it (SQS developer guide, key management).
@@ -128,8 +131,7 @@ function grantKeyOf(grantee: IGrantable, sid: string, key: IKey | undefined, ser
 function acceptWildcard(grantee: IGrantable, resource: string, reason: string): void {
   const holder = grantee instanceof Policy ? grantee : grantee.grantPrincipal;
   if (Construct.isConstruct(holder)) {
-    const nag = wildcardFinding(Stack.of(holder), resource);
-    Validations.of(holder).acknowledge({ id: nag, reason });
+    acknowledge(holder, wildcardFinding(Stack.of(holder), resource), reason);
   }
 }
 

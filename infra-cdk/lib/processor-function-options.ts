@@ -1,10 +1,6 @@
-import { Duration } from 'aws-cdk-lib';
 import { IAlarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { ILambdaDeploymentConfig } from 'aws-cdk-lib/aws-codedeploy';
-import { IVpc } from 'aws-cdk-lib/aws-ec2';
-import { IRole } from 'aws-cdk-lib/aws-iam';
-import { Architecture, FunctionOptions, ICapacityProvider, IDestination, Tracing } from 'aws-cdk-lib/aws-lambda';
-import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { FunctionOptions, ICapacityProvider } from 'aws-cdk-lib/aws-lambda';
 
 /** Runs the function on Lambda Managed Instances, where one environment serves several invocations at once. */
 export interface ManagedInstancesOptions {
@@ -74,83 +70,22 @@ export interface ProcessorAliasOptions {
 /**
  * How the function runs: every option that the CDK has for a function, with defaults for a stream.
  *
- * What belongs to asynchronous invocations (`onFailure`, `onSuccess`, `maxEventAge`, `retryAttempts`) is set for the alias or
- * version that is invoked.
+ * - `architecture`: `Architecture.ARM_64`
+ * - `memorySize`: 1,024 MB of 128 to 10,240; on Managed Instances 2,048 MB of 2,048 to 32,768
+ * - `timeout`: 60 s of 1 s to 15 minutes; on Managed Instances up to 90 minutes
+ * - `reservedConcurrentExecutions`: none. What is reserved is taken from the account, which has 1,000 for all functions, a new one 10
+ * - `environment`: what you give, beside what the construct sets. Of that only `GLIBC_TUNABLES`, which keeps memory from one
+ *   invocation to the next, can be replaced
+ * - `role`: a new one. Statements are added to one that is given, unless it is imported with `mutable: false`
+ * - `logGroup`: a new one, encrypted, that keeps logs for `logRetention`, by default a month
+ * - `loggingFormat`: JSON, with Lambda's own filter never stricter than INFO
+ * - `tracing`: `Tracing.ACTIVE`
+ * - `vpc`: none. From a VPC the function calls SQS, and what its handlers call: give it a NAT gateway or an interface endpoint
+ *   for SQS. Streams, buckets and keys are used by Lambda from outside
+ * - `onFailure`, of asynchronous invocations: a new queue, `failedInvocations`. `onSuccess`, `maxEventAge` (6 hours) and
+ *   `retryAttempts` (2) go with it; all four are set for the alias or version that is invoked
  */
 export interface ProcessorFunctionOptions extends FunctionOptions {
-  /**
-   * The processor that the code is built for.
-   *
-   * @default Architecture.ARM_64
-   */
-  readonly architecture?: Architecture;
-
-  /**
-   * Memory in MB, and CPU with it: 128 to 10,240, or 2,048 to 32,768 on Managed Instances.
-   *
-   * @default 1024, or 2048 on Managed Instances
-   */
-  readonly memorySize?: number;
-
-  /**
-   * How long one invocation may take: 1 s to 15 minutes, or to 90 minutes on Managed Instances.
-   *
-   * @default Duration.seconds(60)
-   */
-  readonly timeout?: Duration;
-
-  /**
-   * How many execution environments the function may have, and always gets. They are taken from the account's: an account
-   * without further quota has 1,000 for all functions, a new one 10.
-   *
-   * @default - no limit but the account's
-   */
-  readonly reservedConcurrentExecutions?: number;
-
-  /**
-   * Variables beside those that the construct sets, of which only `GLIBC_TUNABLES`, which keeps memory from one invocation to
-   * the next, is replaced by another value here.
-   *
-   * @default - none
-   */
-  readonly environment?: { [key: string]: string };
-
-  /**
-   * The VPC to attach the function to. From there the function calls SQS, and what its handlers call: give it a NAT gateway
-   * or an interface endpoint for SQS. Streams, buckets and keys are used from outside the VPC, by Lambda.
-   *
-   * @default - none
-   */
-  readonly vpc?: IVpc;
-
-  /**
-   * The role to run as; statements are added to it, unless it is imported with `mutable: false`.
-   *
-   * @default - a new role with those statements alone
-   */
-  readonly role?: IRole;
-
-  /**
-   * How long the log group that is made keeps logs; not with `logGroup`.
-   *
-   * @default RetentionDays.ONE_MONTH
-   */
-  readonly logRetention?: RetentionDays;
-
-  /**
-   * Whether invocations are traced with X-Ray.
-   *
-   * @default Tracing.ACTIVE
-   */
-  readonly tracing?: Tracing;
-
-  /**
-   * Receives asynchronous invocations that failed for good.
-   *
-   * @default - a new queue, `failedInvocations`
-   */
-  readonly onFailure?: IDestination;
-
   /**
    * Runs on Managed Instances.
    *

@@ -85,6 +85,9 @@ export class ProcessorFunction extends Construct {
     this.grantWhatItRunsOn(props);
     this.limitAsynchronousInvocations(props);
     this.acceptFindings();
+    if (!props.reservedConcurrentExecutions) {
+      this.acceptSharedConcurrency();
+    }
   }
 
   /** What is to be invoked: the alias, or without one the function. */
@@ -202,6 +205,13 @@ export class ProcessorFunction extends Construct {
     if (this.alias) {
       config.node.addDependency(this.alias);
     }
+  }
+
+  private acceptSharedConcurrency(): void {
+    acceptFinding(this.function.node.defaultChild!, {
+      checkov: ['CKV_AWS_115'],
+      reason: 'What is reserved is taken from every other function; shards and parallelizationFactor bound what a stream can use.',
+    });
   }
 
   private acceptFindings(): void {

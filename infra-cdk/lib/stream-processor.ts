@@ -104,11 +104,6 @@ export class StreamProcessor extends Construct {
     this.alarms = this.createAlarms();
   }
 
-  /** What the function is told, defaults included: every setting has a value. */
-  get settings(): ProcessorSettings {
-    return this.resolved;
-  }
-
   /** The key that encrypts what the construct makes. */
   get encryptionKey(): IKey {
     this.ownKey ??= this.props.encryptionKey ?? this.createKey();

@@ -79,14 +79,14 @@ def test_mapping(deployment: Deployment) -> None:
     mapping = deployment.client("lambda").get_event_source_mapping(UUID=deployment.mapping_id)
     variables = configuration(deployment)["Environment"]["Variables"]
     assert mapping.get("FunctionResponseTypes") == ["ReportBatchItemFailures"]
-    assert variables["REPORT_BATCH_ITEM_FAILURES"] == "true"
+    assert variables["LAMBDA_STREAMS_REPORT_BATCH_ITEM_FAILURES"] == "true"
     assert mapping["State"] == "Enabled"
     assert mapping["EventSourceArn"] == deployment.outputs["StreamArn"]
     assert mapping["FunctionArn"].endswith(f":{deployment.function}")
     assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (100, 5)
     assert mapping["ParallelizationFactor"] == 10
     assert mapping["BisectBatchOnFunctionError"] is True
-    assert mapping["MaximumRecordAgeInSeconds"] == 12 * 60 * 60 > int(variables["GIVE_UP_AFTER_SECONDS"])
+    assert mapping["MaximumRecordAgeInSeconds"] == 12 * 60 * 60 > int(variables["LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS"])
     assert mapping.get("MaximumRetryAttempts", -1) == -1, "the record age ends the retries, not a count"
     assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == deployment.outputs["DiscardedBatchesArn"]
 
