@@ -22,7 +22,7 @@ MUTANTS_TESTS := disposition gate deadline failures order redelivery:: response 
 	a_record_awaiting
 CARGO_MUTANTS := 27.1.0
 
-.PHONY: mutants architecture help test test-rust test-infra e2e e2e-mutants soak local instructions lint fmt clippy features docs deny package
+.PHONY: mutants architecture help test test-rust test-infra test-python e2e e2e-mutants soak local instructions lint fmt clippy features docs deny package
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +37,9 @@ test-infra: ## The tests of infra-cdk
 ifneq ($(INFRA),)
 	cd infra-cdk && $(NPM) ci --no-audit --no-fund && $(NPM) test
 endif
+
+test-python: infra-cdk/node_modules/.package-lock.json ## The Python package of infra-cdk, and its example against the TypeScript demo; 2 to 5 minutes
+	cd infra-cdk && PYTHON=$(PYTHON) $(NPM) run test:python
 
 e2e: $(E2E_VENV)/installed infra-cdk/node_modules/.package-lock.json ## The demo, deployed into a local AWS emulator and driven; ARGS="-k word" picks scenarios
 	CARGO=$(CARGO) PYTHONDONTWRITEBYTECODE=1 $(E2E_VENV)/bin/python -m pytest tests/e2e $(ARGS)

@@ -17,8 +17,9 @@ if (apiAccount) {
   demo.addStackDependency(new ApiGatewayAccountStack(app, 'lambda-streams-api-account', stackProps()));
 } else if (apiAccount === undefined) {
   Annotations.of(demo).addInfo(
-    'API Gateway writes logs with one role for all APIs of an account and region, and this deployment fails where there is none. Look with ' +
-      '`aws apigateway get-account --query cloudwatchRoleArn`: if it is null, add -c apiAccount=true, which makes that role; else -c apiAccount=false',
+    'API Gateway writes logs with one role for all APIs of an account and region, and this deployment fails where there is none. ' +
+      'Look with `aws apigateway get-account --query cloudwatchRoleArn`: if it is null, add -c apiAccount=true, which makes that role; ' +
+      'else -c apiAccount=false',
   );
 }
 

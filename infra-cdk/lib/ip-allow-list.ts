@@ -4,9 +4,9 @@ import { Construct } from 'constructs';
 import { check } from './checks';
 import { Cidr, contains, formatCidr, knownCidr, outermost, parseCidr, single } from './cidr';
 
-// What the internet never routes: a public API sees the address of a caller's NAT gateway, and never one of these. Two kinds of ranges that it
-// does not see either are taken all the same. Loopback lets nobody in on AWS, and a local emulator needs it. Documentation
-// ranges (203.0.113.0/24 and others) let nobody in either, and are what examples and tests are written with.
+// What the internet never routes: a public API sees the address of a caller's NAT gateway, and never one of these. Two more kinds are
+// taken all the same. Loopback lets nobody in on AWS, and a local emulator needs it. Documentation ranges (203.0.113.0/24 and
+// others) let nobody in either, and examples and tests are written with them.
 const NEVER_PUBLIC: [string, string][] = [
   ['reserved', '0.0.0.0/8'],
   ['private', '10.0.0.0/8'],

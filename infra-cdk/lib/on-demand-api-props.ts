@@ -83,7 +83,7 @@ export interface OnDemandApiProps {
   readonly logRetention?: RetentionDays;
 
   /**
-   * What happens to the log groups when the stack is deleted.
+   * What happens to the log groups, and of the key that is made, when the stack is deleted.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */

@@ -18,7 +18,7 @@ import {
   ThrottleSettings,
 } from 'aws-cdk-lib/aws-apigateway';
 import { IKey } from 'aws-cdk-lib/aws-kms';
-import { CfnFunction, Function } from 'aws-cdk-lib/aws-lambda';
+import { Alias, CfnFunction, Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { ACCESS_LOG_FORMAT } from './access-log';
@@ -40,8 +40,11 @@ const DEFAULT_THROTTLE: ThrottleSettings = { rateLimit: 100, burstLimit: 200 };
 
 /** A REST API that runs records through a function on demand, closed to all but an allow-list. */
 export class OnDemandApi extends Construct {
+  /** The REST API. */
   readonly api: RestApi;
+  /** The key that every call carries in the header `x-api-key`. */
   readonly apiKey: IApiKey;
+  /** The log group of the access log: one line of JSON a request. */
   readonly accessLogs: LogGroup;
 
   private readonly encryptionKey: IKey;
@@ -86,8 +89,8 @@ export class OnDemandApi extends Construct {
   }
 
   private checkTimeout(): void {
-    const { handler } = this.props;
-    const timeout = handler instanceof Function ? handler.timeout : undefined;
+    const { unqualified } = this;
+    const timeout = unqualified instanceof Function ? unqualified.timeout : undefined;
     check(
       this,
       timeout === undefined || timeout.toMilliseconds() <= API_TIMEOUT.toMilliseconds(),
@@ -97,7 +100,7 @@ export class OnDemandApi extends Construct {
   }
 
   private checkThrottle(): void {
-    const { defaultChild } = this.props.handler.node;
+    const { defaultChild } = this.unqualified.node;
     const reserved = defaultChild instanceof CfnFunction ? defaultChild.reservedConcurrentExecutions : undefined;
     const burst = this.throttle.burstLimit;
     check(
@@ -106,6 +109,12 @@ export class OnDemandApi extends Construct {
       `the stage lets ${burst} requests through at once, but the handler has ${reserved} concurrent executions; ` +
         'a throttled function is a 500, a throttled stage a 429: lower the burst or reserve more',
     );
+  }
+
+  /** The function itself where the handler is an alias of this app, which has neither timeout nor concurrency of its own. */
+  private get unqualified(): IFunction {
+    const { handler } = this.props;
+    return handler instanceof Alias ? handler.lambda : handler;
   }
 
   private get throttle(): ThrottleSettings {

@@ -48,7 +48,9 @@ const MAX_RECEIVES = 3;
  * lets SQS move messages from the one to the other, and takes back a letter that cannot be read after three receives.
  */
 export class Redrive extends Construct {
+  /** The queue that dead letters are moved to. */
   readonly queue: EncryptedQueue;
+  /** The event source mapping of this queue and the function. */
   readonly mapping: EventSourceMapping;
 
   constructor(scope: Construct, id: string, props: RedriveProps) {

@@ -34,6 +34,7 @@ const COLUMNS = 24;
 
 /** One dashboard whose rows follow a change: table, stream, function, records, dead letters, API. */
 export class StreamDashboard extends Construct {
+  /** The dashboard. */
   readonly dashboard: Dashboard;
 
   constructor(scope: Construct, id: string, props: StreamDashboardProps) {

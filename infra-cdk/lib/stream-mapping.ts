@@ -121,6 +121,7 @@ export interface StreamMappingProps extends StreamMappingOptions {
 
 /** The event source mapping of a table's stream, with partial batch responses always on. */
 export class StreamMapping extends Construct {
+  /** The event source mapping. */
   readonly mapping: EventSourceMapping;
 
   constructor(scope: Construct, id: string, props: StreamMappingProps) {

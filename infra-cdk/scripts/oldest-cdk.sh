@@ -19,7 +19,7 @@ cat > "$dir/package.json" <<END
 END
 cd "$dir"
 npm install --no-audit --no-fund --loglevel=error --ignore-scripts --save-exact "aws-cdk-lib@$cdk" "constructs@$constructs" \
-  "cargo-lambda-cdk@$(cd ../..; pinned dependencies cargo-lambda-cdk)" \
+  "cargo-lambda-cdk@$(cd ../..; pinned devDependencies cargo-lambda-cdk)" \
   "typescript@$(cd ../..; pinned devDependencies typescript)" "vitest@$(cd ../..; pinned devDependencies vitest)" \
   "@types/node@$(cd ../..; pinned devDependencies @types/node)" "tsx@$(cd ../..; pinned devDependencies tsx)"
 echo "aws-cdk-lib $(node -p "require('aws-cdk-lib/package.json').version"), constructs $(node -p "require('constructs/package.json').version")"

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import { Duration, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import { Code, Function, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { Code, Function, FunctionOptions, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { describe, expect, it } from 'vitest';
 import { ApiAlarms, OnDemandApi, OnDemandApiProps } from '../lib';
 import { BOOTSTRAP, newApp, referred, resource, resources } from './support';
@@ -37,6 +37,16 @@ describe('an on-demand API of a user', () => {
     new OnDemandApi(stack, 'Api', { handler, allowedCidrs: ['203.0.113.7/32'], encryptionKey });
     const { KeyPolicy } = resource(Template.fromStack(stack), 'AWS::KMS::Key').Properties;
     expect(KeyPolicy.Statement.map(({ Sid }: any) => Sid)).toContain('EncryptLogGroupsOfThisAccount');
+  });
+
+  it.each<[FunctionOptions, RegExp]>([
+    [{ timeout: Duration.minutes(1) }, /the handler's timeout is 1 minute, but API Gateway answers 504 after 29/],
+    [{ reservedConcurrentExecutions: 100 }, /lets 200 requests through at once, but the handler has 100 concurrent executions/],
+  ])('checks the function of an alias: %j', (options, message) => {
+    const stack = new Stack(newApp(), 'alias');
+    const code = Code.fromAsset(BOOTSTRAP);
+    const handler = new Function(stack, 'Function', { code, runtime: Runtime.PROVIDED_AL2023, handler: 'bootstrap', ...options }).addAlias('live');
+    expect(() => new OnDemandApi(stack, 'Api', { handler, allowedCidrs: ['203.0.113.7/32'] })).toThrow(message);
   });
 
   it('refuses TLS 1.0 and 1.1', () => {

@@ -12,6 +12,8 @@ from typing import Any, Self
 from harness import paths, processes, wait
 
 EXAMPLE = paths.ROOT / "examples" / "stream-processor"
+# The README's program, with a handler that does what an order asks for.
+ORDERS = paths.ROOT / "tests" / "e2e" / "function"
 ADDRESS = "127.0.0.1"
 
 
@@ -21,10 +23,10 @@ def environment() -> dict[str, str]:
     return dict(os.environ) | {"PATH": path, "CARGO_TARGET_DIR": str(paths.TARGET)}
 
 
-def build(folder: Path, log: Path) -> None:
+def build(folder: Path, log: Path, package: Path = EXAMPLE, program: str = "stream-processor") -> None:
     """`cargo lambda build --release`, with the program put into `folder`."""
-    command = ["cargo", "lambda", "build", "--release", "--locked", "--lambda-dir", str(folder), "--flatten", "stream-processor"]
-    processes.run(command, log, cwd=EXAMPLE, env=environment(), seconds=3600)
+    command = ["cargo", "lambda", "build", "--release", "--locked", "--lambda-dir", str(folder), "--flatten", program]
+    processes.run(command, log, cwd=package, env=environment(), seconds=3600)
 
 
 class Watch:

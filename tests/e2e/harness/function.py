@@ -25,6 +25,13 @@ def build(folder: Path, log: Path) -> Path:
     return folder
 
 
+def build_orders(folder: Path, log: Path) -> Path:
+    """Builds the README's function in the same way."""
+    cargo_lambda.build(folder, log, cargo_lambda.ORDERS, "orders")
+    check_glibc(folder / "bootstrap")
+    return folder
+
+
 def check_glibc(program: Path) -> None:
     """Fails if the program needs a newer C library than Lambda has."""
     if shutil.which("objdump") is None:
