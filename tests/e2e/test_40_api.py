@@ -9,7 +9,7 @@ import pytest
 from harness import gaps, paths, roles, wait
 from harness.api import Api
 from harness.deployment import Deployment
-from harness.emulator import ACCOUNT, OTHER_ADDRESS, REGION
+from harness.emulator import ACCOUNT, ADDRESS, OTHER_ADDRESS, REGION
 from harness.queues import Queue
 from harness.stream import Record
 
@@ -194,6 +194,22 @@ def test_outside_the_allow_list(api: Api, deployment: Deployment, records: list[
         assert answer.status == 403, answer
         assert "explicit deny in a resource-based policy" in str(answer.body), answer
     assert logs.messages() == []
+
+
+def test_an_update_of_allow_list_and_production(api: Api, deployment: Deployment) -> None:
+    """An update lets another address in and protects the table; the next one takes both back."""
+    database = deployment.client("dynamodb")
+
+    def is_protected() -> bool:
+        return database.describe_table(TableName=deployment.table)["Table"].get("DeletionProtectionEnabled", False)
+
+    assert not is_protected()
+    deployment.deploy(ALLOWED_CIDRS=f"{ADDRESS}/32,{OTHER_ADDRESS}/32", PRODUCTION="true")
+    assert is_protected()
+    assert [api.get(source=address).status for address in (ADDRESS, OTHER_ADDRESS)] == [200, 200]
+    deployment.deploy()
+    assert not is_protected()
+    assert [api.get(source=address).status for address in (ADDRESS, OTHER_ADDRESS)] == [200, 403]
 
 
 @pytest.fixture
