@@ -50,7 +50,7 @@ use self::cursor::Cursor;
 /// | a whole number as `1.0`, `1.5E2`, `-0` or `+5` | an integer, also for a type that takes any value | `00042` and `+5` alone are integers |
 /// | a number that neither `i64`, `u64` nor `f64` holds, for a type that takes any value | its text | the nearest `f64` |
 /// | `.5`, `1.`, `inf` in an `N` | malformed | an `f64` |
-/// | elements of a set | read as those of a list: newtypes, options, enums | texts, numbers and bytes alone |
+/// | elements of a set | read as those of a list: also newtypes, options and enums, and no bytes as text or text as bytes | texts, numbers and bytes alone, and bytes as text and text as bytes |
 /// | `&str`, `&[u8]` | never; the error says to use `String` or `Cow<str>`, `Vec<u8>` or `Cow<[u8]>` | never |
 ///
 /// # Where serde buffers

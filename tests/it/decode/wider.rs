@@ -123,6 +123,29 @@ fn a_set_of_newtypes_decodes() {
     assert_eq!(error.to_string(), "attribute `zones[1]`: wanted u8, found N with a value that does not fit");
 }
 
+/// So are a `B`, an `S` and an `N` of a list, whereas `serde_dynamo` reads bytes of a set as text, and text as bytes.
+#[test]
+fn an_element_of_a_set_is_not_read_as_another_type() {
+    fn refused<T: serde::de::DeserializeOwned>(json: &str, wanted: &str, found: &str) {
+        let of_list = match found {
+            "B" => r#"{"L":[{"B":"YQ=="},{"B":"YQ=="}]}"#,
+            "S" => r#"{"L":[{"S":"a"},{"S":"a"}]}"#,
+            _ => r#"{"L":[{"N":"12345678901234567890123"}]}"#,
+        };
+        for value in [json, of_list] {
+            let error = from_image::<BTreeMap<String, Vec<T>>>(&format!(r#"{{"v":{value}}}"#)).map(drop).unwrap_err();
+            assert_eq!(error.to_string(), format!("attribute `v[0]`: wanted {wanted}, found {found}"), "{value}");
+        }
+    }
+    refused::<String>(r#"{"BS":["YQ=="]}"#, "a string", "B");
+    refused::<Option<String>>(r#"{"BS":["YQ=="]}"#, "a string", "B");
+    refused::<New<String>>(r#"{"BS":[""]}"#, "a string", "B");
+    refused::<Flag>(r#"{"BS":["SG90"]}"#, "enum Flag", "B");
+    refused::<ByteBuf>(r#"{"SS":["a"]}"#, "byte array", "S");
+    refused::<Option<New<ByteBuf>>>(r#"{"SS":["a"]}"#, "byte array", "S");
+    refused::<String>(r#"{"NS":["12345678901234567890123"]}"#, "a string", "N");
+}
+
 /// `serde_dynamo` passes a number's text to Rust's parsers, which accept more than DynamoDB ever writes.
 #[test]
 fn numbers_dynamodb_never_writes_are_malformed() {
