@@ -59,8 +59,9 @@ use self::cursor::Cursor;
 /// bits. So do types that take any value, such as `serde_json::Value`. A number that would lose digits there is passed on as
 /// text: a copy of the item still has all of them, where an error would stop the record for a field that nobody may look at,
 /// and a rounded number would never be noticed. [`Number`] and [`number`] take that text as the number that it is. A field that
-/// is an `f64` or `f32` gets the nearest one, as everywhere, with two exceptions: a variant of an untagged enum is chosen by
-/// what it holds exactly, and a flattened `Option` of a struct is `None`. There, give the field a type that holds the number.
+/// is an `f64` or `f32` gets the nearest one, as everywhere, with three exceptions: a variant of an untagged enum is chosen by
+/// what it holds exactly, a flattened `Option` of a struct is `None`, and only the first 32 such numbers of an item are rounded.
+/// There, give the field a type that holds the number.
 ///
 /// An error in such a part names the attribute if serde says which value was refused, and that is the value of one attribute
 /// alone; it also tries out to which of up to eight attributes it belongs. Otherwise its path ends at the part, and the message

@@ -84,6 +84,8 @@ fn text_is_never_borrowed() {
     }
     let error = from_image::<BTreeMap<String, &[u8]>>(r#"{"b":{"B":"YQ=="}}"#).unwrap_err();
     assert!(error.to_string().ends_with("bytes cannot be borrowed, use `Vec<u8>` with `serde_bytes`"), "{error}");
+    let error = from_image::<BTreeMap<String, &std::path::Path>>(r#"{"p":{"S":"/srv"}}"#).unwrap_err();
+    assert!(error.to_string().ends_with("text cannot be borrowed, use `PathBuf`"), "{error}");
 }
 
 #[test]
