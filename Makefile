@@ -56,9 +56,9 @@ SOAK_SECONDS ?= 600
 soak: ## The model tests for SOAK_SECONDS: random schedules against the promises
 	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked -p lambda-streams-local --test model soak -- --nocapture
 
-mutants: $(TARGET)/tools/bin/cargo-mutants ## Breaks the executor's decisions one by one, and fails if no test notices; about 12 minutes
+mutants: $(TARGET)/tools/bin/cargo-mutants ## Breaks the executor's decisions one by one, and fails if no test notices; about 6 minutes
 	CARGO_TARGET_DIR=$(TARGET)/mutants $< mutants --package lambda-streams $(MUTATED:%=--file %) \
-		--no-default-features --cargo-arg=--lib --cargo-arg=--test=it --minimum-test-timeout 60 --output $(TARGET)/mutants \
+		--no-default-features --cargo-arg=--lib --cargo-arg=--test=it --minimum-test-timeout 30 --output $(TARGET)/mutants \
 		-- -- $(MUTANTS_TESTS) || [ $$? -eq 3 ] # A test that hangs notices too.
 	@! grep . $(TARGET)/mutants/mutants.out/missed.txt
 

@@ -50,7 +50,7 @@ use self::cursor::Cursor;
 /// | a whole number as `1.0`, `1.5E2`, `-0` or `+5` | an integer, also for a type that takes any value | `00042` and `+5` alone are integers |
 /// | a number that neither `i64`, `u64` nor `f64` holds, for a type that takes any value | its text | the nearest `f64` |
 /// | `.5`, `1.`, `inf` in an `N` | malformed | an `f64` |
-/// | elements of a set | read as those of a list: newtypes, options, enums | texts, numbers and bytes alone |
+/// | elements of a set | read as those of a list: also newtypes, options and enums, and no bytes as text or text as bytes | texts, numbers and bytes alone, and bytes as text and text as bytes |
 /// | `&str`, `&[u8]` | never; the error says to use `String` or `Cow<str>`, `Vec<u8>` or `Cow<[u8]>` | never |
 ///
 /// # Where serde buffers
@@ -59,8 +59,9 @@ use self::cursor::Cursor;
 /// bits. So do types that take any value, such as `serde_json::Value`. A number that would lose digits there is passed on as
 /// text: a copy of the item still has all of them, where an error would stop the record for a field that nobody may look at,
 /// and a rounded number would never be noticed. [`Number`] and [`number`] take that text as the number that it is. A field that
-/// is an `f64` or `f32` gets the nearest one, as everywhere, with two exceptions: a variant of an untagged enum is chosen by
-/// what it holds exactly, and a flattened `Option` of a struct is `None`. There, give the field a type that holds the number.
+/// is an `f64` or `f32` gets the nearest one, as everywhere, with three exceptions: a variant of an untagged enum is chosen by
+/// what it holds exactly, a flattened `Option` of a struct is `None`, and only the first 32 such numbers of an item are rounded.
+/// There, give the field a type that holds the number.
 ///
 /// An error in such a part names the attribute if serde says which value was refused, and that is the value of one attribute
 /// alone; it also tries out to which of up to eight attributes it belongs. Otherwise its path ends at the part, and the message

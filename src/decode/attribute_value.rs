@@ -17,12 +17,20 @@ impl<'de> Cursor<'de> {
     /// Decodes a whole item.
     pub(super) fn item<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, ErrorImpl> {
         self.space();
-        let mark = self.mark();
-        let tag = Some(AttributeType::M);
+        self.bare_value(AttributeType::M, seed)
+    }
+
+    /// Decodes a value that has no type around it: the item itself as an `M`, or an element of a set.
+    pub(super) fn bare_value<S: DeserializeSeed<'de>>(
+        &mut self,
+        tag: AttributeType,
+        seed: S,
+    ) -> Result<S::Value, ErrorImpl> {
+        let (mark, bare) = (self.mark(), Some(tag));
         // The result is changed in place, here and below, so that a large one is not moved.
-        let mut result = seed.deserialize(AttributeValue { cursor: self, start: mark.at, tag, bare: true });
+        let mut result = seed.deserialize(AttributeValue { cursor: self, start: mark.at, tag: bare, is_bare: true });
         if self.broken.is_some() || !self.is_settled(mark, &result) {
-            self.settle(mark, &mut result, true);
+            self.settle(mark, &mut result, bare);
         }
         result
     }
@@ -31,9 +39,9 @@ impl<'de> Cursor<'de> {
     #[inline(always)]
     pub(super) fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, ErrorImpl> {
         let mark = self.mark();
-        let mut result = seed.deserialize(AttributeValue { cursor: self, start: mark.at, tag: None, bare: false });
+        let mut result = seed.deserialize(AttributeValue { cursor: self, start: mark.at, tag: None, is_bare: false });
         if !self.is_settled(mark, &result) {
-            self.settle(mark, &mut result, false);
+            self.settle(mark, &mut result, None);
         }
         result
     }
@@ -47,7 +55,7 @@ impl<'de> Cursor<'de> {
     /// Moves the cursor to the end of the value from wherever the type has left it, and checks what the type did not ask for.
     #[cold]
     #[inline(never)]
-    fn settle<T>(&mut self, mark: Mark, result: &mut Result<T, ErrorImpl>, is_bare: bool) {
+    fn settle<T>(&mut self, mark: Mark, result: &mut Result<T, ErrorImpl>, bare: Option<AttributeType>) {
         if let Some(what) = self.broken {
             if !result.as_ref().is_err_and(ErrorImpl::is_malformed) {
                 *result = Err(ErrorImpl::malformed(what));
@@ -55,11 +63,15 @@ impl<'de> Cursor<'de> {
             return;
         }
         self.rewind(mark);
-        match if is_bare { self.skip_bare() } else { self.skip_typed() } {
+        let skipped = match bare {
+            Some(tag) => self.skip_bare(tag),
+            None => self.skip_typed(),
+        };
+        match skipped {
             Err(error) => *result = Err(error),
             Ok(tag) => {
                 if let Err(error) = result {
-                    self.locate(mark, is_bare, error);
+                    self.locate(mark, bare, error);
                     error.put_type(tag);
                 }
             }
@@ -74,8 +86,8 @@ pub(super) struct AttributeValue<'a, 'de> {
     start: usize,
     /// Its type, once it has been read.
     tag: Option<AttributeType>,
-    /// Whether it is the item itself, which has no type around it.
-    bare: bool,
+    /// Whether it has no type around it.
+    is_bare: bool,
 }
 
 impl<'de> AttributeValue<'_, 'de> {
@@ -98,7 +110,7 @@ impl<'de> AttributeValue<'_, 'de> {
 
     #[inline]
     fn close(&mut self) -> Result<(), ErrorImpl> {
-        if !self.bare {
+        if !self.is_bare {
             self.cursor.close_value()?;
         }
         self.cursor.finished = self.start;
@@ -319,7 +331,7 @@ impl<'de> Deserializer<'de> for AttributeValue<'_, 'de> {
     #[inline]
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, ErrorImpl> {
         self.open_as(AttributeType::M, &visitor)?;
-        let mut members = AttributeMap::open(self.cursor, self.bare)?;
+        let mut members = AttributeMap::open(self.cursor, self.is_bare)?;
         let mut value = visitor.visit_map(&mut members);
         if value.is_ok()
             && let Err(error) = members.finish().and_then(|()| self.close())
@@ -354,7 +366,7 @@ impl<'de> Deserializer<'de> for AttributeValue<'_, 'de> {
                 Cow::Owned(text) => visitor.visit_enum(text.into_deserializer()),
             },
             AttributeType::M => {
-                let mut members = AttributeMap::open(self.cursor, self.bare)?;
+                let mut members = AttributeMap::open(self.cursor, self.is_bare)?;
                 let value = visitor.visit_enum(Variant(&mut members))?;
                 members.finish_variant()?;
                 self.close()?;
@@ -366,11 +378,11 @@ impl<'de> Deserializer<'de> for AttributeValue<'_, 'de> {
 
     /// Checks the value like any other, although the type does not see it.
     fn deserialize_ignored_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, ErrorImpl> {
-        if self.bare {
-            self.cursor.skip_item()?;
+        let tag = self.open()?;
+        if self.is_bare {
+            self.cursor.skip_bare(tag).map(drop)?
         } else {
-            let tag = self.open()?;
-            self.cursor.skip_content(tag)?;
+            self.cursor.skip_content(tag)?
         }
         self.close()?;
         visitor.visit_unit()
@@ -389,7 +401,7 @@ mod tests {
     fn is_settled<'de, T: Deserialize<'de>>(json: &'de str) -> bool {
         let mut cursor = Cursor::new(json);
         let mark = cursor.mark();
-        let value = AttributeValue { cursor: &mut cursor, start: mark.at, tag: None, bare: false };
+        let value = AttributeValue { cursor: &mut cursor, start: mark.at, tag: None, is_bare: false };
         let result = PhantomData::<T>.deserialize(value);
         cursor.is_settled(mark, &result)
     }
@@ -408,7 +420,7 @@ mod tests {
     #[test]
     fn plain_texts_and_numbers_take_the_shortcut() {
         let (mut text, mut number) = (Cursor::new(r#"{"S":"a"}"#), Cursor::new(r#"{"N":"7"}"#));
-        let value = |cursor| AttributeValue { cursor, start: 0, tag: None, bare: false };
+        let value = |cursor| AttributeValue { cursor, start: 0, tag: None, is_bare: false };
         assert_eq!((value(&mut text).plain_text(), value(&mut number).plain_number()), (Some("a"), Some("7")));
     }
 }

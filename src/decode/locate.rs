@@ -95,15 +95,16 @@ impl Cursor<'_> {
     /// Adds to an error's path the way from a value to the part of it that the error is about, if that is certain. The cursor is
     /// after the value, which is well-formed.
     #[cold]
-    pub(super) fn locate(&mut self, mark: Mark, is_bare: bool, error: &mut ErrorImpl) {
+    pub(super) fn locate(&mut self, mark: Mark, bare: Option<AttributeType>, error: &mut ErrorImpl) {
         // Errors of a trial are compared as they are.
         let Some(wanted) = error.unlocated().filter(|_| self.trial.is_none()) else { return };
         let end = self.mark();
         self.rewind(mark);
         let mut search = Search { wanted, path: Vec::new(), name_at: usize::MAX, found: Vec::new() };
-        let searched = match is_bare {
-            true => self.search_members(&mut search),
-            false => self.search_value(&mut search),
+        let searched = match bare {
+            Some(AttributeType::M) => self.search_members(&mut search),
+            Some(tag) => self.search_content(tag, &mut search),
+            None => self.search_value(&mut search),
         };
         self.rewind(end);
         if searched.is_err() {
@@ -141,6 +142,11 @@ enum Segment {
 impl Cursor<'_> {
     fn search_value(&mut self, search: &mut Search) -> Result<(), ErrorImpl> {
         let tag = self.open_value()?;
+        self.search_content(tag, search)?;
+        self.close_value()
+    }
+
+    fn search_content(&mut self, tag: AttributeType, search: &mut Search) -> Result<(), ErrorImpl> {
         match tag {
             AttributeType::S => search.visit(tag, Fingerprint::text(&self.text_content()?)),
             AttributeType::N => search.visit(tag, of_number(&self.number_content()?, &self.rounded)),
@@ -162,29 +168,13 @@ impl Cursor<'_> {
                 self.search_elements(search, Self::search_value)?;
                 self.depth -= 1;
             }
-            AttributeType::SS => {
+            AttributeType::SS | AttributeType::NS | AttributeType::BS => {
                 search.visit(tag, Fingerprint::sequence());
-                self.search_elements(search, |cursor, search| {
-                    search.visit(AttributeType::S, Fingerprint::text(&cursor.text_content()?));
-                    Ok(())
-                })?;
-            }
-            AttributeType::NS => {
-                search.visit(tag, Fingerprint::sequence());
-                self.search_elements(search, |cursor, search| {
-                    search.visit(AttributeType::N, of_number(&cursor.number_content()?, &cursor.rounded));
-                    Ok(())
-                })?;
-            }
-            AttributeType::BS => {
-                search.visit(tag, Fingerprint::sequence());
-                self.search_elements(search, |cursor, search| {
-                    search.visit(AttributeType::B, Fingerprint::bytes(&cursor.binary_content()?));
-                    Ok(())
-                })?;
+                let element = tag.of_elements().expect("a set has elements of one type");
+                self.search_elements(search, |cursor, search| cursor.search_content(element, search))?;
             }
         }
-        self.close_value()
+        Ok(())
     }
 
     fn search_members(&mut self, search: &mut Search) -> Result<(), ErrorImpl> {

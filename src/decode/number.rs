@@ -135,7 +135,7 @@ pub mod option {
         type Value = Option<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("option")
+            f.write_str("an optional number")
         }
 
         fn visit_none<E>(self) -> Result<Option<T>, E> {

@@ -77,10 +77,13 @@ impl<'de> Cursor<'de> {
         Ok(tag)
     }
 
-    /// The same for an item, which has no type around it.
-    pub(super) fn skip_bare(&mut self) -> Result<AttributeType, ErrorImpl> {
-        self.skip_item()?;
-        Ok(AttributeType::M)
+    /// The same for a value that has no type around it: the item itself as an `M`, or an element of a set.
+    pub(super) fn skip_bare(&mut self, tag: AttributeType) -> Result<AttributeType, ErrorImpl> {
+        match tag {
+            AttributeType::M => self.skip_item()?,
+            tag => self.skip_content(tag)?,
+        }
+        Ok(tag)
     }
 
     /// Skips a value.

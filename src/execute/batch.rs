@@ -25,7 +25,6 @@ use crate::invocation::Invocation;
 use crate::observe::log;
 use crate::observe::metrics::Ages;
 use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
-use crate::policy::AfterDeadLetter;
 use crate::record::{MalformedRecord, Record, RecordRef};
 
 /// A batch's records and what is known of each so far.
@@ -109,7 +108,7 @@ impl<'a> Batch<'a> {
             if self.is_redelivered(position, clock) {
                 self.records[position].settle(Outcome::Skipped(SkipReason::Redelivered));
                 // Where the rest of a lane follows a dead letter, one of an earlier invocation is among those that it follows.
-                if self.records[position].was_dead_lettered && self.follows_dead_letters() {
+                if self.records[position].was_dead_lettered {
                     self.enter_lane(position, keys);
                 }
             } else if self.has_no_handler(position) {
@@ -257,10 +256,6 @@ impl<'a> Batch<'a> {
                 return Some(arrival);
             }
         }
-    }
-
-    fn follows_dead_letters(&self) -> bool {
-        self.settings.after_dead_letter == AfterDeadLetter::FollowLane
     }
 
     /// Whether Lambda resumes at a checkpoint, or each record is answered by itself.

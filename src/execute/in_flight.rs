@@ -160,7 +160,7 @@ mod tests {
 
     use futures::future::BoxFuture;
     use futures::task::noop_waker_ref;
-    use tokio::time::sleep;
+    use tokio::time::{Instant, sleep};
 
     use std::future::poll_fn;
 
@@ -211,6 +211,48 @@ mod tests {
         assert_eq!(next(&mut attempts).await, Some(3));
         let polled_once = next(&mut attempts).now_or_never();
         assert_eq!(polled_once, None, "a poll returns, however often a future wakes itself");
+    }
+
+    /// One future that computes for this long when it is woken, and goes on waiting, and one that is then done. Both are woken.
+    fn computing_and_done(duration: Duration) -> InFlight<BoxFuture<'static, u32>> {
+        let mut attempts = InFlight::new();
+        for number in [1, 2] {
+            let mut has_begun = false;
+            let future = poll_fn(move |context| {
+                if !std::mem::replace(&mut has_begun, true) {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                if number == 2 {
+                    return Poll::Ready(number);
+                }
+                // Moves the paused clock at once; what it awaits after that is not waited for.
+                let _ = tokio::time::advance(duration).now_or_never();
+                Poll::Pending
+            });
+            assert_eq!(attempts.start(boxed(future)), None);
+        }
+        let yielded = attempts.poll_next(&mut Context::from_waker(noop_waker_ref()));
+        assert!(yielded.is_pending(), "both have woken themselves as they started");
+        attempts
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_poll_goes_over_all_woken_futures_until_its_turn_is_over() {
+        for (milliseconds, expected) in [(0, Poll::Ready(Some(2))), (9, Poll::Ready(Some(2))), (10, Poll::Pending)] {
+            let mut attempts = computing_and_done(Duration::from_millis(milliseconds));
+            let polled = attempts.poll_next(&mut Context::from_waker(noop_waker_ref()));
+            assert_eq!(polled, expected, "{milliseconds} ms");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_future_that_is_left_for_the_next_turn_gets_it() {
+        let mut attempts = computing_and_done(Duration::from_millis(10));
+        // Once nothing wakes the task any more, the paused clock moves to the end of the timeout.
+        let begun = Instant::now();
+        let polled = tokio::time::timeout(Duration::from_secs(1), next(&mut attempts)).await;
+        assert_eq!((polled, begun.elapsed()), (Ok(Some(2)), Duration::from_millis(10)));
     }
 
     #[test]

@@ -153,11 +153,12 @@ mod tests {
         let completed = Completed::default();
         completed.update(ids(&completed, 0..1), Vec::new(), Instant::now());
         tokio::time::advance(MAX_AGE).await;
-        assert!(remembers(&completed, 0));
+        completed.update(ids(&completed, 1..2), Vec::new(), Instant::now());
+        assert!(remembers(&completed, 0), "until it is older");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(!remembers(&completed, 0));
-        completed.update(ids(&completed, 1..2), Vec::new(), Instant::now());
-        assert_eq!(completed.lock().records.len(), 1, "expired records are forgotten");
+        completed.update(ids(&completed, 2..3), Vec::new(), Instant::now());
+        assert_eq!(completed.lock().records.len(), 2, "expired records are forgotten");
     }
 
     #[tokio::test(start_paused = true)]
@@ -174,8 +175,9 @@ mod tests {
     async fn the_memory_does_not_grow_with_repeated_updates() {
         let completed = Completed::default();
         completed.update(ids(&completed, 0..1), Vec::new(), Instant::now());
-        for _ in 0..3 * MAX_RECORDS {
+        for number in 0..3 * MAX_RECORDS {
             completed.update(ids(&completed, 1..2), Vec::new(), Instant::now());
+            assert!(remembers(&completed, 0) || number >= 2 * MAX_RECORDS - 1, "forgotten after {number}");
         }
         let records = completed.lock();
         assert!(records.order.len() <= 2 * MAX_RECORDS + 1, "{}", records.order.len());

@@ -161,6 +161,32 @@ async fn no_handler_starts_after_the_stop() {
     }
 }
 
+/// Times of which several fit into the 10 ms before others get their turn, so that the stop comes in between.
+const SHORT: [Duration; 4] = [
+    Duration::from_micros(700),
+    Duration::from_micros(1_100),
+    Duration::from_micros(3_500),
+    Duration::from_micros(4_500),
+];
+
+#[tokio::test(start_paused = true)]
+async fn no_handler_starts_after_the_stop_within_a_turn() {
+    for each in SHORT {
+        let times = Times::start();
+        let noted = times.clone();
+        let handler = move |_: Record| {
+            noted.note();
+            compute(each);
+            async { Ok(()) }
+        };
+        let processor = StreamProcessor::builder().on_record(handler).build().unwrap();
+        let report = processor.process(event(&inserts(600)), Deadline::after(500 * MILLISECOND)).await;
+        assert!(report.stopped_at_deadline());
+        let last = times.all().into_iter().max().expect("handlers ran");
+        assert!(last < 250 * MILLISECOND && last + each >= 250 * MILLISECOND, "each {each:?}: {last:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn handlers_that_compute_when_they_are_woken_do_not_hide_the_stop() {
     let begun = Instant::now();
@@ -201,6 +227,7 @@ async fn each_attempt_has_all_of_its_timeout() {
 /// Accepts letters after it has kept the thread for a while, as one that compresses them does.
 struct ComputingQueue {
     each: Duration,
+    waits: Option<Duration>,
     calls: Times,
 }
 
@@ -208,7 +235,9 @@ impl DeadLetterQueue for ComputingQueue {
     async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
         self.calls.note();
         compute(self.each);
-        sleep(MILLISECOND).await;
+        if let Some(wait) = self.waits {
+            sleep(wait).await;
+        }
         letters.iter().map(|_| Ok(())).collect()
     }
 }
@@ -217,7 +246,7 @@ impl DeadLetterQueue for ComputingQueue {
 async fn a_queue_that_computes_does_not_make_the_response_late() {
     for seconds in [1, 2, 3] {
         let calls = Times::start();
-        let queue = ComputingQueue { each: 200 * MILLISECOND, calls: calls.clone() };
+        let queue = ComputingQueue { each: 200 * MILLISECOND, waits: Some(MILLISECOND), calls: calls.clone() };
         let processor = StreamProcessor::builder()
             .on_record(|_: Record| async { Err(HandlerError::permanent("no such customer")) })
             .dead_letter_queue(queue)
@@ -231,6 +260,27 @@ async fn a_queue_that_computes_does_not_make_the_response_late() {
         assert!(calls.all().iter().all(|call| *call < deadline - 62 * MILLISECOND), "no call begins at the end");
         let counts = report.counts();
         assert!(counts.dead_lettered > 0 && counts.reported > 0, "{counts:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_of_the_queue_begins_after_the_last_moment() {
+    for each in SHORT {
+        let calls = Times::start();
+        let queue = ComputingQueue { each, waits: None, calls: calls.clone() };
+        let processor = StreamProcessor::builder()
+            .on_record(|_: Record| async { Err(HandlerError::permanent("no such customer")) })
+            .dead_letter_queue(queue)
+            .deadline_margin(40 * MILLISECOND)
+            .build()
+            .unwrap();
+        let report = processor.process(event(&inserts(2_000)), Deadline::after(100 * MILLISECOND)).await;
+        let last = calls.all().into_iter().max().expect("letters were sent");
+        assert!(
+            last < 90 * MILLISECOND,
+            "each {each:?}: a quarter of the margin is left at 90 ms, and not at {last:?}"
+        );
+        assert!(report.counts().reported > 0, "{:?}", report.counts());
     }
 }
 
@@ -266,18 +316,24 @@ async fn dead_letters_go_out_while_handlers_are_never_done() {
 }
 
 /// Handlers that each wait for the one before, as those do that share a connection: the end of one wakes the next.
-struct Chain<S> {
-    waiting: Mutex<VecDeque<S>>,
+#[derive(Default)]
+struct Chain {
+    waiting: Mutex<VecDeque<Box<dyn FnOnce() + Send>>>,
     begun: AtomicUsize,
 }
 
-impl<S> Chain<S> {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { waiting: Mutex::default(), begun: AtomicUsize::new(0) })
-    }
-
-    fn next(&self) -> Option<S> {
-        self.waiting.lock().unwrap().pop_front()
+impl Chain {
+    /// Computes for a millisecond once the handler before is done, and wakes the next.
+    async fn take_turn(&self, wake: impl FnOnce() + Send + 'static, woken: impl Future) {
+        if self.begun.fetch_add(1, Ordering::Relaxed) + 1 != AT_ONCE {
+            self.waiting.lock().unwrap().push_back(Box::new(wake));
+            woken.await;
+        }
+        compute(MILLISECOND);
+        let next = self.waiting.lock().unwrap().pop_front();
+        if let Some(wake) = next {
+            wake();
+        }
     }
 }
 
@@ -286,19 +342,14 @@ const AT_ONCE: usize = 10;
 
 #[tokio::test(start_paused = true)]
 async fn handlers_that_wake_each_other_give_others_their_turn() {
-    let chain = Chain::<futures::channel::oneshot::Sender<()>>::new();
+    let chain = Arc::new(Chain::default());
     let processor = StreamProcessor::builder()
         .concurrency(AT_ONCE)
         .on_record(move |_: Record| {
             let chain = Arc::clone(&chain);
             async move {
-                if chain.begun.fetch_add(1, Ordering::Relaxed) + 1 != AT_ONCE {
-                    let (sender, receiver) = futures::channel::oneshot::channel();
-                    chain.waiting.lock().unwrap().push_back(sender);
-                    let _ = receiver.await;
-                }
-                compute(MILLISECOND);
-                chain.next().map(|next| next.send(()));
+                let (sender, receiver) = futures::channel::oneshot::channel();
+                chain.take_turn(|| sender.send(()).unwrap_or(()), receiver).await;
                 Ok(())
             }
         })
@@ -310,7 +361,7 @@ async fn handlers_that_wake_each_other_give_others_their_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_does_not_wait_for_the_whole_batch() {
-    let chain = Chain::<tokio::sync::oneshot::Sender<()>>::new();
+    let chain = Arc::new(Chain::default());
     let (attempts, retried_at) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(usize::MAX)));
     let seen = Arc::clone(&retried_at);
     let processor = StreamProcessor::builder()
@@ -326,13 +377,8 @@ async fn a_retry_does_not_wait_for_the_whole_batch() {
                     seen.store(chain.begun.load(Ordering::Relaxed), Ordering::Relaxed);
                     return Ok(());
                 }
-                if chain.begun.fetch_add(1, Ordering::Relaxed) + 1 != AT_ONCE {
-                    let (sender, receiver) = tokio::sync::oneshot::channel();
-                    chain.waiting.lock().unwrap().push_back(sender);
-                    let _ = receiver.await;
-                }
-                compute(MILLISECOND);
-                chain.next().map(|next| next.send(()));
+                let (sender, receiver) = tokio::sync::oneshot::channel();
+                chain.take_turn(|| sender.send(()).unwrap_or(()), receiver).await;
                 Ok(())
             }
         })

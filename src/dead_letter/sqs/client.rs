@@ -38,10 +38,35 @@ pub(super) fn client(endpoint: &Endpoint, credentials: FunctionCredentials, http
 
 /// A client for HTTPS. Where all is plain HTTP it trusts no certificates, which saves loading them.
 pub(super) fn http_client(endpoint: &Endpoint, variables: &Variables) -> SharedHttpClient {
-    let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    if !endpoint.is_plain_http() || FunctionCredentials::need_https(variables) {
-        return client.build_https();
+    let trusted = TrustStore::empty().with_native_roots(needs_certificates(endpoint, variables));
+    let context = TlsContext::builder().with_trust_store(trusted).build();
+    let context = context.expect("a trust store without certificates of its own is always valid");
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context).build_https()
+}
+
+fn needs_certificates(endpoint: &Endpoint, variables: &Variables) -> bool {
+    !endpoint.is_plain_http() || FunctionCredentials::need_https(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_loaded_where_anything_is_https() {
+        let https = Some("https://credentials.example/c");
+        for (url, credentials, expected) in [
+            ("https://sqs.eu-central-1.amazonaws.com", None, true),
+            ("http://localhost:4566", None, false),
+            ("http://localhost:4566", Some("http://127.0.0.1:9001/c"), false),
+            ("http://localhost:4566", https, true),
+            ("https://sqs.eu-central-1.amazonaws.com", https, true),
+        ] {
+            let variables = Variables::new(move |name| {
+                (name == "AWS_CONTAINER_CREDENTIALS_FULL_URI").then_some(credentials?.to_owned())
+            });
+            let endpoint = Endpoint { url: url.to_owned(), region: String::new(), variable: None };
+            assert_eq!(needs_certificates(&endpoint, &variables), expected, "{url} {credentials:?}");
+        }
     }
-    let context = TlsContext::builder().with_trust_store(TrustStore::empty()).build();
-    client.tls_context(context.expect("an empty trust store is always valid")).build_https()
 }

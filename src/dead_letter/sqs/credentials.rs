@@ -249,3 +249,22 @@ impl fmt::Debug for FunctionCredentials {
         f.debug_struct("FunctionCredentials").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let request = Request { uri: "http://localhost".to_owned(), token: Some("the-secret".to_owned()) };
+        assert_eq!(format!("{request:?}"), "Request { .. }");
+        let body = r#"{"AccessKeyId":"AKID","SecretAccessKey":"the-secret","Token":"the-secret"}"#;
+        let response: Response = serde_json::from_str(body).expect("credentials");
+        assert_eq!(format!("{response:?}"), "Response { .. }");
+        let variables = Variables::new(|_| Some("the-secret".to_owned()));
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let credentials = FunctionCredentials::new(variables, http);
+        credentials.keep(Some(response.into_fetched(SystemTime::UNIX_EPOCH)));
+        assert_eq!(format!("{credentials:?}"), "FunctionCredentials { .. }");
+    }
+}

@@ -254,6 +254,19 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_the_client_cannot_make_is_not_tried_again() {
+        use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchError;
+
+        let error: SdkError<SendMessageBatchError, HttpResponse> = SdkError::construction_failure("no queue is named");
+        let error = SendError::of_request(&error, "https://host/1/q");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("there is no client for the dead-letter queue: ") && text.ends_with("no queue is named")
+        );
+        assert!(!error.is_transient() && !error.is_outage());
+    }
+
+    #[test]
     fn messages_say_what_to_do() {
         for (code, advice) in [
             ("KmsAccessDenied", "kms:GenerateDataKey"),

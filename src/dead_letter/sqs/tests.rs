@@ -1,5 +1,7 @@
 //! The function's own client, from its environment to its requests: over a transport of the tests' own, on a paused clock.
 
+mod credentials;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -19,7 +21,6 @@ use super::*;
 
 const AWS: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters";
 const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "AKIDENV"), ("AWS_SECRET_ACCESS_KEY", "secret")];
-const CREDENTIALS: &str = "http://127.0.0.1:9001/2021-10-03/credentials";
 
 /// What the network does with a request.
 enum Answer {
@@ -368,124 +369,56 @@ async fn a_limit_that_is_no_longer_told_still_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn variables_are_read_for_each_request() {
-    let network =
-        Network::new(|sent, _| if sent.signed().0 == "AKIDOLD" { error(403, "ExpiredToken") } else { accept(sent) });
-    let environment = Environment::new(&KEYS);
-    let queue = queue(AWS, &environment, &network);
-    assert_eq!(send(&queue).await, None);
-    environment.set("AWS_ACCESS_KEY_ID", "AKIDOLD");
-    let refused = send(&queue).await.expect("they have expired");
-    assert!(refused.contains("ExpiredToken (no): check the credentials"), "{refused}");
-    assert_eq!(network.count("SendMessageBatch"), 3, "it is sent once more");
-    environment.set("AWS_ACCESS_KEY_ID", "AKIDNEW");
-    assert_eq!(send(&queue).await, None);
-}
-
-/// A network with an endpoint of credentials: each time it gives the next key, valid for this long.
-fn with_endpoint(valid: Duration, sqs: impl Fn(&Sent, usize) -> Answer + Send + Sync + 'static) -> Network {
-    Network::new(move |sent, earlier| match sent.operation.as_str() {
-        "" => {
-            assert_eq!((sent.uri.as_str(), sent.authorization.as_str()), (CREDENTIALS, "the-token"));
-            let expiration = humantime::format_rfc3339_seconds(crate::clock::time_of_day() + valid).to_string();
-            let key_id = format!("AKID{earlier}");
-            Answer::Json(
-                200,
-                json!({"AccessKeyId": key_id, "SecretAccessKey": "s", "Token": "t", "Expiration": expiration}),
-            )
-        }
-        _ => sqs(sent, earlier),
-    })
-}
-
-const SNAPSTART: [(&str, &str); 2] =
-    [("AWS_CONTAINER_CREDENTIALS_FULL_URI", CREDENTIALS), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "the-token")];
-
-#[tokio::test(start_paused = true)]
-async fn the_endpoints_credentials_are_kept_until_they_expire() {
-    let network = with_endpoint(Duration::from_secs(3_600), |sent, _| accept(sent));
-    let queue = queue(AWS, &Environment::new(&SNAPSTART), &network);
-    assert_eq!((send(&queue).await, send(&queue).await), (None, None));
-    assert_eq!((network.count(""), network.count("SendMessageBatch")), (1, 2));
-    sleep(Duration::from_secs(3_600 - 299)).await;
-    assert_eq!(send(&queue).await, None);
-    assert_eq!(network.count(""), 2);
-    assert_eq!(network.sent().last().map(|sent| sent.signed().0.to_owned()).as_deref(), Some("AKID1"));
+async fn the_codes_and_statuses_that_are_tried_again() {
+    for (status, code, attempts) in [
+        (500, Some("Odd"), 4),
+        (499, Some("Odd"), 1),
+        (400, Some("Odd"), 1),
+        (429, Some("Odd"), 4),
+        (400, Some("ThrottlingException"), 4),
+        (400, None, 1),
+        (503, None, 4),
+        (200, None, 4),
+    ] {
+        let network = Network::new(move |sent, _| match (sent.operation.as_str(), code) {
+            ("GetQueueAttributes", _) => accept(sent),
+            (_, Some(code)) => error(status, code),
+            // A success whose body cannot be read is as good as none.
+            (_, None) => Answer::Json(status, if status == 200 { json!([]) } else { json!({}) }),
+        });
+        let refused = send(&queue(AWS, &Environment::new(&KEYS), &network)).await.expect("no letter is accepted");
+        let expected = match (status, code) {
+            (_, Some(code)) => format!("{AWS} refused the dead letter with {code} (no)"),
+            (200, None) => format!("{AWS} gave no answer to the dead letter that can be read"),
+            (_, None) => format!("{AWS} refused the dead letter with status {status}"),
+        };
+        assert!(refused.starts_with(&expected), "{refused}");
+        assert_eq!(network.count("SendMessageBatch"), attempts, "{status} {code:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_credentials_are_fetched_anew_once() {
-    let refusing = |bad: &'static [&str]| {
-        with_endpoint(Duration::from_secs(3_600), move |sent, _| match sent.operation.as_str() {
-            "SendMessageBatch" if bad.contains(&sent.signed().0) => error(403, "ExpiredToken"),
-            _ => accept(sent),
-        })
-    };
-    let network = refusing(&["AKID0"]);
-    assert_eq!(send(&queue(AWS, &Environment::new(&SNAPSTART), &network)).await, None);
-    assert_eq!((network.count(""), network.count("SendMessageBatch")), (2, 2));
-    let network = refusing(&["AKID0", "AKID1", "AKID2"]);
-    let error = send(&queue(AWS, &Environment::new(&SNAPSTART), &network)).await.expect("all are refused");
-    assert!(error.contains("ExpiredToken"), "{error}");
-    assert_eq!((network.count(""), network.count("SendMessageBatch")), (2, 2));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_file_is_read_and_a_relative_uri_completed() {
-    let path = std::env::temp_dir().join(format!("token-{}", std::process::id()));
-    std::fs::write(&path, "from-a-file\n").expect("the folder can be written to");
-    let network = Network::new(|sent, _| match sent.operation.as_str() {
-        "" => Answer::Json(200, json!({"AccessKeyId": "AKIDFILE", "SecretAccessKey": "s", "Token": "t"})),
+async fn a_route_that_is_lost_when_the_limit_is_asked_anew_is_told() {
+    let network = Network::new(|sent, earlier| match (sent.operation.as_str(), earlier) {
+        ("GetQueueAttributes", 1..) => Answer::NoConnection(NO_ROUTE),
         _ => accept(sent),
     });
-    let environment = Environment::new(&[
-        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/1"),
-        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path.to_str().expect("text")),
-    ]);
-    assert_eq!(send(&queue(AWS, &environment, &network)).await, None);
-    std::fs::remove_file(path).expect("it is there");
-    let sent = network.sent();
-    assert_eq!(sent[0].uri, "http://169.254.170.2/v2/credentials/1");
-    assert_eq!(sent[0].authorization, "from-a-file");
-    assert_eq!(sent.last().expect("a request").signed().0, "AKIDFILE");
+    let queue = queue(AWS, &Environment::new(&KEYS), &network);
+    assert_eq!(send(&queue).await, None);
+    sleep(LIMIT_KEPT).await;
+    let error = send(&queue).await.expect("there is no route");
+    assert!(
+        error.contains("no connection") && !error.contains("was not sent"),
+        "it is why this letter failed: {error}"
+    );
+    sleep(outage::REMEMBERED).await;
+    assert!(send(&queue).await.is_some());
+    assert_eq!(network.count("GetQueueAttributes"), 9, "the limit is asked until the queue says it");
 }
 
-#[tokio::test(start_paused = true)]
-async fn missing_credentials_say_what_to_set() {
-    let start = "there are no credentials for the dead-letter queue: ";
-    for (variables, expected) in [
-        (vec![], "the environment variable `AWS_ACCESS_KEY_ID` or `AWS_CONTAINER_CREDENTIALS_FULL_URI` is not set"),
-        (vec![KEYS[0]], "the environment variable `AWS_SECRET_ACCESS_KEY` is not set"),
-        (
-            vec![("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x")],
-            "`AWS_CONTAINER_CREDENTIALS_FULL_URI` names neither HTTPS nor this machine: the token is not sent there",
-        ),
-    ] {
-        let network = Network::accepting();
-        let error = send(&queue(AWS, &Environment::new(&variables), &network)).await.expect("there are none");
-        assert_eq!(error, format!("{start}{expected}"));
-        assert!(network.sent().is_empty());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_endpoint_without_credentials_is_found_out_once() {
-    for (answer, words) in
-        [(0, "status 500"), (1, "no response within 2 s"), (2, "cannot be read"), (3, "no connection")]
-    {
-        let network = Network::new(move |_, _| match answer {
-            0 => Answer::Json(500, json!({})),
-            1 => Answer::Silence,
-            2 => Answer::Json(200, json!({"AccessKeyId": "the-secret"})),
-            _ => Answer::NoConnection(Duration::from_secs(1)),
-        });
-        let queue = queue(AWS, &Environment::new(&SNAPSTART), &network);
-        let errors = futures::future::join_all((0..20).map(|_| send(&queue))).await;
-        for error in errors {
-            let error = error.expect("there are no credentials");
-            assert!(error.contains("there are no credentials") && error.contains(words), "{error}");
-            assert!(!error.contains("the-secret"), "{error}");
-        }
-        assert_eq!((network.count(""), network.sent().len()), (4, 4), "{words}");
-    }
+#[test]
+fn a_queue_shows_its_url_alone() {
+    let environment = Environment::new(&KEYS);
+    let shown = format!("{:?}", queue(AWS, &environment, &Network::accepting()));
+    assert_eq!(shown, format!("SqsDeadLetterQueue {{ url: {AWS:?}, .. }}"));
 }

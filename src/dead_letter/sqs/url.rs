@@ -263,4 +263,11 @@ mod tests {
         }
         assert!(QueueUrl::parse(&format!("https://host/1/{}", "q".repeat(81))).is_err());
     }
+
+    #[test]
+    fn main_shows_what_is_wrong() {
+        let error = QueueUrlError::not_a_url().of_variable("DLQ_URL");
+        let shown = "QueueUrlError(the environment variable `DLQ_URL` is not the URL of an SQS queue, such as ";
+        assert!(format!("{error:?}").starts_with(shown), "{error:?}");
+    }
 }

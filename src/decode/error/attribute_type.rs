@@ -46,6 +46,17 @@ impl AttributeType {
         }
     }
 
+    /// The type of the elements of a set; `None` if it is not a set.
+    #[inline]
+    pub(in crate::decode) fn of_elements(self) -> Option<Self> {
+        match self {
+            Self::SS => Some(Self::S),
+            Self::NS => Some(Self::N),
+            Self::BS => Some(Self::B),
+            _ => None,
+        }
+    }
+
     #[inline]
     pub(in crate::decode) fn from_wire(name: &str) -> Option<Self> {
         Some(match name {

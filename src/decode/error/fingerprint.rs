@@ -13,7 +13,6 @@ impl Fingerprint {
     pub(super) fn of(unexpected: Unexpected<'_>) -> Option<Self> {
         Some(match unexpected {
             Unexpected::Str(text) => Self::text(text),
-            Unexpected::Char(char) => Self::text(char.encode_utf8(&mut [0; 4])),
             Unexpected::Signed(number) => Self::integer(number.into()),
             Unexpected::Unsigned(number) => Self::integer(number.into()),
             Unexpected::Float(number) => Self::float(number),

@@ -100,21 +100,13 @@ impl Canonical {
             (false, false) => 1,
         }
     }
-}
 
-impl Ord for Canonical {
-    fn cmp(&self, other: &Self) -> Ordering {
+    fn compare(&self, other: &Self) -> Ordering {
         let of_size = |other: &Self| (self.magnitude, &self.digits).cmp(&(other.magnitude, &other.digits));
         self.signum().cmp(&other.signum()).then_with(|| match self.is_negative {
             true => of_size(other).reverse(),
             false => of_size(other),
         })
-    }
-}
-
-impl PartialOrd for Canonical {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 
@@ -134,7 +126,7 @@ impl PartialOrd for Number {
 
 impl Ord for Number {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.canonical().cmp(&other.canonical())
+        self.canonical().compare(&other.canonical())
     }
 }
 

@@ -254,6 +254,10 @@ fn an_error_that_cannot_be_located_says_inside() {
     let many: String = (0..20).map(|number| format!(r#","n{number}":{{"S":"x"}}"#)).collect();
     let row = format!(r#"{{"entity":{{"S":"Order"}},"id":{{"S":"a"}},"total":{{"S":"x"}}{many}}}"#);
     assert_eq!(error::<Row>(&row).to_string(), "inside the item: wanted u64, found S");
+    // serde does not say what a list was, so that the type of the value is not known either.
+    let many: String = (0..20).map(|number| format!(r#","n{number}":{{"L":[]}}"#)).collect();
+    let row = format!(r#"{{"entity":{{"S":"Order"}},"id":{{"S":"a"}},"total":{{"L":[]}}{many}}}"#);
+    assert_eq!(error::<Row>(&row).to_string(), "inside the item: wanted u64, found something else");
     // serde's words for a missing field do not say of what.
     let row = r#"{"entity":{"S":"Order"},"total":{"N":"1"}}"#;
     assert_eq!(error::<Row>(row).to_string(), "the item: `id` is missing");
@@ -266,6 +270,8 @@ fn an_error_exposes_its_path_and_types() {
     assert_eq!((wrong.expected(), wrong.found()), (Some("u32"), Some(AttributeType::SS)));
     assert!(!wrong.is_malformed() && !wrong.is_missing_image());
     assert_eq!(wrong, error::<Order>(&line(r#""price":{"SS":[]}"#)));
+    let status = |text: &str| error::<Order>(&with(&format!(r#""status":{{"S":"{text}"}}"#)));
+    assert_eq!(status("Lost"), status("Found"), "nothing is kept of a value");
     assert_eq!(format!("{wrong:?}"), "DecodeError(attribute `lines[2].price`: wanted u32, found SS)");
 
     let malformed = error::<Order>(&line(r#""price":{"S":5}"#));
@@ -274,6 +280,23 @@ fn an_error_exposes_its_path_and_types() {
 
     let missing = error::<Order>("{}");
     assert_eq!((missing.path(), missing.is_malformed()), ("", false));
+}
+
+/// What a type's own `Deserialize` sees of an error.
+#[derive(Debug, PartialEq)]
+struct Seen(String);
+
+impl<'de> Deserialize<'de> for Seen {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let error = u8::deserialize(deserializer).expect_err("the tests' values are no bytes");
+        Ok(Self(format!("{error:?}")))
+    }
+}
+
+#[test]
+fn a_type_that_swallows_an_error_does_not_see_the_value() {
+    let seen: BTreeMap<String, Seen> = from_image(r#"{"a":{"S":"secret"}}"#).expect("the error is swallowed");
+    assert_eq!(seen["a"], Seen("the item: wanted u8, found S".to_owned()));
 }
 
 #[test]

@@ -210,10 +210,39 @@ fn a_128_bit_integer_in_a_buffer_says_what_to_do() {
     #[expect(dead_code, reason = "it is never decoded")]
     enum Big {
         A { id: u128 },
+        B { id: i128 },
     }
-    let error = from_image::<Big>(r#"{"kind":{"S":"A"},"id":{"N":"1"}}"#).unwrap_err();
-    assert!(error.to_string().ends_with(r#"use `#[serde(with = "lambda_streams::number")]`"#), "{error}");
-    assert_eq!(error.expected(), Some("u128"));
+    for (kind, number) in [("A", "u128"), ("B", "i128")] {
+        let error = from_image::<Big>(&format!(r#"{{"kind":{{"S":"{kind}"}},"id":{{"N":"1"}}}}"#)).unwrap_err();
+        assert!(error.to_string().ends_with(r#"use `#[serde(with = "lambda_streams::number")]`"#), "{error}");
+        assert_eq!(error.expected(), Some(number));
+    }
+}
+
+/// Each is found out by decoding the item once more.
+#[test]
+fn a_bounded_number_of_floats_is_rounded_where_serde_buffers() {
+    #[derive(Debug, Deserialize)]
+    struct Measures {
+        #[serde(flatten)]
+        all: BTreeMap<String, f64>,
+    }
+    let measures = |count: usize| {
+        let all: Vec<_> = (0..count).map(|number| format!(r#""m{number:02}":{{"N":"{number}{LONG}"}}"#)).collect();
+        from_image::<Measures>(&format!("{{{}}}", all.join(",")))
+    };
+    assert_eq!(measures(32).unwrap().all["m31"], 3112345678901234567890.0);
+    assert_eq!(measures(33).unwrap_err().to_string(), "attribute `m32`: wanted f64, found N");
+}
+
+#[test]
+fn an_optional_number_is_named_in_errors_of_other_formats() {
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, U64Deserializer};
+
+    let other: U64Deserializer<Error> = 7_u64.into_deserializer();
+    let error = lambda_streams::number::option::deserialize::<u64, _>(other).unwrap_err();
+    assert_eq!(error.to_string(), "invalid type: integer `7`, expected an optional number");
 }
 
 fn whole<T: DeserializeOwned + PartialEq + fmt::Debug>(text: &str, expected: T) {

@@ -64,16 +64,8 @@ impl Parts {
 struct Changes {
     /// Numbers that no type holds are text, as for a type that takes any.
     long_as_text: bool,
-    sets: SetForm,
-}
-
-/// What a set is. The elements of lists may be newtypes and options.
-#[derive(Clone, Copy, PartialEq)]
-enum SetForm {
-    Unchanged,
-    Lists,
-    /// Those of texts are lists of bytes, and the reverse: of the elements of sets, `serde_dynamo` reads one as the other.
-    ListsOfTheOther,
+    /// Sets are lists, since their elements are read as those of a list.
+    sets_as_lists: bool,
 }
 
 impl Changes {
@@ -86,26 +78,10 @@ impl Changes {
             AttributeValue::N(text) => self.number(text),
             AttributeValue::L(list) => AttributeValue::L(list.iter().map(|value| self.value(value)).collect()),
             AttributeValue::M(map) => AttributeValue::M(self.item(map)),
-            AttributeValue::Ns(set)
-                if self.sets != SetForm::Unchanged || self.long_as_text && has_long_numbers([value]) =>
-            {
-                AttributeValue::L(set.iter().map(|text| self.number(text)).collect())
-            }
-            AttributeValue::Ns(set) => AttributeValue::Ns(set.iter().map(|text| respelled(text)).collect()),
-            AttributeValue::Ss(set) if self.sets != SetForm::Unchanged => {
-                let element = |text: &String| match self.sets {
-                    SetForm::ListsOfTheOther => AttributeValue::B(text.clone().into_bytes()),
-                    _ => AttributeValue::S(text.clone()),
-                };
-                AttributeValue::L(set.iter().map(element).collect())
-            }
-            AttributeValue::Bs(set) if self.sets != SetForm::Unchanged => {
-                let element = |bytes: &Vec<u8>| match (self.sets, String::from_utf8(bytes.clone())) {
-                    (SetForm::ListsOfTheOther, Ok(text)) => AttributeValue::S(text),
-                    _ => AttributeValue::B(bytes.clone()),
-                };
-                AttributeValue::L(set.iter().map(element).collect())
-            }
+            _ if !self.sets_as_lists => value.clone(),
+            AttributeValue::Ss(set) => AttributeValue::L(set.iter().cloned().map(AttributeValue::S).collect()),
+            AttributeValue::Ns(set) => AttributeValue::L(set.iter().map(|text| self.number(text)).collect()),
+            AttributeValue::Bs(set) => AttributeValue::L(set.iter().cloned().map(AttributeValue::B).collect()),
             other => other.clone(),
         }
     }
@@ -113,15 +89,9 @@ impl Changes {
     fn number(self, text: &str) -> AttributeValue {
         match Number::of(text) {
             Number::Long if self.long_as_text => AttributeValue::S(text.to_owned()),
-            _ => AttributeValue::N(respelled(text)),
+            Number::Whole(whole) => AttributeValue::N(whole),
+            Number::Float | Number::Long => AttributeValue::N(text.to_owned()),
         }
-    }
-}
-
-fn respelled(text: &str) -> String {
-    match Number::of(text) {
-        Number::Whole(whole) => whole,
-        Number::Float | Number::Long => text.to_owned(),
     }
 }
 
@@ -136,35 +106,22 @@ fn has_long_numbers<'a>(values: impl IntoIterator<Item = &'a AttributeValue>) ->
     })
 }
 
-/// The results that are right for an item.
+/// The results that are right for an item; `None` if it is refused.
 #[derive(Debug)]
-pub(super) struct Expected<T>(Vec<Way<T>>);
-
-/// The results that are right for one way to pass on long numbers.
-#[derive(Debug)]
-struct Way<T> {
-    usual: Option<T>,
-    /// If that is none: those with lists in place of sets.
-    with_lists: Vec<T>,
-}
+pub(super) struct Expected<T>(Vec<Option<T>>);
 
 impl<T: DeserializeOwned + PartialEq + Debug> Expected<T> {
     /// A type gets the text of a long number if it takes any, and otherwise the nearest of its own numbers, or refuses it.
     pub(super) fn of(item: &Item) -> Self {
+        let of = |long_as_text, sets_as_lists| from_item(Changes { long_as_text, sets_as_lists }.item(item)).ok();
         let ways: &[bool] = if has_long_numbers(item.values()) { &[true, false] } else { &[false] };
-        let of = |long_as_text: &bool| {
-            let of = |sets| from_item(Changes { long_as_text: *long_as_text, sets }.item(item)).ok();
-            let usual = of(SetForm::Unchanged);
-            let with_lists = match usual {
-                Some(_) => Vec::new(),
-                None => [SetForm::Lists, SetForm::ListsOfTheOther].into_iter().filter_map(of).collect(),
-            };
-            Way { usual, with_lists }
-        };
-        Self(ways.iter().map(of).collect())
+        let mut right: Vec<Option<T>> = ways.iter().map(|long_as_text| of(*long_as_text, true)).collect();
+        // A struct is read from a list, and not from a set.
+        right.extend(of(false, false).is_none().then_some(None));
+        Self(right)
     }
 
     pub(super) fn admits(&self, ours: Option<&T>) -> bool {
-        self.0.iter().any(|way| way.usual.as_ref() == ours || way.with_lists.iter().any(|right| Some(right) == ours))
+        self.0.iter().any(|right| right.as_ref() == ours)
     }
 }

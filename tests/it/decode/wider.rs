@@ -84,6 +84,8 @@ fn text_is_never_borrowed() {
     }
     let error = from_image::<BTreeMap<String, &[u8]>>(r#"{"b":{"B":"YQ=="}}"#).unwrap_err();
     assert!(error.to_string().ends_with("bytes cannot be borrowed, use `Vec<u8>` with `serde_bytes`"), "{error}");
+    let error = from_image::<BTreeMap<String, &std::path::Path>>(r#"{"p":{"S":"/srv"}}"#).unwrap_err();
+    assert!(error.to_string().ends_with("text cannot be borrowed, use `PathBuf`"), "{error}");
 }
 
 #[test]
@@ -121,6 +123,29 @@ fn a_set_of_newtypes_decodes() {
     assert_eq!((item.blobs, item.flags), (vec![New(ByteBuf::from("a"))], vec![New(Some(New(Flag::Hot)))]));
     let error = from_image::<BTreeMap<String, BTreeSet<New<u8>>>>(r#"{"zones":{"NS":["3","300"]}}"#).unwrap_err();
     assert_eq!(error.to_string(), "attribute `zones[1]`: wanted u8, found N with a value that does not fit");
+}
+
+/// So are a `B`, an `S` and an `N` of a list, whereas `serde_dynamo` reads bytes of a set as text, and text as bytes.
+#[test]
+fn an_element_of_a_set_is_not_read_as_another_type() {
+    fn refused<T: serde::de::DeserializeOwned>(json: &str, wanted: &str, found: &str) {
+        let of_list = match found {
+            "B" => r#"{"L":[{"B":"YQ=="},{"B":"YQ=="}]}"#,
+            "S" => r#"{"L":[{"S":"a"},{"S":"a"}]}"#,
+            _ => r#"{"L":[{"N":"12345678901234567890123"}]}"#,
+        };
+        for value in [json, of_list] {
+            let error = from_image::<BTreeMap<String, Vec<T>>>(&format!(r#"{{"v":{value}}}"#)).map(drop).unwrap_err();
+            assert_eq!(error.to_string(), format!("attribute `v[0]`: wanted {wanted}, found {found}"), "{value}");
+        }
+    }
+    refused::<String>(r#"{"BS":["YQ=="]}"#, "a string", "B");
+    refused::<Option<String>>(r#"{"BS":["YQ=="]}"#, "a string", "B");
+    refused::<New<String>>(r#"{"BS":[""]}"#, "a string", "B");
+    refused::<Flag>(r#"{"BS":["SG90"]}"#, "enum Flag", "B");
+    refused::<ByteBuf>(r#"{"SS":["a"]}"#, "byte array", "S");
+    refused::<Option<New<ByteBuf>>>(r#"{"SS":["a"]}"#, "byte array", "S");
+    refused::<String>(r#"{"NS":["12345678901234567890123"]}"#, "a string", "N");
 }
 
 /// `serde_dynamo` passes a number's text to Rust's parsers, which accept more than DynamoDB ever writes.
