@@ -2,6 +2,7 @@
 //!
 //! Invariant: a change is only made of a record whose images are both well-formed, even if the handler's type has only one.
 
+use crate::context::ChangeContext;
 use crate::decode::{ChangedAttributes, DecodeError};
 use crate::event_kind::EventKind;
 use crate::record::Record;
@@ -25,6 +26,13 @@ pub struct Insert<T> {
     pub new: T,
     /// The record that carried it.
     pub record: Record,
+}
+
+impl<T> Insert<T> {
+    /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+    pub fn context(&self) -> &ChangeContext {
+        self.record.context()
+    }
 }
 
 /// At least one attribute of an item was changed.
@@ -53,6 +61,11 @@ pub struct Modify<T> {
 }
 
 impl<T> Modify<T> {
+    /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+    pub fn context(&self) -> &ChangeContext {
+        self.record.context()
+    }
+
     /// Names the attributes that were added, removed or given another value.
     ///
     /// Compares DynamoDB's values, not their text: sets as sets, numbers as numbers, maps without regard to order.
@@ -84,6 +97,13 @@ pub struct Remove<T> {
     pub old: T,
     /// The record that carried it.
     pub record: Record,
+}
+
+impl<T> Remove<T> {
+    /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+    pub fn context(&self) -> &ChangeContext {
+        self.record.context()
+    }
 }
 
 /// A change of any kind, with the images that the stream carries.
@@ -192,6 +212,11 @@ impl<T: serde::de::DeserializeOwned + Send + 'static> TryFrom<Record> for Change
 }
 
 impl<T> Change<T> {
+    /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+    pub fn context(&self) -> &ChangeContext {
+        self.record.context()
+    }
+
     /// What happened to the item.
     pub fn kind(&self) -> EventKind {
         self.record.kind()

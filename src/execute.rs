@@ -48,6 +48,7 @@ use self::in_flight::InFlight;
 use self::lanes::Arrival;
 use self::ready::Ready;
 use self::settings::Settings;
+use crate::context::ChangeContext;
 use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
 use crate::failure::{ErrorKind, Failure};
@@ -73,6 +74,7 @@ pub(crate) async fn run(
 /// A batch at work.
 struct Execution<'a> {
     settings: &'a Settings,
+    invocation: Arc<Invocation>,
     batch: Batch<'a>,
     clock: Clock,
     gate: Gate,
@@ -121,7 +123,8 @@ impl<'a> Execution<'a> {
             attempts: InFlight::new(),
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
-            dead_letters: DeadLetterSender::new(settings.queue.as_deref(), invocation),
+            dead_letters: DeadLetterSender::new(settings.queue.as_deref(), Arc::clone(&invocation)),
+            invocation,
             turn: Turn::begin(),
             attempts_first: true,
             measured,
@@ -295,6 +298,7 @@ impl<'a> Execution<'a> {
     /// Starts an attempt.
     fn start(&mut self, position: usize, permit: SemaphorePermit<'a>) {
         let record = self.batch.begin_attempt(position);
+        let record = record.in_context(self.context(position));
         let handler = self.settings.routes.of(record.kind()).expect("a record without a handler is skipped, not ready");
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
         let start = Start { position, at: self.clock.now() };
@@ -309,6 +313,15 @@ impl<'a> Execution<'a> {
         if let Some(outcome) = outcome {
             self.attempted(outcome);
         }
+    }
+
+    /// What the handler can ask about the attempt that begins now.
+    fn context(&self, position: usize) -> ChangeContext {
+        let now = self.clock.now();
+        let timeout = self.settings.handler_timeout.and_then(|timeout| now.checked_add(timeout));
+        let ends = [timeout, self.clock.next_end(false)].into_iter().flatten().min();
+        let attempt = self.batch.attempts(position);
+        ChangeContext::of_attempt(&self.invocation, ends, attempt, self.settings.failing.retry.max_attempts)
     }
 
     fn attempted(&mut self, outcome: AttemptOutcome) {

@@ -16,6 +16,9 @@ pub(crate) const MAX_SOURCE: usize = 1024;
 /// How many of its sources are kept.
 pub(crate) const MAX_SOURCES: usize = 16;
 
+/// How many failures of earlier attempts at a record are kept, beside the last one.
+pub(crate) const MAX_EARLIER: usize = 9;
+
 /// What kind of error failed a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,6 +102,11 @@ impl Failure {
     /// A failure that was read from a dead letter, which does not say which part of a panic's message are its words.
     pub(crate) fn of_dead_letter(kind: ErrorKind, message: String, sources: Vec<String>) -> Self {
         Self { sources, ..Self::new(kind, message) }
+    }
+
+    /// As it is kept of an attempt that was followed by others: without its sources, and in at most 1,024 bytes.
+    pub(crate) fn shortened(self) -> Self {
+        Self { message: bounded(&self.message, MAX_SOURCE), sources: Vec::new(), ..self }
     }
 
     fn loggable(&self) -> &str {

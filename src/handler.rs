@@ -1,6 +1,8 @@
 //! The trait that users implement, a handler of one kind of change, and its type-erased form.
 
+mod adapters;
 mod error;
+mod result_ext;
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +14,9 @@ use crate::change::FromRecord;
 use crate::decode::DecodeError;
 use crate::record::Record;
 
+pub use self::adapters::{ErrInto, err_into, with};
 pub use self::error::HandlerError;
+pub use self::result_ext::HandlerResultExt;
 
 /// Handles one kind of change: `Handler<Insert<Order>>`, `Handler<Record>`, ….
 ///
@@ -38,23 +42,8 @@ pub use self::error::HandlerError;
 /// }
 /// ```
 ///
-/// One value that handles several kinds of change is shared in an [`Arc`]. A closure clones what it shares for each call:
-///
-/// ```
-/// use std::sync::Arc;
-///
-/// use lambda_streams::{Insert, StreamProcessor};
-/// # #[derive(serde::Deserialize)]
-/// # struct Order { id: String }
-/// # struct Index;
-/// # impl Index { async fn put(&self, id: &str) -> std::io::Result<()> { Ok(()) } }
-///
-/// let index = Arc::new(Index);
-/// let processor = StreamProcessor::builder().on_insert(move |change: Insert<Order>| {
-///     let index = Arc::clone(&index);
-///     async move { Ok(index.put(&change.new.id).await?) }
-/// });
-/// ```
+/// One value that handles several kinds of change is shared in an [`Arc`]. [`with`] gives a function the clients that it needs, and
+/// [`err_into`] takes a function with an error of its own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of `{C}`",
     label = "not a handler of `{C}`",

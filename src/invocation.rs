@@ -60,6 +60,37 @@ impl Deadline {
     }
 }
 
+/// Where the records of a batch come from.
+///
+/// Only the stream resumes at a checkpoint. Records of every other origin are independent: one that fails is reported and never
+/// becomes a dead letter, it holds back the rest of its lane and nothing else, and no progress is remembered for the next
+/// invocation. They may also be older than what a handler has processed already.
+///
+/// ```
+/// use lambda_streams::{Deadline, Invocation, Origin};
+///
+/// let mut invocation = Invocation::from(Deadline::none());
+/// assert_eq!(invocation.origin, Origin::Stream);
+/// invocation.origin = Origin::OnDemand; // the records of a request
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The event source mapping of a stream delivers them, in order.
+    #[default]
+    Stream,
+    /// They are [dead letters](crate::DeadLetter) that somebody put back.
+    Redrive,
+    /// The function's own code got them in another way, such as from a request.
+    OnDemand,
+}
+
+impl Origin {
+    pub(crate) fn is_stream(self) -> bool {
+        self == Self::Stream
+    }
+}
+
 /// The invocation that a batch belongs to: its deadline, and the origin that its dead letters record.
 ///
 /// It is made of a [`Deadline`] alone, or of Lambda's context:
@@ -85,12 +116,8 @@ pub struct Invocation {
     pub function_arn: String,
     /// The X-Ray trace header, if the invocation is traced.
     pub trace_header: Option<String>,
-    /// Whether the records come from the stream, which resumes at a checkpoint. Default: `true`.
-    ///
-    /// A function that processes records of another origin, such as those of a request, sets it to `false`. Then records are
-    /// independent: one that fails is reported and never becomes a dead letter, it holds back the rest of its lane and nothing
-    /// else, and no progress is remembered for the next invocation.
-    pub from_stream: bool,
+    /// Where the records come from. Default: [`Origin::Stream`].
+    pub origin: Origin,
 }
 
 impl Default for Invocation {
@@ -100,7 +127,7 @@ impl Default for Invocation {
             request_id: String::new(),
             function_arn: String::new(),
             trace_header: None,
-            from_stream: true,
+            origin: Origin::Stream,
         }
     }
 }

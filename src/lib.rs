@@ -98,6 +98,7 @@
 
 mod change;
 mod clock;
+mod context;
 mod dead_letter;
 mod decode;
 mod error;
@@ -135,6 +136,7 @@ pub mod environment {}
 pub mod laptop {}
 
 pub use crate::change::{Change, Insert, Modify, Remove};
+pub use crate::context::ChangeContext;
 pub use crate::dead_letter::{
     DeadLetter, DeadLetterError, DeadLetterQueue, DeadLetterReadError, FileDeadLetterQueue, MemoryDeadLetterQueue,
 };
@@ -147,8 +149,8 @@ pub use crate::error::Error;
 pub use crate::event::StreamEvent;
 pub use crate::event_kind::EventKind;
 pub use crate::failure::{ErrorKind, Failure};
-pub use crate::handler::{Handler, HandlerError};
-pub use crate::invocation::{Deadline, Invocation};
+pub use crate::handler::{ErrInto, Handler, HandlerError, HandlerResultExt, err_into, with};
+pub use crate::invocation::{Deadline, Invocation, Origin};
 #[cfg(feature = "emf")]
 pub use crate::observe::emf::{Emf, EmfBuilder};
 #[cfg(feature = "logs")]

@@ -16,7 +16,7 @@ use crate::event::{self, Records, StreamEvent};
 use crate::execute;
 use crate::execute::settings::Settings;
 use crate::guard::guard;
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, Origin};
 use crate::observe::InvocationMetrics;
 use crate::observe::log;
 use crate::outcome::{BatchReport, Totals};
@@ -170,7 +170,7 @@ impl StreamProcessor {
     /// ```
     pub async fn redrive(&self, event: DeadLetterEvent, invocation: impl Into<Invocation>) -> RedriveReport {
         let mut invocation = invocation.into();
-        invocation.from_stream = false;
+        invocation.origin = Origin::Redrive;
         let (records, messages) = event.open();
         let batch = self.process(records, invocation).instrument(info_span!("redrive", source = "redrive")).await;
         RedriveReport::new(batch, messages, self.settings.delete_skipped_on_redrive)

@@ -24,6 +24,7 @@ pub(crate) use self::header::Header;
 pub(crate) use self::record_ref::RecordRef;
 pub(crate) use self::scanner::{ImageCheck, RecordScanner};
 
+use crate::context::ChangeContext;
 use crate::decode::{self, ChangedAttributes, DecodeError};
 use crate::event_kind::EventKind;
 
@@ -53,13 +54,14 @@ const IS_WELL_FORMED: &str = "a `Record` is only made of a well-formed record";
 pub struct Record {
     /// A record that is well-formed.
     inner: RecordRef,
+    context: ChangeContext,
 }
 
 impl Record {
     /// The record, unless it is malformed.
     pub(crate) fn new(record: RecordRef) -> Result<Self, MalformedRecord> {
         match &record.header().well_formed {
-            Ok(_) => Ok(Self { inner: record }),
+            Ok(_) => Ok(Self { inner: record, context: ChangeContext::OUTSIDE }),
             Err(kind) => Err(MalformedRecord { kind: kind.clone(), record }),
         }
     }
@@ -219,6 +221,15 @@ impl Record {
     }
 
     /// Checks that an image which no handler decodes is well-formed in every attribute.
+    /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+    pub fn context(&self) -> &ChangeContext {
+        &self.context
+    }
+
+    pub(crate) fn in_context(self, context: ChangeContext) -> Self {
+        Self { context, ..self }
+    }
+
     pub(crate) fn check_new_image(&self) -> Result<(), DecodeError> {
         self.new_image_json().map_or(Ok(()), |json| decode::check(json).map_err(|error| error.within("NewImage")))
     }

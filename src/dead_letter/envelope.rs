@@ -7,7 +7,7 @@ mod write;
 
 pub use self::read::DeadLetterReadError;
 
-pub(super) use self::write::{Form, write};
+pub(super) use self::write::{Attempts, Form, write};
 
 use super::DeadLetter;
 
@@ -24,6 +24,7 @@ const VERSION: u64 = 1;
 /// | `errorKind` | `malformed`, `decode`, `handler`, `panic`, `timeout` or `predecessor`: an [`ErrorKind`](crate::ErrorKind) |
 /// | `errorMessage` | the message of the error |
 /// | `errorSources` | the messages of its sources, the nearest first; absent without sources |
+/// | `earlierErrors` | `kind` and `message` of the attempts before the last one, the first one first; absent without such attempts, and where the queue has no room for them |
 /// | `attempts` | how often the handler was called |
 /// | `firstSeen`, `deadLettered` | RFC 3339, to the millisecond |
 /// | `functionArn`, `requestId`, `traceHeader` | of the invocation; absent outside Lambda |
@@ -57,7 +58,7 @@ impl DeadLetter {
     /// # Ok::<(), lambda_streams::DeadLetterReadError>(())
     /// ```
     pub fn to_json(&self) -> String {
-        write(self, Form::Plain)
+        write(self, Form::Plain, Attempts::All)
     }
 
     /// The letter as an [envelope](#the-envelope), with the record as `recordGzip`: for a queue of your own that limits the size
@@ -73,7 +74,7 @@ impl DeadLetter {
     /// # Ok::<(), lambda_streams::DeadLetterReadError>(())
     /// ```
     pub fn to_compressed_json(&self) -> String {
-        write(self, Form::Gzip)
+        write(self, Form::Gzip, Attempts::All)
     }
 
     /// Reads an [envelope](#the-envelope), such as the body of an SQS message or a line of a file, in any of its forms.

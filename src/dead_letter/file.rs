@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::envelope::{self, Form};
+use super::envelope::{self, Attempts, Form};
 use super::{DeadLetter, DeadLetterError, DeadLetterQueue};
 
 /// A file of dead letters, one JSON object per line (NDJSON), for development.
@@ -89,7 +89,8 @@ fn last_byte(file: &mut File, end: u64) -> io::Result<u8> {
 
 impl DeadLetterQueue for FileDeadLetterQueue {
     async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), DeadLetterError>> {
-        let lines: String = letters.iter().map(|letter| envelope::write(letter, Form::Line) + "\n").collect();
+        let lines: String =
+            letters.iter().map(|letter| envelope::write(letter, Form::Line, Attempts::All) + "\n").collect();
         let path = self.path.display();
         match self.append(&lines) {
             Ok(()) => letters.iter().map(|_| Ok(())).collect(),

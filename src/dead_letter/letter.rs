@@ -33,6 +33,8 @@ use crate::record::{RecordRef, SequenceNumber};
 pub struct DeadLetter {
     pub(crate) record: RecordRef,
     pub(crate) failure: Failure,
+    /// The failures of earlier attempts, the first one first.
+    pub(crate) earlier: Vec<Failure>,
     pub(crate) attempts: u32,
     pub(crate) first_seen: SystemTime,
     pub(crate) dead_lettered: SystemTime,
@@ -58,6 +60,12 @@ impl DeadLetter {
     /// The messages of the error's sources, the nearest first.
     pub fn error_sources(&self) -> &[String] {
         &self.failure.sources
+    }
+
+    /// Why the attempts before the last one failed, the first one first, as in
+    /// [`RecordReport::earlier_failures`](crate::RecordReport::earlier_failures). Empty where the envelope had no room for them.
+    pub fn earlier_failures(&self) -> &[Failure] {
+        &self.earlier
     }
 
     /// How often the handler was called in the invocation that gave up; 0 for a record that never reached it.

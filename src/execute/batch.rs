@@ -58,7 +58,7 @@ pub(super) struct BatchRefused;
 
 impl<'a> Batch<'a> {
     pub(super) fn new(settings: &'a Settings, unread: Records<'a>, invocation: &Invocation) -> Self {
-        let from_stream = invocation.from_stream;
+        let from_stream = invocation.origin.is_stream();
         if let Some(count) = unread.len() {
             log::note_count(count);
         }
@@ -289,9 +289,8 @@ impl<'a> Batch<'a> {
 
     /// Notes why the last attempt failed, and when it began.
     pub(super) fn note_failure(&mut self, position: usize, failure: Failure, begun: Instant) {
-        let failed = self.records[position].failed_mut();
-        failed.failure = Some(failure);
-        failed.first_seen.get_or_insert(begun);
+        self.records[position].fail_attempt(failure);
+        self.records[position].failed_mut().first_seen.get_or_insert(begun);
     }
 
     /// Notes why a record that had no attempt becomes a dead letter, unless it has a reason of its own.
@@ -346,6 +345,7 @@ impl<'a> Batch<'a> {
         DeadLetter {
             record: record.facts.clone(),
             failure: failure.clone(),
+            earlier: record.failed().map(|failed| failed.earlier.clone()).unwrap_or_default(),
             attempts: record.attempts,
             first_seen: first_seen.map_or(now, |instant| clock.time_of_day(instant)),
             dead_lettered: now,

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use tokio::time::Instant;
 
 use crate::dead_letter::DeadLetterError;
-use crate::failure::Failure;
+use crate::failure::{Failure, MAX_EARLIER};
 use crate::outcome::{Outcome, RecordReport};
 use crate::record::RecordRef;
 
@@ -33,6 +33,8 @@ pub(super) struct RecordState {
 #[derive(Default)]
 pub(super) struct FailureState {
     pub(super) failure: Option<Failure>,
+    /// The failures of earlier attempts, the first one first.
+    pub(super) earlier: Vec<Failure>,
     pub(super) dead_letter_error: Option<DeadLetterError>,
     /// When its first attempt began.
     pub(super) first_seen: Option<Instant>,
@@ -75,6 +77,18 @@ impl RecordState {
         self.failed.get_or_insert_default()
     }
 
+    /// Notes why the last attempt failed. Of the attempts before it, the first and the latest ones are kept: the first often says what
+    /// the later ones only follow from.
+    pub(super) fn fail_attempt(&mut self, failure: Failure) {
+        let FailureState { failure: last, earlier, .. } = self.failed_mut();
+        if let Some(previous) = last.replace(failure) {
+            if earlier.len() == MAX_EARLIER {
+                earlier.remove(1);
+            }
+            earlier.push(previous.shortened());
+        }
+    }
+
     /// Notes why the record cannot be processed, unless a reason is known already.
     pub(super) fn fail_in_reading(&mut self, failure: Failure) {
         self.failed_mut().failure.get_or_insert(failure);
@@ -100,6 +114,7 @@ impl RecordState {
             outcome: self.outcome,
             attempts: self.attempts,
             failure: failed.failure,
+            earlier_failures: failed.earlier,
             dead_letter_error: failed.dead_letter_error,
             was_dead_lettered: self.was_dead_lettered,
             record: self.facts,

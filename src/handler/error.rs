@@ -77,6 +77,12 @@ impl HandlerError {
         }
     }
 
+    /// Takes out the error that this one was made from, for instance to return it from a test that ends in
+    /// `Box<dyn Error + Send + Sync>`.
+    pub fn into_source(self) -> Box<dyn StdError + Send + Sync> {
+        self.source
+    }
+
     /// The error that this one was made from.
     pub fn source(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.source
@@ -86,6 +92,13 @@ impl HandlerError {
 impl<E: Into<BoxError>> From<E> for HandlerError {
     fn from(error: E) -> Self {
         Self { source: error.into(), class: Class::Unclassified }
+    }
+}
+
+/// Lets `?` pass a handler's error on, in a test that returns `Result<(), Box<dyn Error>>`.
+impl From<HandlerError> for Box<dyn StdError> {
+    fn from(error: HandlerError) -> Self {
+        error.into_source()
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn batch_span(invocation: &Invocation) -> Span {
         messaging.batch.message_count = Empty,
         aws.dynamodb.table_names = Empty,
         aws.xray.trace_header = invocation.trace_header,
-        source = invocation.from_stream.then_some("stream"),
+        source = invocation.origin.is_stream().then_some("stream"),
     );
     #[cfg(feature = "otel")]
     crate::observe::otel::set_parent(&span, invocation);

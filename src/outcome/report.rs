@@ -29,6 +29,9 @@ pub struct RecordReport {
     pub attempts: u32,
     /// Why its last attempt failed.
     pub failure: Option<Failure>,
+    /// Why the attempts before it failed in this invocation, the first one first: at most nine, without their sources and with at most
+    /// 1,024 bytes of text each. Of more attempts, the first and the latest ones are kept.
+    pub earlier_failures: Vec<Failure>,
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
     /// Whether it became a dead letter in an earlier invocation, and was redelivered.
@@ -61,6 +64,7 @@ impl fmt::Debug for RecordReport {
             .field("outcome", &self.outcome)
             .field("attempts", &self.attempts)
             .field("failure", &self.failure)
+            .field("earlier_failures", &self.earlier_failures)
             .field("dead_letter_error", &self.dead_letter_error)
             .finish_non_exhaustive()
     }

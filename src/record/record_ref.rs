@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::context::ChangeContext;
 use crate::decode;
 use crate::event_kind::EventKind;
 use crate::json::{self, JsonStr, Span};
@@ -37,7 +38,7 @@ impl RecordRef {
 
     /// The record, unless it is malformed.
     pub(crate) fn record(&self) -> Option<Record> {
-        self.header().is_well_formed().then(|| Record { inner: self.clone() })
+        self.header().is_well_formed().then(|| Record { inner: self.clone(), context: ChangeContext::OUTSIDE })
     }
 
     /// Why the record is malformed, if it is.

@@ -4,9 +4,12 @@
 mod support;
 mod testing;
 
+mod adapters;
 mod any_input;
+mod attempts;
 mod computing;
 mod concurrency;
+mod context;
 mod corpus;
 mod dead_letter;
 mod deadline;

@@ -213,7 +213,7 @@ async fn records_from_no_stream_have_no_ages() {
     let emf = Emf::builder().service("stream").writer(written.clone()).build().unwrap();
     let _recorder = metrics::set_default_local_recorder(&emf);
     let mut invocation = Invocation::from(Deadline::none());
-    invocation.from_stream = false;
+    invocation.origin = lambda_streams::Origin::OnDemand;
     with(&Script::default()).build().unwrap().process(event(&inserts(1)), invocation).await;
     emf.flush();
     let documents = written.documents();

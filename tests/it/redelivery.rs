@@ -109,7 +109,7 @@ async fn records_from_no_stream_are_not_remembered() {
     let script = Script::new([("item-0", DOWN_ONCE)]);
     let processor = StreamProcessor::builder().on_record(script).build().unwrap();
     let mut on_demand = Invocation::from(Deadline::none());
-    on_demand.from_stream = false;
+    on_demand.origin = lambda_streams::Origin::OnDemand;
     processor.process(event(&inserts(2)), on_demand.clone()).await;
     let report = process(&processor, &inserts(2)).await;
     assert_eq!(outcomes(&report), [Succeeded, Succeeded], "nothing was remembered");

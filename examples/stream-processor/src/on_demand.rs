@@ -13,8 +13,8 @@
 use std::time::Duration;
 
 use lambda_streams::{
-    BatchReport, Deadline, DecodeError, Error, EventKind, Invocation, MalformedRecord, Outcome, Record, RecordReport,
-    StreamEvent, StreamProcessor,
+    BatchReport, Deadline, DecodeError, Error, EventKind, Invocation, MalformedRecord, Origin, Outcome, Record,
+    RecordReport, StreamEvent, StreamProcessor,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ impl OnDemand {
     /// Processes the records of an event without refusals.
     pub(crate) async fn process(&self, event: StreamEvent, invocation: impl Into<Invocation>) -> BatchReport {
         let mut invocation = invocation.into();
-        invocation.from_stream = false;
+        invocation.origin = Origin::OnDemand;
         let limit = Deadline::after(TIME_LIMIT);
         if invocation.deadline.instant().is_none_or(|deadline| limit.instant() < Some(deadline)) {
             invocation.deadline = limit;

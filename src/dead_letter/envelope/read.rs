@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use super::super::DeadLetter;
 use super::VERSION;
-use crate::failure::{ErrorKind, Failure};
+use crate::failure::{ErrorKind, Failure, MAX_EARLIER};
 use crate::invocation::Invocation;
 use crate::record::RecordRef;
 
@@ -110,6 +110,8 @@ struct Envelope<'a> {
     error_message: String,
     #[serde(default)]
     error_sources: Vec<String>,
+    #[serde(default)]
+    earlier_errors: Vec<EarlierError>,
     attempts: u32,
     first_seen: String,
     dead_lettered: String,
@@ -126,6 +128,19 @@ struct Envelope<'a> {
     record_gzip: Option<Cow<'a, str>>,
 }
 
+/// The failure of an attempt before the last one.
+#[derive(Deserialize)]
+struct EarlierError {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl EarlierError {
+    fn into_failure(self) -> Failure {
+        Failure::of_dead_letter(self.kind, self.message, Vec::new()).shortened()
+    }
+}
+
 /// A malformed record can be `null`, which an `Option` would read as absent.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
@@ -140,6 +155,7 @@ pub(super) fn read(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
     Ok(DeadLetter {
         record: RecordRef::of_text(raw(envelope.record, envelope.record_text, envelope.record_gzip)?.into()),
         failure: Failure::of_dead_letter(envelope.error_kind, envelope.error_message, envelope.error_sources),
+        earlier: envelope.earlier_errors.into_iter().take(MAX_EARLIER).map(EarlierError::into_failure).collect(),
         attempts: envelope.attempts,
         first_seen: time(&envelope.first_seen, "firstSeen")?,
         dead_lettered: time(&envelope.dead_lettered, "deadLettered")?,

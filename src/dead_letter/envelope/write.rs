@@ -30,6 +30,15 @@ pub(in super::super) enum Form {
     Gzip,
 }
 
+/// How much an envelope says of the attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Attempts {
+    /// Why each of them failed.
+    All,
+    /// Why the last one failed, where there is no room for the others.
+    Last,
+}
+
 /// All members except the record.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,6 +48,8 @@ struct Header<'a> {
     error_message: Cow<'a, str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     error_sources: Vec<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    earlier_errors: Vec<EarlierError<'a>>,
     attempts: u32,
     first_seen: String,
     dead_lettered: String,
@@ -60,9 +71,16 @@ struct Header<'a> {
     event_kind: Option<&'a str>,
 }
 
+/// The failure of an attempt before the last one.
+#[derive(Serialize)]
+struct EarlierError<'a> {
+    kind: ErrorKind,
+    message: &'a str,
+}
+
 /// The letter's envelope: one JSON object of characters that SQS accepts.
-pub(in super::super) fn write(letter: &DeadLetter, form: Form) -> String {
-    let mut envelope = header(letter);
+pub(in super::super) fn write(letter: &DeadLetter, form: Form, attempts: Attempts) -> String {
+    let mut envelope = header(letter, attempts);
     let closing = envelope.pop();
     debug_assert_eq!(closing, Some('}'), "a struct is written as an object");
     let raw = letter.raw_json();
@@ -85,13 +103,15 @@ pub(in super::super) fn write(letter: &DeadLetter, form: Form) -> String {
     envelope
 }
 
-fn header(letter: &DeadLetter) -> String {
+fn header(letter: &DeadLetter, attempts: Attempts) -> String {
+    let earlier = if attempts == Attempts::All { letter.earlier_failures() } else { &[] };
     let identifier = |text: &&str| (1..=MAX_IDENTIFIER).contains(&text.len());
     escape(&json(&Header {
         version: VERSION,
         error_kind: letter.error_kind(),
         error_message: cut(letter.error_message(), MAX_MESSAGE),
         error_sources: sources(letter.error_sources()),
+        earlier_errors: earlier.iter().map(|it| EarlierError { kind: it.kind, message: &it.message }).collect(),
         attempts: letter.attempts(),
         first_seen: rfc3339(letter.first_seen()),
         dead_lettered: rfc3339(letter.dead_lettered()),
@@ -180,7 +200,7 @@ mod tests {
             }));
             let letter = DeadLetter::from_json(&envelope).expect("the envelope is complete");
             for form in [Form::Plain, Form::Line, Form::Gzip] {
-                let written = write(&letter, form);
+                let written = write(&letter, form, Attempts::All);
                 let (refused, broken) = (written.contains(['\u{fffe}', '\u{ffff}']), written.contains(['\n', '\r']));
                 prop_assert!(!refused && (form == Form::Plain || !broken));
                 let again = DeadLetter::from_json(&written).expect("what was written can be read");

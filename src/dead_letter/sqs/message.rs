@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::{
 };
 
 use super::super::DeadLetter;
-use super::super::envelope::{self, Form};
+use super::super::envelope::{self, Attempts, Form};
 use super::send_error::SendError;
 
 const STRING: &str = "String";
@@ -29,13 +29,17 @@ pub(super) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Encodes a letter, compressed if that makes it fit.
+    /// Encodes a letter. If that makes it fit, it says only why the last attempt failed, and then its record is compressed too.
     pub(super) fn new(letter: &'a DeadLetter, limit: usize, group_id: Option<String>) -> Result<Self, SendError> {
-        let plain = Self::encode(letter, Form::Plain, group_id);
+        let complete = Self::encode(letter, Form::Plain, Attempts::All, group_id);
+        if complete.bytes <= limit {
+            return Ok(complete);
+        }
+        let plain = Self::encode(letter, Form::Plain, Attempts::Last, complete.group_id);
         if plain.bytes <= limit {
             return Ok(plain);
         }
-        let compressed = Self::encode(letter, Form::Gzip, plain.group_id);
+        let compressed = Self::encode(letter, Form::Gzip, Attempts::Last, plain.group_id);
         if compressed.bytes <= limit {
             return Ok(compressed);
         }
@@ -44,19 +48,19 @@ impl<'a> Message<'a> {
 
     /// The same message, compressed; `None` if it is compressed already, or if that would not make it smaller.
     pub(super) fn compressed(&self) -> Option<Self> {
-        let compressed =
-            (self.form == Form::Plain).then(|| Self::encode(self.letter, Form::Gzip, self.group_id.clone()));
+        let compressed = (self.form == Form::Plain)
+            .then(|| Self::encode(self.letter, Form::Gzip, Attempts::Last, self.group_id.clone()));
         compressed.filter(|compressed| compressed.bytes < self.bytes)
     }
 
     /// The error of a message that the queue refuses as too long, with the limit that it names.
     pub(super) fn too_large(&self, limit: Option<usize>) -> SendError {
-        let bytes = |form| Self::encode(self.letter, form, None).bytes;
+        let bytes = |form| Self::encode(self.letter, form, Attempts::Last, None).bytes;
         SendError::TooLarge { plain: bytes(Form::Plain), compressed: bytes(Form::Gzip), limit }
     }
 
-    fn encode(letter: &'a DeadLetter, form: Form, group_id: Option<String>) -> Self {
-        let body = envelope::write(letter, form);
+    fn encode(letter: &'a DeadLetter, form: Form, attempts: Attempts, group_id: Option<String>) -> Self {
+        let body = envelope::write(letter, form, attempts);
         let attributes = attributes(letter, form);
         let counted = attributes.iter().map(|(name, value)| name.len() + STRING.len() + value.len());
         Self {

@@ -47,6 +47,26 @@ async fn a_message_is_the_envelope_with_attributes() {
 }
 
 #[tokio::test]
+async fn failures_of_earlier_attempts_are_the_first_to_go() {
+    let raw = record("orders", "a", 1, &(noise(500) + &"x".repeat(3_000)));
+    let bare = letter(&raw);
+    let earlier = json!({"earlierErrors": [{"kind": "timeout", "message": noise(900)}]});
+    let letter = letter_with(&raw, earlier);
+    let complete = letter.to_json().len();
+    let attributes = 200;
+    for (limit, expected) in [(complete + attributes, letter.to_json()), (complete - 1, bare.to_json())] {
+        let script = accepting(limit);
+        assert!(all_accepted(&send(&scripted(&script, URL), std::slice::from_ref(&letter)).await));
+        assert_eq!(script.batch_calls()[0].entries()[0]["MessageBody"], json!(expected));
+    }
+    // Compressed, there is no room for them either.
+    let script = accepting(bare.to_json().len() - 1);
+    assert!(all_accepted(&send(&scripted(&script, URL), std::slice::from_ref(&letter)).await));
+    let body = script.batch_calls()[0].entries()[0]["MessageBody"].as_str().expect("a text").to_owned();
+    assert!(body.contains("recordGzip") && !body.contains("earlierErrors"), "{body}");
+}
+
+#[tokio::test]
 async fn unknown_and_unacceptable_values_are_not_attributes() {
     let arn = |table: &str| json!({"eventSourceARN": format!("arn:aws:dynamodb:r:1:table/{table}")}).to_string();
     let letters = [

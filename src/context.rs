@@ -1,0 +1,115 @@
+//! What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::invocation::{Invocation, Origin};
+
+/// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+///
+/// Every change has it: [`Record::context`](crate::Record::context), [`Insert::context`](crate::Insert::context) and their like. A
+/// record that no processor handed over, such as one of [`testing`](crate::testing), has a context without a deadline, for
+/// the only attempt, of the stream.
+///
+/// ```
+/// use lambda_streams::{HandlerError, Insert, Origin};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+///
+/// async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
+///     let context = change.context();
+///     if context.origin() == Origin::Redrive {
+///         tracing::info!(order = change.new.id, "the order was put back and may be older than what is known");
+///     }
+///     if context.attempt() == context.max_attempts() {
+///         tracing::warn!(order = change.new.id, "this is the last attempt in this invocation");
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct ChangeContext {
+    /// `None` where no processor handed the record over.
+    invocation: Option<Arc<Invocation>>,
+    ends: Option<Instant>,
+    attempt: u32,
+    max_attempts: u32,
+}
+
+impl ChangeContext {
+    /// Of a record that no processor has handed over.
+    pub(crate) const OUTSIDE: Self = Self { invocation: None, ends: None, attempt: 1, max_attempts: 1 };
+
+    pub(crate) fn of_attempt(
+        invocation: &Arc<Invocation>,
+        ends: Option<Instant>,
+        attempt: u32,
+        max_attempts: u32,
+    ) -> Self {
+        Self { invocation: Some(Arc::clone(invocation)), ends, attempt, max_attempts }
+    }
+
+    /// When the handler is dropped at the latest: at the end of its [timeout], or when the invocation stops before its deadline.
+    /// `None` if nothing limits it.
+    ///
+    /// A lease on something outside should not end earlier than this.
+    ///
+    /// [timeout]: crate::ProcessorBuilder::handler_timeout
+    pub fn ends_at(&self) -> Option<Instant> {
+        self.ends
+    }
+
+    /// How long the handler still has; zero once its time is over, and `None` if nothing limits it.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.ends.map(|ends| ends.saturating_duration_since(Instant::now()))
+    }
+
+    /// The number of this attempt at the record in this invocation; the first is 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// How many attempts the [retry policy](crate::RetryPolicy::max_attempts) allows in one invocation.
+    pub fn max_attempts(&self) -> u32 {
+        self.max_attempts
+    }
+
+    /// Where the record comes from.
+    pub fn origin(&self) -> Origin {
+        self.invocation().origin
+    }
+
+    /// The request id of the invocation; empty outside Lambda.
+    pub fn request_id(&self) -> &str {
+        &self.invocation().request_id
+    }
+
+    /// The ARN by which the function was invoked; empty outside Lambda.
+    pub fn function_arn(&self) -> &str {
+        &self.invocation().function_arn
+    }
+
+    /// The X-Ray trace header, if the invocation is traced.
+    pub fn trace_header(&self) -> Option<&str> {
+        self.invocation().trace_header.as_deref()
+    }
+
+    fn invocation(&self) -> &Invocation {
+        static NONE: LazyLock<Invocation> = LazyLock::new(Invocation::default);
+        self.invocation.as_deref().unwrap_or_else(|| &NONE)
+    }
+}
+
+impl fmt::Debug for ChangeContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChangeContext")
+            .field("origin", &self.origin())
+            .field("attempt", &self.attempt)
+            .field("max_attempts", &self.max_attempts)
+            .field("request_id", &self.request_id())
+            .finish_non_exhaustive()
+    }
+}
