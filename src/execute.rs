@@ -319,7 +319,10 @@ impl<'a> Execution<'a> {
     fn context(&self, position: usize) -> ChangeContext {
         let now = self.clock.now();
         let timeout = self.settings.handler_timeout.and_then(|timeout| now.checked_add(timeout));
-        let ends = [timeout, self.clock.next_end(false)].into_iter().flatten().min();
+        let ends = match (timeout, self.clock.next_end(false)) {
+            (Some(timeout), Some(stop)) => Some(timeout.min(stop)),
+            (timeout, stop) => timeout.or(stop),
+        };
         let attempt = self.batch.attempts(position);
         ChangeContext::of_attempt(&self.invocation, ends, attempt, self.settings.failing.retry.max_attempts)
     }

@@ -109,7 +109,8 @@ fn a_handlers_error_can_be_passed_on() {
         Ok(())
     }
     fn sendable() -> Result<(), Box<dyn Error + Send + Sync>> {
-        Err(HandlerError::permanent("no such customer")).map_err(HandlerError::into_source)
+        let handled: Result<(), HandlerError> = Err(HandlerError::permanent("no such customer"));
+        handled.map_err(HandlerError::into_source)
     }
     assert_eq!(test().unwrap_err().to_string(), "no such customer");
     assert_eq!(sendable().unwrap_err().to_string(), "no such customer");

@@ -36,6 +36,7 @@ pub(in super::super) enum Attempts {
     /// Why each of them failed.
     All,
     /// Why the last one failed, where there is no room for the others.
+    #[cfg(feature = "sqs")]
     Last,
 }
 
