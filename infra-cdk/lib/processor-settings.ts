@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { check, checkDuration, checkRange } from './checks';
 
@@ -172,17 +172,35 @@ export interface ProcessorIdentity {
   readonly serviceName: string;
 }
 
-/** Throws unless CloudWatch takes the names. */
+/** Throws unless CloudWatch takes the names; the function would refuse to start with others. */
 export function checkMetricNames(scope: Construct, metricsNamespace: string, serviceName: string): void {
   check(
     scope,
-    metricsNamespace.length >= 1 && metricsNamespace.length <= 255 && !metricsNamespace.startsWith('AWS/'),
-    `metricsNamespace is "${metricsNamespace}"; write 1 to 255 characters that do not begin with AWS/, which CloudWatch keeps for AWS`,
+    Token.isUnresolved(metricsNamespace) || isNamespace(metricsNamespace),
+    `metricsNamespace is "${metricsNamespace}"; write 1 to 255 characters that do not begin with AWS/ or a colon, ` +
+      'which CloudWatch keeps for AWS: letters, digits, spaces and .-_/#:',
   );
+  const { length } = serviceName;
+  check(scope, length >= 1 && length <= 255, `serviceName has ${length} characters; write 1 to 255, as the CDK takes them in a dimension of an alarm`);
   check(
     scope,
-    serviceName.length >= 1 && serviceName.length <= 255,
-    `serviceName has ${serviceName.length} characters; write 1 to 255, as the CDK takes them in a dimension of an alarm`,
+    Token.isUnresolved(serviceName) || (/^[ -~]*$/.test(serviceName) && serviceName.trim() !== ''),
+    `serviceName is "${serviceName}"; write ASCII characters, as CloudWatch takes no others in a dimension, and not only spaces`,
+  );
+}
+
+function isNamespace(text: string): boolean {
+  return /^(?!:|AWS\/)[\w.\-/#: ]{1,255}$/.test(text) && text.trim() !== '';
+}
+
+/** Throws where the user's own variables have a name that is written here, or that the function would take for a misspelled one. */
+export function checkOwnVariables(scope: Construct, own: Record<string, string> = {}, written: Record<string, string>): void {
+  const names = Object.keys(own).filter((name) => name in written || name.startsWith('LAMBDA_STREAMS_'));
+  check(
+    scope,
+    names.length === 0,
+    `environment has ${names.join(', ')}, but DLQ_URL, POWERTOOLS_METRICS_NAMESPACE, POWERTOOLS_SERVICE_NAME and all LAMBDA_STREAMS_ ` +
+      'variables are written by the construct; leave them out, and write deadLetterQueue, metricsNamespace, serviceName or settings instead',
   );
 }
 

@@ -14,7 +14,7 @@ import { READ_STREAM, TAKE_MESSAGES, grantDeadLetters } from './grants';
 import { ProcessorCode } from './processor-code';
 import { ProcessorFunction } from './processor-function';
 import { ProcessorFunctionOptions } from './processor-function-options';
-import { ResolvedSettings, checkMetricNames, processorEnvironment, resolveSettings } from './processor-settings';
+import { ResolvedSettings, checkMetricNames, checkOwnVariables, processorEnvironment, resolveSettings } from './processor-settings';
 import { Redrive } from './redrive';
 import { StreamAlarms } from './stream-alarms';
 import { StreamMapping } from './stream-mapping';
@@ -117,20 +117,24 @@ export class StreamProcessor extends Construct {
   /**
    * Creates a second function of the same code and settings that is called on demand, as by `OnDemandApi`.
    *
-   * It counts as `<serviceName>-on-demand`, gets none of the stream's permissions, and has 28 seconds unless `options` say
+   * What the code needs to run is that of the first function unless `options` say otherwise: architecture, layers, environment. It
+   * counts as `<serviceName>-on-demand`, gets none of the stream's permissions, and has 28 seconds unless `options` say
    * otherwise, for API Gateway waits 29. Its failed asynchronous invocations go where those of the first function go.
    */
   createOnDemandFunction(scope: Construct, id: string, options: ProcessorFunctionOptions = {}): ProcessorFunction {
-    const { code, functionOptions, removalPolicy } = this.props;
+    const { code, functionOptions = {}, removalPolicy } = this.props;
     check(this, code !== undefined, 'an on-demand function is made of code; write ProcessorFunction and environmentFor where handler is given');
     const timeout = options.timeout ?? Duration.seconds(28);
-    const onFailure = options.onFailure ?? functionOptions?.onFailure;
+    const onFailure = options.onFailure ?? functionOptions.onFailure;
+    const environment = { ...functionOptions.environment, ...options.environment };
     return new ProcessorFunction(scope, id, {
       description: 'Runs records through the processor on demand',
+      architecture: functionOptions.architecture,
+      layers: functionOptions.layers,
       ...options,
       code: code!,
       timeout,
-      environment: { ...options.environment, ...this.environmentFor(`${this.serviceName}-on-demand`, timeout) },
+      environment: this.withContract(`${this.serviceName}-on-demand`, { environment }, timeout),
       logLevel: this.settings.logLevel,
       encryptionKey: this.encryptionKey,
       onFailure,
@@ -184,19 +188,23 @@ export class StreamProcessor extends Construct {
     return FailureDestination.bucket(bucket);
   }
 
+  /** The user's variables, and those of the contract, which no other may replace. */
+  private withContract(serviceName: string, { environment }: ProcessorFunctionOptions, timeout?: Duration): { [name: string]: string } {
+    const written = this.environmentFor(serviceName, timeout);
+    checkOwnVariables(this, environment, written);
+    return { ...environment, ...written };
+  }
+
   private createFunction(code: ProcessorCode): ProcessorFunction {
+    const { functionOptions = {} } = this.props;
     return new ProcessorFunction(this, 'Function', {
       description: 'Processes the changes of a DynamoDB table',
-      ...this.props.functionOptions,
+      ...functionOptions,
       code,
       failedInvocations: this.failedInvocations,
       encryptionKey: this.encryptionKey,
       logLevel: this.settings.logLevel,
-      environment: {
-        GLIBC_TUNABLES: KEEP_MEMORY,
-        ...this.props.functionOptions?.environment,
-        ...this.environmentFor(this.serviceName),
-      },
+      environment: { GLIBC_TUNABLES: KEEP_MEMORY, ...this.withContract(this.serviceName, functionOptions) },
       removalPolicy: this.props.removalPolicy,
     });
   }

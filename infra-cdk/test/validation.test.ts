@@ -11,6 +11,10 @@ import { BOOTSTRAP, newApp, newDemo, newProcessor, newTable } from './support';
 
 type Props = Partial<StreamProcessorProps>;
 
+function own(environment: Record<string, string>): Props {
+  return { functionOptions: { environment } };
+}
+
 describe('a property that cannot work is refused at synth, with what to write', () => {
   it.each<[string, Props, RegExp]>([
     ['no record', { mapping: { batchSize: 0 } }, /batchSize is 0; write a whole number of 1 to 10000/],
@@ -38,6 +42,12 @@ describe('a property that cannot work is refused at synth, with what to write', 
     ['too little memory', { functionOptions: { memorySize: 64 } }, /memorySize is 64/],
     ['memory of Managed Instances without them', { functionOptions: { memorySize: 20_480 } }, /memorySize is 20480; write .* to 10240/],
     ['a namespace of AWS', { metricsNamespace: 'AWS/Mine' }, /metricsNamespace is "AWS\/Mine"; write .* do not begin with AWS\//],
+    ['a namespace that CloudWatch refuses', { metricsNamespace: 'Orders & Returns' }, /metricsNamespace is "Orders & Returns"; write 1 to 255 characters .*: letters, digits, spaces/],
+    ['a namespace of spaces', { metricsNamespace: '  ' }, /metricsNamespace is "  "; write 1 to 255 characters .*: letters, digits, spaces/],
+    ['a service that CloudWatch refuses', { serviceName: 'Käufe' }, /serviceName is "Käufe"; write ASCII characters/],
+    ['a service of spaces', { serviceName: '  ' }, /serviceName is "  "; write ASCII characters/],
+    ['a variable that the construct writes', own({ DLQ_URL: 'https://mine' }), /environment has DLQ_URL, but .* write deadLetterQueue, .* or settings/],
+    ['a variable that the function does not know', own({ LAMBDA_STREAMS_CONCURENCY: '1' }), /environment has LAMBDA_STREAMS_CONCURENCY, but/],
     ['a service without a name', { serviceName: '' }, /serviceName has 0 characters; write 1 to 255/],
     ['a stop before the start', { settings: { deadlineMargin: Duration.seconds(60) } }, /deadlineMargin \(1 minute\) is not below the function's timeout/],
     ['a stop before a handler has to', { settings: { deadlineMargin: Duration.seconds(50) } }, /handlerTimeout \(15 seconds\) is not below the 10 seconds after which/],
