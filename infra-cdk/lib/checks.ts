@@ -1,4 +1,4 @@
-import { Duration, Token } from 'aws-cdk-lib';
+import { Duration, IResource, Stack, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 
 /**
@@ -48,5 +48,15 @@ export function checkDuration(
     scope,
     length >= min.toMilliseconds() && length <= max.toMilliseconds(),
     `${name} is ${value.toHumanString()}; write a duration of ${min.toHumanString()} to ${max.toHumanString()}`,
+  );
+}
+
+/** Throws where `resource` is known to be in another region or account than the stack of `scope`. */
+export function checkPlace(scope: Construct, part: 'account' | 'region', name: string, resource: IResource, advice: string): void {
+  const [there, here] = [resource.env[part], Stack.of(scope)[part]];
+  check(
+    scope,
+    Token.isUnresolved(there) || Token.isUnresolved(here) || there === here,
+    `${name} is in ${there}, and this stack in ${here}: ${advice}`,
   );
 }

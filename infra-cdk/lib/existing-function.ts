@@ -3,7 +3,7 @@ import { IGrantable, IRole } from 'aws-cdk-lib/aws-iam';
 import { Function, IFunction, QualifiedFunctionBase } from 'aws-cdk-lib/aws-lambda';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { check } from './checks';
+import { check, checkPlace } from './checks';
 import { granteeOf } from './grants';
 
 /** The function of a processor, made here or elsewhere. */
@@ -28,6 +28,9 @@ export class ExistingFunction implements BackingFunction {
 
   constructor(private readonly scope: Construct, readonly target: IFunction, timeout?: Duration) {
     this.unqualified = unqualified(target);
+    for (const part of ['region', 'account'] as const) {
+      checkPlace(scope, part, 'handler', this.unqualified, 'a mapping belongs to the region and account of its function; deploy this construct there');
+    }
     const { role } = this.unqualified;
     check(
       scope,

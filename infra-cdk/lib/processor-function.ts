@@ -17,7 +17,7 @@ import {
 import { ILogGroup, LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { check, checkDuration, checkRange } from './checks';
+import { check, checkDuration, checkPlace, checkRange } from './checks';
 import { CodeBoundary } from './code-boundary';
 import { checkStandardQueue } from './failure-destination';
 import { acceptFinding } from './findings';
@@ -121,6 +121,10 @@ export class ProcessorFunction extends Construct {
     if (props.failedInvocations) {
       checkStandardQueue(props.failedInvocations);
     }
+    if (props.role) {
+      checkPlace(this, 'account', 'role', props.role, 'Lambda runs a function as a role of its own account only; write one of this account');
+    }
+    checkPlace(this, 'region', 'encryptionKey', props.encryptionKey, 'a key encrypts in its own region only; write a key of this one');
   }
 
   private createRole(): Role {

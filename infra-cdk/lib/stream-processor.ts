@@ -4,7 +4,7 @@ import { EventSourceMapping, Function, IFunction } from 'aws-cdk-lib/aws-lambda'
 import { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { check } from './checks';
+import { check, checkPlace } from './checks';
 import { CodeBoundary, LambdaOnly } from './code-boundary';
 import { EncryptedQueue } from './encrypted-queue';
 import { EncryptionKey } from './encryption-key';
@@ -162,6 +162,19 @@ export class StreamProcessor extends Construct {
       !deadLetterQueue?.fifo || !this.props.redrive,
       'redrive is made for standard queues; leave it out where deadLetterQueue is FIFO',
     );
+    this.checkPlaces();
+  }
+
+  private checkPlaces(): void {
+    const { deadLetterQueue: queue, encryptionKey: key } = this.props;
+    const ofQueue = 'its alarms, and SQS where it moves letters, see the queues of one region and account only; write a queue of this one';
+    if (queue) {
+      checkPlace(this, 'region', 'deadLetterQueue', queue, ofQueue);
+      checkPlace(this, 'account', 'deadLetterQueue', queue, ofQueue);
+    }
+    if (key) {
+      checkPlace(this, 'region', 'encryptionKey', key, 'a key encrypts in its own region only; write a key of this one');
+    }
   }
 
   private createKey(): IKey {

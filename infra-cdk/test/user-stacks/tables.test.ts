@@ -75,7 +75,7 @@ describe('a table', () => {
     const app = newApp();
     const table = newTable(userStack('tables', app, EU));
     const stack = userStack('user', app, { env: { region: 'eu-west-1', account: '111122223333' } });
-    expect(() => process(stack, table)).toThrow(/the table is in eu-central-1, and this stack in eu-west-1: .* deploy this construct in eu-central-1/);
+    expect(() => process(stack, table)).toThrow(/the table is in eu-central-1, and this stack in eu-west-1: .* deploy this construct there/);
   });
 
   it('whose stream has keys only is warned of', () => {
