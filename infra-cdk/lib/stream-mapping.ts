@@ -7,6 +7,7 @@ import { Construct } from 'constructs';
 import { check, checkDuration, checkRange } from './checks';
 import { FailureDestination } from './failure-destination';
 import { dependOn, grantStream } from './grants';
+import { allowFilters } from './key-policies';
 import { REPORT_BATCH_ITEM_FAILURES } from './processor-settings';
 import { checkFilters } from './stream-filters';
 import { checkStream } from './stream-table';
@@ -75,7 +76,7 @@ export interface StreamMappingOptions {
   readonly filters?: Array<{ [key: string]: any }>;
 
   /**
-   * Encrypts the filters; the key gets a statement that lets Lambda decrypt them.
+   * Encrypts the filters; the key gets a statement that lets Lambda decrypt them; an imported key must have it.
    *
    * @default - a key of AWS
    */
@@ -131,6 +132,9 @@ export class StreamMapping extends Construct {
     const grantee = props.grantee ?? props.target;
     grantStream(grantee, props.table);
     props.onFailure.grantWrite(grantee);
+    if (props.filterEncryption) {
+      allowFilters(this, props.filterEncryption);
+    }
     this.mapping = this.createMapping(props, maxRecordAge);
     dependOn(this.mapping, grantee);
   }

@@ -1,10 +1,10 @@
 import { App, Duration, Stack } from 'aws-cdk-lib';
 import { AttributeType, Table } from 'aws-cdk-lib/aws-dynamodb';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
-import { Architecture, CapacityProvider, Function } from 'aws-cdk-lib/aws-lambda';
+import { ApplicationLogLevel, Architecture, CapacityProvider, Function } from 'aws-cdk-lib/aws-lambda';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { describe, expect, it } from 'vitest';
-import { OnDemandApi, ProcessorCode, StreamProcessor, StreamProcessorProps } from '../lib';
+import { OnDemandApi, ProcessorAliasOptions, ProcessorCode, StreamProcessor, StreamProcessorProps } from '../lib';
 import { readConfig } from '../lib/app-config';
 import { InvalidPropertyError } from '../lib/checks';
 import { BOOTSTRAP, newApp, newDemo, newProcessor, newTable } from './support';
@@ -13,6 +13,10 @@ type Props = Partial<StreamProcessorProps>;
 
 function own(environment: Record<string, string>): Props {
   return { functionOptions: { environment } };
+}
+
+function alias(options: ProcessorAliasOptions, reservedConcurrentExecutions?: number): Props {
+  return { functionOptions: { alias: options, reservedConcurrentExecutions } };
 }
 
 describe('a property that cannot work is refused at synth, with what to write', () => {
@@ -55,7 +59,12 @@ describe('a property that cannot work is refused at synth, with what to write', 
     ['an alarm above the timeout', { alarms: { durationNearTimeout: { threshold: 60_001 } } }, /durationNearTimeout alarm \(60001 ms\) is above the function's timeout \(1 minute\)/],
     ['an alarm after the fact', { alarms: { iteratorAge: { threshold: Duration.hours(7).toMilliseconds() } } }, /comes after the function has given up \(6 hours\); write a lower threshold/],
     ['an alarm that is always on', { alarms: { functionErrors: { threshold: 0 } } }, /threshold of the alarm FunctionErrors is 0; write a number above 0, or enabled: false/],
-    ['an alarm of no period', { alarms: { mappingStopped: { evaluationPeriods: 0 } } }, /evaluationPeriods of the alarm MappingStopped is 0; write a whole number of 1 to 1440/],
+    ['an alarm of no period', { alarms: { mappingStopped: { evaluationPeriods: 0 } } }, /evaluationPeriods of the alarm MappingStopped is 0; write a whole number of 1 to 288/],
+    ['an alarm over more than a day', { alarms: { functionErrors: { evaluationPeriods: 1_441 } } }, /FunctionErrors is 1441; write a whole number of 1 to 1440/],
+    ['an alias that is a number', alias({ aliasName: '7' }), /aliasName is "7"; write 1 to 128 letters/],
+    ['an alias of two words', alias({ aliasName: 'to go' }), /aliasName is "to go"; write 1 to 128 letters/],
+    ['more provisioned than reserved', alias({ provisionedConcurrentExecutions: 5 }, 4), /provisionedConcurrentExecutions is 5, .* reservedConcurrentExecutions is 4; reserve more/],
+    ['a filter of Lambda that takes the metrics', { functionOptions: { applicationLogLevelV2: ApplicationLogLevel.WARN } }, /applicationLogLevelV2 is WARN, .* write settings: \{ logLevel \}/],
     ['no code', { code: undefined, handler: undefined }, /give either code.* or handler/],
   ])('%s', (_, props, message) => {
     expect(() => newProcessor(props)).toThrow(message);

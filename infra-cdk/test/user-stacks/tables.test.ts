@@ -148,7 +148,7 @@ describe('a filter', () => {
     new StreamProcessor(stack, 'Processor', { table: newTable(stack), code, mapping: { filters, filterEncryption } });
     const template = Template.fromStack(stack);
     expect(referred(streamMapping(template).Properties.KmsKeyArn)).toContain('FilterKey');
-    const lambda = statementsOf(template).find(({ holder, principal }) => holder === 'FilterKey' && principal === 'lambda.amazonaws.com');
-    expect(lambda?.actions).toEqual(['kms:Decrypt']);
+    const lambda = statementsOf(template).filter(({ holder, principal }) => holder === 'FilterKey' && principal === 'lambda.amazonaws.com');
+    expect(lambda.map(({ actions }) => actions)).toEqual([['kms:Decrypt']]);
   });
 });
