@@ -1,6 +1,6 @@
 import { Duration, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
-import { check, checkDuration, checkRange } from './checks';
+import { check, checkDuration, checkKnown, checkRange } from './checks';
 
 /** The levels that the function can log at. */
 export enum LogLevel {
@@ -105,9 +105,22 @@ export interface ResolvedSettings {
 export const REPORT_BATCH_ITEM_FAILURES = true;
 
 const MAX_HANDLER_TIMEOUT = Duration.minutes(15);
+/** That of a function on Managed Instances. */
+const LONGEST_TIMEOUT = Duration.minutes(90);
+type DurationSetting = 'retryBase' | 'retryMax' | 'handlerTimeout' | 'deadlineMargin' | 'giveUpAfter';
+/** The limits of the variables of `src/docs/environment.md`, and the unit that they are in. */
+const LIMITS: Array<[DurationSetting, Duration, Duration, 'seconds' | 'milliseconds']> = [
+  ['retryBase', Duration.millis(0), Duration.minutes(1), 'milliseconds'],
+  ['retryMax', Duration.millis(0), Duration.minutes(10), 'milliseconds'],
+  ['handlerTimeout', Duration.millis(1), MAX_HANDLER_TIMEOUT, 'milliseconds'],
+  ['deadlineMargin', Duration.millis(0), Duration.minutes(15), 'milliseconds'],
+  ['giveUpAfter', Duration.seconds(1), Duration.days(1), 'seconds'],
+];
 
 /** The settings of a function with that timeout, with their defaults, checked. */
 export function resolveSettings(scope: Construct, timeout: Duration, settings: ProcessorSettings = {}): ResolvedSettings {
+  checkKnown(scope, 'timeout', timeout);
+  checkDuration(scope, 'timeout', timeout, Duration.seconds(1), LONGEST_TIMEOUT);
   const resolved = {
     logLevel: settings.logLevel ?? LogLevel.INFO,
     concurrency: settings.concurrency ?? 10,
@@ -120,11 +133,10 @@ export function resolveSettings(scope: Construct, timeout: Duration, settings: P
   };
   checkRange(scope, 'concurrency', resolved.concurrency, 1, 10_000);
   checkRange(scope, 'maxAttempts', resolved.maxAttempts, 1, 100);
-  checkDuration(scope, 'retryBase', resolved.retryBase, Duration.millis(0), Duration.minutes(1));
-  checkDuration(scope, 'retryMax', resolved.retryMax, Duration.millis(0), Duration.minutes(10));
-  checkDuration(scope, 'handlerTimeout', resolved.handlerTimeout, Duration.millis(1), MAX_HANDLER_TIMEOUT);
-  checkDuration(scope, 'deadlineMargin', resolved.deadlineMargin, Duration.millis(0), Duration.minutes(15));
-  checkDuration(scope, 'giveUpAfter', resolved.giveUpAfter, Duration.seconds(1), Duration.days(1));
+  for (const [name, min, max, unit] of LIMITS) {
+    checkKnown(scope, name, resolved[name]);
+    checkDuration(scope, name, resolved[name], min, max, unit);
+  }
   check(
     scope,
     resolved.retryBase.toMilliseconds() <= resolved.retryMax.toMilliseconds(),

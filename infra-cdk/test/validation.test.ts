@@ -1,4 +1,4 @@
-import { App, Duration, Stack } from 'aws-cdk-lib';
+import { App, CfnParameter, Duration, Stack } from 'aws-cdk-lib';
 import { AttributeType, Table } from 'aws-cdk-lib/aws-dynamodb';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
 import { ApplicationLogLevel, Architecture, CapacityProvider, Function } from 'aws-cdk-lib/aws-lambda';
@@ -65,11 +65,27 @@ describe('a property that cannot work is refused at synth, with what to write', 
     ['an alias of two words', alias({ aliasName: 'to go' }), /aliasName is "to go"; write 1 to 128 letters/],
     ['more provisioned than reserved', alias({ provisionedConcurrentExecutions: 5 }, 4), /provisionedConcurrentExecutions is 5, .* reservedConcurrentExecutions is 4; reserve more/],
     ['a filter of Lambda that takes the metrics', { functionOptions: { applicationLogLevelV2: ApplicationLogLevel.WARN } }, /applicationLogLevelV2 is WARN, .* write settings: \{ logLevel \}/],
+    ['half a second of a timeout', { functionOptions: { timeout: Duration.millis(1_500) } }, /timeout is 1 second 500 millis; write a whole number of seconds/],
+    ['half a second of an age', { settings: { giveUpAfter: Duration.millis(1_500) } }, /giveUpAfter is .*; write a whole number of seconds/],
+    ['half a millisecond', { settings: { retryBase: Duration.millis(2.5) } }, /retryBase is .*; write a whole number of milliseconds/],
+    ['half a second of a window', { mapping: { batchingWindow: Duration.millis(500) } }, /batchingWindow is .*; write a whole number of seconds/],
+    ['half a second of a record age', { mapping: { maxRecordAge: Duration.millis(43_200_500) } }, /maxRecordAge is .*; write a whole number of seconds/],
     ['no code', { code: undefined, handler: undefined }, /give either code.* or handler/],
   ])('%s', (_, props, message) => {
     expect(() => newProcessor(props)).toThrow(message);
     expect(() => newProcessor(props)).toThrow(InvalidPropertyError);
     expect(() => newProcessor(props)).toThrow(/^user\/Processor/);
+  });
+
+  it.each<[string, (seconds: Duration) => Props]>([
+    ['timeout', (timeout) => ({ functionOptions: { timeout } })],
+    ['giveUpAfter', (giveUpAfter) => ({ settings: { giveUpAfter } })],
+    ['handlerTimeout', (handlerTimeout) => ({ settings: { handlerTimeout } })],
+    ['deadlineMargin', (deadlineMargin) => ({ settings: { deadlineMargin } })],
+    ['maxRecordAge', (maxRecordAge) => ({ mapping: { maxRecordAge } })],
+  ])('a CloudFormation parameter as %s, from which other values follow', (name, props) => {
+    const parameter = Duration.seconds(new CfnParameter(new Stack(), 'Seconds', { type: 'Number' }).valueAsNumber);
+    expect(() => newProcessor(props(parameter))).toThrow(new RegExp(`^user/Processor.*${name} is known at the deployment only`));
   });
 
   it('a table without a stream', () => {

@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { CfnParameter, Duration, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { AttributeType, ITable, StreamViewType, Table, TableEncryptionV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -6,7 +6,7 @@ import { FilterCriteria, FilterRule } from 'aws-cdk-lib/aws-lambda';
 import { describe, expect, it } from 'vitest';
 import { ProcessorCode, StreamProcessor } from '../../lib';
 import { statementsOf } from '../../scripts/iam-statements';
-import { BOOTSTRAP, newApp, newProcessor, newTable, processorTemplate, referred, streamMapping, userStack, warningsOf } from '../support';
+import { BOOTSTRAP, newApp, newProcessor, newTable, processorTemplate, referred, resource, streamMapping, userStack, warningsOf } from '../support';
 
 const code = ProcessorCode.fromAsset(BOOTSTRAP);
 const partitionKey = { name: 'pk', type: AttributeType.STRING };
@@ -139,6 +139,27 @@ describe('a filter', () => {
       FilterCriteria.filter({ dynamodb: { ApproximateCreationDateTime: FilterRule.between(1, 2) } }),
     ];
     expect(streamMapping(processorTemplate({ mapping: { filters } })).Properties.FilterCriteria.Filters).toHaveLength(3);
+  });
+
+  it('that is known at the deployment only is taken, and so are other options of the mapping', () => {
+    const stack = userStack();
+    const number = (id: string): number => new CfnParameter(stack, id, { type: 'Number' }).valueAsNumber;
+    const mapping = {
+      filters: [{ pattern: new CfnParameter(stack, 'Pattern').valueAsString }],
+      batchSize: number('Size'),
+      parallelizationFactor: number('Factor'),
+      batchingWindow: Duration.seconds(number('Window')),
+      tumblingWindow: Duration.seconds(30),
+    };
+    new StreamProcessor(stack, 'Processor', { table: newTable(stack), code, mapping, settings: { concurrency: number('Handlers') } });
+    const template = Template.fromStack(stack);
+    expect(streamMapping(template).Properties).toMatchObject({
+      FilterCriteria: { Filters: [{ Pattern: { Ref: 'Pattern' } }] },
+      BatchSize: { Ref: 'Size' },
+      ParallelizationFactor: { Ref: 'Factor' },
+      MaximumBatchingWindowInSeconds: { Ref: 'Window' },
+    });
+    expect(resource(template, 'AWS::Lambda::Function').Properties.Environment.Variables.LAMBDA_STREAMS_CONCURRENCY).toEqual({ Ref: 'Handlers' });
   });
 
   it('is encrypted with a key that lets Lambda decrypt it', () => {
