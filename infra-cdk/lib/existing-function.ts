@@ -5,6 +5,7 @@ import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { check, checkPlace } from './checks';
 import { granteeOf } from './grants';
+import { identityOf, take } from './taken';
 
 /** The function of a processor, made here or elsewhere. */
 export interface BackingFunction {
@@ -84,7 +85,7 @@ export class ExistingFunction implements BackingFunction {
     const isMadeHere = Stack.of(deadLetterQueue) === here && CfnResource.isCfnResource(deadLetterQueue.node.defaultChild);
     check(
       this.scope,
-      Stack.of(target) === here || !isMadeHere,
+      isPartOf(Stack.of(target), here) || !isMadeHere,
       `handler is a function of the stack ${Stack.of(target).node.path}, and its environment would name the dead-letter queue of the stack ` +
         `${here.node.path}: each stack would depend on the other. Make the queue in ${Stack.of(target).node.path} and give it as ` +
         'deadLetterQueue, or move this construct there',
@@ -92,20 +93,22 @@ export class ExistingFunction implements BackingFunction {
   }
 }
 
+/** A nested stack is a resource of its parent: what is inside may name what is outside, and the other way round. */
+function isPartOf(stack: Stack, whole: Stack): boolean {
+  return stack === whole || (stack.nestedStackParent !== undefined && isPartOf(stack.nestedStackParent, whole));
+}
+
 function unqualified(handler: IFunction): IFunction {
   return handler instanceof QualifiedFunctionBase ? unqualified(handler.lambda) : handler;
 }
 
-const OWNERS = new WeakMap<IFunction, string>();
-
 /** Throws where another processor has the function already: they would overwrite each other's environment. */
 export function claim(scope: Construct, target: IFunction): void {
-  const owner = OWNERS.get(target);
+  const owner = take(scope, `function ${identityOf(target, target.functionArn)}`);
   check(
     scope,
     owner === undefined,
     `handler is the function of ${owner} already, and a function has one environment: dead letters and metrics of both would be mixed; ` +
       'make a second function of the same code',
   );
-  OWNERS.set(target, scope.node.path);
 }

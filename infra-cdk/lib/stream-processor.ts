@@ -1,4 +1,4 @@
-import { Duration, Names } from 'aws-cdk-lib';
+import { Annotations, Duration, Names, Stack } from 'aws-cdk-lib';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { EventSourceMapping, Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { ILogGroup } from 'aws-cdk-lib/aws-logs';
@@ -20,6 +20,7 @@ import { StreamAlarms } from './stream-alarms';
 import { StreamMapping } from './stream-mapping';
 import { StreamMetrics } from './stream-metrics';
 import { StreamProcessorProps } from './stream-processor-props';
+import { identityOf, take, takenBy } from './taken';
 
 /**
  * By default glibc gives an invocation's memory back to the system, and has it zeroed for the next one. This keeps blocks of up to
@@ -73,10 +74,12 @@ export class StreamProcessor extends Construct {
     this.metricsNamespace = props.metricsNamespace ?? 'LambdaStreams';
     this.serviceName = props.serviceName ?? Names.uniqueResourceName(this, { maxLength: 64, separator: '-' });
     checkMetricNames(this, this.metricsNamespace, this.serviceName);
+    this.warnOfNamesake();
     const existing = props.handler && new ExistingFunction(this, props.handler, props.timeout);
     this.timeout = existing?.timeout ?? props.functionOptions?.timeout ?? Duration.seconds(60);
     this.settings = resolveSettings(this, this.timeout, props.settings);
     this.deadLetterQueue = props.deadLetterQueue ?? this.createQueue('DeadLetters', props.redrive);
+    this.warnOfSharedRedrive(this.deadLetterQueue);
     this.onFailure = props.onFailure ?? this.createFailureDestination();
     existing?.writeEnvironment(this.environmentFor(this.serviceName), this.deadLetterQueue);
     this.failedInvocations = existing || props.functionOptions?.onFailure ? undefined : this.createQueue('FailedInvocations');
@@ -174,6 +177,32 @@ export class StreamProcessor extends Construct {
     }
     if (key) {
       checkPlace(this, 'region', 'encryptionKey', key, 'a key encrypts in its own region only; write a key of this one');
+    }
+  }
+
+  private warnOfNamesake(): void {
+    const { region, account } = Stack.of(this);
+    const namesake = take(this, `service ${this.metricsNamespace} ${this.serviceName} ${region} ${account}`);
+    if (namesake !== undefined) {
+      Annotations.of(this).addWarningV2(
+        'lambda-streams:ServiceName',
+        `serviceName is "${this.serviceName}", as that of ${namesake}: their metrics are one, and alarms of both go off; write another, or acknowledge this warning`,
+      );
+    }
+  }
+
+  private warnOfSharedRedrive(queue: IQueue): void {
+    const identity = identityOf(queue, queue.queueArn);
+    const other = take(this, `letters ${identity}`);
+    if (this.props.redrive) {
+      take(this, `redrive ${identity}`);
+    }
+    if (other !== undefined && takenBy(this, `redrive ${identity}`) !== undefined) {
+      Annotations.of(this).addWarningV2(
+        'lambda-streams:SharedRedrive',
+        `deadLetterQueue is that of ${other} too, and a redrive moves the letters of both into one function; give each its own queue, or ` +
+          'acknowledge this warning where both have the same handlers',
+      );
     }
   }
 
