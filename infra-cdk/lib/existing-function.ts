@@ -98,7 +98,8 @@ function isPartOf(stack: Stack, whole: Stack): boolean {
   return stack === whole || (stack.nestedStackParent !== undefined && isPartOf(stack.nestedStackParent, whole));
 }
 
-function unqualified(handler: IFunction): IFunction {
+/** The function behind an alias or version. */
+export function unqualified(handler: IFunction): IFunction {
   return handler instanceof QualifiedFunctionBase ? unqualified(handler.lambda) : handler;
 }
 

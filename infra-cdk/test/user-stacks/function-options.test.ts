@@ -85,6 +85,14 @@ describe('an alias of the function', () => {
     }
   });
 
+  it('has alarms of its own, but for what Lambda counts of the function', () => {
+    const template = deployed();
+    const dimensions = (alarm: string) => resource(template, 'AWS::CloudWatch::Alarm', `Alarms${alarm}`).Properties.Dimensions.map(({ Name }: any) => Name);
+    expect(dimensions('FunctionErrors')).toEqual(['FunctionName', 'Resource']);
+    expect(dimensions('IteratorAge')).toEqual(['FunctionName']);
+    expect(dimensions('DestinationDeliveryFailures')).toEqual(['FunctionName']);
+  });
+
   it('has the settings of asynchronous invocations', () => {
     const config = resource(deployed(), 'AWS::Lambda::EventInvokeConfig');
     expect(config.Properties.Qualifier).toBe('blue');
