@@ -86,6 +86,16 @@ describe('one role for two functions', () => {
     expect(new Set(sids).size).toBe(sids.length);
   });
 
+  it('is warned of for a third one, whose statements IAM may not take', () => {
+    const stack = userStack();
+    const role = new Role(stack, 'Shared', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    const more = (id: string) => new StreamProcessor(stack, id, { table: newTable(stack, `${id}Table`), code, functionOptions: { role } });
+    ['First', 'Second'].forEach(more);
+    expect(warningsOf(stack)).toEqual([]);
+    more('Third');
+    expect(warningsOf(stack)).toEqual([expect.stringMatching(/the role user\/Shared runs 3 functions, .* IAM takes 10,240 of inline policies/)]);
+  });
+
   it('of another stack has a policy in the stack of each, so that no stack depends on the other', () => {
     const app = newApp();
     const roles = userStack('roles', app);
