@@ -78,8 +78,8 @@ type BoxError = lambda_runtime::Error;
 /// Use [`runtime`] to add layers of your own.
 ///
 /// # Errors
-/// If the namespace of the metrics is not valid, or if the Runtime API can no longer be reached. A failed invocation is reported to
-/// Lambda and does not end the loop.
+/// If CloudWatch does not accept the namespace of the metrics or the service's name, or if the Runtime API can no longer be reached. A
+/// failed invocation is reported to Lambda and does not end the loop.
 ///
 /// # Panics
 /// If the environment variables are missing that Lambda sets (`AWS_LAMBDA_RUNTIME_API` and others), or outside of a tokio runtime.

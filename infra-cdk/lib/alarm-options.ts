@@ -1,5 +1,5 @@
-import { Token } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, IAlarmAction, IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { Duration, Token } from 'aws-cdk-lib';
+import { Alarm, ComparisonOperator, IAlarmAction, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { check, checkRange } from './checks';
 
@@ -20,7 +20,7 @@ export interface AlarmOptions {
   readonly threshold?: number;
 
   /**
-   * How many periods in a row the value must be that large, 1 to 1,440.
+   * How many periods in a row the value must be that large, 1 to as many as make a day: 1,440 of one minute, 288 of five.
    *
    * @default - see the alarm
    */
@@ -61,7 +61,7 @@ export interface AlarmGroupOptions {
 /** One thing to watch. */
 export interface Watch {
   readonly id: string;
-  readonly metric: IMetric;
+  readonly metric: Metric;
   readonly threshold: number;
   readonly description: string;
   readonly evaluationPeriods?: number;
@@ -71,7 +71,8 @@ export interface Watch {
 }
 
 const RUNBOOK_BASE_URL = 'https://docs.rs/lambda-streams/latest/lambda_streams/operating/index.html';
-const MAX_EVALUATION_PERIODS = 1440;
+// CloudWatch API reference, PutMetricAlarm: the periods of an alarm are a day at most.
+const LONGEST = Duration.days(1);
 
 /** Creates the alarms that are not turned off. */
 export function createAlarms(scope: Construct, watches: Watch[], group: AlarmGroupOptions): Alarm[] {
@@ -110,7 +111,8 @@ function checkOptions(scope: Construct, watch: Watch): void {
     `the threshold of the alarm ${watch.id} is ${threshold}; write a number above 0, or enabled: false for no such alarm`,
   );
   const periods = watch.options?.evaluationPeriods;
-  checkRange(scope, `evaluationPeriods of the alarm ${watch.id}`, periods, 1, MAX_EVALUATION_PERIODS);
+  const most = Math.floor(LONGEST.toSeconds() / watch.metric.period.toSeconds());
+  checkRange(scope, `evaluationPeriods of the alarm ${watch.id}`, periods, 1, most);
 }
 
 function runbookOf({ id, options }: Watch, group: AlarmGroupOptions): string {

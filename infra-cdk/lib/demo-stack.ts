@@ -130,7 +130,8 @@ export class DemoStack extends Stack {
       functionOptions: {
         architecture: this.props.architecture,
         reservedConcurrentExecutions: 100,
-        environment: this.exampleEnvironment,
+        // What the example reads beside the contract of environment.md: the table whose records its API takes.
+        environment: { TABLE_NAME: this.table.tableName },
       },
       settings: this.props.settings,
       mapping: { startingPosition: this.props.startingPosition },
@@ -145,15 +146,8 @@ export class DemoStack extends Stack {
   // either the API's 29 seconds would bound the stream's batches or a caller would wait for an answer that never comes.
   private createOnDemandFunction(): ProcessorFunction {
     return this.processor.createOnDemandFunction(this, 'OnDemandFunction', {
-      architecture: this.props.architecture,
       reservedConcurrentExecutions: 250,
-      environment: this.exampleEnvironment,
     });
-  }
-
-  // What the example reads beside the contract of environment.md: the table whose records its API takes.
-  private get exampleEnvironment(): Record<string, string> {
-    return { TABLE_NAME: this.table.tableName };
   }
 
   private createApi(): OnDemandApi {

@@ -3,8 +3,9 @@ import { IGrantable, IRole } from 'aws-cdk-lib/aws-iam';
 import { Function, IFunction, QualifiedFunctionBase } from 'aws-cdk-lib/aws-lambda';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { check } from './checks';
+import { check, checkPlace } from './checks';
 import { granteeOf } from './grants';
+import { identityOf, take } from './taken';
 
 /** The function of a processor, made here or elsewhere. */
 export interface BackingFunction {
@@ -28,6 +29,9 @@ export class ExistingFunction implements BackingFunction {
 
   constructor(private readonly scope: Construct, readonly target: IFunction, timeout?: Duration) {
     this.unqualified = unqualified(target);
+    for (const part of ['region', 'account'] as const) {
+      checkPlace(scope, part, 'handler', this.unqualified, 'a mapping belongs to the region and account of its function; deploy this construct there');
+    }
     const { role } = this.unqualified;
     check(
       scope,
@@ -81,7 +85,7 @@ export class ExistingFunction implements BackingFunction {
     const isMadeHere = Stack.of(deadLetterQueue) === here && CfnResource.isCfnResource(deadLetterQueue.node.defaultChild);
     check(
       this.scope,
-      Stack.of(target) === here || !isMadeHere,
+      isPartOf(Stack.of(target), here) || !isMadeHere,
       `handler is a function of the stack ${Stack.of(target).node.path}, and its environment would name the dead-letter queue of the stack ` +
         `${here.node.path}: each stack would depend on the other. Make the queue in ${Stack.of(target).node.path} and give it as ` +
         'deadLetterQueue, or move this construct there',
@@ -89,20 +93,23 @@ export class ExistingFunction implements BackingFunction {
   }
 }
 
-function unqualified(handler: IFunction): IFunction {
+/** A nested stack is a resource of its parent: what is inside may name what is outside, and the other way round. */
+function isPartOf(stack: Stack, whole: Stack): boolean {
+  return stack === whole || (stack.nestedStackParent !== undefined && isPartOf(stack.nestedStackParent, whole));
+}
+
+/** The function behind an alias or version. */
+export function unqualified(handler: IFunction): IFunction {
   return handler instanceof QualifiedFunctionBase ? unqualified(handler.lambda) : handler;
 }
 
-const OWNERS = new WeakMap<IFunction, string>();
-
 /** Throws where another processor has the function already: they would overwrite each other's environment. */
 export function claim(scope: Construct, target: IFunction): void {
-  const owner = OWNERS.get(target);
+  const owner = take(scope, `function ${identityOf(target, target.functionArn)}`);
   check(
     scope,
     owner === undefined,
     `handler is the function of ${owner} already, and a function has one environment: dead letters and metrics of both would be mixed; ` +
       'make a second function of the same code',
   );
-  OWNERS.set(target, scope.node.path);
 }

@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { Annotations, Stack } from 'aws-cdk-lib';
 import { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { IGrantable, IPrincipal, IRole, Policy, PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
@@ -33,12 +33,28 @@ export const ATTACH_TO_VPC = [
  * policy of an imported role has to exist before a mapping asks for it, so that it has to be known: see `dependOn`.
  */
 export function granteeOf(scope: Construct, role: IRole): IGrantable {
+  countFunctions(scope, role);
   if (role instanceof Role && Stack.of(role) === Stack.of(scope)) {
     return role;
   }
   const policy = new Policy(scope, 'Policy');
   role.attachInlinePolicy(policy);
   return policy;
+}
+
+const FUNCTIONS = new WeakMap<IRole, number>();
+
+// IAM quotas: 10,240 characters for all inline policies of a role. The statements of a processor with a redrive are up to 3,700.
+function countFunctions(scope: Construct, role: IRole): void {
+  const count = (FUNCTIONS.get(role) ?? 0) + 1;
+  FUNCTIONS.set(role, count);
+  if (count > 2) {
+    Annotations.of(scope).addWarningV2(
+      'lambda-streams:SharedRole',
+      `the role ${role.node.path} runs ${count} functions, each with statements of up to 3,700 characters, and IAM takes 10,240 of inline ` +
+        'policies for a role; give each function a role of its own, or acknowledge this warning where they fit',
+    );
+  }
 }
 
 /** Makes `construct` wait for the statements of `grantee`, where nothing else implies that it does. */

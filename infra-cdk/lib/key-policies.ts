@@ -32,12 +32,22 @@ export function allowAlarms(scope: Construct, key: IKey): void {
   allow(scope, key, statement, 'alarms would reach nobody');
 }
 
+/** Lets Lambda decrypt the filters of a mapping that are encrypted with `key`; the CDK adds the same statement, without a name. */
+export function allowFilters(scope: Construct, key: IKey): void {
+  const statement = new PolicyStatement({
+    principals: [new ServicePrincipal('lambda.amazonaws.com')],
+    actions: ['kms:Decrypt'],
+    resources: ['*'],
+  });
+  allow(scope, key, statement, 'Lambda could not read the filters', 'DecryptFilters');
+}
+
 // A key that several constructs use gets the same statement from each of them; the CDK renders equal statements once.
-function allow(scope: Construct, key: IKey, statement: PolicyStatement, otherwise: string): void {
+function allow(scope: Construct, key: IKey, statement: PolicyStatement, otherwise: string, name = statement.sid): void {
   if (!key.addToResourcePolicy(statement).statementAdded) {
     const written = JSON.stringify(Stack.of(scope).resolve(statement.toStatementJson()));
     Annotations.of(scope).addWarningV2(
-      `lambda-streams:KeyPolicy${statement.sid}`,
+      `lambda-streams:KeyPolicy${name}`,
       `the policy of the imported key ${key.node.path} cannot be changed here, and without this statement ${otherwise}: ${written}; ` +
         'add it where the key is made, then acknowledge this warning',
     );

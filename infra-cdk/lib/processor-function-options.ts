@@ -74,11 +74,11 @@ export interface ProcessorAliasOptions {
  * - `memorySize`: 1,024 MB of 128 to 10,240; on Managed Instances 2,048 MB of 2,048 to 32,768
  * - `timeout`: 60 s of 1 s to 15 minutes; on Managed Instances up to 90 minutes
  * - `reservedConcurrentExecutions`: none. What is reserved is taken from the account, which has 1,000 for all functions, a new one 10
- * - `environment`: what you give, in addition to what the construct sets. Of that only `GLIBC_TUNABLES`, which keeps memory from one
- *   invocation to the next, can be replaced
+ * - `environment`: your own variables. `GLIBC_TUNABLES`, which keeps memory from one invocation to the next, can be replaced; the
+ *   variables that `builder_from_env()` reads are refused, since the construct writes them
  * - `role`: a new one. Statements are added to one that is given, unless it is imported with `mutable: false`
  * - `logGroup`: a new one, encrypted, that keeps logs for `logRetention`, by default a month
- * - `loggingFormat`: JSON, with Lambda's own filter never stricter than INFO
+ * - `loggingFormat`: JSON, with Lambda's own filter never stricter than INFO, which would drop the metrics
  * - `tracing`: `Tracing.ACTIVE`
  * - `vpc`: none. From a VPC the function calls SQS, and what its handlers call: give it a NAT gateway or an interface endpoint
  *   for SQS. Streams, buckets and keys are used by Lambda from outside

@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Token } from 'aws-cdk-lib';
 import { IGrantable, IRole, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import {
@@ -17,13 +17,13 @@ import {
 import { ILogGroup, LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { check, checkDuration, checkRange } from './checks';
+import { check, checkDuration, checkPlace, checkRange } from './checks';
 import { CodeBoundary } from './code-boundary';
 import { checkStandardQueue } from './failure-destination';
 import { acceptFinding } from './findings';
 import { ATTACH_TO_VPC, acceptTracing, dependOn, grantDestinationQueue, grantLogs, grantNetwork, granteeOf } from './grants';
 import { allowLogs } from './key-policies';
-import { createAlias } from './processor-alias';
+import { checkAlias, createAlias } from './processor-alias';
 import { ProcessorCode } from './processor-code';
 import { ManagedInstancesOptions, ProcessorFunctionOptions } from './processor-function-options';
 import { LogLevel } from './processor-settings';
@@ -94,32 +94,55 @@ export class ProcessorFunction extends Construct {
   }
 
   private checkProps(props: ProcessorFunctionProps): void {
-    const managed = props.managedInstances;
+    const { managedInstances: managed, alias, role, applicationLogLevelV2: level } = props;
     checkRange(this, 'memorySize', props.memorySize, managed ? 2_048 : 128, managed ? 32_768 : 10_240);
     checkRange(this, 'reservedConcurrentExecutions', props.reservedConcurrentExecutions, 0, 1_000_000);
-    checkRange(this, 'concurrencyPerEnvironment', managed?.concurrencyPerEnvironment, 1, 1_600);
-    checkRange(this, 'minExecutionEnvironments', managed?.minExecutionEnvironments, 0, managed?.maxExecutionEnvironments ?? 15_000);
-    checkRange(this, 'maxExecutionEnvironments', managed?.maxExecutionEnvironments, 0, 15_000);
-    checkRange(this, 'provisionedConcurrentExecutions', props.alias?.provisionedConcurrentExecutions, 1, 1_000_000);
     checkDuration(this, 'timeout', props.timeout, Duration.seconds(1), Duration.minutes(managed ? 90 : 15));
     check(
       this,
-      !(managed && props.vpc),
-      'vpc and managedInstances are both set; give the subnets to the capacity provider instead of the function',
+      level === undefined || [ApplicationLogLevel.TRACE, ApplicationLogLevel.DEBUG, ApplicationLogLevel.INFO].includes(level),
+      `applicationLogLevelV2 is ${level}, with which Lambda would drop the function's metrics as well; write settings: { logLevel } instead`,
     );
+    if (managed) {
+      this.checkManagedInstances(props, managed);
+    }
+    if (alias) {
+      checkAlias(this, alias, props.reservedConcurrentExecutions);
+    }
+    if (role) {
+      checkPlace(this, 'account', 'role', role, 'Lambda runs a function as a role of its own account only; write one of this account');
+    }
+    checkPlace(this, 'region', 'encryptionKey', props.encryptionKey, 'a key encrypts in its own region only; write a key of this one');
+    this.checkWhereFailuresGo(props);
+  }
+
+  private checkManagedInstances(props: ProcessorFunctionProps, managed: ManagedInstancesOptions): void {
+    const gib = managed.memoryGiBPerVCpu;
+    checkRange(this, 'concurrencyPerEnvironment', managed.concurrencyPerEnvironment, 1, 1_600);
+    checkRange(this, 'minExecutionEnvironments', managed.minExecutionEnvironments, 0, managed.maxExecutionEnvironments ?? 15_000);
+    checkRange(this, 'maxExecutionEnvironments', managed.maxExecutionEnvironments, 0, 15_000);
     check(
       this,
-      !(managed && props.alias),
+      gib === undefined || Token.isUnresolved(gib) || [2, 4, 8].includes(gib),
+      `memoryGiBPerVCpu is ${gib}; write 2, 4 or 8, which are the ratios that Managed Instances have`,
+    );
+    check(this, !props.vpc, 'vpc and managedInstances are both set; give the subnets to the capacity provider instead of the function');
+    check(
+      this,
+      !props.alias,
       'alias and managedInstances are both set; on Managed Instances $LATEST.PUBLISHED is invoked, and takes over as a whole',
     );
+  }
+
+  private checkWhereFailuresGo({ failedInvocations, ...props }: ProcessorFunctionProps): void {
     check(
       this,
       !props.deadLetterQueue && !props.deadLetterQueueEnabled && !props.deadLetterTopic,
       'deadLetterQueue and deadLetterTopic of a function receive asynchronous invocations, which go to a destination here; write onFailure instead',
     );
-    check(this, !props.failedInvocations !== !props.onFailure, 'give either failedInvocations, a queue, or onFailure, a destination');
-    if (props.failedInvocations) {
-      checkStandardQueue(props.failedInvocations);
+    check(this, !failedInvocations !== !props.onFailure, 'give either failedInvocations, a queue, or onFailure, a destination');
+    if (failedInvocations) {
+      checkStandardQueue(failedInvocations);
     }
   }
 
@@ -145,9 +168,7 @@ export class ProcessorFunction extends Construct {
       timeout: props.timeout ?? Duration.seconds(60),
       role: this.role,
       logGroup: props.logGroup ?? this.createLogGroup(props),
-      loggingFormat: props.loggingFormat ?? LoggingFormat.JSON,
-      applicationLogLevelV2: props.applicationLogLevelV2 ?? applicationLogLevel(props.logLevel ?? LogLevel.INFO),
-      systemLogLevelV2: props.systemLogLevelV2 ?? SystemLogLevel.INFO,
+      ...loggingOf(props),
       tracing: props.tracing ?? Tracing.ACTIVE,
     });
     if (managedInstances) {
@@ -244,6 +265,19 @@ function ofFunctionAlone(props: ProcessorFunctionProps): FunctionOptions {
   const { code, encryptionKey, failedInvocations, logLevel, removalPolicy, managedInstances, alias, ...options } = props;
   const { onFailure, onSuccess, maxEventAge, retryAttempts, logRetention, ...rest } = options;
   return rest;
+}
+
+// Lambda has levels for JSON only.
+function loggingOf(props: ProcessorFunctionProps): FunctionOptions {
+  const loggingFormat = props.loggingFormat ?? LoggingFormat.JSON;
+  if (loggingFormat !== LoggingFormat.JSON) {
+    return { loggingFormat };
+  }
+  return {
+    loggingFormat,
+    applicationLogLevelV2: props.applicationLogLevelV2 ?? applicationLogLevel(props.logLevel ?? LogLevel.INFO),
+    systemLogLevelV2: props.systemLogLevelV2 ?? SystemLogLevel.INFO,
+  };
 }
 
 // Lambda drops JSON lines below this level, and counts a line without a level, as metrics in EMF are, as INFO: a stricter

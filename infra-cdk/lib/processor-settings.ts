@@ -1,6 +1,6 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
-import { check, checkDuration, checkRange } from './checks';
+import { check, checkDuration, checkKnown, checkRange } from './checks';
 
 /** The levels that the function can log at. */
 export enum LogLevel {
@@ -105,9 +105,22 @@ export interface ResolvedSettings {
 export const REPORT_BATCH_ITEM_FAILURES = true;
 
 const MAX_HANDLER_TIMEOUT = Duration.minutes(15);
+/** That of a function on Managed Instances. */
+const LONGEST_TIMEOUT = Duration.minutes(90);
+type DurationSetting = 'retryBase' | 'retryMax' | 'handlerTimeout' | 'deadlineMargin' | 'giveUpAfter';
+/** The limits of the variables of `src/docs/environment.md`, and the unit that they are in. */
+const LIMITS: Array<[DurationSetting, Duration, Duration, 'seconds' | 'milliseconds']> = [
+  ['retryBase', Duration.millis(0), Duration.minutes(1), 'milliseconds'],
+  ['retryMax', Duration.millis(0), Duration.minutes(10), 'milliseconds'],
+  ['handlerTimeout', Duration.millis(1), MAX_HANDLER_TIMEOUT, 'milliseconds'],
+  ['deadlineMargin', Duration.millis(0), Duration.minutes(15), 'milliseconds'],
+  ['giveUpAfter', Duration.seconds(1), Duration.days(1), 'seconds'],
+];
 
 /** The settings of a function with that timeout, with their defaults, checked. */
 export function resolveSettings(scope: Construct, timeout: Duration, settings: ProcessorSettings = {}): ResolvedSettings {
+  checkKnown(scope, 'timeout', timeout);
+  checkDuration(scope, 'timeout', timeout, Duration.seconds(1), LONGEST_TIMEOUT);
   const resolved = {
     logLevel: settings.logLevel ?? LogLevel.INFO,
     concurrency: settings.concurrency ?? 10,
@@ -120,11 +133,10 @@ export function resolveSettings(scope: Construct, timeout: Duration, settings: P
   };
   checkRange(scope, 'concurrency', resolved.concurrency, 1, 10_000);
   checkRange(scope, 'maxAttempts', resolved.maxAttempts, 1, 100);
-  checkDuration(scope, 'retryBase', resolved.retryBase, Duration.millis(0), Duration.minutes(1));
-  checkDuration(scope, 'retryMax', resolved.retryMax, Duration.millis(0), Duration.minutes(10));
-  checkDuration(scope, 'handlerTimeout', resolved.handlerTimeout, Duration.millis(1), MAX_HANDLER_TIMEOUT);
-  checkDuration(scope, 'deadlineMargin', resolved.deadlineMargin, Duration.millis(0), Duration.minutes(15));
-  checkDuration(scope, 'giveUpAfter', resolved.giveUpAfter, Duration.seconds(1), Duration.days(1));
+  for (const [name, min, max, unit] of LIMITS) {
+    checkKnown(scope, name, resolved[name]);
+    checkDuration(scope, name, resolved[name], min, max, unit);
+  }
   check(
     scope,
     resolved.retryBase.toMilliseconds() <= resolved.retryMax.toMilliseconds(),
@@ -172,17 +184,35 @@ export interface ProcessorIdentity {
   readonly serviceName: string;
 }
 
-/** Throws unless CloudWatch takes the names. */
+/** Throws unless CloudWatch takes the names; the function would refuse to start with others. */
 export function checkMetricNames(scope: Construct, metricsNamespace: string, serviceName: string): void {
   check(
     scope,
-    metricsNamespace.length >= 1 && metricsNamespace.length <= 255 && !metricsNamespace.startsWith('AWS/'),
-    `metricsNamespace is "${metricsNamespace}"; write 1 to 255 characters that do not begin with AWS/, which CloudWatch keeps for AWS`,
+    Token.isUnresolved(metricsNamespace) || isNamespace(metricsNamespace),
+    `metricsNamespace is "${metricsNamespace}"; write 1 to 255 characters that do not begin with AWS/ or a colon, ` +
+      'which CloudWatch keeps for AWS: letters, digits, spaces and .-_/#:',
   );
+  const { length } = serviceName;
+  check(scope, length >= 1 && length <= 255, `serviceName has ${length} characters; write 1 to 255, as the CDK takes them in a dimension of an alarm`);
   check(
     scope,
-    serviceName.length >= 1 && serviceName.length <= 255,
-    `serviceName has ${serviceName.length} characters; write 1 to 255, as the CDK takes them in a dimension of an alarm`,
+    Token.isUnresolved(serviceName) || (/^[ -~]*$/.test(serviceName) && serviceName.trim() !== ''),
+    `serviceName is "${serviceName}"; write ASCII characters, as CloudWatch takes no others in a dimension, and not only spaces`,
+  );
+}
+
+function isNamespace(text: string): boolean {
+  return /^(?!:|AWS\/)[\w.\-/#: ]{1,255}$/.test(text) && text.trim() !== '';
+}
+
+/** Throws where the user's own variables have a name that is written here, or that the function would take for a misspelled one. */
+export function checkOwnVariables(scope: Construct, own: Record<string, string> = {}, written: Record<string, string>): void {
+  const names = Object.keys(own).filter((name) => name in written || name.startsWith('LAMBDA_STREAMS_'));
+  check(
+    scope,
+    names.length === 0,
+    `environment has ${names.join(', ')}, but DLQ_URL, POWERTOOLS_METRICS_NAMESPACE, POWERTOOLS_SERVICE_NAME and all LAMBDA_STREAMS_ ` +
+      'variables are written by the construct; leave them out, and write deadLetterQueue, metricsNamespace, serviceName or settings instead',
   );
 }
 

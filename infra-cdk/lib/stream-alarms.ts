@@ -5,6 +5,7 @@ import { CfnQueue, IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { AlarmGroupOptions, AlarmOptions, Watch, createAlarms, thresholdOf } from './alarm-options';
 import { check } from './checks';
+import { unqualified } from './existing-function';
 import type { StreamProcessor } from './stream-processor';
 
 /** When the alarms of a processor go off, and what they do. */
@@ -163,7 +164,7 @@ export class StreamAlarms extends Construct {
     const { function: fn, timeout } = processor;
     const iteratorAge: Watch = {
       id: 'IteratorAge',
-      metric: fn.metric('IteratorAge', { period: MINUTE, statistic: Stats.MAXIMUM }),
+      metric: unqualified(fn).metric('IteratorAge', { period: MINUTE, statistic: Stats.MAXIMUM }),
       threshold: Duration.minutes(5).toMilliseconds(),
       description: 'The function falls behind the stream. Nothing is lost until records become too old.',
       options: options.iteratorAge,
@@ -259,7 +260,8 @@ function discardsOf({ metrics, function: fn }: StreamProcessor, options: StreamA
     },
     {
       id: 'DestinationDeliveryFailures',
-      metric: fn.metric('DestinationDeliveryFailures', { period: MINUTE, statistic: Stats.SUM }),
+      // Counted for the function, whichever alias or version was invoked.
+      metric: unqualified(fn).metric('DestinationDeliveryFailures', { period: MINUTE, statistic: Stats.SUM }),
       threshold: 1,
       description: 'Lambda could not write to an on-failure destination, so that what it gave up on is lost. Look at its policy and key.',
       options: options.destinationDeliveryFailures,

@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { check } from './checks';
 
@@ -15,7 +15,13 @@ export function checkFilters(scope: Construct, filters: Array<{ [key: string]: a
     filters.length >= 1 && filters.length <= MAX_FILTERS,
     `${filters.length} filters; Lambda takes 1 to ${MAX_FILTERS}, of which a record must match one`,
   );
-  filters.forEach((filter, index) => checkFilter(scope, Stack.of(scope).resolve(filter.pattern), `filters[${index}]`));
+  filters.forEach(({ pattern }, index) => {
+    // A pattern that is known at the deployment only stays an object.
+    const resolved: unknown = Stack.of(scope).resolve(pattern);
+    if (!Token.isUnresolved(pattern) || typeof resolved === 'string') {
+      checkFilter(scope, resolved, `filters[${index}]`);
+    }
+  });
 }
 
 function checkFilter(scope: Construct, pattern: unknown, name: string): void {

@@ -1,12 +1,13 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Token } from 'aws-cdk-lib';
 import { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { IGrantable } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { EventSourceMapping, IFunction, MetricType, StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
-import { check, checkDuration, checkRange } from './checks';
+import { check, checkDuration, checkKnown, checkRange } from './checks';
 import { FailureDestination } from './failure-destination';
 import { dependOn, grantStream } from './grants';
+import { allowFilters } from './key-policies';
 import { REPORT_BATCH_ITEM_FAILURES } from './processor-settings';
 import { checkFilters } from './stream-filters';
 import { checkStream } from './stream-table';
@@ -75,7 +76,7 @@ export interface StreamMappingOptions {
   readonly filters?: Array<{ [key: string]: any }>;
 
   /**
-   * Encrypts the filters; the key gets a statement that lets Lambda decrypt them.
+   * Encrypts the filters; the key gets a statement that lets Lambda decrypt them; an imported key must have it.
    *
    * @default - a key of AWS
    */
@@ -131,6 +132,9 @@ export class StreamMapping extends Construct {
     const grantee = props.grantee ?? props.target;
     grantStream(grantee, props.table);
     props.onFailure.grantWrite(grantee);
+    if (props.filterEncryption) {
+      allowFilters(this, props.filterEncryption);
+    }
     this.mapping = this.createMapping(props, maxRecordAge);
     dependOn(this.mapping, grantee);
   }
@@ -141,13 +145,16 @@ export class StreamMapping extends Construct {
     checkRange(this, 'parallelizationFactor', props.parallelizationFactor, 1, 10);
     checkRange(this, 'retryAttempts', props.retryAttempts, 0, 10_000);
     checkDuration(this, 'batchingWindow', props.batchingWindow, Duration.seconds(0), Duration.minutes(5));
+    checkKnown(this, 'maxRecordAge', maxRecordAge);
     checkDuration(this, 'maxRecordAge', maxRecordAge, Duration.seconds(60), Duration.hours(24));
     this.checkGivesUpInTime(maxRecordAge, props.giveUpAfter);
+    checkKnown(this, 'tumblingWindow', props.tumblingWindow);
     checkDuration(this, 'tumblingWindow', props.tumblingWindow, Duration.seconds(0), Duration.minutes(15));
+    const { parallelizationFactor = 1 } = props;
     check(
       this,
-      !props.tumblingWindow?.toSeconds() || (props.parallelizationFactor ?? 1) === 1,
-      `parallelizationFactor is ${props.parallelizationFactor}, but a tumblingWindow takes one batch of a shard at a time; leave it out`,
+      !props.tumblingWindow?.toSeconds() || Token.isUnresolved(parallelizationFactor) || parallelizationFactor === 1,
+      `parallelizationFactor is ${parallelizationFactor}, but a tumblingWindow takes one batch of a shard at a time; leave it out`,
     );
     checkFilters(this, props.filters);
   }

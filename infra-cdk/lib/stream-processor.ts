@@ -1,10 +1,10 @@
-import { Duration, Names } from 'aws-cdk-lib';
+import { Annotations, Duration, Names, Stack } from 'aws-cdk-lib';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { EventSourceMapping, Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { check } from './checks';
+import { check, checkPlace } from './checks';
 import { CodeBoundary, LambdaOnly } from './code-boundary';
 import { EncryptedQueue } from './encrypted-queue';
 import { EncryptionKey } from './encryption-key';
@@ -14,12 +14,13 @@ import { READ_STREAM, TAKE_MESSAGES, grantDeadLetters } from './grants';
 import { ProcessorCode } from './processor-code';
 import { ProcessorFunction } from './processor-function';
 import { ProcessorFunctionOptions } from './processor-function-options';
-import { ResolvedSettings, checkMetricNames, processorEnvironment, resolveSettings } from './processor-settings';
+import { ResolvedSettings, checkMetricNames, checkOwnVariables, processorEnvironment, resolveSettings } from './processor-settings';
 import { Redrive } from './redrive';
 import { StreamAlarms } from './stream-alarms';
 import { StreamMapping } from './stream-mapping';
 import { StreamMetrics } from './stream-metrics';
 import { StreamProcessorProps } from './stream-processor-props';
+import { identityOf, take, takenBy } from './taken';
 
 /**
  * By default glibc gives an invocation's memory back to the system, and has it zeroed for the next one. This keeps blocks of up to
@@ -73,10 +74,12 @@ export class StreamProcessor extends Construct {
     this.metricsNamespace = props.metricsNamespace ?? 'LambdaStreams';
     this.serviceName = props.serviceName ?? Names.uniqueResourceName(this, { maxLength: 64, separator: '-' });
     checkMetricNames(this, this.metricsNamespace, this.serviceName);
+    this.warnOfNamesake();
     const existing = props.handler && new ExistingFunction(this, props.handler, props.timeout);
     this.timeout = existing?.timeout ?? props.functionOptions?.timeout ?? Duration.seconds(60);
     this.settings = resolveSettings(this, this.timeout, props.settings);
     this.deadLetterQueue = props.deadLetterQueue ?? this.createQueue('DeadLetters', props.redrive);
+    this.warnOfSharedRedrive(this.deadLetterQueue);
     this.onFailure = props.onFailure ?? this.createFailureDestination();
     existing?.writeEnvironment(this.environmentFor(this.serviceName), this.deadLetterQueue);
     this.failedInvocations = existing || props.functionOptions?.onFailure ? undefined : this.createQueue('FailedInvocations');
@@ -117,20 +120,24 @@ export class StreamProcessor extends Construct {
   /**
    * Creates a second function of the same code and settings that is called on demand, as by `OnDemandApi`.
    *
-   * It counts as `<serviceName>-on-demand`, gets none of the stream's permissions, and has 28 seconds unless `options` say
+   * What the code needs to run is that of the first function unless `options` say otherwise: architecture, layers, environment. It
+   * counts as `<serviceName>-on-demand`, gets none of the stream's permissions, and has 28 seconds unless `options` say
    * otherwise, for API Gateway waits 29. Its failed asynchronous invocations go where those of the first function go.
    */
   createOnDemandFunction(scope: Construct, id: string, options: ProcessorFunctionOptions = {}): ProcessorFunction {
-    const { code, functionOptions, removalPolicy } = this.props;
+    const { code, functionOptions = {}, removalPolicy } = this.props;
     check(this, code !== undefined, 'an on-demand function is made of code; write ProcessorFunction and environmentFor where handler is given');
     const timeout = options.timeout ?? Duration.seconds(28);
-    const onFailure = options.onFailure ?? functionOptions?.onFailure;
+    const onFailure = options.onFailure ?? functionOptions.onFailure;
+    const environment = { ...functionOptions.environment, ...options.environment };
     return new ProcessorFunction(scope, id, {
       description: 'Runs records through the processor on demand',
+      architecture: functionOptions.architecture,
+      layers: functionOptions.layers,
       ...options,
       code: code!,
       timeout,
-      environment: { ...options.environment, ...this.environmentFor(`${this.serviceName}-on-demand`, timeout) },
+      environment: this.withContract(`${this.serviceName}-on-demand`, { environment }, timeout),
       logLevel: this.settings.logLevel,
       encryptionKey: this.encryptionKey,
       onFailure,
@@ -158,6 +165,45 @@ export class StreamProcessor extends Construct {
       !deadLetterQueue?.fifo || !this.props.redrive,
       'redrive is made for standard queues; leave it out where deadLetterQueue is FIFO',
     );
+    this.checkPlaces();
+  }
+
+  private checkPlaces(): void {
+    const { deadLetterQueue: queue, encryptionKey: key } = this.props;
+    const ofQueue = 'its alarms, and SQS where it moves letters, see the queues of one region and account only; write a queue of this one';
+    if (queue) {
+      checkPlace(this, 'region', 'deadLetterQueue', queue, ofQueue);
+      checkPlace(this, 'account', 'deadLetterQueue', queue, ofQueue);
+    }
+    if (key) {
+      checkPlace(this, 'region', 'encryptionKey', key, 'a key encrypts in its own region only; write a key of this one');
+    }
+  }
+
+  private warnOfNamesake(): void {
+    const { region, account } = Stack.of(this);
+    const namesake = take(this, `service ${this.metricsNamespace} ${this.serviceName} ${region} ${account}`);
+    if (namesake !== undefined) {
+      Annotations.of(this).addWarningV2(
+        'lambda-streams:ServiceName',
+        `serviceName is "${this.serviceName}", as that of ${namesake}: their metrics are one, and alarms of both go off; write another, or acknowledge this warning`,
+      );
+    }
+  }
+
+  private warnOfSharedRedrive(queue: IQueue): void {
+    const identity = identityOf(queue, queue.queueArn);
+    const other = take(this, `letters ${identity}`);
+    if (this.props.redrive) {
+      take(this, `redrive ${identity}`);
+    }
+    if (other !== undefined && takenBy(this, `redrive ${identity}`) !== undefined) {
+      Annotations.of(this).addWarningV2(
+        'lambda-streams:SharedRedrive',
+        `deadLetterQueue is that of ${other} too, and a redrive moves the letters of both into one function; give each its own queue, or ` +
+          'acknowledge this warning where both have the same handlers',
+      );
+    }
   }
 
   private createKey(): IKey {
@@ -184,19 +230,23 @@ export class StreamProcessor extends Construct {
     return FailureDestination.bucket(bucket);
   }
 
+  /** The user's variables, and those of the contract, which no other may replace. */
+  private withContract(serviceName: string, { environment }: ProcessorFunctionOptions, timeout?: Duration): { [name: string]: string } {
+    const written = this.environmentFor(serviceName, timeout);
+    checkOwnVariables(this, environment, written);
+    return { ...environment, ...written };
+  }
+
   private createFunction(code: ProcessorCode): ProcessorFunction {
+    const { functionOptions = {} } = this.props;
     return new ProcessorFunction(this, 'Function', {
       description: 'Processes the changes of a DynamoDB table',
-      ...this.props.functionOptions,
+      ...functionOptions,
       code,
       failedInvocations: this.failedInvocations,
       encryptionKey: this.encryptionKey,
       logLevel: this.settings.logLevel,
-      environment: {
-        GLIBC_TUNABLES: KEEP_MEMORY,
-        ...this.props.functionOptions?.environment,
-        ...this.environmentFor(this.serviceName),
-      },
+      environment: { GLIBC_TUNABLES: KEEP_MEMORY, ...this.withContract(this.serviceName, functionOptions) },
       removalPolicy: this.props.removalPolicy,
     });
   }

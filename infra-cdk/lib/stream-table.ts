@@ -1,7 +1,7 @@
 import { Annotations, Stack, Token } from 'aws-cdk-lib';
 import { CfnGlobalTable, CfnTable, ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { Construct } from 'constructs';
-import { check } from './checks';
+import { check, checkPlace } from './checks';
 
 /** Throws unless the table has a stream that a mapping in the stack of `scope` can read; warns of what may not be meant. */
 export function checkStream(scope: Construct, table: ITable): void {
@@ -10,7 +10,7 @@ export function checkStream(scope: Construct, table: ITable): void {
     hasStream(table),
     'the table has no stream; give it stream: StreamViewType.NEW_AND_OLD_IMAGES (dynamoStream in a TableV2), or tableStreamArn where it is imported',
   );
-  checkRegion(scope, table);
+  checkPlace(scope, 'region', 'the table', table, 'Lambda reads streams of its own region only; deploy this construct there');
   check(
     scope,
     !/\/stream\/\*/.test(JSON.stringify(Stack.of(scope).resolve(table.tableStreamArn))),
@@ -32,15 +32,6 @@ function streamOf(table: ITable): { streamViewType?: string } | undefined {
   const { defaultChild } = table.node;
   const isTable = defaultChild instanceof CfnGlobalTable || defaultChild instanceof CfnTable;
   return isTable ? Stack.of(table).resolve(defaultChild.streamSpecification) : undefined;
-}
-
-function checkRegion(scope: Construct, table: ITable): void {
-  const [there, here] = [table.env.region, Stack.of(scope).region];
-  check(
-    scope,
-    Token.isUnresolved(there) || Token.isUnresolved(here) || there === here,
-    `the table is in ${there}, and this stack in ${here}: Lambda reads streams of its own region only; deploy this construct in ${there}`,
-  );
 }
 
 function warnOfKeysOnly(scope: Construct, table: ITable): void {

@@ -1,15 +1,23 @@
-import { App, Duration, Stack } from 'aws-cdk-lib';
+import { App, CfnParameter, Duration, Stack } from 'aws-cdk-lib';
 import { AttributeType, Table } from 'aws-cdk-lib/aws-dynamodb';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
-import { Architecture, CapacityProvider, Function } from 'aws-cdk-lib/aws-lambda';
+import { ApplicationLogLevel, Architecture, CapacityProvider, Function } from 'aws-cdk-lib/aws-lambda';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { describe, expect, it } from 'vitest';
-import { OnDemandApi, ProcessorCode, StreamProcessor, StreamProcessorProps } from '../lib';
+import { OnDemandApi, ProcessorAliasOptions, ProcessorCode, StreamProcessor, StreamProcessorProps } from '../lib';
 import { readConfig } from '../lib/app-config';
 import { InvalidPropertyError } from '../lib/checks';
 import { BOOTSTRAP, newApp, newDemo, newProcessor, newTable } from './support';
 
 type Props = Partial<StreamProcessorProps>;
+
+function own(environment: Record<string, string>): Props {
+  return { functionOptions: { environment } };
+}
+
+function alias(options: ProcessorAliasOptions, reservedConcurrentExecutions?: number): Props {
+  return { functionOptions: { alias: options, reservedConcurrentExecutions } };
+}
 
 describe('a property that cannot work is refused at synth, with what to write', () => {
   it.each<[string, Props, RegExp]>([
@@ -38,6 +46,12 @@ describe('a property that cannot work is refused at synth, with what to write', 
     ['too little memory', { functionOptions: { memorySize: 64 } }, /memorySize is 64/],
     ['memory of Managed Instances without them', { functionOptions: { memorySize: 20_480 } }, /memorySize is 20480; write .* to 10240/],
     ['a namespace of AWS', { metricsNamespace: 'AWS/Mine' }, /metricsNamespace is "AWS\/Mine"; write .* do not begin with AWS\//],
+    ['a namespace that CloudWatch refuses', { metricsNamespace: 'Orders & Returns' }, /metricsNamespace is "Orders & Returns"; write 1 to 255 characters .*: letters, digits, spaces/],
+    ['a namespace of spaces', { metricsNamespace: '  ' }, /metricsNamespace is "  "; write 1 to 255 characters .*: letters, digits, spaces/],
+    ['a service that CloudWatch refuses', { serviceName: 'Käufe' }, /serviceName is "Käufe"; write ASCII characters/],
+    ['a service of spaces', { serviceName: '  ' }, /serviceName is "  "; write ASCII characters/],
+    ['a variable that the construct writes', own({ DLQ_URL: 'https://mine' }), /environment has DLQ_URL, but .* write deadLetterQueue, .* or settings/],
+    ['a variable that the function does not know', own({ LAMBDA_STREAMS_CONCURENCY: '1' }), /environment has LAMBDA_STREAMS_CONCURENCY, but/],
     ['a service without a name', { serviceName: '' }, /serviceName has 0 characters; write 1 to 255/],
     ['a stop before the start', { settings: { deadlineMargin: Duration.seconds(60) } }, /deadlineMargin \(1 minute\) is not below the function's timeout/],
     ['a stop before a handler has to', { settings: { deadlineMargin: Duration.seconds(50) } }, /handlerTimeout \(15 seconds\) is not below the 10 seconds after which/],
@@ -45,12 +59,33 @@ describe('a property that cannot work is refused at synth, with what to write', 
     ['an alarm above the timeout', { alarms: { durationNearTimeout: { threshold: 60_001 } } }, /durationNearTimeout alarm \(60001 ms\) is above the function's timeout \(1 minute\)/],
     ['an alarm after the fact', { alarms: { iteratorAge: { threshold: Duration.hours(7).toMilliseconds() } } }, /comes after the function has given up \(6 hours\); write a lower threshold/],
     ['an alarm that is always on', { alarms: { functionErrors: { threshold: 0 } } }, /threshold of the alarm FunctionErrors is 0; write a number above 0, or enabled: false/],
-    ['an alarm of no period', { alarms: { mappingStopped: { evaluationPeriods: 0 } } }, /evaluationPeriods of the alarm MappingStopped is 0; write a whole number of 1 to 1440/],
+    ['an alarm of no period', { alarms: { mappingStopped: { evaluationPeriods: 0 } } }, /evaluationPeriods of the alarm MappingStopped is 0; write a whole number of 1 to 288/],
+    ['an alarm over more than a day', { alarms: { functionErrors: { evaluationPeriods: 1_441 } } }, /FunctionErrors is 1441; write a whole number of 1 to 1440/],
+    ['an alias that is a number', alias({ aliasName: '7' }), /aliasName is "7"; write 1 to 128 letters/],
+    ['an alias of two words', alias({ aliasName: 'to go' }), /aliasName is "to go"; write 1 to 128 letters/],
+    ['more provisioned than reserved', alias({ provisionedConcurrentExecutions: 5 }, 4), /provisionedConcurrentExecutions is 5, .* reservedConcurrentExecutions is 4; reserve more/],
+    ['a filter of Lambda that takes the metrics', { functionOptions: { applicationLogLevelV2: ApplicationLogLevel.WARN } }, /applicationLogLevelV2 is WARN, .* write settings: \{ logLevel \}/],
+    ['half a second of a timeout', { functionOptions: { timeout: Duration.millis(1_500) } }, /timeout is 1 second 500 millis; write a whole number of seconds/],
+    ['half a second of an age', { settings: { giveUpAfter: Duration.millis(1_500) } }, /giveUpAfter is .*; write a whole number of seconds/],
+    ['half a millisecond', { settings: { retryBase: Duration.millis(2.5) } }, /retryBase is .*; write a whole number of milliseconds/],
+    ['half a second of a window', { mapping: { batchingWindow: Duration.millis(500) } }, /batchingWindow is .*; write a whole number of seconds/],
+    ['half a second of a record age', { mapping: { maxRecordAge: Duration.millis(43_200_500) } }, /maxRecordAge is .*; write a whole number of seconds/],
     ['no code', { code: undefined, handler: undefined }, /give either code.* or handler/],
   ])('%s', (_, props, message) => {
     expect(() => newProcessor(props)).toThrow(message);
     expect(() => newProcessor(props)).toThrow(InvalidPropertyError);
     expect(() => newProcessor(props)).toThrow(/^user\/Processor/);
+  });
+
+  it.each<[string, (seconds: Duration) => Props]>([
+    ['timeout', (timeout) => ({ functionOptions: { timeout } })],
+    ['giveUpAfter', (giveUpAfter) => ({ settings: { giveUpAfter } })],
+    ['handlerTimeout', (handlerTimeout) => ({ settings: { handlerTimeout } })],
+    ['deadlineMargin', (deadlineMargin) => ({ settings: { deadlineMargin } })],
+    ['maxRecordAge', (maxRecordAge) => ({ mapping: { maxRecordAge } })],
+  ])('a CloudFormation parameter as %s, from which other values follow', (name, props) => {
+    const parameter = Duration.seconds(new CfnParameter(new Stack(), 'Seconds', { type: 'Number' }).valueAsNumber);
+    expect(() => newProcessor(props(parameter))).toThrow(new RegExp(`^user/Processor.*${name} is known at the deployment only`));
   });
 
   it('a table without a stream', () => {

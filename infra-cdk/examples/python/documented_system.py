@@ -55,7 +55,7 @@ class DocumentedSystem(Stack):
         )
         # The same code once more: callers of the API take nothing of the stream's concurrency.
         self.on_demand = self.processor.create_on_demand_function(
-            self, "OnDemandFunction", reserved_concurrent_executions=250, environment=environment
+            self, "OnDemandFunction", reserved_concurrent_executions=250
         )
         self.api = OnDemandApi(
             self,

@@ -1,9 +1,10 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { Duration, Stack } from 'aws-cdk-lib';
+import { Architecture, LayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { describe, expect, it } from 'vitest';
-import { LogLevel, ProcessorSettings, StreamProcessor } from '../../lib';
-import { newProcessor, newTable, ownFunction, processorTemplate, resource, templateOf, userStack } from '../support';
+import { LogLevel, ProcessorCode, ProcessorSettings, StreamProcessor } from '../../lib';
+import { BOOTSTRAP, newProcessor, newTable, ownFunction, processorTemplate, resource, templateOf, userStack } from '../support';
 
 interface Row {
   readonly name: string;
@@ -138,6 +139,23 @@ describe('the environment of a second function', () => {
     const { Timeout, MemorySize, Environment } = resource(templateOf(processor), 'AWS::Lambda::Function', 'OnDemand').Properties;
     expect([Timeout, MemorySize]).toEqual([28, 256]);
     expect(Environment.Variables).toMatchObject({ POWERTOOLS_SERVICE_NAME: 'orders-on-demand', LAMBDA_STREAMS_HANDLER_TIMEOUT_MS: '7000' });
+  });
+
+  it('comes with what the code needs to run', () => {
+    const architecture = Architecture.X86_64;
+    const stack = userStack();
+    const layers = [LayerVersion.fromLayerVersionArn(stack, 'Layer', 'arn:aws:lambda:eu-central-1:111122223333:layer:collector:1')];
+    const functionOptions = { architecture, layers, environment: { TABLE: 'orders', MODE: 'stream' }, memorySize: 512 };
+    const processor = new StreamProcessor(stack, 'Processor', { table: newTable(stack), code: ProcessorCode.fromAsset(BOOTSTRAP), functionOptions });
+    processor.createOnDemandFunction(stack, 'OnDemand', { environment: { MODE: 'on demand' } });
+    const { Properties } = resource(templateOf(processor), 'AWS::Lambda::Function', 'OnDemand');
+    expect(Properties).toMatchObject({ Architectures: ['x86_64'], Layers: [expect.any(String)], MemorySize: 1_024 });
+    expect(Properties.Environment.Variables).toMatchObject({ TABLE: 'orders', MODE: 'on demand' });
+  });
+
+  it('is not replaced by a variable of an on-demand function', () => {
+    const environment = { LAMBDA_STREAMS_CONCURRENCY: '1' };
+    expect(() => newProcessor().createOnDemandFunction(userStack(), 'OnDemand', { environment })).toThrow(/environment has LAMBDA_STREAMS_CONCURRENCY/);
   });
 
   it('cannot be that of an on-demand function where there is no code', () => {

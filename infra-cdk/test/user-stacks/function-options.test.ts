@@ -2,7 +2,7 @@ import { Duration, Size, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { LambdaDeploymentConfig } from 'aws-cdk-lib/aws-codedeploy';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
-import { CapacityProvider, LayerVersion } from 'aws-cdk-lib/aws-lambda';
+import { CapacityProvider, LayerVersion, LoggingFormat } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, LogGroupClass } from 'aws-cdk-lib/aws-logs';
 import { describe, expect, it } from 'vitest';
 import { ProcessorCode, ProcessorFunctionOptions, StreamProcessor } from '../../lib';
@@ -37,6 +37,13 @@ describe('every option of a function of the CDK', () => {
     });
     expect(Object.keys(resources(template, 'AWS::Logs::LogGroup'))).toEqual([expect.stringContaining('Infrequent')]);
     expect(statementsOf(template).find(({ sid }) => sid === 'WriteLogs')?.resources).toEqual(['Infrequent.Arn']);
+  });
+
+  it('may be logs as text, which have no level', () => {
+    const stack = userStack();
+    process(stack, { loggingFormat: LoggingFormat.TEXT });
+    const { LogFormat, ApplicationLogLevel, SystemLogLevel } = resource(Template.fromStack(stack), 'AWS::Lambda::Function').Properties.LoggingConfig;
+    expect([LogFormat, ApplicationLogLevel, SystemLogLevel]).toEqual(['Text', undefined, undefined]);
   });
 
   it('can be added to the function that was made', () => {
@@ -76,6 +83,14 @@ describe('an alias of the function', () => {
     for (const { Properties } of mappings) {
       expect(JSON.stringify(Properties.FunctionName)).toContain(id);
     }
+  });
+
+  it('has alarms of its own, but for what Lambda counts of the function', () => {
+    const template = deployed();
+    const dimensions = (alarm: string) => resource(template, 'AWS::CloudWatch::Alarm', `Alarms${alarm}`).Properties.Dimensions.map(({ Name }: any) => Name);
+    expect(dimensions('FunctionErrors')).toEqual(['FunctionName', 'Resource']);
+    expect(dimensions('IteratorAge')).toEqual(['FunctionName']);
+    expect(dimensions('DestinationDeliveryFailures')).toEqual(['FunctionName']);
   });
 
   it('has the settings of asynchronous invocations', () => {
@@ -118,6 +133,11 @@ describe('Managed Instances', () => {
     process(stack, { ...options, managedInstances: { capacityProvider, concurrencyPerEnvironment: 32, ...limits } });
     return Template.fromStack(stack);
   }
+
+  it('have three ratios of memory', () => {
+    expect(() => managed({}, { memoryGiBPerVCpu: 3 })).toThrow(/memoryGiBPerVCpu is 3; write 2, 4 or 8/);
+    expect(() => managed({}, { memoryGiBPerVCpu: 8 })).not.toThrow();
+  });
 
   it('run the function, whose environments serve several invocations at once', () => {
     const { Properties } = resource(managed(), 'AWS::Lambda::Function');

@@ -1,11 +1,11 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration, NestedStack, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Alias, Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { describe, expect, it } from 'vitest';
-import { FailureDestination, ProcessorCode, StreamProcessor } from '../../lib';
+import { FailureDestination, ProcessorCode, StreamProcessor, StreamProcessorProps } from '../../lib';
 import { statementsOf } from '../../scripts/iam-statements';
 import { BOOTSTRAP, newApp, newProcessor, newTable, ownFunction, referred, resource, resources, userStack, warningsOf } from '../support';
 
@@ -46,6 +46,18 @@ describe('a function of the same stack', () => {
     );
   });
 
+  it('serves one processor alone in a nested stack too, whose function may name a queue outside of it', () => {
+    const stack = userStack();
+    const nested = new NestedStack(stack, 'Nested');
+    new StreamProcessor(stack, 'Processor', { table: newTable(stack), handler: ownFunction(nested), redrive: true });
+    const { Variables } = resource(Template.fromStack(nested), 'AWS::Lambda::Function').Properties.Environment;
+    const { Parameters } = resource(Template.fromStack(stack), 'AWS::CloudFormation::Stack').Properties;
+    expect(referred(Parameters[Variables.DLQ_URL.Ref])).toContain('ProcessorDeadLetters');
+    for (const { DependsOn } of Object.values(resources(Template.fromStack(stack), 'AWS::Lambda::EventSourceMapping'))) {
+      expect(DependsOn).toEqual([expect.stringContaining('ProcessorPolicy')]);
+    }
+  });
+
   it('that a processor made cannot be given to another one', () => {
     const first = newProcessor();
     const stack = Stack.of(first);
@@ -72,6 +84,16 @@ describe('one role for two functions', () => {
     const sids: string[] = policy.Properties.PolicyDocument.Statement.map(({ Sid }: any) => Sid).filter(Boolean);
     expect(sids).toEqual(expect.arrayContaining(['ReadTheStream', 'ReadTheStream2', 'WriteLogs', 'WriteLogs2']));
     expect(new Set(sids).size).toBe(sids.length);
+  });
+
+  it('is warned of for a third one, whose statements IAM may not take', () => {
+    const stack = userStack();
+    const role = new Role(stack, 'Shared', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    const more = (id: string) => new StreamProcessor(stack, id, { table: newTable(stack, `${id}Table`), code, functionOptions: { role } });
+    ['First', 'Second'].forEach(more);
+    expect(warningsOf(stack)).toEqual([]);
+    more('Third');
+    expect(warningsOf(stack)).toEqual([expect.stringMatching(/the role user\/Shared runs 3 functions, .* IAM takes 10,240 of inline policies/)]);
   });
 
   it('of another stack has a policy in the stack of each, so that no stack depends on the other', () => {
@@ -165,6 +187,14 @@ describe('an imported function', () => {
     expect(warningsOf(stack)).toEqual([expect.stringMatching(/handler user\/Imported is imported, .* set DLQ_URL, .*LAMBDA_STREAMS_CONCURRENCY/)]);
   });
 
+  it('serves one processor alone, however often it is imported', () => {
+    const stack = userStack();
+    const props = { timeout: Duration.seconds(30) };
+    new StreamProcessor(stack, 'First', { ...props, table: newTable(stack), handler: imported(stack) });
+    const again = { ...props, table: newTable(stack, 'Other'), handler: imported(stack, 'Again') };
+    expect(() => new StreamProcessor(stack, 'Second', again)).toThrow(/^user\/Second: handler is the function of user\/First already/);
+  });
+
   it('whose role is unknown is refused', () => {
     const stack = userStack();
     const props = { table: newTable(stack), handler: Function.fromFunctionName(stack, 'Known', 'by-name-only'), timeout: Duration.seconds(3) };
@@ -204,5 +234,28 @@ describe('an alias', () => {
     const onFailure = FailureDestination.queue(new Queue(stack, 'Discarded'));
     const props = { table: newTable(stack, 'Other'), handler, onFailure };
     expect(() => new StreamProcessor(stack, 'Second', props)).toThrow(/is the function of user\/First already/);
+  });
+});
+
+describe('two processors', () => {
+  const warned = (props: Partial<StreamProcessorProps>, own = {}): string[] => {
+    const stack = userStack();
+    const deadLetterQueue = new Queue(stack, 'Failed');
+    new StreamProcessor(stack, 'First', { table: newTable(stack), code, deadLetterQueue, ...props });
+    new StreamProcessor(stack, 'Second', { table: newTable(stack, 'Other'), code, deadLetterQueue, ...props, ...own });
+    return warningsOf(stack);
+  };
+
+  it('of one service name are warned of, since their metrics would be one', () => {
+    expect(warned({ serviceName: 'orders' })).toEqual([expect.stringMatching(/serviceName is "orders", as that of user\/First: their metrics are one/)]);
+    expect(warned({ serviceName: 'orders' }, { metricsNamespace: 'Other' })).toEqual([]);
+  });
+
+  it('of one dead-letter queue are warned of where one puts letters back', () => {
+    const both = [expect.stringMatching(/deadLetterQueue is that of user\/First too, and a redrive moves the letters of both into one function/)];
+    expect(warned({ redrive: true })).toEqual(both);
+    expect(warned({}, { redrive: true })).toEqual(both);
+    expect(warned({ redrive: true }, { redrive: false })).toEqual(both);
+    expect(warned({})).toEqual([]);
   });
 });

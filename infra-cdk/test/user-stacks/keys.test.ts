@@ -1,6 +1,7 @@
 import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
+import { FilterCriteria, FilterRule } from 'aws-cdk-lib/aws-lambda';
 import { describe, expect, it } from 'vitest';
 import { AlarmTopic, EncryptionKey, OnDemandApi, ProcessorCode, ProcessorFunction, StreamProcessor } from '../../lib';
 import { statementsOf } from '../../scripts/iam-statements';
@@ -73,6 +74,14 @@ describe('an imported key', () => {
     expect(warning).toMatch(/the imported key user\/Imported cannot be changed here, and without this statement CloudWatch Logs would refuse/);
     expect(warning).toContain('kms:EncryptionContext:aws:logs:arn');
     expect(Object.values(resources(Template.fromStack(stack), 'AWS::Logs::LogGroup'))[0]!.Properties.KmsKeyId).toBe(IMPORTED);
+  });
+
+  it('of filters is warned of too', () => {
+    const stack = userStack();
+    const filters = [FilterCriteria.filter({ eventName: FilterRule.isEqual('REMOVE') })];
+    const filterEncryption = Key.fromKeyArn(stack, 'Imported', IMPORTED);
+    new StreamProcessor(stack, 'Processor', { table: newTable(stack), code, mapping: { filters, filterEncryption } });
+    expect(warningsOf(stack)).toEqual([expect.stringMatching(/Lambda could not read the filters: .*lambda\.amazonaws\.com/)]);
   });
 
   it('of an alarm topic is warned of too', () => {

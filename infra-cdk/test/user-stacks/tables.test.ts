@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { CfnParameter, Duration, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { AttributeType, ITable, StreamViewType, Table, TableEncryptionV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -6,7 +6,7 @@ import { FilterCriteria, FilterRule } from 'aws-cdk-lib/aws-lambda';
 import { describe, expect, it } from 'vitest';
 import { ProcessorCode, StreamProcessor } from '../../lib';
 import { statementsOf } from '../../scripts/iam-statements';
-import { BOOTSTRAP, newApp, newProcessor, newTable, processorTemplate, referred, streamMapping, userStack, warningsOf } from '../support';
+import { BOOTSTRAP, newApp, newProcessor, newTable, processorTemplate, referred, resource, streamMapping, userStack, warningsOf } from '../support';
 
 const code = ProcessorCode.fromAsset(BOOTSTRAP);
 const partitionKey = { name: 'pk', type: AttributeType.STRING };
@@ -75,7 +75,7 @@ describe('a table', () => {
     const app = newApp();
     const table = newTable(userStack('tables', app, EU));
     const stack = userStack('user', app, { env: { region: 'eu-west-1', account: '111122223333' } });
-    expect(() => process(stack, table)).toThrow(/the table is in eu-central-1, and this stack in eu-west-1: .* deploy this construct in eu-central-1/);
+    expect(() => process(stack, table)).toThrow(/the table is in eu-central-1, and this stack in eu-west-1: .* deploy this construct there/);
   });
 
   it('whose stream has keys only is warned of', () => {
@@ -141,6 +141,27 @@ describe('a filter', () => {
     expect(streamMapping(processorTemplate({ mapping: { filters } })).Properties.FilterCriteria.Filters).toHaveLength(3);
   });
 
+  it('that is known at the deployment only is taken, and so are other options of the mapping', () => {
+    const stack = userStack();
+    const number = (id: string): number => new CfnParameter(stack, id, { type: 'Number' }).valueAsNumber;
+    const mapping = {
+      filters: [{ pattern: new CfnParameter(stack, 'Pattern').valueAsString }],
+      batchSize: number('Size'),
+      parallelizationFactor: number('Factor'),
+      batchingWindow: Duration.seconds(number('Window')),
+      tumblingWindow: Duration.seconds(30),
+    };
+    new StreamProcessor(stack, 'Processor', { table: newTable(stack), code, mapping, settings: { concurrency: number('Handlers') } });
+    const template = Template.fromStack(stack);
+    expect(streamMapping(template).Properties).toMatchObject({
+      FilterCriteria: { Filters: [{ Pattern: { Ref: 'Pattern' } }] },
+      BatchSize: { Ref: 'Size' },
+      ParallelizationFactor: { Ref: 'Factor' },
+      MaximumBatchingWindowInSeconds: { Ref: 'Window' },
+    });
+    expect(resource(template, 'AWS::Lambda::Function').Properties.Environment.Variables.LAMBDA_STREAMS_CONCURRENCY).toEqual({ Ref: 'Handlers' });
+  });
+
   it('is encrypted with a key that lets Lambda decrypt it', () => {
     const stack = userStack();
     const filters = [FilterCriteria.filter({ eventName: FilterRule.isEqual('REMOVE') })];
@@ -148,7 +169,7 @@ describe('a filter', () => {
     new StreamProcessor(stack, 'Processor', { table: newTable(stack), code, mapping: { filters, filterEncryption } });
     const template = Template.fromStack(stack);
     expect(referred(streamMapping(template).Properties.KmsKeyArn)).toContain('FilterKey');
-    const lambda = statementsOf(template).find(({ holder, principal }) => holder === 'FilterKey' && principal === 'lambda.amazonaws.com');
-    expect(lambda?.actions).toEqual(['kms:Decrypt']);
+    const lambda = statementsOf(template).filter(({ holder, principal }) => holder === 'FilterKey' && principal === 'lambda.amazonaws.com');
+    expect(lambda.map(({ actions }) => actions)).toEqual([['kms:Decrypt']]);
   });
 });

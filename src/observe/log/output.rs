@@ -60,7 +60,8 @@ pub struct Logs {
 impl Logs {
     /// Starts from the environment.
     ///
-    /// The level is `LAMBDA_STREAMS_LOG_LEVEL`, or else Lambda's own `AWS_LAMBDA_LOG_LEVEL`, or else `INFO`. The format is
+    /// The level is `LAMBDA_STREAMS_LOG_LEVEL`, or else Lambda's own `AWS_LAMBDA_LOG_LEVEL`, or else `INFO`; a value that is not a level
+    /// counts as one that is not set, but [`builder_from_env`](crate::StreamProcessor::builder_from_env) refuses it. The format is
     /// `AWS_LAMBDA_LOG_FORMAT`, or else JSON unless standard output is a terminal
     /// ([AWS: log format and level](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html)).
     ///
