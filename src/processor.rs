@@ -148,6 +148,9 @@ impl StreamProcessor {
     /// it to that queue's own dead-letter queue in the end. Records of one item still run in the order of their messages.
     /// What no handler takes or the filter drops is named as well, and logged, because another function may have to process it; see
     /// [`delete_skipped_on_redrive`](ProcessorBuilder::delete_skipped_on_redrive).
+    /// A FIFO queue keeps the order of each message group. The letters that `SqsDeadLetterQueue` sends have a
+    /// group for each item, and after a failure the rest of the item is named too.
+    ///
     /// The source mapping of the queue needs `ReportBatchItemFailures`
     /// ([AWS: SQS errors](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html)).
     ///

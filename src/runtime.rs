@@ -23,7 +23,6 @@ use crate::failure::{Failure, panic_words};
 use crate::invocation::Invocation;
 use crate::observe::metrics::millis;
 use crate::processor::{InvocationResponse, ProcessorSettings, StreamProcessor};
-#[cfg(feature = "emf")]
 use crate::variables::METRICS_NAMESPACE;
 
 type BoxError = lambda_runtime::Error;
@@ -126,9 +125,13 @@ fn log_settings(settings: &ProcessorSettings) {
 pub fn observe() -> Result<(), Error> {
     #[cfg(feature = "logs")]
     let _ = crate::observe::log::Logs::from_env().install();
-    #[cfg(feature = "emf")]
-    if std::env::var_os(METRICS_NAMESPACE).is_some_and(|namespace| !namespace.is_empty()) {
+    if std::env::var(METRICS_NAMESPACE).is_ok_and(|namespace| !namespace.trim().is_empty()) {
+        #[cfg(feature = "emf")]
         crate::observe::emf::Emf::builder().install_if_none()?;
+        #[cfg(not(feature = "emf"))]
+        tracing::warn!(
+            "`{METRICS_NAMESPACE}` is set, and the feature `emf` of `lambda-streams` is not enabled: no metrics are written"
+        );
     }
     Ok(())
 }

@@ -22,7 +22,6 @@ pub(crate) const DLQ_URL: &str = "DLQ_URL";
 /// The least severe level that is logged.
 pub(crate) const LOG_LEVEL: &str = "LAMBDA_STREAMS_LOG_LEVEL";
 /// The CloudWatch namespace of the function's metrics.
-#[cfg(feature = "emf")]
 pub(crate) const METRICS_NAMESPACE: &str = "POWERTOOLS_METRICS_NAMESPACE";
 /// The value of the metrics' dimension `service`.
 #[cfg(feature = "emf")]

@@ -168,8 +168,10 @@ fn metrics_are_written_to_the_namespace_of_the_environment() {
     assert_eq!(metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Shop");
     assert_eq!((&metrics["service"], &metrics["RecordsSucceeded"]), (&json!("order-stream"), &json!(2)));
 
-    let without = run(&[], &one_payload(&inserts(2)));
-    assert!(without.log.iter().all(|line| line.get("_aws").is_none()), "nobody asked for metrics");
+    for unset in [&[][..], &[("POWERTOOLS_METRICS_NAMESPACE", "")], &[("POWERTOOLS_METRICS_NAMESPACE", " ")]] {
+        let without = run(unset, &one_payload(&inserts(2)));
+        assert!(without.log.iter().all(|line| line.get("_aws").is_none()), "nobody asked for metrics: {unset:?}");
+    }
 }
 
 /// An SQS event of messages, each with its id and its body.
@@ -232,6 +234,16 @@ fn the_first_line_shows_the_settings() {
     assert_eq!(shown, [&json!(64), &json!(3), &json!(100), &json!(300), &json!(21_600)]);
     assert_eq!((&line["handler_timeout_ms"], &line["deadline_margin_ms"]), (&Value::Null, &json!(900_000)));
     assert_eq!((&line["dead_letter_queue"], &line["report_batch_item_failures"]), (&json!(false), &json!(true)));
+}
+
+#[test]
+fn a_namespace_that_cloudwatch_refuses_stops_the_start() {
+    let output = command(&[("POWERTOOLS_METRICS_NAMESPACE", "AWS/Mine"), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let printed = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert!(printed.contains("starts with `:` or `AWS/`, which are CloudWatch's own"), "{printed}");
 }
 
 #[test]
