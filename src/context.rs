@@ -33,23 +33,31 @@ use crate::invocation::{Invocation, Origin};
 #[derive(Clone)]
 pub struct ChangeContext {
     /// `None` where no processor handed the record over.
-    invocation: Option<Arc<Invocation>>,
-    ends: Option<Instant>,
-    attempt: u32,
-    max_attempts: u32,
+    attempt: Option<Attempt>,
+}
+
+#[derive(Clone)]
+struct Attempt {
+    batch: Arc<BatchContext>,
+    began: Instant,
+    number: u32,
+}
+
+/// What the contexts of a batch share.
+pub(crate) struct BatchContext {
+    pub(crate) invocation: Arc<Invocation>,
+    /// When the invocation stops.
+    pub(crate) stop: Option<Instant>,
+    pub(crate) handler_timeout: Option<Duration>,
+    pub(crate) max_attempts: u32,
 }
 
 impl ChangeContext {
     /// Of a record that no processor has handed over.
-    pub(crate) const OUTSIDE: Self = Self { invocation: None, ends: None, attempt: 1, max_attempts: 1 };
+    pub(crate) const OUTSIDE: Self = Self { attempt: None };
 
-    pub(crate) fn of_attempt(
-        invocation: &Arc<Invocation>,
-        ends: Option<Instant>,
-        attempt: u32,
-        max_attempts: u32,
-    ) -> Self {
-        Self { invocation: Some(Arc::clone(invocation)), ends, attempt, max_attempts }
+    pub(crate) fn of_attempt(batch: &Arc<BatchContext>, began: Instant, number: u32) -> Self {
+        Self { attempt: Some(Attempt { batch: Arc::clone(batch), began, number }) }
     }
 
     /// When the handler is dropped at the latest: at the end of its [timeout], or when the invocation stops before its deadline.
@@ -59,22 +67,24 @@ impl ChangeContext {
     ///
     /// [timeout]: crate::ProcessorBuilder::handler_timeout
     pub fn ends_at(&self) -> Option<Instant> {
-        self.ends
+        let Attempt { batch, began, .. } = self.attempt.as_ref()?;
+        let timeout = batch.handler_timeout.and_then(|timeout| began.checked_add(timeout));
+        [timeout, batch.stop].into_iter().flatten().min()
     }
 
     /// How long the handler still has; zero once its time is over, and `None` if nothing limits it.
     pub fn time_left(&self) -> Option<Duration> {
-        self.ends.map(|ends| ends.saturating_duration_since(Instant::now()))
+        self.ends_at().map(|ends| ends.saturating_duration_since(Instant::now()))
     }
 
     /// The number of this attempt at the record in this invocation; the first is 1.
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.attempt.as_ref().map_or(1, |attempt| attempt.number)
     }
 
     /// How many attempts the [retry policy](crate::RetryPolicy::max_attempts) allows in one invocation.
     pub fn max_attempts(&self) -> u32 {
-        self.max_attempts
+        self.attempt.as_ref().map_or(1, |attempt| attempt.batch.max_attempts)
     }
 
     /// Where the record comes from.
@@ -99,7 +109,7 @@ impl ChangeContext {
 
     fn invocation(&self) -> &Invocation {
         static NONE: LazyLock<Invocation> = LazyLock::new(Invocation::default);
-        self.invocation.as_deref().unwrap_or_else(|| &NONE)
+        self.attempt.as_ref().map_or_else(|| &*NONE, |attempt| &attempt.batch.invocation)
     }
 }
 
@@ -107,8 +117,8 @@ impl fmt::Debug for ChangeContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChangeContext")
             .field("origin", &self.origin())
-            .field("attempt", &self.attempt)
-            .field("max_attempts", &self.max_attempts)
+            .field("attempt", &self.attempt())
+            .field("max_attempts", &self.max_attempts())
             .field("request_id", &self.request_id())
             .finish_non_exhaustive()
     }

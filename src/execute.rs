@@ -48,7 +48,7 @@ use self::in_flight::InFlight;
 use self::lanes::Arrival;
 use self::ready::Ready;
 use self::settings::Settings;
-use crate::context::ChangeContext;
+use crate::context::{BatchContext, ChangeContext};
 use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
 use crate::failure::{ErrorKind, Failure};
@@ -74,7 +74,8 @@ pub(crate) async fn run(
 /// A batch at work.
 struct Execution<'a> {
     settings: &'a Settings,
-    invocation: Arc<Invocation>,
+    /// What handlers can ask about the batch.
+    context: Arc<BatchContext>,
     batch: Batch<'a>,
     clock: Clock,
     gate: Gate,
@@ -113,6 +114,12 @@ enum Event<'a> {
 impl<'a> Execution<'a> {
     fn new(settings: &'a Settings, batch: Batch<'a>, clock: Clock, invocation: Arc<Invocation>) -> Self {
         let measured = Measurements { attempts: Vec::with_capacity(batch.estimate()), ..Measurements::default() };
+        let context = BatchContext {
+            invocation: Arc::clone(&invocation),
+            stop: clock.next_end(false),
+            handler_timeout: settings.handler_timeout,
+            max_attempts: settings.failing.retry.max_attempts,
+        };
         Self {
             settings,
             batch,
@@ -123,8 +130,8 @@ impl<'a> Execution<'a> {
             attempts: InFlight::new(),
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
-            dead_letters: DeadLetterSender::new(settings.queue.as_deref(), Arc::clone(&invocation)),
-            invocation,
+            dead_letters: DeadLetterSender::new(settings.queue.as_deref(), invocation),
+            context: Arc::new(context),
             turn: Turn::begin(),
             attempts_first: true,
             measured,
@@ -298,7 +305,8 @@ impl<'a> Execution<'a> {
     /// Starts an attempt.
     fn start(&mut self, position: usize, permit: SemaphorePermit<'a>) {
         let record = self.batch.begin_attempt(position);
-        let record = record.in_context(self.context(position));
+        let attempt = self.batch.attempts(position);
+        let record = record.in_context(ChangeContext::of_attempt(&self.context, self.clock.now(), attempt));
         let handler = self.settings.routes.of(record.kind()).expect("a record without a handler is skipped, not ready");
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
         let start = Start { position, at: self.clock.now() };
@@ -313,18 +321,6 @@ impl<'a> Execution<'a> {
         if let Some(outcome) = outcome {
             self.attempted(outcome);
         }
-    }
-
-    /// What the handler can ask about the attempt that begins now.
-    fn context(&self, position: usize) -> ChangeContext {
-        let now = self.clock.now();
-        let timeout = self.settings.handler_timeout.and_then(|timeout| now.checked_add(timeout));
-        let ends = match (timeout, self.clock.next_end(false)) {
-            (Some(timeout), Some(stop)) => Some(timeout.min(stop)),
-            (timeout, stop) => timeout.or(stop),
-        };
-        let attempt = self.batch.attempts(position);
-        ChangeContext::of_attempt(&self.invocation, ends, attempt, self.settings.failing.retry.max_attempts)
     }
 
     fn attempted(&mut self, outcome: AttemptOutcome) {

@@ -107,15 +107,18 @@ impl RecordState {
     }
 
     pub(super) fn into_report(self, position: usize) -> RecordReport {
-        let failed = self.failed.map(|failed| *failed).unwrap_or_default();
+        let (failure, earlier, dead_letter_error) = match self.failed {
+            Some(failed) => (failed.failure, failed.earlier, failed.dead_letter_error),
+            None => (None, Vec::new(), None),
+        };
         RecordReport {
             position,
             kind: self.facts.kind(),
             outcome: self.outcome,
             attempts: self.attempts,
-            failure: failed.failure,
-            earlier_failures: failed.earlier,
-            dead_letter_error: failed.dead_letter_error,
+            failure,
+            earlier: (!earlier.is_empty()).then(|| earlier.into_boxed_slice()),
+            dead_letter_error,
             was_dead_lettered: self.was_dead_lettered,
             record: self.facts,
             nameable: self.nameable,

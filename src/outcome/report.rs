@@ -29,11 +29,10 @@ pub struct RecordReport {
     pub attempts: u32,
     /// Why its last attempt failed.
     pub failure: Option<Failure>,
-    /// Why the attempts before it failed in this invocation, the first one first: at most nine, without their sources and with at most
-    /// 1,024 bytes of text each. Of more attempts, the first and the latest ones are kept.
-    pub earlier_failures: Vec<Failure>,
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
+    /// Why the attempts before the last one failed. Nearly all records have none, which costs them one word.
+    pub(crate) earlier: Option<Box<[Failure]>>,
     /// Whether it became a dead letter in an earlier invocation, and was redelivered.
     pub(crate) was_dead_lettered: bool,
     pub(crate) record: RecordRef,
@@ -45,6 +44,12 @@ impl RecordReport {
     /// The record's `eventID`, where it could be read.
     pub fn event_id(&self) -> Option<&str> {
         self.record.event_id()
+    }
+
+    /// Why the attempts before the last one failed in this invocation, the first one first: at most nine, without their sources and
+    /// with at most 1,024 bytes of text each. Of more attempts, the first and the latest ones are kept.
+    pub fn earlier_failures(&self) -> &[Failure] {
+        self.earlier.as_deref().unwrap_or_default()
     }
 
     /// The record's sequence number, where it could be read.
@@ -64,7 +69,7 @@ impl fmt::Debug for RecordReport {
             .field("outcome", &self.outcome)
             .field("attempts", &self.attempts)
             .field("failure", &self.failure)
-            .field("earlier_failures", &self.earlier_failures)
+            .field("earlier_failures", &self.earlier_failures())
             .field("dead_letter_error", &self.dead_letter_error)
             .finish_non_exhaustive()
     }

@@ -48,7 +48,7 @@ async fn a_timeout_is_still_told_after_later_attempts_met_its_lock() {
     let [record] = report.records() else { panic!("one record") };
     assert_eq!((record.outcome, record.attempts), (Outcome::DeadLettered, 3));
     assert_eq!(record.failure.as_ref().map(|last| last.message.as_str()), Some("locked, call 2"));
-    let earlier = told(&record.earlier_failures);
+    let earlier = told(record.earlier_failures());
     assert_eq!((earlier.len(), earlier[0].0), (2, ErrorKind::Timeout));
     assert_eq!(earlier[1], (ErrorKind::Handler, "locked, call 1"));
 
@@ -68,7 +68,7 @@ async fn of_many_attempts_the_first_and_the_latest_are_kept() {
         .unwrap();
     let report = processor.process(event(&[change(0, "a", 0)]), Deadline::none()).await;
     let record = &report.records()[0];
-    let earlier = told(&record.earlier_failures);
+    let earlier = told(record.earlier_failures());
     assert_eq!(earlier[0].0, ErrorKind::Timeout);
     let latest: Vec<String> = (6..=13).map(|call| format!("locked, call {call}")).collect();
     assert_eq!(earlier[1..].iter().map(|(_, message)| *message).collect::<Vec<_>>(), latest);
@@ -89,9 +89,9 @@ async fn texts_of_earlier_attempts_are_short_and_a_success_leaves_none() {
     };
     let processor = StreamProcessor::builder().on_record(handler).retry(retry(3)).build().unwrap();
     let report = processor.process(event(&[change(0, "good", 0)]), Deadline::none()).await;
-    assert!(report.records()[0].failure.is_none() && report.records()[0].earlier_failures.is_empty());
+    assert!(report.records()[0].failure.is_none() && report.records()[0].earlier_failures().is_empty());
     let report = processor.process(event(&[change(1, "bad", 0)]), Deadline::none()).await;
-    let lengths: Vec<usize> = report.records()[0].earlier_failures.iter().map(|it| it.message.len()).collect();
+    let lengths: Vec<usize> = report.records()[0].earlier_failures().iter().map(|it| it.message.len()).collect();
     assert_eq!(lengths, [1024, 1024]);
 }
 
