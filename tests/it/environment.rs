@@ -48,7 +48,11 @@ async fn obey(record: Record) -> Result<(), HandlerError> {
 #[ignore = "the function that the other tests run, on a Runtime API of theirs"]
 async fn function() {
     let processor = StreamProcessor::builder_from_env().unwrap().on_record(obey).build().unwrap();
-    lambda_streams::run(processor).await.unwrap();
+    if let Err(error) = lambda_streams::run(processor).await {
+        // `run` has panics logged without their messages.
+        println!("{error}");
+        panic!("the function ended");
+    }
 }
 
 fn command(variables: &[(&str, &str)]) -> Command {
