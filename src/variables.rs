@@ -59,7 +59,7 @@ impl Environment {
             queue_url: variables.take(DLQ_URL),
             concurrency: concurrency.map(|number| number as usize),
             retry,
-            handler_timeout: variables.millis("LAMBDA_STREAMS_HANDLER_TIMEOUT_MS", 1..=900_000),
+            handler_timeout: variables.millis("LAMBDA_STREAMS_HANDLER_TIMEOUT_MS", 1..=5_400_000),
             deadline_margin: variables.millis("LAMBDA_STREAMS_DEADLINE_MARGIN_MS", 0..=900_000),
             give_up_after: give_up_after.map(|seconds| Duration::from_secs(seconds.into())),
             report_batch_item_failures: variables.parsed(

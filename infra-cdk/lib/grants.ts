@@ -82,9 +82,9 @@ export function grantDestinationTopic(grantee: IGrantable, topic: ITopic): void 
   grantKeyOf(grantee, 'EncryptDiscardedBatches', topic.masterKey, 'sns');
 }
 
-/** Lets Lambda, as `grantee`, write discarded batches to a bucket of this account. */
+/** Lets Lambda, as `grantee`, write discarded batches to a bucket, as long as it is its owner's. */
 export function grantDestinationBucket(grantee: IGrantable, bucket: IBucket): void {
-  const owner = { StringEquals: { 's3:ResourceAccount': Stack.of(bucket).account } };
+  const owner = { StringEquals: { 's3:ResourceAccount': bucket.env.account } };
   const objects = bucket.arnForObjects('*');
   allow(grantee, 'WriteDiscardedBatches', ['s3:PutObject'], [objects], owner);
   acceptWildcard(grantee, objects, 'Lambda chooses the name of each object that it writes; the bucket holds nothing else.');
@@ -152,8 +152,7 @@ function acceptWildcard(grantee: IGrantable, resource: string, reason: string): 
 }
 
 function viaService(key: IKey, service: string): object {
-  const stack = Stack.of(key);
-  return { StringEquals: { 'kms:ViaService': `${service}.${stack.region}.${stack.urlSuffix}` } };
+  return { StringEquals: { 'kms:ViaService': `${service}.${key.env.region}.${Stack.of(key).urlSuffix}` } };
 }
 
 function allow(grantee: IGrantable, sid: string, actions: string[], resources: string[], conditions?: object): void {

@@ -54,10 +54,10 @@ export interface ProcessorSettings {
   readonly retryMax?: Duration;
 
   /**
-   * How long an attempt at a record may take, 1 ms to 15 minutes. A handler that hangs has failed by then, and its record
+   * How long an attempt at a record may take, 1 ms to 90 minutes. A handler that hangs has failed by then, and its record
    * becomes a dead letter in the end. So it must be less than what an invocation has before it stops.
    *
-   * @default - a quarter of the function's timeout, 15 minutes at most: 15 seconds of 60
+   * @default - a quarter of the function's timeout: 15 seconds of 60
    */
   readonly handlerTimeout?: Duration;
 
@@ -104,7 +104,6 @@ export interface ResolvedSettings {
 /** The mapping reports partial batch responses, and the function is told that it does: one fact, stated in both places. */
 export const REPORT_BATCH_ITEM_FAILURES = true;
 
-const MAX_HANDLER_TIMEOUT = Duration.minutes(15);
 /** That of a function on Managed Instances. */
 const LONGEST_TIMEOUT = Duration.minutes(90);
 type DurationSetting = 'retryBase' | 'retryMax' | 'handlerTimeout' | 'deadlineMargin' | 'giveUpAfter';
@@ -112,7 +111,7 @@ type DurationSetting = 'retryBase' | 'retryMax' | 'handlerTimeout' | 'deadlineMa
 const LIMITS: Array<[DurationSetting, Duration, Duration, 'seconds' | 'milliseconds']> = [
   ['retryBase', Duration.millis(0), Duration.minutes(1), 'milliseconds'],
   ['retryMax', Duration.millis(0), Duration.minutes(10), 'milliseconds'],
-  ['handlerTimeout', Duration.millis(1), MAX_HANDLER_TIMEOUT, 'milliseconds'],
+  ['handlerTimeout', Duration.millis(1), LONGEST_TIMEOUT, 'milliseconds'],
   ['deadlineMargin', Duration.millis(0), Duration.minutes(15), 'milliseconds'],
   ['giveUpAfter', Duration.seconds(1), Duration.days(1), 'seconds'],
 ];
@@ -127,7 +126,7 @@ export function resolveSettings(scope: Construct, timeout: Duration, settings: P
     maxAttempts: settings.maxAttempts ?? 3,
     retryBase: settings.retryBase ?? Duration.millis(100),
     retryMax: settings.retryMax ?? Duration.seconds(2),
-    handlerTimeout: settings.handlerTimeout ?? defaultHandlerTimeout(timeout),
+    handlerTimeout: settings.handlerTimeout ?? Duration.millis(Math.ceil(timeout.toMilliseconds() / 4)),
     deadlineMargin: settings.deadlineMargin,
     giveUpAfter: settings.giveUpAfter ?? Duration.hours(6),
   };
@@ -145,10 +144,6 @@ export function resolveSettings(scope: Construct, timeout: Duration, settings: P
   );
   checkTimes(scope, timeout, resolved);
   return resolved;
-}
-
-function defaultHandlerTimeout(timeout: Duration): Duration {
-  return Duration.millis(Math.min(Math.ceil(timeout.toMilliseconds() / 4), MAX_HANDLER_TIMEOUT.toMilliseconds()));
 }
 
 function checkTimes(scope: Construct, timeout: Duration, { handlerTimeout, deadlineMargin }: ResolvedSettings): void {

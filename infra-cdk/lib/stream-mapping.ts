@@ -43,7 +43,7 @@ export interface StreamMappingOptions {
   readonly maxRecordAge?: Duration;
 
   /**
-   * Retries after which Lambda discards a batch, 0 to 10,000.
+   * Retries after which Lambda discards a batch, 0 to 10,000, or -1 for no limit.
    *
    * A few retries are over within seconds, and with them go the good records of the batch. The function takes out what
    * can never succeed by itself, so that what is retried here is what waits for something else to come back.
@@ -143,7 +143,7 @@ export class StreamMapping extends Construct {
     checkStream(this, props.table);
     checkRange(this, 'batchSize', props.batchSize, 1, 10_000);
     checkRange(this, 'parallelizationFactor', props.parallelizationFactor, 1, 10);
-    checkRange(this, 'retryAttempts', props.retryAttempts, 0, 10_000);
+    checkRange(this, 'retryAttempts', withoutLimit(props.retryAttempts), 0, 10_000);
     checkDuration(this, 'batchingWindow', props.batchingWindow, Duration.seconds(0), Duration.minutes(5));
     checkKnown(this, 'maxRecordAge', maxRecordAge);
     checkDuration(this, 'maxRecordAge', maxRecordAge, Duration.seconds(60), Duration.hours(24));
@@ -177,7 +177,7 @@ export class StreamMapping extends Construct {
       maxBatchingWindow: props.batchingWindow ?? Duration.seconds(5),
       parallelizationFactor: props.parallelizationFactor ?? (props.tumblingWindow?.toSeconds() ? 1 : 10),
       bisectBatchOnError: props.bisectBatchOnError ?? true,
-      retryAttempts: props.retryAttempts,
+      retryAttempts: withoutLimit(props.retryAttempts),
       maxRecordAge,
       reportBatchItemFailures: REPORT_BATCH_ITEM_FAILURES,
       supportS3OnFailureDestination: true,
@@ -189,4 +189,9 @@ export class StreamMapping extends Construct {
       metricsConfig: { metrics: [MetricType.EVENT_COUNT] },
     });
   }
+}
+
+/** Lambda's own way to say that there is no limit is -1, which the CDK says by leaving it out. */
+function withoutLimit(retryAttempts: number | undefined): number | undefined {
+  return retryAttempts === -1 ? undefined : retryAttempts;
 }

@@ -37,6 +37,7 @@ describe('a property changes what it says and nothing else', () => {
     ['parallelizationFactor', { mapping: { parallelizationFactor: 1 } }, [mapping('ParallelizationFactor')]],
     ['maxRecordAge', { mapping: { maxRecordAge: Duration.hours(20) } }, [mapping('MaximumRecordAgeInSeconds')]],
     ['retryAttempts', { mapping: { retryAttempts: 3 } }, [mapping('MaximumRetryAttempts')]],
+    ['retryAttempts without a limit', { mapping: { retryAttempts: -1 } }, []],
     ['bisectBatchOnError', { mapping: { bisectBatchOnError: false } }, [mapping('BisectBatchOnFunctionError')]],
     ['startingPosition', { mapping: { startingPosition: StartingPosition.TRIM_HORIZON } }, [mapping('StartingPosition')]],
     ['enabled', { mapping: { enabled: false } }, [mapping('Enabled'), '- CloudWatch::Alarm(ProcessorAlarmsMappingStopped)']],

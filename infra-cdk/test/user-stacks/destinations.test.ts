@@ -1,6 +1,7 @@
 import { Template } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { describe, expect, it } from 'vitest';
@@ -24,6 +25,14 @@ describe('discarded batches', () => {
       conditions: ['StringEquals kms:ViaService sns.{Region}.{URLSuffix}'],
     });
     template.resourceCountIs('AWS::S3::Bucket', 0);
+  });
+
+  it('go to a bucket of another account, as that account owns it', () => {
+    const stack = userStack();
+    const bucket = Bucket.fromBucketAttributes(stack, 'Bucket', { bucketArn: 'arn:aws:s3:::discarded', account: '777788889999' });
+    new StreamProcessor(stack, 'Processor', { table: newTable(stack), code, onFailure: FailureDestination.bucket(bucket) });
+    const grants = statementsOf(Template.fromStack(stack)).filter(({ sid }) => sid === 'WriteDiscardedBatches');
+    expect(grants).toMatchObject([{ conditions: ['StringEquals s3:ResourceAccount 777788889999'] }]);
   });
 
   it('go to no FIFO queue and no FIFO topic, which Lambda does not write to', () => {

@@ -163,7 +163,7 @@ describe('Managed Instances', () => {
   it('take 90 minutes for an invocation, of which an attempt has no more than 15', () => {
     const template = managed({ timeout: Duration.minutes(90) });
     const { Timeout, Environment } = resource(template, 'AWS::Lambda::Function').Properties;
-    expect([Timeout, Environment.Variables.LAMBDA_STREAMS_HANDLER_TIMEOUT_MS]).toEqual([5_400, '900000']);
+    expect([Timeout, Environment.Variables.LAMBDA_STREAMS_HANDLER_TIMEOUT_MS]).toEqual([5_400, '1350000']);
     expect(() => managed({ timeout: Duration.minutes(91) })).toThrow(/timeout is 1 hour 31 minutes; write .* to 1 hour 30 minutes/);
   });
 });
