@@ -50,10 +50,17 @@ MUTANTS = [
         ("test_mapping", "test_a_queue_that_denies"),
     ),
     Mutant(
+        "the function does not read its settings",
+        "src/processor/from_env.rs",
+        "Ok(with_settings(builder, &environment))",
+        "drop(with_settings(StreamProcessor::builder(), &environment)); Ok(builder)",
+        ("test_the_settings_act", "test_the_give_up_age_acts", "test_driven_from_outside"),
+    ),
+    Mutant(
         "the records of an item have no order",
         "examples/stream-processor/src/processor.rs",
-        "        .concurrency(settings.concurrency)\n",
-        "        .concurrency(settings.concurrency)\n        .lanes(lambda_streams::Lanes::Unordered)\n",
+        "    builder.on_insert(",
+        "    builder.lanes(lambda_streams::Lanes::Unordered).on_insert(",
         ("test_order_of_one_item",),
     ),
     Mutant(
