@@ -13,13 +13,16 @@
 //! }
 //!
 //! async fn changed(change: Modify<Order>) -> Result<(), HandlerError> {
-//!     tracing::info!(order = change.new.id, from = change.old.status, to = change.new.status, "order changed");
+//!     tracing::info!(order = change.new.id, status = change.new.status, "order changed");
 //!     Ok(())
 //! }
 //!
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), lambda_runtime::Error> {
-//!     let processor = StreamProcessor::builder_from_env()?.on_insert(created).on_modify(changed).build()?;
+//!     let processor = StreamProcessor::builder_from_env()?
+//!         .on_insert(created)
+//!         .on_modify(changed)
+//!         .build()?;
 //!     lambda_streams::run(processor).await
 //! }
 //! ```
