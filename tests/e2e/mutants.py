@@ -120,7 +120,8 @@ def copy_checkout() -> None:
 def failing_scenarios() -> list[tuple[str, str, str]]:
     """FAILED, or ERROR where its set-up or the taking down did; the file; the scenario."""
     command = [sys.executable, "-m", "pytest", TREE / "tests" / "e2e", "--tb=no", "-rfE"]
-    environment = os.environ | {"CARGO_TARGET_DIR": str(paths.TARGET), "PYTHONDONTWRITEBYTECODE": "1"}
+    # A build directory of its own: Cargo would take what it has built of a mutant for the program of the checkout.
+    environment = os.environ | {"CARGO_TARGET_DIR": str(paths.TARGET / "e2e-mutants"), "PYTHONDONTWRITEBYTECODE": "1"}
     output = subprocess.run(command, env=environment, capture_output=True, text=True).stdout
     (Path(paths.RUNS) / "mutant.log").write_text(output)
     return re.findall(r"^(FAILED|ERROR) (?:\S*/)?([^/\s]+)::(.+?)(?: - .*)?$", output, re.MULTILINE)
