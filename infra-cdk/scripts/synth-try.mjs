@@ -25,7 +25,7 @@ function withoutAccount() {
 }
 
 const cli = path.join(root, 'node_modules', 'aws-cdk', 'bin', 'cdk');
-const command = [cli, 'synth', '--quiet', '--output', out, ...examples.flatMap((it) => ['-c', it]), ...process.argv.slice(2)];
+const command = [cli, 'synth', '--quiet', '--ci=false', '--output', out, ...examples.flatMap((it) => ['-c', it]), ...process.argv.slice(2)];
 fs.rmSync(path.join(root, out), { recursive: true, force: true });
 const { status } = spawnSync(process.execPath, command, { cwd: root, env: withoutAccount(), stdio: 'inherit' });
 if (status !== 0) {
