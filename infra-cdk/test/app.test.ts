@@ -58,7 +58,9 @@ describe('the app, as the CLI runs it', () => {
 });
 
 describe('npm run synth:try', () => {
-  const run = (...options: string[]) => spawnSync('node', [path.join('scripts', 'synth-try.mjs'), ...options], { cwd: root, encoding: 'utf8' });
+    // On a build server the CLI writes its messages to the standard output, unless it is told otherwise.
+  const env = { ...process.env, CI: 'true' };
+  const run = (...options: string[]) => spawnSync('node', [path.join('scripts', 'synth-try.mjs'), ...options], { cwd: root, env, encoding: 'utf8' });
 
   it('writes the templates without an account and without Rust; values of the command line hold', () => {
     const { status, stdout } = run('-c', 'stage=prod', '-c', 'production=true');
