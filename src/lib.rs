@@ -152,7 +152,10 @@ pub use crate::error::Error;
 pub use crate::event::StreamEvent;
 pub use crate::event_kind::EventKind;
 pub use crate::failure::{ErrorKind, Failure};
-pub use crate::handler::{ErrInto, Handler, HandlerError, HandlerResultExt, err_into, with};
+pub use crate::handler::{
+    Bulk, BulkAnswer, BulkFailures, EachChange, ErrInto, Handler, HandlerError, HandlerResultExt, LatestChange,
+    Register, bulk, err_into, with,
+};
 pub use crate::invocation::{Deadline, Invocation, Origin};
 #[cfg(feature = "emf")]
 pub use crate::observe::emf::{Emf, EmfBuilder};

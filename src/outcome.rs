@@ -47,4 +47,7 @@ pub enum SkipReason {
     Filtered,
     /// It succeeded or became a dead letter in an earlier invocation, after the checkpoint.
     Redelivered,
+    /// A later change of its item was in the same bulk of a handler with [`latest_only`](crate::Bulk::latest_only), and that one is
+    /// finished.
+    Superseded,
 }

@@ -22,10 +22,6 @@ impl Ready {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.in_order.is_empty() && self.late.is_empty()
-    }
-
     pub(super) fn first(&self) -> Option<usize> {
         let (in_order, late) = (self.in_order.front(), self.late.first());
         in_order.into_iter().chain(late).min().copied()
@@ -55,6 +51,6 @@ mod tests {
         assert_eq!(ready.first(), Some(2));
         assert_eq!(ready.iter().collect::<BTreeSet<_>>(), BTreeSet::from([2, 3, 4, 5, 6]));
         assert_eq!(std::iter::from_fn(|| ready.pop()).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
-        assert_eq!((ready.first(), ready.pop(), ready.is_empty()), (None, None, true));
+        assert_eq!((ready.first(), ready.pop()), (None, None));
     }
 }

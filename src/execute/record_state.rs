@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::dead_letter::DeadLetterError;
 use crate::failure::{Failure, MAX_EARLIER};
-use crate::outcome::{Outcome, RecordReport};
+use crate::outcome::{Outcome, RecordReport, SkipReason};
 use crate::record::RecordRef;
 
 /// A record and its state.
@@ -27,6 +27,8 @@ pub(super) struct RecordState {
     pub(super) nameable: bool,
     /// Whether it became a dead letter in an earlier invocation.
     pub(super) was_dead_lettered: bool,
+    /// Whether it is in a bulk that runs, or in a part of a halved one.
+    pub(super) in_bulk: bool,
 }
 
 /// What is known of a record that has failed. Few have, so that it lies apart.
@@ -36,6 +38,8 @@ pub(super) struct FailureState {
     /// The failures of earlier attempts, the first one first.
     pub(super) earlier: Vec<Failure>,
     pub(super) dead_letter_error: Option<DeadLetterError>,
+    /// Whether the failure is that of its whole bulk, which says nothing of the record itself.
+    pub(super) with_bulk: bool,
     /// When its first attempt began.
     pub(super) first_seen: Option<Instant>,
 }
@@ -53,12 +57,13 @@ impl RecordState {
             is_checked: false,
             nameable: false,
             was_dead_lettered: false,
+            in_bulk: false,
         }
     }
 
-    /// Gives the record its outcome. A success leaves no failure of earlier attempts.
+    /// Gives the record its outcome. A success leaves no failure of earlier attempts, be it that of a later change.
     pub(super) fn settle(&mut self, outcome: Outcome) {
-        if outcome == Outcome::Succeeded {
+        if matches!(outcome, Outcome::Succeeded | Outcome::Skipped(SkipReason::Superseded)) {
             self.failed = None;
         }
         self.settled = true;

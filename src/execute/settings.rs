@@ -10,6 +10,8 @@ use super::redelivery::Completed;
 use crate::dead_letter::ErasedDeadLetterQueue;
 use crate::event_kind::EventKind;
 use crate::handler::ErasedHandler;
+use crate::handler::bulk::BulkRoute;
+use crate::handler::register::sealed::{Registered, Route};
 use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::Record;
@@ -58,20 +60,59 @@ impl Settings {
 /// Which handler each kind of change goes to.
 #[derive(Default)]
 pub(crate) struct Routes {
-    pub(crate) insert: Option<Box<dyn ErasedHandler>>,
-    pub(crate) modify: Option<Box<dyn ErasedHandler>>,
-    pub(crate) remove: Option<Box<dyn ErasedHandler>>,
-    pub(crate) other: Option<Box<dyn ErasedHandler>>,
+    insert: Option<Target>,
+    modify: Option<Target>,
+    remove: Option<Target>,
+    other: Option<Target>,
+    bulks: Vec<BulkRoute>,
+}
+
+/// The changes that a handler is registered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changes {
+    Of(EventKind),
+    /// Those that have no handler of their own kind.
+    Other,
+}
+
+/// Where a change goes.
+pub(crate) enum Target {
+    Each(Box<dyn ErasedHandler>),
+    /// The bulk handler of this number.
+    Bulk(usize),
 }
 
 impl Routes {
-    pub(crate) fn of(&self, kind: EventKind) -> Option<&dyn ErasedHandler> {
+    /// Registers a handler; returns whether there is one already.
+    pub(crate) fn register(&mut self, changes: Changes, route: Route) -> bool {
+        let target = match route.0 {
+            Registered::Each(handler) => Target::Each(handler),
+            Registered::Bulk(bulk) => {
+                self.bulks.push(bulk);
+                Target::Bulk(self.bulks.len() - 1)
+            }
+        };
+        let slot = match changes {
+            Changes::Of(EventKind::Insert) => &mut self.insert,
+            Changes::Of(EventKind::Modify) => &mut self.modify,
+            Changes::Of(EventKind::Remove) => &mut self.remove,
+            Changes::Other => &mut self.other,
+        };
+        slot.replace(target).is_some()
+    }
+
+    pub(crate) fn of(&self, kind: EventKind) -> Option<&Target> {
         let own = match kind {
             EventKind::Insert => &self.insert,
             EventKind::Modify => &self.modify,
             EventKind::Remove => &self.remove,
         };
-        own.as_deref().or(self.other.as_deref())
+        own.as_ref().or(self.other.as_ref())
+    }
+
+    /// The bulk handlers by their numbers.
+    pub(crate) fn bulks(&self) -> &[BulkRoute] {
+        &self.bulks
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -82,6 +82,12 @@ impl RecordSpan {
         Self(is_wanted.then(span))
     }
 
+    /// The span around a bulk handler.
+    pub(crate) fn of_bulk(records: usize) -> Self {
+        let is_wanted = LevelFilter::current() >= LevelFilter::DEBUG;
+        Self(is_wanted.then(|| debug_span!("handle bulk", records)))
+    }
+
     pub(crate) fn in_scope<T>(&self, run: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(span) => span.in_scope(run),
@@ -131,6 +137,21 @@ pub(crate) fn failed(logged: &LoggedRecord<'_>, next: &'static str, delay: Optio
     );
 }
 
+/// Logs that a bulk failed as a whole, and that its records are tried again in smaller ones. It names the first of them.
+pub(crate) fn halved(first: &LoggedRecord<'_>, records: usize) {
+    let LoggedRecord { record, failure, attempts, .. } = first;
+    warn!(
+        records,
+        first_event_id = record.event_id().map(shown),
+        first_sequence_number = record.sequence_number().map(SequenceNumber::as_str),
+        error.type = failure.map(|failure| failure.kind.as_str()),
+        error = failure.map(|text| bounded(text, MAX_MESSAGE)),
+        attempts,
+        next = "halved",
+        "bulk failed"
+    );
+}
+
 /// The names of the key attributes, without their values.
 fn key_names(keys: &str) -> Option<String> {
     let keys: BTreeMap<Cow<'_, str>, IgnoredAny> = serde_json::from_str(keys).ok()?;
@@ -156,6 +177,7 @@ pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
         succeeded = counts.succeeded,
         skipped = counts.skipped,
         redelivered = counts.redelivered,
+        superseded = counts.superseded,
         failed = counts.dead_lettered + counts.reported,
         dead_lettered = counts.dead_lettered,
         reported = counts.reported,

@@ -15,8 +15,11 @@ pub(crate) struct Measurements {
     /// The table whose stream the batch is from.
     pub(crate) table: Option<String>,
     pub(crate) ages: Option<Ages>,
-    /// The duration of each attempt in milliseconds, with the record's position; also of those dropped at the deadline.
+    /// The duration of each call of a handler in milliseconds, with the position of its first record; also of those dropped at the
+    /// deadline.
     pub(crate) attempts: Vec<(usize, f64)>,
+    /// The number of records in each call of a bulk handler, with the position of the first.
+    pub(crate) bulks: Vec<(usize, f64)>,
     /// The duration of each call of the dead-letter queue in milliseconds, with the position of its first record.
     pub(crate) dead_letters: Vec<(usize, f64)>,
     /// The most handlers that ran at once, over all invocations.
@@ -59,6 +62,9 @@ impl Measurements {
         let mut split: Vec<Self> = (0..count).map(|_| of_table()).collect();
         for sample in &self.attempts {
             split[tables[sample.0]].attempts.push(*sample);
+        }
+        for sample in &self.bulks {
+            split[tables[sample.0]].bulks.push(*sample);
         }
         for sample in &self.dead_letters {
             split[tables[sample.0]].dead_letters.push(*sample);
@@ -120,7 +126,7 @@ const COUNTERS: [(Metric, BatchCount); 7] = [
 /// A counter that is recorded once in the life of the process.
 const COLD_START: Metric = count("ColdStart", "first batches of an execution environment");
 
-const HISTOGRAMS: [(Metric, Samples); 7] = [
+const HISTOGRAMS: [(Metric, Samples); 8] = [
     (count("BatchSize", "records in a batch"), |batch, take| take(batch.totals.counts.received as f64)),
     (
         count("ConcurrencyInUse", "the most handlers that ran at once during a batch, over all invocations"),
@@ -136,9 +142,10 @@ const HISTOGRAMS: [(Metric, Samples); 7] = [
     (duration("IteratorAge", "time from the change to its batch, of the last record"), |batch, take| {
         batch.measured.ages.iter().for_each(|ages| take(millis(ages.last)));
     }),
-    (duration("HandlerDuration", "duration of an attempt at a record, decoding included"), |batch, take| {
+    (duration("HandlerDuration", "duration of a call of a handler, decoding included"), |batch, take| {
         each(&batch.measured.attempts, take);
     }),
+    (count("BulkSize", "records in a call of a bulk handler"), |batch, take| each(&batch.measured.bulks, take)),
     (duration("BatchDuration", "duration of a batch"), |batch, take| take(millis(batch.duration))),
     (duration("DeadLetterDuration", "duration of a call of the dead-letter queue"), |batch, take| {
         each(&batch.measured.dead_letters, take);

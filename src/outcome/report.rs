@@ -139,6 +139,8 @@ pub struct Counts {
     pub skipped: usize,
     /// Skipped records that an earlier invocation had already completed.
     pub redelivered: usize,
+    /// Skipped records that a later change of their item superseded in a bulk.
+    pub superseded: usize,
     /// Records that the dead-letter queue has accepted.
     pub dead_lettered: usize,
     /// Records that failed and are reported.
@@ -162,6 +164,7 @@ impl Counts {
                 Outcome::Skipped(reason) => {
                     counts.skipped += 1;
                     counts.redelivered += usize::from(reason == SkipReason::Redelivered);
+                    counts.superseded += usize::from(reason == SkipReason::Superseded);
                 }
                 Outcome::DeadLettered => counts.dead_lettered += 1,
                 Outcome::Reported => counts.reported += 1,

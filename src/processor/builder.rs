@@ -12,9 +12,12 @@ use super::StreamProcessor;
 use crate::change::{Change, Insert, Modify, Remove};
 use crate::dead_letter::{self, DeadLetterQueue};
 use crate::error::Error;
+use crate::event_kind::EventKind;
 use crate::execute::redelivery::Completed;
-use crate::execute::settings::{FailureRules, Filter, PermanentIf, Routes, Settings};
-use crate::handler::{self, ErasedHandler, Handler};
+use crate::execute::settings::{Changes, FailureRules, Filter, PermanentIf, Routes, Settings};
+use crate::handler::Register;
+use crate::handler::bulk::BulkRoute;
+use crate::handler::register::sealed::Route;
 use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::Record;
@@ -101,52 +104,47 @@ impl ProcessorBuilder {
     }
 
     /// Handles created items. The stream must carry new images.
-    pub fn on_insert<T, H>(mut self, handler: H) -> Self
+    pub fn on_insert<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
-        H: Handler<Insert<T>>,
+        H: Register<Insert<T>>,
     {
-        let replaced = self.routes.insert.replace(handler::erase(handler));
-        self.once("on_insert", replaced)
+        self.register(Changes::Of(EventKind::Insert), handler.into_route(), "on_insert")
     }
 
     /// Handles changed items. The stream must carry both images (`NEW_AND_OLD_IMAGES`).
-    pub fn on_modify<T, H>(mut self, handler: H) -> Self
+    pub fn on_modify<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
-        H: Handler<Modify<T>>,
+        H: Register<Modify<T>>,
     {
-        let replaced = self.routes.modify.replace(handler::erase(handler));
-        self.once("on_modify", replaced)
+        self.register(Changes::Of(EventKind::Modify), handler.into_route(), "on_modify")
     }
 
     /// Handles deleted items. The stream must carry old images.
-    pub fn on_remove<T, H>(mut self, handler: H) -> Self
+    pub fn on_remove<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
-        H: Handler<Remove<T>>,
+        H: Register<Remove<T>>,
     {
-        let replaced = self.routes.remove.replace(handler::erase(handler));
-        self.once("on_remove", replaced)
+        self.register(Changes::Of(EventKind::Remove), handler.into_route(), "on_remove")
     }
 
     /// Handles every change that has no handler of its own kind, whichever images the stream carries.
-    pub fn on_change<T, H>(mut self, handler: H) -> Self
+    pub fn on_change<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
-        H: Handler<Change<T>>,
+        H: Register<Change<T>>,
     {
-        let replaced = self.routes.other.replace(handler::erase(handler));
-        self.once("on_change` or `on_record", replaced)
+        self.register(Changes::Other, handler.into_route(), "on_change` or `on_record")
     }
 
     /// Handles every change that has no handler of its own kind, as the record that came.
-    pub fn on_record<H>(mut self, handler: H) -> Self
+    pub fn on_record<H>(self, handler: H) -> Self
     where
-        H: Handler<Record>,
+        H: Register<Record>,
     {
-        let replaced = self.routes.other.replace(handler::erase(handler));
-        self.once("on_change` or `on_record", replaced)
+        self.register(Changes::Other, handler.into_route(), "on_change` or `on_record")
     }
 
     /// Skips the records for which `keep` answers `false`; they count as done.
@@ -332,8 +330,8 @@ impl ProcessorBuilder {
     /// Builds the processor.
     ///
     /// # Errors
-    /// If there is no handler, or two for the same kind; if a limit is zero; or if the failure policy wants a dead-letter
-    /// queue and there is none.
+    /// If there is no handler, or two for the same kind; if a limit is zero; if a [`bulk`](crate::bulk) handler does not fit the lanes; or
+    /// if the failure policy wants a dead-letter queue and there is none.
     pub fn build(self) -> Result<StreamProcessor, Error> {
         self.validate()?;
         let default_policy = match self.queue {
@@ -382,6 +380,8 @@ impl ProcessorBuilder {
             "`base_delay` of the retry policy is longer than its `max_delay`".to_owned()
         } else if self.handler_timeout == Some(Duration::ZERO) {
             "`handler_timeout` is zero: a handler would have no time at all".to_owned()
+        } else if let Some(fault) = self.routes.bulks().iter().find_map(|bulk| self.fault_of(bulk)) {
+            fault.to_owned()
         } else if wants_queue && no_queue {
             "the failure policy makes dead letters, but there is no `dead_letter_queue`".to_owned()
         } else {
@@ -390,8 +390,29 @@ impl ProcessorBuilder {
         Err(Error::configuration(fault))
     }
 
-    fn once(mut self, method: &'static str, replaced: Option<Box<dyn ErasedHandler>>) -> Self {
-        if replaced.is_some() {
+    /// What is wrong with the settings of a bulk handler.
+    fn fault_of(&self, bulk: &BulkRoute) -> Option<&'static str> {
+        let BulkRoute { limits, latest_only, .. } = bulk;
+        if limits.max_records == 0 {
+            Some("`max_records` of a bulk handler is 0: it must be at least 1")
+        } else if limits.max_bytes == Some(0) {
+            Some("`max_bytes` of a bulk handler is 0: it must be at least 1")
+        } else if limits.timeout == Some(Duration::ZERO) {
+            Some("`timeout` of a bulk handler is zero: it would have no time at all")
+        } else if self.lanes == Lanes::WholeBatch && !limits.within_lane {
+            Some(
+                "a bulk holds one record of each lane, so that each bulk would be one record under `Lanes::WholeBatch`: choose \
+                 other lanes, or `within_lane` if the sink applies a request in order",
+            )
+        } else if self.lanes == Lanes::Unordered && *latest_only {
+            Some("`latest_only` needs the order of an item, which `Lanes::Unordered` does not keep")
+        } else {
+            None
+        }
+    }
+
+    fn register(mut self, changes: Changes, route: Route, method: &'static str) -> Self {
+        if self.routes.register(changes, route) {
             self.registered_twice = Some(method);
         }
         self
