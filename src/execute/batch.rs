@@ -318,11 +318,17 @@ impl<'a> Batch<'a> {
         self.records[position].next_in_lane.map(NonZeroUsize::get)
     }
 
-    /// The record after this one in its lane, if it goes to the same bulk handler and only waits for this one.
+    /// The record after this one in its lane, if it goes to the same bulk handler, only waits for this one, and is not known to fail.
     pub(super) fn next_in_bulk(&self, position: usize) -> Option<usize> {
         let next = self.next_in_lane(position)?;
-        let is_free = !self.records[next].settled && !self.records[next].in_bulk;
+        let record = &self.records[next];
+        let is_free = !record.settled && !record.in_bulk && !record.is_undecodable;
         (is_free && self.bulk_of(next) == self.bulk_of(position)).then_some(next)
+    }
+
+    /// Notes that the record does not decode, so that it is not decoded again before its turn has come.
+    pub(super) fn note_undecodable(&mut self, position: usize) {
+        self.records[position].is_undecodable = true;
     }
 
     /// Whether two records of a lane are changes of the same item.

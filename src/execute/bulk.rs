@@ -280,13 +280,14 @@ impl Execution<'_> {
                 None => succeeded.push(member),
             }
         }
-        for (member, _) in &failed {
-            self.leave_bulk(member);
-        }
         for Member { position, superseded } in succeeded {
             self.batch.note_superseded(position, superseded);
             log::succeeded(&self.batch.about(position));
             self.settle(position, Outcome::Succeeded);
+        }
+        // Not before: a failed record whose turn has come just now has had it in this bulk.
+        for (member, _) in &failed {
+            self.leave_bulk(member);
         }
         failed
     }

@@ -29,6 +29,8 @@ pub(super) struct RecordState {
     pub(super) was_dead_lettered: bool,
     /// Whether it is in a bulk that runs, or in a part of a halved one.
     pub(super) in_bulk: bool,
+    /// Whether it did not decode when its lane's turn had not come yet.
+    pub(super) is_undecodable: bool,
 }
 
 /// What is known of a record that has failed. Few have, so that it lies apart.
@@ -58,6 +60,7 @@ impl RecordState {
             nameable: false,
             was_dead_lettered: false,
             in_bulk: false,
+            is_undecodable: false,
         }
     }
 

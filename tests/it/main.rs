@@ -7,6 +7,7 @@ mod testing;
 mod adapters;
 mod any_input;
 mod attempts;
+mod bulk;
 mod computing;
 mod concurrency;
 mod context;

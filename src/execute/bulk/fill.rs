@@ -149,6 +149,7 @@ impl<'a> Execution<'a> {
             if let Err(BatchRefused) = self.batch.verify_images(position) {
                 return Added::No;
             }
+            self.batch.note_undecodable(position);
             if let Some(earlier) = member.superseded.pop() {
                 if filling.part.is_none() {
                     self.batch.take_back_attempt(position);

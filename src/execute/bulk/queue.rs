@@ -32,6 +32,9 @@ impl<'a> BulkQueue<'a> {
     /// Whether what is ready fills a bulk.
     pub(super) fn is_full(&self, batch: &Batch<'_>, gate: Gate) -> bool {
         let limits = &self.route.limits;
+        if !limits.within_lane && limits.max_bytes.is_none() {
+            return self.ready.len() >= limits.max_records;
+        }
         let (mut records, mut bytes) = (0, 0);
         for head in self.ready.iter().filter(|head| gate.admits(*head)) {
             let mut next = Some(head);
