@@ -52,7 +52,7 @@ mod tests {
         [4, 1, 5].into_iter().for_each(|position| ready.push(position));
         assert_eq!(ready.pop(), Some(1));
         [6, 2, 3].into_iter().for_each(|position| ready.push(position));
-        assert_eq!((ready.first(), ready.len()), (Some(2), 4));
+        assert_eq!((ready.first(), ready.len()), (Some(2), 5));
         assert_eq!(ready.iter().collect::<BTreeSet<_>>(), BTreeSet::from([2, 3, 4, 5, 6]));
         assert_eq!(std::iter::from_fn(|| ready.pop()).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
         assert_eq!((ready.first(), ready.pop()), (None, None));
