@@ -95,9 +95,10 @@ type Samples = fn(&EndedBatch<'_>, &mut dyn FnMut(f64));
 const BY_KIND: [(Metric, KindCount); 3] = [
     (count("RecordsReceived", "records delivered, by kind"), |kind| kind.received),
     (count("RecordsSucceeded", "records whose handler returned Ok, by kind"), |kind| kind.succeeded),
-    (count("RecordsSkipped", "records that needed no handler, redelivered and superseded ones included, by kind"), |kind| {
-        kind.skipped
-    }),
+    (
+        count("RecordsSkipped", "records that needed no handler, redelivered and superseded ones included, by kind"),
+        |kind| kind.skipped,
+    ),
 ];
 
 /// A counter with the label `error_kind`.
