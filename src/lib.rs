@@ -118,6 +118,7 @@ mod clock;
 mod context;
 mod dead_letter;
 mod decode;
+mod entity;
 mod error;
 mod event;
 mod event_kind;
@@ -162,13 +163,14 @@ pub use crate::dead_letter::{QueueUrlError, SqsDeadLetterQueue};
 pub use crate::decode::{
     AttributeType, ChangedAttributes, DecodeError, Number, NumberError, from_image, from_keys, number,
 };
+pub use crate::entity::{Entity, EntityValue, Unmatched};
 pub use crate::error::Error;
 pub use crate::event::StreamEvent;
 pub use crate::event_kind::EventKind;
 pub use crate::failure::{ErrorKind, Failure};
 pub use crate::handler::{
     Bulk, BulkAnswer, BulkFailures, EachChange, ErrInto, Handler, HandlerError, HandlerResultExt, LatestChange,
-    Register, bulk, err_into, with,
+    Register, WhenChanged, bulk, err_into, when_changed, with,
 };
 pub use crate::invocation::{Deadline, Invocation, Origin};
 #[cfg(feature = "emf")]
@@ -179,7 +181,7 @@ pub use crate::outcome::{BatchReport, Counts, Outcome, RecordReport, SkipReason,
 pub use crate::payload_kind::PayloadKind;
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 pub use crate::processor::{
-    InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings, StreamProcessor,
+    EntityHandlers, InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings, StreamProcessor,
 };
 pub use crate::record::{MalformedRecord, Record, SequenceNumber};
 pub use crate::redrive::{DeadLetterEvent, RedriveReport};
