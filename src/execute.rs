@@ -50,7 +50,7 @@ use self::gate::Gate;
 use self::in_flight::InFlight;
 use self::lanes::Arrival;
 use self::ready::Ready;
-use self::settings::{Settings, Target};
+use self::settings::{HandlerRef, Settings};
 use crate::context::{BatchContext, ChangeContext};
 use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
@@ -384,7 +384,7 @@ impl<'a> Execution<'a> {
         let record = self.batch.begin_attempt(position);
         let attempt = self.batch.attempts(position);
         let record = record.in_context(ChangeContext::of_attempt(&self.context, self.clock.now(), attempt));
-        let Some(Target::Each(handler)) = self.settings.routes.of(record.kind()) else {
+        let Some(HandlerRef::Each(handler)) = self.batch.target(position).map(|target| &target.handler) else {
             unreachable!("a record without a handler is skipped, and that of a bulk handler waits for its bulk")
         };
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());

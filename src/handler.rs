@@ -5,6 +5,7 @@ pub(crate) mod bulk;
 mod error;
 pub(crate) mod register;
 mod result_ext;
+pub(crate) mod when_changed;
 
 use std::fmt;
 use std::future::Future;
@@ -21,6 +22,7 @@ pub use self::bulk::{Bulk, BulkAnswer, BulkFailures, EachChange, LatestChange, b
 pub use self::error::HandlerError;
 pub use self::register::Register;
 pub use self::result_ext::HandlerResultExt;
+pub use self::when_changed::{WhenChanged, when_changed};
 
 /// Handles one kind of change: `Handler<Insert<Order>>`, `Handler<Record>`, ….
 ///

@@ -46,10 +46,21 @@ pub trait Register<C> {
 pub(crate) mod sealed {
     use crate::handler::ErasedHandler;
     use crate::handler::bulk::BulkRoute;
+    use crate::handler::when_changed::Condition;
 
     /// What was registered, with its types erased.
     #[derive(Debug)]
-    pub struct Route(pub(crate) Registered);
+    pub struct Route {
+        pub(crate) handler: Registered,
+        /// All of them must hold of a record before it goes to the handler.
+        pub(crate) conditions: Vec<Condition>,
+    }
+
+    impl Route {
+        pub(crate) fn to(handler: Registered) -> Self {
+            Self { handler, conditions: Vec::new() }
+        }
+    }
 
     #[derive(Debug)]
     pub(crate) enum Registered {
@@ -60,7 +71,7 @@ pub(crate) mod sealed {
 
 impl<C: FromRecord, H: Handler<C>> Register<C> for H {
     fn into_route(self) -> Route {
-        Route(Registered::Each(erase(self)))
+        Route::to(Registered::Each(erase(self)))
     }
 }
 
@@ -75,7 +86,7 @@ macro_rules! register_bulk {
             Fut: Future<Output: BulkAnswer> + Send + 'static,
         {
             fn into_route(self) -> Route {
-                Route(Registered::Bulk(self.into_bulk_route(<$mode>::LATEST_ONLY)))
+                Route::to(Registered::Bulk(self.into_bulk_route(<$mode>::LATEST_ONLY)))
             }
         }
     )*};

@@ -103,15 +103,17 @@ pub(crate) struct LoggedRecord<'a> {
     pub(crate) failure: Option<&'a Failure>,
     pub(crate) dead_letter_error: Option<&'a DeadLetterError>,
     pub(crate) attempts: u32,
+    pub(crate) entity: Option<&'a str>,
 }
 
 pub(crate) fn succeeded(logged: &LoggedRecord<'_>) {
-    let LoggedRecord { position, record, attempts, .. } = logged;
+    let LoggedRecord { position, record, attempts, entity, .. } = logged;
     debug!(
         event_id = record.event_id().map(shown),
         sequence_number = record.sequence_number().map(SequenceNumber::as_str),
         position,
         kind = record.kind().map(EventKind::as_str),
+        entity = entity.map(shown),
         attempts,
         "record succeeded"
     );
@@ -120,12 +122,13 @@ pub(crate) fn succeeded(logged: &LoggedRecord<'_>) {
 /// Logs a failed record and what happens to it next: it is `retried` (after `delay`), `dead-lettered`, `reported` or
 /// `held back`.
 pub(crate) fn failed(logged: &LoggedRecord<'_>, next: &'static str, delay: Option<Duration>) {
-    let LoggedRecord { position, record, failure, dead_letter_error, attempts } = logged;
+    let LoggedRecord { position, record, failure, dead_letter_error, attempts, entity } = logged;
     warn!(
         event_id = record.event_id().map(shown),
         sequence_number = record.sequence_number().map(SequenceNumber::as_str),
         position,
         kind = record.kind().map(EventKind::as_str),
+        entity = entity.map(shown),
         keys = record.keys_json().and_then(key_names).map(|text| bounded(text, MAX_MESSAGE)),
         error.type = failure.map(|failure| failure.kind.as_str()),
         error = failure.map(|text| bounded(text, MAX_MESSAGE)),

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
@@ -31,6 +32,8 @@ pub struct RecordReport {
     pub failure: Option<Failure>,
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
+    /// The name of its entity.
+    pub(crate) entity: Option<Arc<str>>,
     /// Why the attempts before the last one failed. Nearly all records have none, which costs them one word.
     pub(crate) earlier: Option<Box<[Failure]>>,
     /// Whether it became a dead letter in an earlier invocation, and was redelivered.
@@ -52,6 +55,12 @@ impl RecordReport {
         self.earlier.as_deref().unwrap_or_default()
     }
 
+    /// The name of the [entity](crate::ProcessorBuilder::entity) that takes the record; `None` if none does. A redelivered or malformed
+    /// record is not asked for its entity.
+    pub fn entity(&self) -> Option<&str> {
+        self.entity.as_deref()
+    }
+
     /// The record's sequence number, where it could be read.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
         self.record.sequence_number()
@@ -65,6 +74,7 @@ impl fmt::Debug for RecordReport {
             .field("position", &self.position)
             .field("event_id", &self.event_id())
             .field("kind", &self.kind)
+            .field("entity", &self.entity())
             .field("sequence_number", &self.sequence_number())
             .field("outcome", &self.outcome)
             .field("attempts", &self.attempts)

@@ -17,6 +17,7 @@ mod deadline;
 mod decode;
 #[cfg(feature = "emf")]
 mod emf;
+mod entities;
 #[cfg(all(feature = "sqs", feature = "emf", feature = "logs"))]
 mod environment;
 mod failures;
@@ -39,3 +40,4 @@ mod service;
 mod sqs;
 #[cfg(all(feature = "otel", feature = "logs"))]
 mod traces;
+mod when_changed;
