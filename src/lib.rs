@@ -78,6 +78,7 @@
 //! | `sqs` | yes | `SqsDeadLetterQueue`, with the AWS SDK's SQS client |
 //! | `emf` | yes | `Emf`: metrics in CloudWatch's embedded metric format; no further dependency |
 //! | `logs` | yes | `Logs`: Lambda's JSON log lines, with `tracing-subscriber`'s registry |
+//! | `aws-errors` | no | `AwsResultExt`: errors of the AWS SDK, classed as permanent or retryable |
 //! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
 //!
 #![cfg_attr(
@@ -152,6 +153,8 @@ pub use crate::error::Error;
 pub use crate::event::StreamEvent;
 pub use crate::event_kind::EventKind;
 pub use crate::failure::{ErrorKind, Failure};
+#[cfg(feature = "aws-errors")]
+pub use crate::handler::AwsResultExt;
 pub use crate::handler::{ErrInto, Handler, HandlerError, HandlerResultExt, err_into, with};
 pub use crate::invocation::{Deadline, Invocation, Origin};
 #[cfg(feature = "emf")]

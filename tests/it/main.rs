@@ -7,6 +7,8 @@ mod testing;
 mod adapters;
 mod any_input;
 mod attempts;
+#[cfg(feature = "aws-errors")]
+mod aws_errors;
 mod computing;
 mod concurrency;
 mod context;
