@@ -14,7 +14,7 @@ use super::settings::Settings;
 use crate::failure::Failure;
 use crate::guard::guard;
 use crate::handler::{Attempt, ErasedHandler};
-use crate::observe::log::RecordSpan;
+use crate::observe::log::RecordScope;
 use crate::record::Record;
 
 /// How an attempt ended.
@@ -47,8 +47,8 @@ pub(super) struct AttemptFuture<'a> {
     settings: &'a Settings,
     /// The end of the handler's time. Made when the handler first has to wait, because most never do.
     timeout: Option<WaitUntil>,
-    /// Surrounds all that its handler does; disabled unless the log's level asks for it.
-    span: RecordSpan,
+    /// Surrounds all that its handler does.
+    scope: RecordScope,
 }
 
 struct Running<'a> {
@@ -65,11 +65,11 @@ impl<'a> AttemptFuture<'a> {
         settings: &'a Settings,
         permit: SemaphorePermit<'a>,
     ) -> Begun<'a> {
-        let span = RecordSpan::new(&record);
-        let failure = match span.in_scope(|| guard("handler", || handler.attempt(record))) {
+        let mut scope = RecordScope::new(&record);
+        let failure = match scope.in_scope(|| guard("handler", || handler.attempt(record))) {
             Ok(Ok(handler)) => {
                 let running = Some(Running { handler, _permit: permit });
-                return Begun::Running(Self { start, running, settings, timeout: None, span });
+                return Begun::Running(Self { start, running, settings, timeout: None, scope });
             }
             Ok(Err(error)) => AttemptFailure::from(error),
             Err(panic) => AttemptFailure::permanent(panic),
@@ -94,16 +94,18 @@ impl Future for AttemptFuture<'_> {
     type Output = AttemptOutcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<AttemptOutcome> {
-        let Self { running, span, .. } = &mut *self;
+        let Self { running, scope, settings, .. } = &mut *self;
         let Some(Running { handler, .. }) = running else { return Poll::Pending };
-        let result = match span.in_scope(|| guard("handler", || handler.as_mut().poll(context))) {
+        let result = match scope.in_scope(|| guard("handler", || handler.as_mut().poll(context))) {
             Ok(Poll::Pending) => Err(ready!(self.poll_timeout(context))),
             Ok(Poll::Ready(Ok(()))) => Ok(()),
-            Ok(Poll::Ready(Err(error))) => Err(AttemptFailure::of(error, self.settings.permanent_if.as_ref())),
+            Ok(Poll::Ready(Err(error))) => {
+                Err(scope.in_scope(|| AttemptFailure::of(error, settings.permanent_if.as_ref())))
+            }
             Err(panic) => Err(AttemptFailure::permanent(panic)),
         };
         let Some(running) = self.running.take() else { return Poll::Pending };
-        let dropped = drop_guarded(running, &self.span).map_err(AttemptFailure::permanent);
+        let dropped = drop_guarded(running, &mut self.scope).map_err(AttemptFailure::permanent);
         Poll::Ready(AttemptOutcome { position: self.start.position, begun: self.start.at, result: result.and(dropped) })
     }
 }
@@ -112,12 +114,12 @@ impl Drop for AttemptFuture<'_> {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
             // A panic while a handler is cancelled changes nothing: its record is reported.
-            let _ = drop_guarded(running, &self.span);
+            let _ = drop_guarded(running, &mut self.scope);
         }
     }
 }
 
 /// Drops the handler's future, which may panic as well, and frees the permit.
-fn drop_guarded(running: Running<'_>, span: &RecordSpan) -> Result<(), Failure> {
-    span.in_scope(|| guard("handler", || drop(running)))
+fn drop_guarded(running: Running<'_>, scope: &mut RecordScope) -> Result<(), Failure> {
+    scope.in_scope(|| guard("handler", || drop(running)))
 }

@@ -22,7 +22,7 @@ use crate::event::{Records, Window};
 use crate::failure::{ErrorKind, Failure};
 use crate::guard::guard;
 use crate::invocation::Invocation;
-use crate::observe::log;
+use crate::observe::log::{self, CurrentRecord};
 use crate::observe::metrics::Ages;
 use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
 use crate::record::{MalformedRecord, Record, RecordRef};
@@ -215,7 +215,7 @@ impl<'a> Batch<'a> {
         let record = &mut self.records[position];
         let asked = record.facts.record().filter(|_| record.failure().is_none());
         let Some(asked) = asked else { return Verdict::Kept };
-        let answer = guard("filter", || filter(&asked));
+        let answer = CurrentRecord::new(&asked).in_scope(|| guard("filter", || filter(&asked)));
         clock.read();
         match answer {
             Ok(false) => return Verdict::FilteredOut,
