@@ -49,7 +49,7 @@ pub(super) struct Batch<'a> {
 enum Verdict {
     Kept,
     FilteredOut,
-    /// It keeps the record, but the stop has come while it was asked.
+    /// It does not drop the record, but the stop has come while it was asked.
     TooLate,
 }
 
@@ -209,7 +209,7 @@ impl<'a> Batch<'a> {
         kind.is_some_and(|kind| self.settings.routes.of(kind).is_none())
     }
 
-    /// Asks the filter about a well-formed record. A panic fails the record.
+    /// Asks the filter about a well-formed record. An error and a panic fail the record.
     fn ask_filter(&mut self, position: usize, clock: &mut Clock) -> Verdict {
         let Some(filter) = &self.settings.filter else { return Verdict::Kept };
         let record = &mut self.records[position];
@@ -218,8 +218,9 @@ impl<'a> Batch<'a> {
         let answer = CurrentRecord::new(&asked).in_scope(|| guard("filter", || filter(&asked)));
         clock.read();
         match answer {
-            Ok(false) => return Verdict::FilteredOut,
-            Ok(true) => {}
+            Ok(Ok(false)) => return Verdict::FilteredOut,
+            Ok(Ok(true)) => {}
+            Ok(Err(error)) => record.fail_in_reading(Failure::of(ErrorKind::Decode, &error)),
             Err(panic) => record.fail_in_reading(panic),
         }
         if clock.is_stop_reached() { Verdict::TooLate } else { Verdict::Kept }
