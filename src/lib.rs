@@ -38,7 +38,7 @@
 //! | there is no handler for its kind, or the filter did not keep it, or a later change [superseded](Bulk::latest_only) it in a bulk | skipped: done |
 //! | its handler failed, retryably (what `?` makes of any error, unless [`permanent_if`](ProcessorBuilder::permanent_if) knows better) | tried again in place; then reported, or a dead letter once it is older than [`give_up_after`](ProcessorBuilder::give_up_after) |
 //! | its handler was not done after [`handler_timeout`](ProcessorBuilder::handler_timeout), where that is set | the same |
-//! | its handler failed permanently or panicked, or did not decode what it looked for ([`DecodeError`] by `?`); the record is malformed or does not decode | a dead letter |
+//! | its handler failed permanently or panicked, or did not decode what it looked for ([`DecodeError`] by `?`); the record is malformed or does not decode; the [`filter`](ProcessorBuilder::filter) could not tell | a dead letter |
 //! | its handler still runs, or it had not begun, when the deadline nears | reported; if it had failed before in this invocation, as any failure |
 //! | a record before it was reported | held back: reported with it |
 //!
@@ -184,7 +184,8 @@ pub use crate::outcome::{BatchReport, Counts, Outcome, RecordReport, SkipReason,
 pub use crate::payload_kind::PayloadKind;
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 pub use crate::processor::{
-    EntityHandlers, InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings, StreamProcessor,
+    EntityHandlers, FilterAnswer, InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings,
+    StreamProcessor,
 };
 pub use crate::record::{MalformedRecord, Record, SequenceNumber};
 pub use crate::redrive::{DeadLetterEvent, RedriveReport};

@@ -66,6 +66,12 @@ impl Record {
         }
     }
 
+    /// The record without its context.
+    #[cfg(feature = "logs")]
+    pub(crate) fn reference(&self) -> &RecordRef {
+        &self.inner
+    }
+
     /// Reads one record in the JSON in which Lambda delivers it.
     ///
     /// For tools and tests; a function receives its records in a [`StreamEvent`](crate::StreamEvent).

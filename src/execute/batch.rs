@@ -25,7 +25,7 @@ use crate::event::{Records, Window};
 use crate::failure::{ErrorKind, Failure};
 use crate::guard::guard;
 use crate::invocation::Invocation;
-use crate::observe::log;
+use crate::observe::log::{self, CurrentRecord};
 use crate::observe::metrics::Ages;
 use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
 use crate::policy::Lanes;
@@ -55,7 +55,7 @@ pub(super) struct Batch<'a> {
 enum Verdict {
     Kept,
     Skipped(SkipReason),
-    /// It keeps the record, but the stop has come while it was asked.
+    /// It does not drop the record, but the stop has come while it was asked.
     TooLate,
 }
 
@@ -275,11 +275,12 @@ impl<'a> Batch<'a> {
         let record = &mut self.records[position];
         let asked = record.facts.record().filter(|_| record.failure().is_none());
         let Some(asked) = asked else { return Verdict::Kept };
-        let answer = guard("filter", || filter(&asked));
+        let answer = CurrentRecord::new(&asked).in_scope(|| guard("filter", || filter(&asked)));
         clock.read();
         match answer {
-            Ok(false) => return Verdict::Skipped(SkipReason::Filtered),
-            Ok(true) => {}
+            Ok(Ok(false)) => return Verdict::Skipped(SkipReason::Filtered),
+            Ok(Ok(true)) => {}
+            Ok(Err(error)) => record.fail_in_reading(Failure::of(ErrorKind::Decode, &error)),
             Err(panic) => record.fail_in_reading(panic),
         }
         if clock.is_stop_reached() { Verdict::TooLate } else { Verdict::Kept }

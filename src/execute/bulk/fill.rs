@@ -14,7 +14,7 @@ use crate::context::ChangeContext;
 use crate::decode::DecodeError;
 use crate::guard::{drop_guarded, guard};
 use crate::handler::bulk::BulkInput;
-use crate::observe::log::RecordSpan;
+use crate::observe::log::RecordScope;
 
 /// A bulk that is being filled.
 pub(super) struct Filling<'a> {
@@ -220,8 +220,8 @@ impl<'a> Execution<'a> {
         };
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
         let limit = self.bulks.queues[queue].context.handler_timeout;
-        let span = RecordSpan::of_bulk(members.len());
-        let outcome = match HandlerCall::begin(|| Ok::<_, DecodeError>(input.call()), begun, limit, permit, span) {
+        let scope = RecordScope::of_bulk(members.len());
+        let outcome = match HandlerCall::begin(|| Ok::<_, DecodeError>(input.call()), begun, limit, permit, scope) {
             Ok(call) => self.bulks.running.start(BulkAttempt { queue, members, is_part, rest, call }),
             Err(failure) => {
                 let ended = Ended::Failed(failure);
