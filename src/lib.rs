@@ -56,10 +56,13 @@
 //! | [`with(state, f)`](with) | a function that takes its clients too: `async fn(Arc<Clients>, Insert<Order>)` |
 //! | [`err_into(f)`](err_into) | a function with an error of its own |
 //! | [`bulk(f)`](bulk) | a function that takes many changes at once: `async fn(Vec<Insert<Order>>)`, for sinks with bulk requests |
+//! | [`when_changed(["status"], f)`](when_changed) | a handler that only matters if an attribute has changed |
 //! | `bulk(with(state, f))` | both: `async fn(Arc<Clients>, Vec<Insert<Order>>)` |
 //!
-//! Nothing goes around `bulk`: `with(state, bulk(f))` does not compile. A bulk handler says of each record whether it succeeded, and each
+//! Conditions alone go around `bulk`: `when_changed(["status"], bulk(f))`. `with(state, bulk(f))` does not compile. A bulk handler says of each record whether it succeeded, and each
 //! becomes what the table above says. What happens where a bulk fails as a whole is told at [`bulk`].
+//!
+//! A table with several types of items has handlers for each: [`ProcessorBuilder::entity`].
 //!
 //! # Two settings that must agree with what is deployed
 //!
