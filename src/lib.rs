@@ -45,7 +45,8 @@
 //! Without a dead-letter queue every failure is reported. *Reported* means that Lambda delivers the stream again from the
 //! earliest such record on, the **checkpoint**. Records after it that succeeded are remembered, and skipped when Lambda
 //! redelivers them to the same execution environment. A new environment has no such memory, so that **delivery is at least
-//! once**: make handlers idempotent.
+//! once**: make handlers idempotent. [`Record::idempotency_key`] tells repetitions of a change, and
+//! [`SequenceNumber::is_newer_than`] which of two changes of an item is the later one.
 //!
 //! # Two settings that must agree with what is deployed
 //!
@@ -138,7 +139,7 @@ pub mod environment {}
 #[doc = include_str!("docs/laptop.md")]
 pub mod laptop {}
 
-pub use crate::change::{Change, Insert, Modify, Remove};
+pub use crate::change::{Change, Insert, Modify, Remove, StreamChange};
 pub use crate::context::ChangeContext;
 pub use crate::dead_letter::{
     DeadLetter, DeadLetterError, DeadLetterQueue, DeadLetterReadError, FileDeadLetterQueue, MemoryDeadLetterQueue,

@@ -9,6 +9,7 @@ mod record_ref;
 mod scanner;
 mod sequence_number;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -18,8 +19,6 @@ pub use self::malformed::MalformedRecord;
 pub use self::sequence_number::SequenceNumber;
 
 pub(crate) use self::chunk::Chunk;
-#[cfg(feature = "sqs")]
-pub(crate) use self::fnv::Fnv128;
 pub(crate) use self::header::Header;
 pub(crate) use self::record_ref::RecordRef;
 pub(crate) use self::scanner::{ImageCheck, RecordScanner};
@@ -78,7 +77,7 @@ impl Record {
     ///
     /// let record = Record::from_json(r#"{"eventName": "INSERT", "eventSource": "aws:dynamodb",
     ///     "dynamodb": {"Keys": {"id": {"S": "a"}}, "SequenceNumber": "111"}}"#)?;
-    /// assert_eq!(record.sequence_number().as_str(), "111");
+    /// assert_eq!(record.sequence_number().expect("a stream's record has one").as_str(), "111");
     /// # Ok::<(), lambda_streams::MalformedRecord>(())
     /// ```
     pub fn from_json(json: impl Into<String>) -> Result<Self, MalformedRecord> {
@@ -95,9 +94,35 @@ impl Record {
         self.well_formed().kind
     }
 
-    /// The record's place in its shard.
-    pub fn sequence_number(&self) -> &SequenceNumber {
-        self.inner.sequence_number().expect(IS_WELL_FORMED)
+    /// A key that tells this change from all others: for conditional writes, idempotency stores, and requests that carry a token.
+    ///
+    /// It is the same in every delivery: when Lambda redelivers the record, when its dead letter is put back, and in every execution
+    /// environment. It is the [event id](Self::event_id), which AWS makes unique across streams. A record without one has the
+    /// stream's ARN and the sequence number instead (`{arn}/{number}`), and without these a hash of its text.
+    ///
+    /// Events that are made by hand often repeat event ids, and then they repeat their keys. Those of
+    /// [`testing::TestStream`](crate::testing::TestStream) do not.
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Insert};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    /// # async fn charge(order: &Order, idempotency_key: &str) -> Result<(), HandlerError> { Ok(()) }
+    ///
+    /// async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
+    ///     charge(&change.new, &change.record.idempotency_key()).await
+    /// }
+    /// ```
+    pub fn idempotency_key(&self) -> Cow<'_, str> {
+        self.inner.idempotency_key()
+    }
+
+    /// The record's place in its shard, which compares with that of another change of the same item
+    /// ([`SequenceNumber::is_newer_than`]).
+    ///
+    /// Every record of a DynamoDB stream has one. A record that comes from elsewhere may have none.
+    pub fn sequence_number(&self) -> Option<&SequenceNumber> {
+        self.inner.sequence_number()
     }
 
     /// The table's name, from the stream's ARN; `None` if the record has no ARN, or one of another form.
@@ -220,7 +245,6 @@ impl Record {
         self.inner.raw_json()
     }
 
-    /// Checks that an image which no handler decodes is well-formed in every attribute.
     /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
     pub fn context(&self) -> &ChangeContext {
         &self.context
@@ -230,6 +254,7 @@ impl Record {
         Self { context, ..self }
     }
 
+    /// Checks that an image which no handler decodes is well-formed in every attribute.
     pub(crate) fn check_new_image(&self) -> Result<(), DecodeError> {
         self.new_image_json().map_or(Ok(()), |json| decode::check(json).map_err(|error| error.within("NewImage")))
     }
@@ -254,7 +279,7 @@ impl fmt::Debug for Record {
         f.debug_struct("Record")
             .field("kind", &self.kind())
             .field("event_id", &self.event_id())
-            .field("sequence_number", self.sequence_number())
+            .field("sequence_number", &self.sequence_number())
             .field("table_name", &self.table_name())
             .finish_non_exhaustive()
     }

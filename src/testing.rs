@@ -107,8 +107,9 @@
 //! ## A second batch, and a redelivered one
 //!
 //! [`next_batch`](TestStream::next_batch) goes on with the same stream, so that event ids and sequence numbers continue. The event of
-//! one batch delivered twice is a redelivery. A handler that tells redelivered changes by their [`event_id`](crate::Record::event_id)
-//! sees the difference, since no two streams of a process have an event id in common.
+//! one batch delivered twice is a redelivery. A handler that uses
+//! [`Record::idempotency_key`](crate::Record::idempotency_key) sees the difference, since no two streams of a process have an event id
+//! in common.
 //!
 //! ```
 //! # use serde::{Deserialize, Serialize};
@@ -127,7 +128,7 @@
 //! let ship = {
 //!     let shipped = Arc::clone(&shipped);
 //!     move |change: Insert<Order>| {
-//!         shipped.lock().expect("no panic holds it").insert(change.record.event_id().map(str::to_owned));
+//!         shipped.lock().expect("no panic holds it").insert(change.record.idempotency_key().into_owned());
 //!         async { Ok(()) }
 //!     }
 //! };
