@@ -80,6 +80,9 @@
 //! | `emf` | yes | `Emf`: metrics in CloudWatch's embedded metric format; no further dependency |
 //! | `logs` | yes | `Logs`: Lambda's JSON log lines, with `tracing-subscriber`'s registry |
 //! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
+//! | `serde_dynamo` | no | items as `serde_dynamo::Item`: `Record::new_item`, `old_item` and `key_item` |
+//! | `aws-sdk-dynamodb` | no | the same as maps of the AWS SDK's `AttributeValue` |
+//! | `aws_lambda_events` | no | `TryFrom` the records and events of `aws_lambda_events`, for functions that move over |
 //!
 #![cfg_attr(
     all(feature = "emf", feature = "logs"),

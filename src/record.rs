@@ -230,6 +230,57 @@ impl Record {
         decode::from_member(json, Some("OldImage"))
     }
 
+    /// The item after the change, attribute value by attribute value: as [`serde_dynamo::Item`], as a map of the AWS SDK's attribute
+    /// values, or as whatever else is made of a [`serde_dynamo::Item`].
+    ///
+    /// For code that is moved over from a function that works with attribute values; a type of your own decodes faster and says what
+    /// it needs. A map of the AWS SDK's values needs the feature `aws-sdk-dynamodb`.
+    ///
+    /// # Errors
+    /// If the stream does not carry this image, or if it is malformed.
+    ///
+    #[cfg_attr(
+        feature = "aws-sdk-dynamodb",
+        doc = r#"
+```
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use lambda_streams::{HandlerError, Record};
+
+async fn copy(record: Record) -> Result<(), HandlerError> {
+    let item: HashMap<String, AttributeValue> = record.new_item()?;
+    let status = item.get("status").and_then(|status| status.as_s().ok());
+    println!("{} attributes, status {status:?}", item.len());
+    Ok(())
+}
+```
+"#
+    )]
+    #[cfg(feature = "serde_dynamo")]
+    pub fn new_item<I: From<serde_dynamo::Item>>(&self) -> Result<I, DecodeError> {
+        decode::raw_item(self.new_image_json().ok_or_else(|| self.missing("NewImage"))?, "NewImage")
+    }
+
+    /// The item before the change, attribute value by attribute value, as [`new_item`](Self::new_item).
+    ///
+    /// # Errors
+    /// If the stream does not carry this image, or if it is malformed.
+    #[cfg(feature = "serde_dynamo")]
+    pub fn old_item<I: From<serde_dynamo::Item>>(&self) -> Result<I, DecodeError> {
+        decode::raw_item(self.old_image_json().ok_or_else(|| self.missing("OldImage"))?, "OldImage")
+    }
+
+    /// The item's primary key, attribute value by attribute value, as [`new_item`](Self::new_item).
+    ///
+    /// # Errors
+    /// If it is malformed.
+    #[cfg(feature = "serde_dynamo")]
+    pub fn key_item<I: From<serde_dynamo::Item>>(&self) -> Result<I, DecodeError> {
+        decode::check_keys(self.keys_json()).map_err(|error| error.within("Keys"))?;
+        decode::raw_item(self.keys_json(), "Keys")
+    }
+
     /// Names the attributes in which the two images differ.
     ///
     /// # Errors

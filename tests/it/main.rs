@@ -7,6 +7,10 @@ mod testing;
 mod adapters;
 mod any_input;
 mod attempts;
+#[cfg(feature = "serde_dynamo")]
+mod attribute_values;
+#[cfg(all(feature = "aws_lambda_events", feature = "serde_dynamo"))]
+mod aws_lambda_events;
 mod computing;
 mod concurrency;
 mod context;
