@@ -82,11 +82,16 @@
 //! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
 //! | `serde_dynamo` | no | items as `serde_dynamo::Item`: `Record::new_item`, `old_item` and `key_item` |
 //! | `aws-sdk-dynamodb` | no | the same as maps of the AWS SDK's `AttributeValue` |
-//! | `aws_lambda_events` | no | `TryFrom` the records and events of `aws_lambda_events`, for functions that move over |
+//! | `aws_lambda_events` | no | `TryFrom` the records and events of `aws_lambda_events`, for functions that move over; `serde_dynamo` too |
 //!
 #![cfg_attr(
     all(feature = "emf", feature = "logs"),
     doc = "\n[`operating`] says what metrics, logs and traces there are, and which to watch for which trouble."
+)]
+//!
+#![cfg_attr(
+    feature = "aws_lambda_events",
+    doc = "\n[`coming_from_aws_lambda_events`] moves a function over, step by step."
 )]
 //!
 //! [`laptop`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
@@ -138,6 +143,10 @@ pub mod operating {
 
 #[doc = include_str!("docs/environment.md")]
 pub mod environment {}
+
+#[cfg(feature = "aws_lambda_events")]
+#[doc = include_str!("docs/from_aws_lambda_events.md")]
+pub mod coming_from_aws_lambda_events {}
 
 #[doc = include_str!("docs/laptop.md")]
 pub mod laptop {}

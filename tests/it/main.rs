@@ -9,7 +9,7 @@ mod any_input;
 mod attempts;
 #[cfg(feature = "serde_dynamo")]
 mod attribute_values;
-#[cfg(all(feature = "aws_lambda_events", feature = "serde_dynamo"))]
+#[cfg(feature = "aws_lambda_events")]
 mod aws_lambda_events;
 mod computing;
 mod concurrency;
