@@ -67,6 +67,21 @@
 //! well-formed, also where the handler's type does not look. Of a record that no handler takes, the envelope alone is
 //! checked. Unknown members are ignored everywhere.
 //!
+//! # When a handler does not compile
+//!
+//! | the compiler says | what helps |
+//! |---|---|
+//! | `async closure does not implement Fn because it captures state` | [`with`] gives a function what it works with |
+//! | `lifetime may not live long enough` … `closure implements Fn` | the same: the future cannot borrow from the closure |
+//! | `is expected to take 1 argument, but it takes 2 arguments` | the same; the invocation is in the change's [`context`](Record::context) |
+//! | `future that resolves to Result<(), HandlerError>, but it resolves to` | return a [`HandlerError`], which `?` makes of any error, or wrap the function in [`err_into`] |
+//! | `type annotations needed` | name the type of the closure's argument: <code>\|change: Insert&lt;Order&gt;\|</code> |
+//! | `expected function signature fn(lambda_streams::Insert<_>) -> _` | it is a handler of another kind of change |
+//! | `future cannot be sent between threads safely` | drop what is not `Send`, such as an `Rc` or a lock's guard, before the next `await` |
+//! | `Result<(), HandlerError> is not a future` | make the function `async` |
+//! | `DeserializeOwned is not satisfied` | derive serde's `Deserialize` for the type of the items |
+//! | `implementation of Deserialize is not general enough` | the type of the items owns its data: `String` for `&str` |
+//!
 //! # Test your handlers
 //!
 //! The module [`testing`] makes events by hand, and records turn into changes (`TryFrom`): handlers can be called alone, or
