@@ -84,8 +84,8 @@
 //!
 //! # Test your handlers
 //!
-//! The module [`testing`] makes events by hand, and records turn into changes (`TryFrom`): handlers can be called alone, or
-//! a processor with all of its settings, without AWS.
+//! The module [`testing`] makes changes and events of your own items, so that a handler can be called alone, or a processor with all
+//! of its settings, without AWS. Its docs are a cookbook.
 //!
 //! # Features
 //!

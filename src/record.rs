@@ -97,8 +97,9 @@ impl Record {
     /// A key that tells this change from all others: for conditional writes, idempotency stores, and requests that carry a token.
     ///
     /// It is the same in every delivery: when Lambda redelivers the record, when its dead letter is put back, and in every execution
-    /// environment. It is the [event id](Self::event_id), which AWS makes unique across streams. A record without one has the
-    /// stream's ARN and the sequence number instead (`{arn}/{number}`), and without these a hash of its text.
+    /// environment. It is the [event id](Self::event_id), which is unique across streams
+    /// ([AWS: Record](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html)). A record without one has
+    /// the stream's ARN and the sequence number instead (`{arn}/{number}`), and without these a hash of its text.
     ///
     /// Events that are made by hand often repeat event ids, and then they repeat their keys. Those of
     /// [`testing::TestStream`](crate::testing::TestStream) do not.

@@ -46,7 +46,7 @@ pub fn item<T: Serialize>(value: T) -> Item<T> {
     Item(value)
 }
 
-/// The item that [`item`] makes of a value.
+/// What [`item`] makes of a value, with an example there: an item that serializes to DynamoDB JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct Item<T>(T);
 
