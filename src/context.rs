@@ -44,6 +44,7 @@ struct Attempt {
 }
 
 /// What the contexts of a batch share.
+#[derive(Clone)]
 pub(crate) struct BatchContext {
     pub(crate) invocation: Arc<Invocation>,
     /// When the invocation stops.

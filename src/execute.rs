@@ -14,6 +14,8 @@
 
 mod attempt;
 mod batch;
+mod bulk;
+mod call;
 mod clock;
 mod dead_letter_sender;
 mod deadline;
@@ -40,6 +42,7 @@ use tokio::task::yield_now;
 
 use self::attempt::{AttemptFuture, AttemptOutcome, Begun, Start};
 use self::batch::{Batch, BatchRefused};
+use self::bulk::{BulkOutcome, Bulks, NextBulk};
 use self::clock::{Clock, Turn, WaitUntil, wait_until};
 use self::dead_letter_sender::{DeadLetterSender, Sent};
 use self::disposition::{AttemptFailure, Disposition, FailedRecord, FailureClass};
@@ -47,7 +50,7 @@ use self::gate::Gate;
 use self::in_flight::InFlight;
 use self::lanes::Arrival;
 use self::ready::Ready;
-use self::settings::Settings;
+use self::settings::{HandlerRef, Settings};
 use crate::context::{BatchContext, ChangeContext};
 use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
@@ -87,16 +90,27 @@ struct Execution<'a> {
     backoffs: FuturesUnordered<BoxFuture<'static, usize>>,
     /// The positions of `backoffs`.
     backing_off: BTreeSet<usize>,
+    /// The records of bulk handlers, which are in none of the fields above.
+    bulks: Bulks<'a>,
     dead_letters: DeadLetterSender<'a>,
     /// What is left until others get their turn.
     turn: Turn,
     /// Whether attempts are polled before calls of the queue. It changes with each poll, because either may use up the task's
     /// budget.
     attempts_first: bool,
+    /// Whether bulks are polled before attempts at one record, for the same reason.
+    bulks_first: bool,
     measured: Measurements,
 }
 
 type PermitWait<'a> = BoxFuture<'a, Option<SemaphorePermit<'a>>>;
+
+/// What starts next.
+#[derive(Clone, Copy)]
+enum Next {
+    Record(usize),
+    Bulk(NextBulk),
+}
 
 /// What a batch waits for.
 enum Event<'a> {
@@ -107,6 +121,9 @@ enum Event<'a> {
     Granted(Option<SemaphorePermit<'a>>),
     Sent(Sent),
     Attempted(AttemptOutcome),
+    BulkEnded(BulkOutcome),
+    /// The records of this number, which failed in one bulk.
+    BulkBackedOff(usize),
     /// Nothing yet, and there is more to start.
     None,
 }
@@ -120,8 +137,10 @@ impl<'a> Execution<'a> {
             handler_timeout: settings.handler_timeout,
             max_attempts: settings.failing.retry.max_attempts,
         };
+        let context = Arc::new(context);
         Self {
             settings,
+            bulks: Bulks::new(settings, &context),
             batch,
             clock,
             gate: Gate::Open,
@@ -131,9 +150,10 @@ impl<'a> Execution<'a> {
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
             dead_letters: DeadLetterSender::new(settings.queue.as_deref(), invocation),
-            context: Arc::new(context),
+            context,
             turn: Turn::begin(),
             attempts_first: true,
+            bulks_first: true,
             measured,
         }
     }
@@ -149,7 +169,7 @@ impl<'a> Execution<'a> {
             }
             let yields = self.turn.is_over_at(self.clock.now());
             // A place in the semaphore's queue is kept while a record waits for it, and no longer.
-            if yields || self.next_ready().is_none() {
+            if yields || self.next().is_none() {
                 permit = None;
             } else if permit.is_none() {
                 let limit = &self.settings.limit;
@@ -177,12 +197,14 @@ impl<'a> Execution<'a> {
                 Event::Deadline if self.stopped => return self.give_up_dead_letters(),
                 Event::Deadline => self.stop(),
                 Event::BackedOff(position) => self.backed_off(position),
+                Event::BulkBackedOff(number) => self.bulks.backed_off(number),
                 Event::Granted(granted) => {
                     permit = None;
                     self.start_ready(granted);
                 }
                 Event::Sent(sent) => self.sent(sent),
                 Event::Attempted(outcome) => self.attempted(outcome),
+                Event::BulkEnded(outcome) => self.bulk_ended(outcome),
                 Event::None => {}
             }
             if yields {
@@ -205,20 +227,38 @@ impl<'a> Execution<'a> {
         if let Poll::Ready(Some(position)) = self.backoffs.poll_next_unpin(context) {
             return Poll::Ready(Event::BackedOff(position));
         }
+        if let Poll::Ready(Some(number)) = self.bulks.backoffs.poll_next_unpin(context) {
+            return Poll::Ready(Event::BulkBackedOff(number));
+        }
         if let Some(Poll::Ready(granted)) = permit.as_mut().map(|permit| permit.poll_unpin(context)) {
             return Poll::Ready(Event::Granted(granted));
         }
         self.attempts_first = !self.attempts_first;
         for attempts in [self.attempts_first, !self.attempts_first] {
             if attempts {
-                if let Poll::Ready(Some(outcome)) = self.attempts.poll_next(context) {
-                    return Poll::Ready(Event::Attempted(outcome));
+                if let Some(event) = self.poll_handlers(context) {
+                    return Poll::Ready(event);
                 }
             } else if let Poll::Ready(Some(sent)) = self.dead_letters.poll_next(context) {
                 return Poll::Ready(Event::Sent(sent));
             }
         }
         Poll::Pending
+    }
+
+    /// Polls the handlers, bulks in turns before and after the others.
+    fn poll_handlers(&mut self, context: &mut Context<'_>) -> Option<Event<'a>> {
+        self.bulks_first = !self.bulks_first;
+        for bulks in [self.bulks_first, !self.bulks_first] {
+            if bulks {
+                if let Poll::Ready(Some(outcome)) = self.bulks.running.poll_next(context) {
+                    return Some(Event::BulkEnded(outcome));
+                }
+            } else if let Poll::Ready(Some(outcome)) = self.attempts.poll_next(context) {
+                return Some(Event::Attempted(outcome));
+            }
+        }
+        None
     }
 
     /// Gives others on this thread their turn, the timers among them.
@@ -248,19 +288,39 @@ impl<'a> Execution<'a> {
     /// Whether nothing is in flight and nothing more will start.
     fn is_settled(&self) -> bool {
         self.attempts.is_empty()
+            && self.bulks.are_idle()
             && self.dead_letters.is_empty()
-            && self.next_ready().is_none()
+            && self.next().is_none()
             && !self.may_read()
             && !self.is_retry_pending()
     }
 
     /// Whether a record that backs off will start again.
     fn is_retry_pending(&self) -> bool {
-        !self.stopped && self.backing_off.first().is_some_and(|first| self.gate.admits(*first))
+        let is_record_pending = || self.backing_off.first().is_some_and(|first| self.gate.admits(*first));
+        !self.stopped && (is_record_pending() || self.bulks.is_retry_pending(self.gate))
     }
 
-    fn next_ready(&self) -> Option<usize> {
-        self.ready.first().filter(|position| self.gate.admits(*position))
+    /// What starts next: what is at the lowest position.
+    fn next(&self) -> Option<Next> {
+        let record = self.ready.first().filter(|position| self.gate.admits(*position));
+        if self.bulks.are_unused() {
+            return record.map(Next::Record);
+        }
+        match (record, self.bulks.next(self.gate)) {
+            (Some(record), Some(bulk)) if bulk.position < record => Some(Next::Bulk(bulk)),
+            (Some(record), _) => Some(Next::Record(record)),
+            (None, bulk) => bulk.map(Next::Bulk),
+        }
+    }
+
+    /// Whether records are to be read before anything starts: nothing is ready, or only a bulk that has room.
+    fn wants_more(&self, next: Option<Next>) -> bool {
+        match next {
+            Some(Next::Record(_)) => false,
+            Some(Next::Bulk(bulk)) => !self.bulks.is_full(bulk, &self.batch, self.gate),
+            None => true,
+        }
     }
 
     /// Whether an unread record might start.
@@ -284,21 +344,33 @@ impl<'a> Execution<'a> {
             if !self.stopped && self.clock.is_stop_reached() {
                 self.stop();
             }
-            if self.ready.is_empty() && self.may_read() {
+            if self.bulks.is_filling() {
+                self.fill_bulk();
+                continue;
+            }
+            let next = self.next();
+            if self.wants_more(next) && self.may_read() {
                 self.read_next();
                 continue;
             }
-            let Some(position) = self.next_ready() else { return };
+            let Some(next) = next else { return };
             self.turn.step();
-            if self.batch.has_failed_in_reading(position) {
+            if let Next::Record(position) = next
+                && self.batch.has_failed_in_reading(position)
+            {
                 self.ready.pop();
                 self.fail(position, FailureClass::Permanent);
                 continue;
             }
             let permit = granted.take().or_else(|| self.settings.limit.try_acquire().ok());
             let Some(permit) = permit else { return };
-            self.ready.pop();
-            self.start(position, permit);
+            match next {
+                Next::Record(position) => {
+                    self.ready.pop();
+                    self.start(position, permit);
+                }
+                Next::Bulk(bulk) => self.begin_bulk(bulk, permit),
+            }
         }
     }
 
@@ -307,10 +379,12 @@ impl<'a> Execution<'a> {
         let record = self.batch.begin_attempt(position);
         let attempt = self.batch.attempts(position);
         let record = record.in_context(ChangeContext::of_attempt(&self.context, self.clock.now(), attempt));
-        let handler = self.settings.routes.of(record.kind()).expect("a record without a handler is skipped, not ready");
+        let Some(HandlerRef::Each(handler)) = self.batch.target(position).map(|target| &target.handler) else {
+            unreachable!("a record without a handler is skipped, and that of a bulk handler waits for its bulk")
+        };
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
         let start = Start { position, at: self.clock.now() };
-        let outcome = match AttemptFuture::begin(handler, record, start, self.settings, permit) {
+        let outcome = match AttemptFuture::begin(&**handler, record, start, self.settings, permit) {
             Begun::Running(attempt) => self.attempts.start(attempt),
             Begun::Ended(outcome) => match self.batch.verify_images(position) {
                 Ok(()) => Some(outcome),
@@ -340,28 +414,41 @@ impl<'a> Execution<'a> {
 
     /// Decides what happens to a record whose attempt failed, and does it.
     fn fail(&mut self, position: usize, class: FailureClass) {
+        match self.disposition(position, class) {
+            Disposition::Retry(delay) => {
+                log::failed(&self.batch.about(position), "retried", Some(delay));
+                self.backing_off.insert(position);
+                self.backoffs.push(Box::pin(tokio::time::sleep(delay).map(move |()| position)));
+            }
+            other => self.act(position, other),
+        }
+    }
+
+    /// What happens to a record whose attempt failed.
+    fn disposition(&self, position: usize, class: FailureClass) -> Disposition {
         // Once the deadline has stopped the batch, no record starts, wherever the gate is.
         let is_admitted = self.stopped || self.gate.admits(position);
-        let disposition = self.settings.failing.disposition(&FailedRecord {
+        self.settings.failing.disposition(&FailedRecord {
             class,
             attempts: self.batch.attempts(position),
             age: self.batch.age(position, &self.clock),
             from_stream: self.batch.is_from_stream(),
             is_admitted,
             time_left: if self.stopped { Some(Duration::ZERO) } else { self.clock.time_left() },
-        });
+        })
+    }
+
+    /// Acts on a disposition that is not another attempt.
+    fn act(&mut self, position: usize, disposition: Disposition) {
         match disposition {
-            Disposition::Retry(delay) => {
-                log::failed(&self.batch.about(position), "retried", Some(delay));
-                self.backing_off.insert(position);
-                self.backoffs.push(Box::pin(tokio::time::sleep(delay).map(move |()| position)));
-            }
+            // It failed with its bulk, and the deadline has come before it could show what it does alone.
+            Disposition::DeadLetter if self.batch.has_failed_with_bulk(position) => self.report(position),
             Disposition::DeadLetter => self.dead_letters.push(position),
-            Disposition::Report => self.report(position),
             Disposition::HoldBack => {
                 log::failed(&self.batch.about(position), "held back", None);
                 self.settle(position, Outcome::HeldBack);
             }
+            Disposition::Report | Disposition::Retry(_) => self.report(position),
         }
     }
 
@@ -421,6 +508,7 @@ impl<'a> Execution<'a> {
 
     /// Gives a record its outcome, and the next record of its lane its turn.
     fn settle(&mut self, position: usize, outcome: Outcome) {
+        self.batch.settle_superseded(position, outcome);
         if let Some(next) = self.batch.settle(position, outcome) {
             self.arrive(next);
         }
@@ -429,9 +517,16 @@ impl<'a> Execution<'a> {
     /// Gives a record its turn, because it need not wait for another of its lane.
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
-            Arrival::Ready(position) => self.ready.push(position),
+            // Its part of a halved bulk, or the rest of its bulk's answer, comes next.
+            Arrival::Ready(position) if self.batch.is_in_bulk(position) => {}
+            Arrival::Ready(position) => {
+                if self.bulks.are_unused() || !self.bulks.push(position, &self.batch) {
+                    self.ready.push(position);
+                }
+            }
             Arrival::FollowsDeadLetter(position) if self.gate.admits(position) => {
                 let why = "an earlier record of the same lane became a dead letter, and the rest follows it";
+                self.batch.set_in_bulk(position, false);
                 self.batch.fail_without_attempt(position, Failure::new(ErrorKind::Predecessor, why));
                 self.dead_letters.push(position);
             }
@@ -442,9 +537,10 @@ impl<'a> Execution<'a> {
 
     fn report(&mut self, position: usize) {
         log::failed(&self.batch.about(position), "reported", None);
+        let first = self.batch.first_superseded(position);
         self.settle(position, Outcome::Reported);
         if self.batch.is_from_stream() {
-            self.gate.close_at(position);
+            self.gate.close_at(first);
         }
     }
 
@@ -459,10 +555,21 @@ impl<'a> Execution<'a> {
             self.clock.read();
             self.attempted(outcome);
         }
+        while !turn.is_over_at(self.clock.now())
+            && let Poll::Ready(Some(outcome)) = self.bulks.running.poll_next(&mut context)
+        {
+            self.clock.read();
+            self.bulk_ended(outcome);
+        }
         // The attempts that are dropped take the longest: without them, the durations would look better than they are.
         let dropped = self.attempts.iter().map(AttemptFuture::start);
         let durations = dropped.map(|start| (start.position, millis(self.clock.since(start.at))));
         self.measured.attempts.extend(durations);
+        for bulk in self.bulks.running.iter() {
+            let (position, at) = bulk.start();
+            self.measured.attempts.push((position, millis(self.clock.since(at))));
+            self.measured.bulks.push((position, bulk.len() as f64));
+        }
         let failed_before = self.failed_before();
         self.abort();
         for position in failed_before {
@@ -471,11 +578,12 @@ impl<'a> Execution<'a> {
     }
 
     /// The records that have failed and are in another attempt, or wait for one, in stream order.
-    fn failed_before(&self) -> Vec<usize> {
+    fn failed_before(&mut self) -> Vec<usize> {
         let running = self.attempts.iter().map(|attempt| attempt.start().position);
         let waiting = self.backing_off.iter().copied().chain(self.ready.iter());
         let has_failed = |position: &usize| self.gate.admits(*position) && self.batch.has_failed(*position);
         let mut failed: Vec<usize> = running.chain(waiting).filter(has_failed).collect();
+        failed.extend(self.failed_in_bulks());
         failed.sort_unstable();
         failed
     }
@@ -486,5 +594,6 @@ impl<'a> Execution<'a> {
         self.attempts.clear();
         self.backoffs.clear();
         self.backing_off.clear();
+        self.bulks.clear(&mut self.batch);
     }
 }

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Timeout,
     /// An earlier record of the same lane became a dead letter, and this one followed it into the queue.
     Predecessor,
+    /// No [entity](crate::ProcessorBuilder::entity) takes the record, and [`Unmatched::DeadLetter`](crate::Unmatched::DeadLetter) is set.
+    Unmatched,
 }
 
 impl ErrorKind {
@@ -48,6 +50,7 @@ impl ErrorKind {
             Self::Panic => "panic",
             Self::Timeout => "timeout",
             Self::Predecessor => "predecessor",
+            Self::Unmatched => "unmatched",
         }
     }
 }

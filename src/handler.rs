@@ -1,8 +1,11 @@
 //! The trait that users implement, a handler of one kind of change, and its type-erased form.
 
 mod adapters;
+pub(crate) mod bulk;
 mod error;
+pub(crate) mod register;
 mod result_ext;
+pub(crate) mod when_changed;
 
 use std::fmt;
 use std::future::Future;
@@ -15,8 +18,11 @@ use crate::decode::DecodeError;
 use crate::record::Record;
 
 pub use self::adapters::{ErrInto, err_into, with};
+pub use self::bulk::{Bulk, BulkAnswer, BulkFailures, EachChange, LatestChange, bulk};
 pub use self::error::HandlerError;
+pub use self::register::Register;
 pub use self::result_ext::HandlerResultExt;
+pub use self::when_changed::{WhenChanged, when_changed};
 
 /// Handles one kind of change: `Handler<Insert<Order>>`, `Handler<Record>`, ….
 ///

@@ -35,7 +35,7 @@
 //! | what happened to a record | its outcome |
 //! |---|---|
 //! | its handler returned `Ok` | done |
-//! | there is no handler for its kind, or the filter did not keep it | skipped: done |
+//! | there is no handler for its kind, or the filter did not keep it, or a later change [superseded](Bulk::latest_only) it in a bulk | skipped: done |
 //! | its handler failed, retryably (what `?` makes of any error, unless [`permanent_if`](ProcessorBuilder::permanent_if) knows better) | tried again in place; then reported, or a dead letter once it is older than [`give_up_after`](ProcessorBuilder::give_up_after) |
 //! | its handler was not done after [`handler_timeout`](ProcessorBuilder::handler_timeout), where that is set | the same |
 //! | its handler failed permanently or panicked, or did not decode what it looked for ([`DecodeError`] by `?`); the record is malformed or does not decode | a dead letter |
@@ -47,6 +47,20 @@
 //! redelivers them to the same execution environment. A new environment has no such memory, so that **delivery is at least
 //! once**: make handlers idempotent. [`Record::idempotency_key`] tells repetitions of a change, and
 //! [`SequenceNumber::is_newer_than`] which of two changes of an item is the later one.
+//!
+//! # What a handler can be
+//!
+//! Small adapters go where a handler goes:
+//!
+//! | adapter | what it makes a handler of |
+//! |---|---|
+//! | [`with(state, f)`](with) | a function that takes its clients too: `async fn(Arc<Clients>, Insert<Order>)` |
+//! | [`err_into(f)`](err_into) | a function with an error of its own |
+//! | [`bulk(f)`](bulk) | a function that takes many changes at once: `async fn(Vec<Insert<Order>>)`, for sinks with bulk requests |
+//! | `bulk(with(state, f))` | both: `async fn(Arc<Clients>, Vec<Insert<Order>>)` |
+//!
+//! Nothing goes around `bulk`: `with(state, bulk(f))` does not compile. A bulk handler says of each record whether it succeeded, and each
+//! becomes what the table above says. What happens where a bulk fails as a whole is told at [`bulk`].
 //!
 //! # Two settings that must agree with what is deployed
 //!
@@ -128,6 +142,7 @@ mod clock;
 mod context;
 mod dead_letter;
 mod decode;
+mod entity;
 mod error;
 mod event;
 mod event_kind;
@@ -176,11 +191,15 @@ pub use crate::dead_letter::{QueueUrlError, SqsDeadLetterQueue};
 pub use crate::decode::{
     AttributeType, ChangedAttributes, DecodeError, Number, NumberError, from_image, from_keys, number,
 };
+pub use crate::entity::{Entity, EntityValue, Unmatched};
 pub use crate::error::Error;
 pub use crate::event::StreamEvent;
 pub use crate::event_kind::EventKind;
 pub use crate::failure::{ErrorKind, Failure};
-pub use crate::handler::{ErrInto, Handler, HandlerError, HandlerResultExt, err_into, with};
+pub use crate::handler::{
+    Bulk, BulkAnswer, BulkFailures, EachChange, ErrInto, Handler, HandlerError, HandlerResultExt, LatestChange,
+    Register, WhenChanged, bulk, err_into, when_changed, with,
+};
 pub use crate::invocation::{Deadline, Invocation, Origin};
 #[cfg(feature = "emf")]
 pub use crate::observe::emf::{Emf, EmfBuilder};
@@ -190,7 +209,7 @@ pub use crate::outcome::{BatchReport, Counts, Outcome, RecordReport, SkipReason,
 pub use crate::payload_kind::PayloadKind;
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 pub use crate::processor::{
-    InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings, StreamProcessor,
+    EntityHandlers, InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings, StreamProcessor,
 };
 pub use crate::record::{MalformedRecord, Record, SequenceNumber};
 pub use crate::redrive::{DeadLetterEvent, RedriveReport};

@@ -6,6 +6,7 @@ import { IEventSourceMapping } from 'aws-cdk-lib/aws-lambda';
 export type StreamMetricName =
   | 'BatchDuration'
   | 'BatchSize'
+  | 'BulkSize'
   | 'ColdStart'
   | 'ConcurrencyInUse'
   | 'DeadLetterDuration'

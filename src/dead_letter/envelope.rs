@@ -26,6 +26,7 @@ const VERSION: u64 = 1;
 /// | `errorSources` | the messages of its sources, the nearest first; absent without sources |
 /// | `earlierErrors` | `kind` and `message` of the attempts before the last one, the first one first; absent without such attempts, and where the queue has no room for them |
 /// | `attempts` | how often the handler was called |
+/// | `superseded` | how many earlier changes of its item were [skipped](crate::Bulk::latest_only) in its favour; absent if none were |
 /// | `firstSeen`, `deadLettered` | RFC 3339, to the millisecond |
 /// | `functionArn`, `requestId`, `traceHeader` | of the invocation; absent outside Lambda |
 /// | `table`, `streamArn`, `sequenceNumber`, `eventId`, `eventKind` | of the record; absent if the record does not have it |

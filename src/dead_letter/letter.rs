@@ -34,6 +34,7 @@ pub struct DeadLetter {
     /// The failures of earlier attempts, the first one first.
     pub(crate) earlier: Vec<Failure>,
     pub(crate) attempts: u32,
+    pub(crate) superseded: usize,
     pub(crate) first_seen: SystemTime,
     pub(crate) dead_lettered: SystemTime,
     pub(crate) invocation: Arc<Invocation>,
@@ -69,6 +70,12 @@ impl DeadLetter {
     /// How often the handler was called in the invocation that gave up; 0 for a record that never reached it.
     pub fn attempts(&self) -> u32 {
         self.attempts
+    }
+
+    /// How many earlier changes of its item were skipped in its favour, because its handler takes the
+    /// [latest only](crate::Bulk::latest_only). They are not in the queue.
+    pub fn superseded(&self) -> usize {
+        self.superseded
     }
 
     /// When the invocation that gave up first saw the record.

@@ -1,19 +1,16 @@
-//! One attempt at one record: it holds its permit until it ends, has the handler's timeout, and turns a panic into a failure.
+//! One attempt at one record.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures::FutureExt;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
-use super::clock::{WaitUntil, wait_until};
+use super::call::HandlerCall;
 use super::disposition::AttemptFailure;
 use super::settings::Settings;
-use crate::failure::Failure;
-use crate::guard::guard;
-use crate::handler::{Attempt, ErasedHandler};
+use crate::handler::{ErasedHandler, HandlerError};
 use crate::observe::log::RecordSpan;
 use crate::record::Record;
 
@@ -39,21 +36,11 @@ pub(super) struct Start {
     pub(super) at: Instant,
 }
 
-/// The handler's future, guarded. Dropping it cancels the handler and frees its permit.
+/// An attempt at a record. Dropping it cancels the handler.
 pub(super) struct AttemptFuture<'a> {
-    start: Start,
-    /// `None` once it has ended.
-    running: Option<Running<'a>>,
+    position: usize,
+    call: HandlerCall<'a, Result<(), HandlerError>>,
     settings: &'a Settings,
-    /// The end of the handler's time. Made when the handler first has to wait, because most never do.
-    timeout: Option<WaitUntil>,
-    /// Surrounds all that its handler does; disabled unless the log's level asks for it.
-    span: RecordSpan,
-}
-
-struct Running<'a> {
-    handler: Attempt<'a>,
-    _permit: SemaphorePermit<'a>,
 }
 
 impl<'a> AttemptFuture<'a> {
@@ -65,28 +52,16 @@ impl<'a> AttemptFuture<'a> {
         settings: &'a Settings,
         permit: SemaphorePermit<'a>,
     ) -> Begun<'a> {
+        let Start { position, at } = start;
         let span = RecordSpan::new(&record);
-        let failure = match span.in_scope(|| guard("handler", || handler.attempt(record))) {
-            Ok(Ok(handler)) => {
-                let running = Some(Running { handler, _permit: permit });
-                return Begun::Running(Self { start, running, settings, timeout: None, span });
-            }
-            Ok(Err(error)) => AttemptFailure::from(error),
-            Err(panic) => AttemptFailure::permanent(panic),
-        };
-        Begun::Ended(AttemptOutcome { position: start.position, begun: start.at, result: Err(failure) })
+        match HandlerCall::begin(|| handler.attempt(record), at, settings.handler_timeout, permit, span) {
+            Ok(call) => Begun::Running(Self { position, call, settings }),
+            Err(failure) => Begun::Ended(AttemptOutcome { position, begun: at, result: Err(failure) }),
+        }
     }
 
     pub(super) fn start(&self) -> Start {
-        self.start
-    }
-
-    /// Ready once the handler's time is over.
-    fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<AttemptFailure> {
-        let Some(limit) = self.settings.handler_timeout else { return Poll::Pending };
-        let Some(end) = self.start.at.checked_add(limit) else { return Poll::Pending };
-        let timeout = self.timeout.get_or_insert_with(|| wait_until(Some(end)));
-        timeout.poll_unpin(context).map(|()| AttemptFailure::timed_out(limit))
+        Start { position: self.position, at: self.call.begun() }
     }
 }
 
@@ -94,30 +69,10 @@ impl Future for AttemptFuture<'_> {
     type Output = AttemptOutcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<AttemptOutcome> {
-        let Self { running, span, .. } = &mut *self;
-        let Some(Running { handler, .. }) = running else { return Poll::Pending };
-        let result = match span.in_scope(|| guard("handler", || handler.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Err(ready!(self.poll_timeout(context))),
-            Ok(Poll::Ready(Ok(()))) => Ok(()),
-            Ok(Poll::Ready(Err(error))) => Err(AttemptFailure::of(error, self.settings.permanent_if.as_ref())),
-            Err(panic) => Err(AttemptFailure::permanent(panic)),
-        };
-        let Some(running) = self.running.take() else { return Poll::Pending };
-        let dropped = drop_guarded(running, &self.span).map_err(AttemptFailure::permanent);
-        Poll::Ready(AttemptOutcome { position: self.start.position, begun: self.start.at, result: result.and(dropped) })
+        let ended = ready!(self.call.poll(context));
+        let permanent_if = self.settings.permanent_if.as_ref();
+        let result = ended.answer.and_then(|result| result.map_err(|error| AttemptFailure::of(error, permanent_if)));
+        let AttemptFuture { position, call, .. } = &*self;
+        Poll::Ready(AttemptOutcome { position: *position, begun: call.begun(), result: result.and(ended.dropped) })
     }
-}
-
-impl Drop for AttemptFuture<'_> {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            // A panic while a handler is cancelled changes nothing: its record is reported.
-            let _ = drop_guarded(running, &self.span);
-        }
-    }
-}
-
-/// Drops the handler's future, which may panic as well, and frees the permit.
-fn drop_guarded(running: Running<'_>, span: &RecordSpan) -> Result<(), Failure> {
-    span.in_scope(|| guard("handler", || drop(running)))
 }

@@ -3,6 +3,7 @@
 //!
 //! A position is an index into the records, and never changes.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,10 @@ use super::gate::Gate;
 use super::lanes::{Arrival, Entered, LaneMap};
 use super::record_state::RecordState;
 use super::redelivery::{Completed, Completion};
-use super::settings::Settings;
+use super::settings::{EntityNumber, HandlerRef, Settings, Target};
 use crate::dead_letter::{DeadLetter, DeadLetterError};
+use crate::decode;
+use crate::entity::Unmatched;
 use crate::error::Error;
 use crate::event::{Records, Window};
 use crate::failure::{ErrorKind, Failure};
@@ -25,6 +28,7 @@ use crate::invocation::Invocation;
 use crate::observe::log;
 use crate::observe::metrics::Ages;
 use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
+use crate::policy::Lanes;
 use crate::record::{MalformedRecord, Record, RecordRef};
 
 /// A batch's records and what is known of each so far.
@@ -36,6 +40,8 @@ pub(super) struct Batch<'a> {
     records: Vec<RecordState>,
     numbers: SequenceNumbers,
     lanes: LaneMap<'a>,
+    /// The earlier changes of its item that a failed record stands for.
+    superseded: HashMap<usize, Vec<usize>>,
     /// What was completed in earlier invocations, if anything was.
     completed: Option<&'a Completed>,
     from_stream: bool,
@@ -45,10 +51,10 @@ pub(super) struct Batch<'a> {
     refusal: Option<Error>,
 }
 
-/// What the filter says of a record.
+/// What the filter and the conditions of its handler say of a record.
 enum Verdict {
     Kept,
-    FilteredOut,
+    Skipped(SkipReason),
     /// It keeps the record, but the stop has come while it was asked.
     TooLate,
 }
@@ -67,6 +73,7 @@ impl<'a> Batch<'a> {
             records: Vec::with_capacity(unread.estimate()),
             numbers: SequenceNumbers::default(),
             lanes: LaneMap::new(&settings.lanes, unread.estimate()),
+            superseded: HashMap::new(),
             completed: completed.filter(|completed| from_stream && !completed.is_empty()),
             from_stream,
             table: None,
@@ -111,12 +118,12 @@ impl<'a> Batch<'a> {
                 if self.records[position].was_dead_lettered {
                     self.enter_lane(position, keys);
                 }
-            } else if self.has_no_handler(position) {
-                self.records[position].settle(Outcome::Skipped(SkipReason::NoHandler));
+            } else if let Some(reason) = self.find_no_handler(position) {
+                self.records[position].settle(Outcome::Skipped(reason));
             } else if gate.admits(position) && !clock.is_stop_reached() {
                 match self.ask_filter(position, clock) {
                     Verdict::Kept => arrivals.extend(self.enter_lane(position, keys)),
-                    Verdict::FilteredOut => self.records[position].settle(Outcome::Skipped(SkipReason::Filtered)),
+                    Verdict::Skipped(reason) => self.records[position].settle(Outcome::Skipped(reason)),
                     Verdict::TooLate => {}
                 }
             }
@@ -202,15 +209,68 @@ impl<'a> Batch<'a> {
         true
     }
 
-    /// Whether the record is well-formed, and of a kind without a handler.
-    fn has_no_handler(&self, position: usize) -> bool {
-        let record = &self.records[position];
-        let kind = record.facts.kind().filter(|_| record.failure().is_none());
-        kind.is_some_and(|kind| self.settings.routes.of(kind).is_none())
+    /// Finds the entity of a well-formed record, and why no handler takes it, if none does. Where that cannot be told, the record fails.
+    fn find_no_handler(&mut self, position: usize) -> Option<SkipReason> {
+        let routes = &self.settings.routes;
+        let record = &mut self.records[position];
+        let kind = record.facts.kind().filter(|_| record.failure().is_none())?;
+        if !routes.takes(kind) {
+            return Some(SkipReason::NoHandler);
+        }
+        if !routes.has_entities() {
+            return None;
+        }
+        match routes.entity_of(&record.facts.record()?) {
+            Ok(entity) => record.entity = entity,
+            Err(error) => {
+                record.fail_in_reading(Failure::of(ErrorKind::Decode, &error));
+                return None;
+            }
+        }
+        if routes.target(record.entity, kind).is_some() {
+            return None;
+        }
+        if record.entity != EntityNumber::NONE {
+            return Some(SkipReason::NoHandler);
+        }
+        if routes.unmatched == Unmatched::Skip {
+            return Some(SkipReason::Unmatched);
+        }
+        let why = "no entity takes the record, and its kind of change has no handler at the top level";
+        record.fail_in_reading(Failure::new(ErrorKind::Unmatched, why));
+        None
     }
 
-    /// Asks the filter about a well-formed record. A panic fails the record.
+    /// Where a well-formed record goes that has a handler.
+    pub(super) fn target(&self, position: usize) -> Option<&'a Target> {
+        let RecordState { facts, entity, .. } = &self.records[position];
+        self.settings.routes.target(*entity, facts.kind()?)
+    }
+
+    /// Asks the filter and the conditions of its handler about a well-formed record. A panic, or an error, fails the record.
     fn ask_filter(&mut self, position: usize, clock: &mut Clock) -> Verdict {
+        let verdict = self.ask_filter_alone(position, clock);
+        let Verdict::Kept = verdict else { return verdict };
+        let conditions = self.target(position).map_or(&[][..], |target| &target.conditions);
+        if conditions.is_empty() {
+            return Verdict::Kept;
+        }
+        let record = &mut self.records[position];
+        let Some(asked) = record.facts.record().filter(|_| record.failure().is_none()) else { return Verdict::Kept };
+        for condition in conditions {
+            match condition.holds(&asked) {
+                Ok(true) => {}
+                Ok(false) => return Verdict::Skipped(SkipReason::Unchanged),
+                Err(error) => {
+                    record.fail_in_reading(Failure::of(ErrorKind::Decode, &error));
+                    return Verdict::Kept;
+                }
+            }
+        }
+        Verdict::Kept
+    }
+
+    fn ask_filter_alone(&mut self, position: usize, clock: &mut Clock) -> Verdict {
         let Some(filter) = &self.settings.filter else { return Verdict::Kept };
         let record = &mut self.records[position];
         let asked = record.facts.record().filter(|_| record.failure().is_none());
@@ -218,7 +278,7 @@ impl<'a> Batch<'a> {
         let answer = guard("filter", || filter(&asked));
         clock.read();
         match answer {
-            Ok(false) => return Verdict::FilteredOut,
+            Ok(false) => return Verdict::Skipped(SkipReason::Filtered),
             Ok(true) => {}
             Err(panic) => record.fail_in_reading(panic),
         }
@@ -282,6 +342,114 @@ impl<'a> Batch<'a> {
         record.facts.record().expect("a malformed record has failed in reading, and gets no attempt")
     }
 
+    /// Takes back the attempt that was counted last: the handler was not asked about the record, or its answer does not count.
+    pub(super) fn take_back_attempt(&mut self, position: usize) {
+        self.records[position].attempts -= 1;
+    }
+
+    /// The record, for another call of the attempt that was counted last.
+    pub(super) fn record(&self, position: usize) -> Record {
+        self.records[position].facts.record().expect("a malformed record has failed in reading, and gets no attempt")
+    }
+
+    /// The bulk handler that a well-formed record goes to.
+    pub(super) fn bulk_of(&self, position: usize) -> Option<usize> {
+        if self.has_failed_in_reading(position) {
+            return None;
+        }
+        match self.target(position)?.handler {
+            HandlerRef::Bulk(number) => Some(number),
+            HandlerRef::Each(_) => None,
+        }
+    }
+
+    /// The bytes of the record's JSON.
+    pub(super) fn bytes(&self, position: usize) -> usize {
+        self.records[position].facts.raw_json().len()
+    }
+
+    pub(super) fn next_in_lane(&self, position: usize) -> Option<usize> {
+        self.records[position].next_in_lane.map(NonZeroUsize::get)
+    }
+
+    /// The record after this one in its lane, if it goes to the same bulk handler, only waits for this one, and is not known to fail.
+    pub(super) fn next_in_bulk(&self, position: usize) -> Option<usize> {
+        let next = self.next_in_lane(position)?;
+        let record = &self.records[next];
+        let is_free = !record.settled && !record.in_bulk && !record.is_undecodable;
+        (is_free && self.bulk_of(next) == self.bulk_of(position)).then_some(next)
+    }
+
+    /// Notes that the record does not decode, so that it is not decoded again before its turn has come.
+    pub(super) fn note_undecodable(&mut self, position: usize) {
+        self.records[position].is_undecodable = true;
+    }
+
+    /// Whether two records of a lane are changes of the same item.
+    pub(super) fn are_of_one_item(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.records[one].facts, &self.records[other].facts);
+        matches!(self.settings.lanes, Lanes::PerItem)
+            || one.table_arn() == other.table_arn()
+                && one.stream_arn() == other.stream_arn()
+                && one.keys_json().zip(other.keys_json()).is_some_and(|(one, other)| decode::are_same_keys(one, other))
+    }
+
+    /// Whether the record waits for the one before it in its lane.
+    pub(super) fn waits(&self, position: usize) -> bool {
+        self.records[position].waits
+    }
+
+    pub(super) fn is_in_bulk(&self, position: usize) -> bool {
+        self.records[position].in_bulk
+    }
+
+    /// Notes whether the record is in a bulk that runs, or in a part of a halved one.
+    pub(super) fn set_in_bulk(&mut self, position: usize, in_bulk: bool) {
+        self.records[position].in_bulk = in_bulk;
+    }
+
+    /// Whether the record last failed together with its whole bulk, which says nothing of the record itself.
+    pub(super) fn has_failed_with_bulk(&self, position: usize) -> bool {
+        self.records[position].failed().is_some_and(|failed| failed.with_bulk)
+    }
+
+    /// Notes that the failure that was noted last is the whole bulk's.
+    pub(super) fn note_failed_with_bulk(&mut self, position: usize) {
+        self.records[position].failed_mut().with_bulk = true;
+    }
+
+    /// Notes which earlier changes of its item a failed record stands for: they get their outcome with it.
+    pub(super) fn note_superseded(&mut self, position: usize, superseded: Vec<usize>) {
+        if !superseded.is_empty() {
+            self.superseded.insert(position, superseded);
+        }
+    }
+
+    /// The first of the changes that a record stands for, which may be the record itself.
+    pub(super) fn first_superseded(&self, position: usize) -> usize {
+        self.superseded.get(&position).and_then(|superseded| superseded.first()).copied().unwrap_or(position)
+    }
+
+    /// Gives the changes that a record stands for their outcome, which follows from the record's own.
+    pub(super) fn settle_superseded(&mut self, position: usize, outcome: Outcome) {
+        if self.superseded.is_empty() {
+            return;
+        }
+        let Some(superseded) = self.superseded.remove(&position) else { return };
+        // It waited for nothing but those.
+        self.records[position].waits = false;
+        for earlier in superseded {
+            if outcome.is_done() {
+                self.records[earlier].settle(Outcome::Skipped(SkipReason::Superseded));
+                continue;
+            }
+            if let Some(failure) = self.records[position].failure().cloned() {
+                self.records[earlier].fail_in_reading(failure);
+            }
+            self.records[earlier].settle(outcome);
+        }
+    }
+
     /// How many attempts were made at the record.
     pub(super) fn attempts(&self, position: usize) -> u32 {
         self.records[position].attempts
@@ -290,7 +458,9 @@ impl<'a> Batch<'a> {
     /// Notes why the last attempt failed, and when it began.
     pub(super) fn note_failure(&mut self, position: usize, failure: Failure, begun: Instant) {
         self.records[position].fail_attempt(failure);
-        self.records[position].failed_mut().first_seen.get_or_insert(begun);
+        let failed = self.records[position].failed_mut();
+        failed.first_seen.get_or_insert(begun);
+        failed.with_bulk = false;
     }
 
     /// Notes why a record that had no attempt becomes a dead letter, unless it has a reason of its own.
@@ -313,6 +483,7 @@ impl<'a> Batch<'a> {
             failure: record.failure(),
             dead_letter_error,
             attempts: record.attempts,
+            entity: self.settings.routes.name_of(record.entity).map(|name| &**name),
         }
     }
 
@@ -347,6 +518,7 @@ impl<'a> Batch<'a> {
             failure: failure.clone(),
             earlier: record.failed().map(|failed| failed.earlier.clone()).unwrap_or_default(),
             attempts: record.attempts,
+            superseded: self.superseded.get(&position).map_or(0, Vec::len),
             first_seen: first_seen.map_or(now, |instant| clock.time_of_day(instant)),
             dead_lettered: now,
             invocation: Arc::clone(invocation),
@@ -376,9 +548,11 @@ impl<'a> Batch<'a> {
             deadline_stop: stopped_at_deadline,
             from_stream: self.from_stream,
         };
-        let records = self.records.into_iter().enumerate();
-        let report =
-            BatchReport::new(records.map(|(position, record)| record.into_report(position)).collect(), context);
+        let records = self.records.into_iter().enumerate().map(|(position, record)| {
+            let entity = self.settings.routes.name_of(record.entity);
+            record.into_report(position, entity)
+        });
+        let report = BatchReport::new(records.collect(), context);
         if let Some(completed) = self.settings.completed.as_ref().filter(|_| self.from_stream) {
             completed.learn(&report, now);
         }

@@ -22,8 +22,8 @@ impl Ready {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.in_order.is_empty() && self.late.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.in_order.len() + self.late.len()
     }
 
     pub(super) fn first(&self) -> Option<usize> {
@@ -52,9 +52,9 @@ mod tests {
         [4, 1, 5].into_iter().for_each(|position| ready.push(position));
         assert_eq!(ready.pop(), Some(1));
         [6, 2, 3].into_iter().for_each(|position| ready.push(position));
-        assert_eq!(ready.first(), Some(2));
+        assert_eq!((ready.first(), ready.len()), (Some(2), 5));
         assert_eq!(ready.iter().collect::<BTreeSet<_>>(), BTreeSet::from([2, 3, 4, 5, 6]));
         assert_eq!(std::iter::from_fn(|| ready.pop()).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
-        assert_eq!((ready.first(), ready.pop(), ready.is_empty()), (None, None, true));
+        assert_eq!((ready.first(), ready.pop()), (None, None));
     }
 }

@@ -1,12 +1,14 @@
 //! What is known of one record while its batch runs. It is kept small, so that many lie close together in memory.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::settings::EntityNumber;
 use crate::dead_letter::DeadLetterError;
 use crate::failure::{Failure, MAX_EARLIER};
-use crate::outcome::{Outcome, RecordReport};
+use crate::outcome::{Outcome, RecordReport, SkipReason};
 use crate::record::RecordRef;
 
 /// A record and its state.
@@ -16,6 +18,8 @@ pub(super) struct RecordState {
     /// The position after it in its lane; never 0, which has no predecessor.
     pub(super) next_in_lane: Option<NonZeroUsize>,
     pub(super) attempts: u32,
+    /// Its entity, if the processor knows one that takes it.
+    pub(super) entity: EntityNumber,
     /// The record's outcome; until it is settled, the outcome if nothing else happens.
     pub(super) outcome: Outcome,
     pub(super) settled: bool,
@@ -27,6 +31,10 @@ pub(super) struct RecordState {
     pub(super) nameable: bool,
     /// Whether it became a dead letter in an earlier invocation.
     pub(super) was_dead_lettered: bool,
+    /// Whether it is in a bulk that runs, or in a part of a halved one.
+    pub(super) in_bulk: bool,
+    /// Whether it did not decode when its lane's turn had not come yet.
+    pub(super) is_undecodable: bool,
 }
 
 /// What is known of a record that has failed. Few have, so that it lies apart.
@@ -36,6 +44,8 @@ pub(super) struct FailureState {
     /// The failures of earlier attempts, the first one first.
     pub(super) earlier: Vec<Failure>,
     pub(super) dead_letter_error: Option<DeadLetterError>,
+    /// Whether the failure is that of its whole bulk, which says nothing of the record itself.
+    pub(super) with_bulk: bool,
     /// When its first attempt began.
     pub(super) first_seen: Option<Instant>,
 }
@@ -47,18 +57,21 @@ impl RecordState {
             failed: None,
             next_in_lane: None,
             attempts: 0,
+            entity: EntityNumber::NONE,
             outcome: Outcome::Unfinished,
             settled: false,
             waits: false,
             is_checked: false,
             nameable: false,
             was_dead_lettered: false,
+            in_bulk: false,
+            is_undecodable: false,
         }
     }
 
-    /// Gives the record its outcome. A success leaves no failure of earlier attempts.
+    /// Gives the record its outcome. A success leaves no failure of earlier attempts, be it that of a later change.
     pub(super) fn settle(&mut self, outcome: Outcome) {
-        if outcome == Outcome::Succeeded {
+        if matches!(outcome, Outcome::Succeeded | Outcome::Skipped(SkipReason::Superseded)) {
             self.failed = None;
         }
         self.settled = true;
@@ -106,7 +119,7 @@ impl RecordState {
         if self.was_dead_lettered { Outcome::DeadLettered } else { self.outcome }
     }
 
-    pub(super) fn into_report(self, position: usize) -> RecordReport {
+    pub(super) fn into_report(self, position: usize, entity: Option<&Arc<str>>) -> RecordReport {
         let (failure, earlier, dead_letter_error) = match self.failed {
             Some(failed) => (failed.failure, failed.earlier, failed.dead_letter_error),
             None => (None, Vec::new(), None),
@@ -114,6 +127,7 @@ impl RecordState {
         RecordReport {
             position,
             kind: self.facts.kind(),
+            entity: entity.map(Arc::clone),
             outcome: self.outcome,
             attempts: self.attempts,
             failure,

@@ -68,7 +68,7 @@ impl Completed {
         for entry in report.records() {
             let was_redelivered = entry.outcome == Outcome::Skipped(SkipReason::Redelivered);
             let completion = match entry.outcome {
-                Outcome::Succeeded => Some(Completion::Succeeded),
+                Outcome::Succeeded | Outcome::Skipped(SkipReason::Superseded) => Some(Completion::Succeeded),
                 Outcome::DeadLettered => Some(Completion::DeadLettered),
                 _ if was_redelivered && entry.was_dead_lettered => Some(Completion::DeadLettered),
                 _ if was_redelivered => Some(Completion::Succeeded),

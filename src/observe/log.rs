@@ -82,6 +82,12 @@ impl RecordSpan {
         Self(is_wanted.then(span))
     }
 
+    /// The span around a bulk handler.
+    pub(crate) fn of_bulk(records: usize) -> Self {
+        let is_wanted = LevelFilter::current() >= LevelFilter::DEBUG;
+        Self(is_wanted.then(|| debug_span!("handle bulk", records)))
+    }
+
     pub(crate) fn in_scope<T>(&self, run: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(span) => span.in_scope(run),
@@ -97,15 +103,17 @@ pub(crate) struct LoggedRecord<'a> {
     pub(crate) failure: Option<&'a Failure>,
     pub(crate) dead_letter_error: Option<&'a DeadLetterError>,
     pub(crate) attempts: u32,
+    pub(crate) entity: Option<&'a str>,
 }
 
 pub(crate) fn succeeded(logged: &LoggedRecord<'_>) {
-    let LoggedRecord { position, record, attempts, .. } = logged;
+    let LoggedRecord { position, record, attempts, entity, .. } = logged;
     debug!(
         event_id = record.event_id().map(shown),
         sequence_number = record.sequence_number().map(SequenceNumber::as_str),
         position,
         kind = record.kind().map(EventKind::as_str),
+        entity = entity.map(shown),
         attempts,
         "record succeeded"
     );
@@ -114,12 +122,13 @@ pub(crate) fn succeeded(logged: &LoggedRecord<'_>) {
 /// Logs a failed record and what happens to it next: it is `retried` (after `delay`), `dead-lettered`, `reported` or
 /// `held back`.
 pub(crate) fn failed(logged: &LoggedRecord<'_>, next: &'static str, delay: Option<Duration>) {
-    let LoggedRecord { position, record, failure, dead_letter_error, attempts } = logged;
+    let LoggedRecord { position, record, failure, dead_letter_error, attempts, entity } = logged;
     warn!(
         event_id = record.event_id().map(shown),
         sequence_number = record.sequence_number().map(SequenceNumber::as_str),
         position,
         kind = record.kind().map(EventKind::as_str),
+        entity = entity.map(shown),
         keys = record.keys_json().and_then(key_names).map(|text| bounded(text, MAX_MESSAGE)),
         error.type = failure.map(|failure| failure.kind.as_str()),
         error = failure.map(|text| bounded(text, MAX_MESSAGE)),
@@ -128,6 +137,21 @@ pub(crate) fn failed(logged: &LoggedRecord<'_>, next: &'static str, delay: Optio
         next,
         delay_ms = delay.map(millis),
         "record failed"
+    );
+}
+
+/// Logs that a bulk failed as a whole, and that its records are tried again in smaller ones. It names the first of them.
+pub(crate) fn halved(first: &LoggedRecord<'_>, records: usize) {
+    let LoggedRecord { record, failure, attempts, .. } = first;
+    warn!(
+        records,
+        first_event_id = record.event_id().map(shown),
+        first_sequence_number = record.sequence_number().map(SequenceNumber::as_str),
+        error.type = failure.map(|failure| failure.kind.as_str()),
+        error = failure.map(|text| bounded(text, MAX_MESSAGE)),
+        attempts,
+        next = "halved",
+        "bulk failed"
     );
 }
 
@@ -156,6 +180,7 @@ pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
         succeeded = counts.succeeded,
         skipped = counts.skipped,
         redelivered = counts.redelivered,
+        superseded = counts.superseded,
         failed = counts.dead_lettered + counts.reported,
         dead_lettered = counts.dead_lettered,
         reported = counts.reported,

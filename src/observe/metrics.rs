@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use ::metrics::{Key, Label, Level, Metadata, Recorder, Unit, describe_counter, describe_histogram};
 
-use crate::outcome::{BatchReport, KindTotals, PerKind, Tables, Totals};
+use crate::outcome::{BatchReport, EntityTotals, KindTotals, PerKind, Tables, Totals};
 
 /// What is measured while a batch runs, in addition to the outcomes of its records.
 #[derive(Debug, Default)]
@@ -15,8 +15,11 @@ pub(crate) struct Measurements {
     /// The table whose stream the batch is from.
     pub(crate) table: Option<String>,
     pub(crate) ages: Option<Ages>,
-    /// The duration of each attempt in milliseconds, with the record's position; also of those dropped at the deadline.
+    /// The duration of each call of a handler in milliseconds, with the position of its first record; also of those dropped at the
+    /// deadline.
     pub(crate) attempts: Vec<(usize, f64)>,
+    /// The number of records in each call of a bulk handler, with the position of the first.
+    pub(crate) bulks: Vec<(usize, f64)>,
     /// The duration of each call of the dead-letter queue in milliseconds, with the position of its first record.
     pub(crate) dead_letters: Vec<(usize, f64)>,
     /// The most handlers that ran at once, over all invocations.
@@ -60,6 +63,9 @@ impl Measurements {
         for sample in &self.attempts {
             split[tables[sample.0]].attempts.push(*sample);
         }
+        for sample in &self.bulks {
+            split[tables[sample.0]].bulks.push(*sample);
+        }
         for sample in &self.dead_letters {
             split[tables[sample.0]].dead_letters.push(*sample);
         }
@@ -85,16 +91,17 @@ type Samples = fn(&EndedBatch<'_>, &mut dyn FnMut(f64));
 
 // The tables of all metrics. Each one is stated once: its name, its unit, its meaning, and how it is read from a batch.
 
-/// Counters with the label `kind`.
+/// Counters with the label `kind`, and `entity` where the record has one.
 const BY_KIND: [(Metric, KindCount); 3] = [
     (count("RecordsReceived", "records delivered, by kind"), |kind| kind.received),
     (count("RecordsSucceeded", "records whose handler returned Ok, by kind"), |kind| kind.succeeded),
-    (count("RecordsSkipped", "records that needed no handler, redelivered ones included, by kind"), |kind| {
-        kind.skipped
-    }),
+    (
+        count("RecordsSkipped", "records that needed no handler, redelivered and superseded ones included, by kind"),
+        |kind| kind.skipped,
+    ),
 ];
 
-/// A counter with the label `error_kind`.
+/// A counter with the label `error_kind`, and `entity` where the record has one.
 const FAILED: Metric =
     count("RecordsFailed", "records that became dead letters, or failed and are reported, by kind of error");
 
@@ -120,7 +127,7 @@ const COUNTERS: [(Metric, BatchCount); 7] = [
 /// A counter that is recorded once in the life of the process.
 const COLD_START: Metric = count("ColdStart", "first batches of an execution environment");
 
-const HISTOGRAMS: [(Metric, Samples); 7] = [
+const HISTOGRAMS: [(Metric, Samples); 8] = [
     (count("BatchSize", "records in a batch"), |batch, take| take(batch.totals.counts.received as f64)),
     (
         count("ConcurrencyInUse", "the most handlers that ran at once during a batch, over all invocations"),
@@ -136,9 +143,10 @@ const HISTOGRAMS: [(Metric, Samples); 7] = [
     (duration("IteratorAge", "time from the change to its batch, of the last record"), |batch, take| {
         batch.measured.ages.iter().for_each(|ages| take(millis(ages.last)));
     }),
-    (duration("HandlerDuration", "duration of an attempt at a record, decoding included"), |batch, take| {
+    (duration("HandlerDuration", "duration of a call of a handler, decoding included"), |batch, take| {
         each(&batch.measured.attempts, take);
     }),
+    (count("BulkSize", "records in a call of a bulk handler"), |batch, take| each(&batch.measured.bulks, take)),
     (duration("BatchDuration", "duration of a batch"), |batch, take| take(millis(batch.duration))),
     (duration("DeadLetterDuration", "duration of a call of the dead-letter queue"), |batch, take| {
         each(&batch.measured.dead_letters, take);
@@ -178,10 +186,19 @@ pub(crate) struct Meter {
 #[derive(Debug)]
 struct TableMetrics {
     name: Arc<str>,
-    by_kind: PerKind<Vec<(Key, KindCount)>>,
+    /// Those by kind, of each entity, in the order in which they occurred first.
+    entities: Mutex<Vec<Arc<EntityMetrics>>>,
     counters: Vec<(Key, BatchCount)>,
     cold_start: Key,
     histograms: Vec<(Key, Samples)>,
+}
+
+/// The metrics of one entity.
+#[derive(Debug)]
+struct EntityMetrics {
+    /// The name of the entity; `None` for records without one.
+    entity: Option<Arc<str>>,
+    by_kind: PerKind<Vec<(Key, KindCount)>>,
 }
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -230,17 +247,28 @@ impl Meter {
 impl TableMetrics {
     fn new(name: &str) -> Self {
         let name: Arc<str> = name.into();
-        let of_kind = |kind| {
-            let key = |metric| key(&name, metric, Some(Label::from_static_parts("kind", kind)));
-            BY_KIND.iter().map(|(metric, count)| (key(metric), *count)).collect()
-        };
         Self {
-            by_kind: PerKind::from_names(of_kind),
-            counters: COUNTERS.iter().map(|(metric, count)| (key(&name, metric, None), *count)).collect(),
-            cold_start: key(&name, &COLD_START, None),
-            histograms: HISTOGRAMS.iter().map(|(metric, samples)| (key(&name, metric, None), *samples)).collect(),
+            entities: Mutex::default(),
+            counters: COUNTERS.iter().map(|(metric, count)| (key(&name, metric, []), *count)).collect(),
+            cold_start: key(&name, &COLD_START, []),
+            histograms: HISTOGRAMS.iter().map(|(metric, samples)| (key(&name, metric, []), *samples)).collect(),
             name,
         }
+    }
+
+    fn entity(&self, entity: Option<&Arc<str>>) -> Arc<EntityMetrics> {
+        let mut entities = self.entities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = entities.iter().find(|known| known.entity.as_ref() == entity) {
+            return Arc::clone(known);
+        }
+        let of_kind = |kind| {
+            let key = |metric| key(&self.name, metric, labels(("kind", kind), entity));
+            BY_KIND.iter().map(|(metric, count)| (key(metric), *count)).collect()
+        };
+        let by_kind = PerKind::from_names(of_kind);
+        let metrics = Arc::new(EntityMetrics { entity: entity.map(Arc::clone), by_kind });
+        entities.push(Arc::clone(&metrics));
+        metrics
     }
 
     fn count(&self, recorder: &dyn Recorder, batch: &EndedBatch<'_>) {
@@ -251,13 +279,16 @@ impl TableMetrics {
         if end_cold_start() {
             add(&self.cold_start, 1);
         }
-        for (counters, kind) in self.by_kind.zip(&batch.totals.by_kind) {
-            if kind.received > 0 {
-                counters.iter().for_each(|(key, count)| add(key, count(kind)));
+        for EntityTotals { entity, by_kind, failed } in &batch.totals.by_entity {
+            let metrics = self.entity(entity.as_ref());
+            for (counters, kind) in metrics.by_kind.zip(by_kind) {
+                if kind.received > 0 {
+                    counters.iter().for_each(|(key, count)| add(key, count(kind)));
+                }
             }
-        }
-        for (kind, failed) in &batch.totals.failed {
-            add(&key(&self.name, &FAILED, Some(Label::from_static_parts("error_kind", kind))), *failed);
+            for (kind, failed) in failed {
+                add(&key(&self.name, &FAILED, labels(("error_kind", kind), entity.as_ref())), *failed);
+            }
         }
     }
 
@@ -271,9 +302,15 @@ impl TableMetrics {
     }
 }
 
-/// The key of a metric: its name, with the label `table` and at most one more.
-fn key(table: &Arc<str>, metric: &Metric, label: Option<Label>) -> Key {
-    let labels: Vec<Label> = [Label::new("table", Arc::clone(table))].into_iter().chain(label).collect();
+/// The labels of a counter by kind: the kind, and the entity where there is one.
+fn labels((name, kind): (&'static str, &'static str), entity: Option<&Arc<str>>) -> impl Iterator<Item = Label> {
+    let entity = entity.map(|entity| Label::new("entity", Arc::clone(entity)));
+    [Label::from_static_parts(name, kind)].into_iter().chain(entity)
+}
+
+/// The key of a metric: its name, with the label `table` and these.
+fn key(table: &Arc<str>, metric: &Metric, labels: impl IntoIterator<Item = Label>) -> Key {
+    let labels: Vec<Label> = [Label::new("table", Arc::clone(table))].into_iter().chain(labels).collect();
     Key::from_parts(metric.name, labels).to_retained()
 }
 

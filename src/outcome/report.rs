@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
@@ -31,6 +32,8 @@ pub struct RecordReport {
     pub failure: Option<Failure>,
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
+    /// The name of its entity.
+    pub(crate) entity: Option<Arc<str>>,
     /// Why the attempts before the last one failed. Nearly all records have none, which costs them one word.
     pub(crate) earlier: Option<Box<[Failure]>>,
     /// Whether it became a dead letter in an earlier invocation, and was redelivered.
@@ -50,6 +53,12 @@ impl RecordReport {
     /// with at most 1,024 bytes of text each. Of more attempts, the first and the latest ones are kept.
     pub fn earlier_failures(&self) -> &[Failure] {
         self.earlier.as_deref().unwrap_or_default()
+    }
+
+    /// The name of the [entity](crate::ProcessorBuilder::entity) that takes the record; `None` if none does. A redelivered or malformed
+    /// record is not asked for its entity.
+    pub fn entity(&self) -> Option<&str> {
+        self.entity.as_deref()
     }
 
     /// The record's sequence number, where it could be read.
@@ -73,6 +82,7 @@ impl fmt::Debug for RecordReport {
             .field("position", &self.position)
             .field("event_id", &self.event_id())
             .field("kind", &self.kind)
+            .field("entity", &self.entity())
             .field("sequence_number", &self.sequence_number())
             .field("outcome", &self.outcome)
             .field("attempts", &self.attempts)
@@ -147,6 +157,8 @@ pub struct Counts {
     pub skipped: usize,
     /// Skipped records that an earlier invocation had already completed.
     pub redelivered: usize,
+    /// Skipped records that a later change of their item superseded in a bulk.
+    pub superseded: usize,
     /// Records that the dead-letter queue has accepted.
     pub dead_lettered: usize,
     /// Records that failed and are reported.
@@ -170,6 +182,7 @@ impl Counts {
                 Outcome::Skipped(reason) => {
                     counts.skipped += 1;
                     counts.redelivered += usize::from(reason == SkipReason::Redelivered);
+                    counts.superseded += usize::from(reason == SkipReason::Superseded);
                 }
                 Outcome::DeadLettered => counts.dead_lettered += 1,
                 Outcome::Reported => counts.reported += 1,

@@ -11,6 +11,7 @@ mod attempts;
 mod attribute_values;
 #[cfg(feature = "aws_lambda_events")]
 mod aws_lambda_events;
+mod bulk;
 mod computing;
 mod concurrency;
 mod context;
@@ -20,6 +21,7 @@ mod deadline;
 mod decode;
 #[cfg(feature = "emf")]
 mod emf;
+mod entities;
 #[cfg(all(feature = "sqs", feature = "emf", feature = "logs"))]
 mod environment;
 mod failures;
@@ -42,3 +44,4 @@ mod service;
 mod sqs;
 #[cfg(all(feature = "otel", feature = "logs"))]
 mod traces;
+mod when_changed;

@@ -113,6 +113,8 @@ struct Envelope<'a> {
     #[serde(default)]
     earlier_errors: Vec<EarlierError>,
     attempts: u32,
+    #[serde(default)]
+    superseded: usize,
     first_seen: String,
     dead_lettered: String,
     #[serde(default)]
@@ -157,6 +159,7 @@ pub(super) fn read(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
         failure: Failure::of_dead_letter(envelope.error_kind, envelope.error_message, envelope.error_sources),
         earlier: envelope.earlier_errors.into_iter().take(MAX_EARLIER).map(EarlierError::into_failure).collect(),
         attempts: envelope.attempts,
+        superseded: envelope.superseded,
         first_seen: time(&envelope.first_seen, "firstSeen")?,
         dead_lettered: time(&envelope.dead_lettered, "deadLettered")?,
         invocation: Arc::new(Invocation {

@@ -52,6 +52,8 @@ struct Header<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     earlier_errors: Vec<EarlierError<'a>>,
     attempts: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    superseded: usize,
     first_seen: String,
     dead_lettered: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +116,7 @@ fn header(letter: &DeadLetter, attempts: Attempts) -> String {
         error_sources: sources(letter.error_sources()),
         earlier_errors: earlier.iter().map(|it| EarlierError { kind: it.kind, message: &it.message }).collect(),
         attempts: letter.attempts(),
+        superseded: letter.superseded(),
         first_seen: rfc3339(letter.first_seen()),
         dead_lettered: rfc3339(letter.dead_lettered()),
         function_arn: Some(letter.function_arn()).filter(identifier),
@@ -126,6 +129,11 @@ fn header(letter: &DeadLetter, attempts: Attempts) -> String {
         event_kind: letter.kind().map(|kind| kind.as_str()),
     }))
     .into_owned()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -1,0 +1,106 @@
+//! One call of the user's handler: it holds its permit until it ends, has a timeout, and turns a panic into a failure.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
+
+use super::clock::{WaitUntil, wait_until};
+use super::disposition::AttemptFailure;
+use crate::failure::Failure;
+use crate::guard::guard;
+use crate::observe::log::RecordSpan;
+
+/// A handler's future.
+type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The future of a handler, guarded. Dropping it cancels the handler and frees its permit.
+pub(super) struct HandlerCall<'a, T> {
+    begun: Instant,
+    /// How long it may take.
+    limit: Option<Duration>,
+    /// `None` once it has ended.
+    running: Option<Running<'a, T>>,
+    /// The end of the handler's time. Made when the handler first has to wait, because most never do.
+    timeout: Option<WaitUntil>,
+    /// Surrounds all that the handler does; disabled unless the log's level asks for it.
+    span: RecordSpan,
+}
+
+struct Running<'a, T> {
+    handler: Answering<'a, T>,
+    _permit: SemaphorePermit<'a>,
+}
+
+/// How a call ended.
+pub(super) struct Ended<T> {
+    pub(super) answer: Result<T, AttemptFailure>,
+    /// An error if the handler's future panicked when it was dropped.
+    pub(super) dropped: Result<(), AttemptFailure>,
+}
+
+impl<'a, T> HandlerCall<'a, T> {
+    /// Calls the handler, whose future is to be polled at once. An error is what the handler refused or a panic.
+    pub(super) fn begin<E>(
+        call: impl FnOnce() -> Result<Answering<'a, T>, E>,
+        begun: Instant,
+        limit: Option<Duration>,
+        permit: SemaphorePermit<'a>,
+        span: RecordSpan,
+    ) -> Result<Self, AttemptFailure>
+    where
+        AttemptFailure: From<E>,
+    {
+        match span.in_scope(|| guard("handler", call)) {
+            Ok(Ok(handler)) => {
+                let running = Some(Running { handler, _permit: permit });
+                Ok(Self { begun, limit, running, timeout: None, span })
+            }
+            Ok(Err(error)) => Err(AttemptFailure::from(error)),
+            Err(panic) => Err(AttemptFailure::permanent(panic)),
+        }
+    }
+
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Ready once it has ended; not ready any more after that.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended<T>> {
+        let Self { running, span, .. } = self;
+        let Some(Running { handler, .. }) = running else { return Poll::Pending };
+        let answer = match span.in_scope(|| guard("handler", || handler.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Err(ready!(self.poll_timeout(context))),
+            Ok(Poll::Ready(answer)) => Ok(answer),
+            Err(panic) => Err(AttemptFailure::permanent(panic)),
+        };
+        let Some(running) = self.running.take() else { return Poll::Pending };
+        let dropped = drop_guarded(running, &self.span).map_err(AttemptFailure::permanent);
+        Poll::Ready(Ended { answer, dropped })
+    }
+
+    /// Ready once the handler's time is over.
+    fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<AttemptFailure> {
+        let Some(limit) = self.limit else { return Poll::Pending };
+        let Some(end) = self.begun.checked_add(limit) else { return Poll::Pending };
+        let timeout = self.timeout.get_or_insert_with(|| wait_until(Some(end)));
+        timeout.poll_unpin(context).map(|()| AttemptFailure::timed_out(limit))
+    }
+}
+
+impl<T> Drop for HandlerCall<'_, T> {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            // A panic while a handler is cancelled changes nothing: its record is reported.
+            let _ = drop_guarded(running, &self.span);
+        }
+    }
+}
+
+/// Drops the handler's future, which may panic as well, and frees the permit.
+fn drop_guarded<T>(running: Running<'_, T>, span: &RecordSpan) -> Result<(), Failure> {
+    span.in_scope(|| guard("handler", || drop(running)))
+}
