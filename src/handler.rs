@@ -1,6 +1,8 @@
 //! The trait that users implement, a handler of one kind of change, and its type-erased form.
 
 mod adapters;
+#[cfg(feature = "aws-errors")]
+mod aws_errors;
 pub(crate) mod bulk;
 mod error;
 pub(crate) mod register;
@@ -18,6 +20,8 @@ use crate::decode::DecodeError;
 use crate::record::Record;
 
 pub use self::adapters::{ErrInto, err_into, with};
+#[cfg(feature = "aws-errors")]
+pub use self::aws_errors::AwsResultExt;
 pub use self::bulk::{Bulk, BulkAnswer, BulkFailures, EachChange, LatestChange, bulk};
 pub use self::error::HandlerError;
 pub use self::register::Register;

@@ -108,6 +108,7 @@
 //! | `sqs` | yes | `SqsDeadLetterQueue`, with the AWS SDK's SQS client |
 //! | `emf` | yes | `Emf`: metrics in CloudWatch's embedded metric format; no further dependency |
 //! | `logs` | yes | `Logs`: Lambda's JSON log lines, with `tracing-subscriber`'s registry |
+//! | `aws-errors` | no | `AwsResultExt`: errors of the AWS SDK, classed as permanent or retryable |
 //! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
 //! | `serde_dynamo` | no | items as `serde_dynamo::Item`: `Record::new_item`, `old_item` and `key_item` |
 //! | `aws-sdk-dynamodb` | no | the same as maps of the AWS SDK's `AttributeValue` |
@@ -196,6 +197,8 @@ pub use crate::error::Error;
 pub use crate::event::StreamEvent;
 pub use crate::event_kind::EventKind;
 pub use crate::failure::{ErrorKind, Failure};
+#[cfg(feature = "aws-errors")]
+pub use crate::handler::AwsResultExt;
 pub use crate::handler::{
     Bulk, BulkAnswer, BulkFailures, EachChange, ErrInto, Handler, HandlerError, HandlerResultExt, LatestChange,
     Register, WhenChanged, bulk, err_into, when_changed, with,

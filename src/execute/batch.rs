@@ -303,8 +303,16 @@ impl<'a> Batch<'a> {
     }
 
     /// Gives a record its outcome; returns the next record of its lane, unless that is to wait for another delivery.
+    #[inline]
     pub(super) fn settle(&mut self, position: usize, outcome: Outcome) -> Option<Arrival> {
-        self.records[position].settle(outcome);
+        let record = &mut self.records[position];
+        record.settle(outcome);
+        record.next_in_lane?;
+        self.next_arrival(position)
+    }
+
+    /// The record after a settled one in its lane, if it is its turn.
+    fn next_arrival(&mut self, position: usize) -> Option<Arrival> {
         let mut record = &self.records[position];
         loop {
             let next = record.next_in_lane?.get();

@@ -9,6 +9,8 @@ mod any_input;
 mod attempts;
 #[cfg(feature = "serde_dynamo")]
 mod attribute_values;
+#[cfg(feature = "aws-errors")]
+mod aws_errors;
 #[cfg(feature = "aws_lambda_events")]
 mod aws_lambda_events;
 mod bulk;

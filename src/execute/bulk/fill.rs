@@ -224,7 +224,7 @@ impl<'a> Execution<'a> {
         let outcome = match HandlerCall::begin(|| Ok::<_, DecodeError>(input.call()), begun, limit, permit, span) {
             Ok(call) => self.bulks.running.start(BulkAttempt { queue, members, is_part, rest, call }),
             Err(failure) => {
-                let ended = Ended { answer: Err(failure), dropped: Ok(()) };
+                let ended = Ended::Failed(failure);
                 Some(BulkOutcome { queue, members, is_part, rest, begun, ended })
             }
         };
