@@ -90,7 +90,10 @@
 //! | `is expected to take 1 argument, but it takes 2 arguments` | the same; the invocation is in the change's [`context`](Record::context) |
 //! | `future that resolves to Result<(), HandlerError>, but it resolves to` | return a [`HandlerError`], which `?` makes of any error, or wrap the function in [`err_into`] |
 //! | `type annotations needed` | name the type of the closure's argument: <code>\|change: Insert&lt;Order&gt;\|</code> |
+//! | `expected function signature fn(lambda_streams::Insert<_>) -> _` … `found function signature fn(Vec<` | a function of many changes goes into [`bulk`] |
 //! | `expected function signature fn(lambda_streams::Insert<_>) -> _` | it is a handler of another kind of change |
+//! | `Bulk<` … `is not a handler of` | the function in [`bulk`] takes a `Vec` of these changes, and answers as [`BulkAnswer`] says |
+//! | `WhenChanged<` … `is not a handler of` | [`when_changed`] goes around handlers and bulks of [`Modify`] and [`Change`], and around nothing else |
 //! | `future cannot be sent between threads safely` | drop what is not `Send`, such as an `Rc` or a lock's guard, before the next `await` |
 //! | `Result<(), HandlerError> is not a future` | make the function `async` |
 //! | `DeserializeOwned is not satisfied` | derive serde's `Deserialize` for the type of the items |
