@@ -83,7 +83,7 @@ impl RecordScope {
             debug_span!(
                 "handle record",
                 event_id = record.event_id().map(shown),
-                sequence_number = record.sequence_number().as_str(),
+                sequence_number = record.sequence_number().map(SequenceNumber::as_str),
                 kind = record.kind().as_str(),
             )
         };
