@@ -8,6 +8,7 @@ mod adapters;
 mod any_input;
 mod attempts;
 mod bulk;
+mod bulk_model_finds;
 mod computing;
 mod concurrency;
 mod context;
