@@ -2,6 +2,7 @@
 //!
 //! Invariant: the whole item is checked, whatever the type asks for. A malformed item never decodes.
 
+mod attribute;
 mod attribute_map;
 mod attribute_name;
 mod attribute_value;
@@ -14,6 +15,8 @@ mod error;
 mod keys;
 mod locate;
 pub mod number;
+#[cfg(feature = "serde_dynamo")]
+mod raw_item;
 mod rounded;
 mod seen_names;
 #[cfg(test)]
@@ -29,8 +32,11 @@ pub use self::changed::ChangedAttributes;
 pub use self::error::{AttributeType, DecodeError};
 pub use self::number::{Number, NumberError};
 
+pub(crate) use self::attribute::{attribute, is_same_attribute, scalar};
 pub(crate) use self::compare::changed_attributes;
 pub(crate) use self::keys::{KeyValue, are_same_keys, canonical_keys, check_keys, hash_keys, key_value};
+#[cfg(feature = "serde_dynamo")]
+pub(crate) use self::raw_item::raw_item;
 
 use self::cursor::Cursor;
 

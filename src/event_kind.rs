@@ -15,6 +15,8 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    pub(crate) const ALL: [Self; 3] = [Self::Insert, Self::Modify, Self::Remove];
+
     /// The kind as the stream writes it: `INSERT`, `MODIFY` or `REMOVE`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Timeout,
     /// An earlier record of the same lane became a dead letter, and this one followed it into the queue.
     Predecessor,
+    /// No [entity](crate::ProcessorBuilder::entity) takes the record, and [`Unmatched::DeadLetter`](crate::Unmatched::DeadLetter) is set.
+    Unmatched,
 }
 
 impl ErrorKind {
@@ -48,6 +50,7 @@ impl ErrorKind {
             Self::Panic => "panic",
             Self::Timeout => "timeout",
             Self::Predecessor => "predecessor",
+            Self::Unmatched => "unmatched",
         }
     }
 }
@@ -69,7 +72,8 @@ pub struct Failure {
     pub kind: ErrorKind,
     /// What the error said: at most 4,096 bytes. A longer text ends with how long it was.
     pub message: String,
-    /// What its sources said, the nearest first: at most 16, of at most 1,024 bytes each.
+    /// What its sources said, the nearest first: at most 16, of at most 1,024 bytes each. One that repeats the text before it is left
+    /// out.
     pub sources: Vec<String>,
     /// What `Display` and `Debug` say of a panic instead of the message.
     loggable: Option<String>,
@@ -88,7 +92,13 @@ impl Failure {
         if let (Some(_), Some(last)) = (chain.next(), sources.last_mut()) {
             *last = "… [cut: more sources]".to_owned();
         }
-        Self { sources, ..Self::new(kind, bounded(error, MAX_MESSAGE)) }
+        let message = bounded(error, MAX_MESSAGE);
+        // Errors that only wrap another often say the same, those of the AWS SDK among them.
+        sources.dedup();
+        if sources.first() == Some(&message) {
+            sources.remove(0);
+        }
+        Self { sources, ..Self::new(kind, message) }
     }
 
     /// A panic of the user's code, such as the handler, with what the panic said.
@@ -193,10 +203,10 @@ mod tests {
     #[test]
     fn every_text_of_a_failure_is_bounded() {
         let long = "ä".repeat(3_000);
-        let failure = Failure::of(ErrorKind::Handler, &Endless(long.clone()));
+        let failure = Failure::of(ErrorKind::Handler, &Link::chain((0..20).map(|number| format!("{number}{long}"))));
         assert!(failure.message.len() <= MAX_MESSAGE, "{}", failure.message.len());
-        assert!(failure.message.starts_with("ääää") && failure.message.ends_with("… [cut: 6000 bytes in all]"));
-        assert_eq!(failure.sources.len(), MAX_SOURCES, "an error that is its own source has no end");
+        assert!(failure.message.starts_with("0ääää") && failure.message.ends_with("… [cut: 6001 bytes in all]"));
+        assert_eq!(failure.sources.len(), MAX_SOURCES);
         assert!(failure.sources.iter().all(|source| source.len() <= MAX_SOURCE));
         assert_eq!(failure.sources[MAX_SOURCES - 1], "… [cut: more sources]");
         assert!(Failure::panicked("handler", Some(&long)).message.len() <= MAX_MESSAGE);
@@ -204,12 +214,58 @@ mod tests {
         assert_eq!(bounded("as it is", 8), "as it is");
     }
 
+    #[test]
+    fn an_error_that_is_its_own_source_has_no_end() {
+        let failure = Failure::of(ErrorKind::Handler, &Endless);
+        assert_eq!(failure.to_string(), "endless: … [cut: more sources]");
+    }
+
+    #[test]
+    fn a_source_that_repeats_the_text_before_it_is_left_out() {
+        let table: [(&[&str], &str); 4] = [
+            (&["service error", "no such table", "no such table"], "service error: no such table"),
+            (&["no such table", "no such table", "no such table"], "no such table"),
+            (&["a", "b", "a"], "a: b: a"),
+            (&["a"], "a"),
+        ];
+        for (texts, expected) in table {
+            let error = Link::chain(texts.iter().map(|text| (*text).to_owned()));
+            assert_eq!(Failure::of(ErrorKind::Handler, &error).to_string(), expected);
+        }
+    }
+
+    /// An error with a source.
     #[derive(Debug)]
-    struct Endless(String);
+    struct Link {
+        text: String,
+        source: Option<Box<Link>>,
+    }
+
+    impl Link {
+        fn chain(texts: impl DoubleEndedIterator<Item = String>) -> Self {
+            let link = |source, text| Some(Box::new(Self { text, source }));
+            *texts.rev().fold(None, link).expect("at least one text")
+        }
+    }
+
+    impl fmt::Display for Link {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.text)
+        }
+    }
+
+    impl StdError for Link {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            self.source.as_deref().map(|source| source as _)
+        }
+    }
+
+    #[derive(Debug)]
+    struct Endless;
 
     impl fmt::Display for Endless {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(&self.0)
+            f.write_str("endless")
         }
     }
 

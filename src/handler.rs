@@ -1,10 +1,13 @@
 //! The trait that users implement, a handler of one kind of change, and its type-erased form.
 
 mod adapters;
+#[cfg(feature = "aws-errors")]
+mod aws_errors;
 pub(crate) mod bulk;
 mod error;
 pub(crate) mod register;
 mod result_ext;
+pub(crate) mod when_changed;
 
 use std::fmt;
 use std::future::Future;
@@ -17,10 +20,13 @@ use crate::decode::DecodeError;
 use crate::record::Record;
 
 pub use self::adapters::{ErrInto, err_into, with};
+#[cfg(feature = "aws-errors")]
+pub use self::aws_errors::AwsResultExt;
 pub use self::bulk::{Bulk, BulkAnswer, BulkFailures, EachChange, LatestChange, bulk};
 pub use self::error::HandlerError;
 pub use self::register::Register;
 pub use self::result_ext::HandlerResultExt;
+pub use self::when_changed::{WhenChanged, when_changed};
 
 /// Handles one kind of change: `Handler<Insert<Order>>`, `Handler<Record>`, ….
 ///
@@ -51,7 +57,8 @@ pub use self::result_ext::HandlerResultExt;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of `{C}`",
     label = "not a handler of `{C}`",
-    note = "a handler is an `async fn` or closure from `{C}` to `Result<(), HandlerError>`, or a type that implements `Handler<{C}>`"
+    note = "a handler is an `async fn` or closure from `{C}` to `Result<(), HandlerError>`, or a type that implements `Handler<{C}>`",
+    note = "`with` gives a function what it works with, and `err_into` takes one with another error"
 )]
 pub trait Handler<C>: Send + Sync + 'static {
     /// Handles one change.
@@ -71,6 +78,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<C, H: Handler<C>> Handler<C> for Arc<H> {
     fn handle(&self, change: C) -> impl Future<Output = Result<(), HandlerError>> + Send {
         H::handle(self, change)

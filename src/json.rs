@@ -14,6 +14,7 @@ mod members;
 mod raw;
 mod scanner;
 
+pub(crate) use self::braces::after_object;
 pub(crate) use self::grammar::end_of_plain_text;
 pub(crate) use self::member_order::MemberOrder;
 pub(crate) use self::members::{BadMember, MemberName, Members, Object, Problem, member_names};

@@ -8,7 +8,7 @@ pub use self::report::{BatchReport, Counts, RecordReport};
 pub use self::response::StreamResponse;
 
 pub(crate) use self::report::{ResponseContext, Tables};
-pub(crate) use self::totals::{KindTotals, PerKind, Totals};
+pub(crate) use self::totals::{EntityTotals, KindTotals, PerKind, Totals};
 
 /// The outcome of a record in one invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,8 +43,12 @@ impl Outcome {
 pub enum SkipReason {
     /// There is no handler for its kind of change.
     NoHandler,
+    /// No [entity](crate::ProcessorBuilder::entity) takes it, and there is no handler of its kind at the top level.
+    Unmatched,
     /// The filter did not keep it.
     Filtered,
+    /// None of the attributes has changed that its handler's [`when_changed`](crate::when_changed) names.
+    Unchanged,
     /// It succeeded or became a dead letter in an earlier invocation, after the checkpoint.
     Redelivered,
     /// A later change of its item was in the same bulk of a handler with [`latest_only`](crate::Bulk::latest_only), and that one is

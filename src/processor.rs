@@ -1,6 +1,7 @@
 //! The processor: one batch from event to report.
 
 mod builder;
+mod filter;
 mod from_env;
 mod invocation_report;
 mod settings;
@@ -22,7 +23,8 @@ use crate::observe::log;
 use crate::outcome::{BatchReport, Totals};
 use crate::redrive::{DeadLetterEvent, RedriveReport};
 
-pub use self::builder::ProcessorBuilder;
+pub use self::builder::{EntityHandlers, ProcessorBuilder};
+pub use self::filter::FilterAnswer;
 pub use self::invocation_report::{InvocationReport, InvocationResponse};
 pub use self::settings::ProcessorSettings;
 
@@ -137,7 +139,7 @@ impl StreamProcessor {
     }
 
     async fn process_text(&self, text: &Arc<String>, invocation: &Invocation) -> Result<BatchReport, Error> {
-        let has_handler = |kind| self.settings.routes.of(kind).is_some();
+        let has_handler = |kind| self.settings.routes.takes(kind);
         let records = Records::of_payload(text, &has_handler)?;
         Ok(self.process_records(records, invocation.clone()).await)
     }
@@ -177,6 +179,37 @@ impl StreamProcessor {
         let (records, messages) = event.open();
         let batch = self.process(records, invocation).instrument(info_span!("redrive", source = "redrive")).await;
         RedriveReport::new(batch, messages, self.settings.delete_skipped_on_redrive)
+    }
+}
+
+impl StreamProcessor {
+    /// The `FilterCriteria`, as JSON, of an event source mapping that spares invocations in which everything would be skipped; `None`
+    /// where every record may have to be processed.
+    ///
+    /// It is sound, and not exact: of well-formed records, whatever the filter drops the processor would have skipped, because no handler
+    /// takes it. It is made of the kinds of change that have handlers, and of [entities](ProcessorBuilder::entity) that are told by a key
+    /// attribute that is a text. It never looks at images, [`when_changed`](crate::when_changed) or [`filter`](ProcessorBuilder::filter). Where
+    /// that would take more than five patterns, or one of more than 4,096 bytes, it lets more through. A malformed record, which would be
+    /// a dead letter, may be dropped by it.
+    ///
+    /// **What the filter drops is gone for ever**: deploy, and roll back, the filter together with the code, and add a handler to the
+    /// deployed function before its pattern
+    /// ([AWS: event filtering](https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html)).
+    ///
+    /// ```
+    /// use lambda_streams::{Entity, Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .entity(Entity::key_prefix("sk", "ORDER#"), |order| order.on_record(|record: Record| async { Ok(()) }))
+    ///     .build()?;
+    /// assert_eq!(
+    ///     processor.filter_criteria().as_deref(),
+    ///     Some(r##"{"Filters":[{"Pattern":"{\"dynamodb\":{\"Keys\":{\"sk\":{\"S\":[{\"prefix\":\"ORDER#\"}]}}}}"}]}"##)
+    /// );
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
+    pub fn filter_criteria(&self) -> Option<String> {
+        self.settings.routes.filter_criteria()
     }
 }
 

@@ -182,6 +182,7 @@ impl RedriveReport {
         match outcome {
             _ if self.deletes_skipped => None,
             Outcome::Skipped(SkipReason::NoHandler) => Some("there is no handler for its kind of change"),
+            Outcome::Skipped(SkipReason::Unmatched) => Some("no entity takes it"),
             Outcome::Skipped(SkipReason::Filtered) => Some("the filter did not keep it"),
             _ => None,
         }

@@ -35,7 +35,7 @@ fn item(json: &str) -> Result<Attributes<'_>, ErrorImpl> {
 }
 
 /// Whether two attribute values are the same value.
-fn is_equal(old: &str, new: &str) -> Result<bool, ErrorImpl> {
+pub(super) fn is_equal(old: &str, new: &str) -> Result<bool, ErrorImpl> {
     if old == new {
         return Ok(true);
     }

@@ -79,6 +79,17 @@ impl KeyValue<'_> {
         self.text.len()
     }
 
+    /// The value of an `S`.
+    pub(crate) fn text(&self) -> Option<&str> {
+        (self.tag == AttributeType::S).then_some(&*self.text)
+    }
+
+    /// Whether it is an `N` of this number, however either is spelled.
+    pub(crate) fn is_number(&self, number: &str) -> bool {
+        let number = KeyValue { tag: AttributeType::N, text: Cow::Borrowed(number) };
+        *self == number
+    }
+
     fn canonical(&self) -> String {
         let mut text = self.tag.as_str().to_owned();
         match self.tag {
@@ -124,7 +135,7 @@ fn read<'de>(json: &'de str, mut visit: impl FnMut(Cow<'de, str>, KeyValue<'de>)
 
 impl<'de> Cursor<'de> {
     #[inline]
-    fn key_value(&mut self) -> Result<KeyValue<'de>, ErrorImpl> {
+    pub(super) fn key_value(&mut self) -> Result<KeyValue<'de>, ErrorImpl> {
         if let Some(text) = self.plain_text() {
             return Ok(KeyValue { tag: AttributeType::S, text: Cow::Borrowed(text) });
         }

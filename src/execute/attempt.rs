@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
-use super::call::HandlerCall;
+use super::call::{Ended, HandlerCall};
 use super::disposition::AttemptFailure;
 use super::settings::Settings;
 use crate::handler::{ErasedHandler, HandlerError};
-use crate::observe::log::RecordSpan;
+use crate::observe::log::RecordScope;
 use crate::record::Record;
 
 /// How an attempt ended.
@@ -53,8 +53,8 @@ impl<'a> AttemptFuture<'a> {
         permit: SemaphorePermit<'a>,
     ) -> Begun<'a> {
         let Start { position, at } = start;
-        let span = RecordSpan::new(&record);
-        match HandlerCall::begin(|| handler.attempt(record), at, settings.handler_timeout, permit, span) {
+        let scope = RecordScope::new(&record);
+        match HandlerCall::begin(|| handler.attempt(record), at, settings.handler_timeout, permit, scope) {
             Ok(call) => Begun::Running(Self { position, call, settings }),
             Err(failure) => Begun::Ended(AttemptOutcome { position, begun: at, result: Err(failure) }),
         }
@@ -69,10 +69,14 @@ impl Future for AttemptFuture<'_> {
     type Output = AttemptOutcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<AttemptOutcome> {
-        let ended = ready!(self.call.poll(context));
-        let permanent_if = self.settings.permanent_if.as_ref();
-        let result = ended.answer.and_then(|result| result.map_err(|error| AttemptFailure::of(error, permanent_if)));
-        let AttemptFuture { position, call, .. } = &*self;
-        Poll::Ready(AttemptOutcome { position: *position, begun: call.begun(), result: result.and(ended.dropped) })
+        let Self { position, call, settings } = &mut *self;
+        let result = ready!(call.poll(context, |ended| match ended {
+            Ended::Answered(Ok(())) => Ok(()),
+            Ended::Answered(Err(error)) | Ended::AnsweredAndPanicked(Err(error), _) => {
+                Err(AttemptFailure::of(error, settings.permanent_if.as_ref()))
+            }
+            Ended::AnsweredAndPanicked(Ok(()), failure) | Ended::Failed(failure) => Err(failure),
+        }));
+        Poll::Ready(AttemptOutcome { position: *position, begun: call.begun(), result })
     }
 }

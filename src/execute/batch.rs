@@ -16,15 +16,16 @@ use super::gate::Gate;
 use super::lanes::{Arrival, Entered, LaneMap};
 use super::record_state::RecordState;
 use super::redelivery::{Completed, Completion};
-use super::settings::{Settings, Target};
+use super::settings::{EntityNumber, HandlerRef, Settings, Target};
 use crate::dead_letter::{DeadLetter, DeadLetterError};
 use crate::decode;
+use crate::entity::Unmatched;
 use crate::error::Error;
 use crate::event::{Records, Window};
 use crate::failure::{ErrorKind, Failure};
 use crate::guard::guard;
 use crate::invocation::Invocation;
-use crate::observe::log;
+use crate::observe::log::{self, CurrentRecord};
 use crate::observe::metrics::Ages;
 use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
 use crate::policy::Lanes;
@@ -50,11 +51,11 @@ pub(super) struct Batch<'a> {
     refusal: Option<Error>,
 }
 
-/// What the filter says of a record.
+/// What the filter and the conditions of its handler say of a record.
 enum Verdict {
     Kept,
-    FilteredOut,
-    /// It keeps the record, but the stop has come while it was asked.
+    Skipped(SkipReason),
+    /// It does not drop the record, but the stop has come while it was asked.
     TooLate,
 }
 
@@ -117,12 +118,12 @@ impl<'a> Batch<'a> {
                 if self.records[position].was_dead_lettered {
                     self.enter_lane(position, keys);
                 }
-            } else if self.has_no_handler(position) {
-                self.records[position].settle(Outcome::Skipped(SkipReason::NoHandler));
+            } else if let Some(reason) = self.find_no_handler(position) {
+                self.records[position].settle(Outcome::Skipped(reason));
             } else if gate.admits(position) && !clock.is_stop_reached() {
                 match self.ask_filter(position, clock) {
                     Verdict::Kept => arrivals.extend(self.enter_lane(position, keys)),
-                    Verdict::FilteredOut => self.records[position].settle(Outcome::Skipped(SkipReason::Filtered)),
+                    Verdict::Skipped(reason) => self.records[position].settle(Outcome::Skipped(reason)),
                     Verdict::TooLate => {}
                 }
             }
@@ -208,24 +209,78 @@ impl<'a> Batch<'a> {
         true
     }
 
-    /// Whether the record is well-formed, and of a kind without a handler.
-    fn has_no_handler(&self, position: usize) -> bool {
-        let record = &self.records[position];
-        let kind = record.facts.kind().filter(|_| record.failure().is_none());
-        kind.is_some_and(|kind| self.settings.routes.of(kind).is_none())
+    /// Finds the entity of a well-formed record, and why no handler takes it, if none does. Where that cannot be told, the record fails.
+    fn find_no_handler(&mut self, position: usize) -> Option<SkipReason> {
+        let routes = &self.settings.routes;
+        let record = &mut self.records[position];
+        let kind = record.facts.kind().filter(|_| record.failure().is_none())?;
+        if !routes.takes(kind) {
+            return Some(SkipReason::NoHandler);
+        }
+        if !routes.has_entities() {
+            return None;
+        }
+        match routes.entity_of(&record.facts.record()?) {
+            Ok(entity) => record.entity = entity,
+            Err(error) => {
+                record.fail_in_reading(Failure::of(ErrorKind::Decode, &error));
+                return None;
+            }
+        }
+        if routes.target(record.entity, kind).is_some() {
+            return None;
+        }
+        if record.entity != EntityNumber::NONE {
+            return Some(SkipReason::NoHandler);
+        }
+        if routes.unmatched == Unmatched::Skip {
+            return Some(SkipReason::Unmatched);
+        }
+        let why = "no entity takes the record, and its kind of change has no handler at the top level";
+        record.fail_in_reading(Failure::new(ErrorKind::Unmatched, why));
+        None
     }
 
-    /// Asks the filter about a well-formed record. A panic fails the record.
+    /// Where a well-formed record goes that has a handler.
+    pub(super) fn target(&self, position: usize) -> Option<&'a Target> {
+        let RecordState { facts, entity, .. } = &self.records[position];
+        self.settings.routes.target(*entity, facts.kind()?)
+    }
+
+    /// Asks the filter and the conditions of its handler about a well-formed record. A panic, or an error, fails the record.
     fn ask_filter(&mut self, position: usize, clock: &mut Clock) -> Verdict {
+        let verdict = self.ask_filter_alone(position, clock);
+        let Verdict::Kept = verdict else { return verdict };
+        let conditions = self.target(position).map_or(&[][..], |target| &target.conditions);
+        if conditions.is_empty() {
+            return Verdict::Kept;
+        }
+        let record = &mut self.records[position];
+        let Some(asked) = record.facts.record().filter(|_| record.failure().is_none()) else { return Verdict::Kept };
+        for condition in conditions {
+            match condition.holds(&asked) {
+                Ok(true) => {}
+                Ok(false) => return Verdict::Skipped(SkipReason::Unchanged),
+                Err(error) => {
+                    record.fail_in_reading(Failure::of(ErrorKind::Decode, &error));
+                    return Verdict::Kept;
+                }
+            }
+        }
+        Verdict::Kept
+    }
+
+    fn ask_filter_alone(&mut self, position: usize, clock: &mut Clock) -> Verdict {
         let Some(filter) = &self.settings.filter else { return Verdict::Kept };
         let record = &mut self.records[position];
         let asked = record.facts.record().filter(|_| record.failure().is_none());
         let Some(asked) = asked else { return Verdict::Kept };
-        let answer = guard("filter", || filter(&asked));
+        let answer = CurrentRecord::new(&asked).in_scope(|| guard("filter", || filter(&asked)));
         clock.read();
         match answer {
-            Ok(false) => return Verdict::FilteredOut,
-            Ok(true) => {}
+            Ok(Ok(false)) => return Verdict::Skipped(SkipReason::Filtered),
+            Ok(Ok(true)) => {}
+            Ok(Err(error)) => record.fail_in_reading(Failure::of(ErrorKind::Decode, &error)),
             Err(panic) => record.fail_in_reading(panic),
         }
         if clock.is_stop_reached() { Verdict::TooLate } else { Verdict::Kept }
@@ -249,8 +304,16 @@ impl<'a> Batch<'a> {
     }
 
     /// Gives a record its outcome; returns the next record of its lane, unless that is to wait for another delivery.
+    #[inline]
     pub(super) fn settle(&mut self, position: usize, outcome: Outcome) -> Option<Arrival> {
-        self.records[position].settle(outcome);
+        let record = &mut self.records[position];
+        record.settle(outcome);
+        record.next_in_lane?;
+        self.next_arrival(position)
+    }
+
+    /// The record after a settled one in its lane, if it is its turn.
+    fn next_arrival(&mut self, position: usize) -> Option<Arrival> {
         let mut record = &self.records[position];
         loop {
             let next = record.next_in_lane?.get();
@@ -301,9 +364,9 @@ impl<'a> Batch<'a> {
         if self.has_failed_in_reading(position) {
             return None;
         }
-        match self.settings.routes.of(self.records[position].facts.kind()?)? {
-            Target::Bulk(number) => Some(*number),
-            Target::Each(_) => None,
+        match self.target(position)?.handler {
+            HandlerRef::Bulk(number) => Some(number),
+            HandlerRef::Each(_) => None,
         }
     }
 
@@ -433,6 +496,7 @@ impl<'a> Batch<'a> {
             failure: record.failure(),
             dead_letter_error,
             attempts: record.attempts,
+            entity: self.settings.routes.name_of(record.entity).map(|name| &**name),
         }
     }
 
@@ -497,9 +561,11 @@ impl<'a> Batch<'a> {
             deadline_stop: stopped_at_deadline,
             from_stream: self.from_stream,
         };
-        let records = self.records.into_iter().enumerate();
-        let report =
-            BatchReport::new(records.map(|(position, record)| record.into_report(position)).collect(), context);
+        let records = self.records.into_iter().enumerate().map(|(position, record)| {
+            let entity = self.settings.routes.name_of(record.entity);
+            record.into_report(position, entity)
+        });
+        let report = BatchReport::new(records.collect(), context);
         if let Some(completed) = self.settings.completed.as_ref().filter(|_| self.from_stream) {
             completed.learn(&report, now);
         }

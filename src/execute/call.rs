@@ -12,7 +12,7 @@ use super::clock::{WaitUntil, wait_until};
 use super::disposition::AttemptFailure;
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::observe::log::RecordSpan;
+use crate::observe::log::RecordScope;
 
 /// A handler's future.
 type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,8 +26,8 @@ pub(super) struct HandlerCall<'a, T> {
     running: Option<Running<'a, T>>,
     /// The end of the handler's time. Made when the handler first has to wait, because most never do.
     timeout: Option<WaitUntil>,
-    /// Surrounds all that the handler does; disabled unless the log's level asks for it.
-    span: RecordSpan,
+    /// Surrounds all that the handler does.
+    scope: RecordScope,
 }
 
 struct Running<'a, T> {
@@ -36,10 +36,12 @@ struct Running<'a, T> {
 }
 
 /// How a call ended.
-pub(super) struct Ended<T> {
-    pub(super) answer: Result<T, AttemptFailure>,
-    /// An error if the handler's future panicked when it was dropped.
-    pub(super) dropped: Result<(), AttemptFailure>,
+pub(super) enum Ended<T> {
+    Answered(T),
+    /// The handler answered, and its future panicked when it was dropped.
+    AnsweredAndPanicked(T, AttemptFailure),
+    /// The handler panicked, or its time was over.
+    Failed(AttemptFailure),
 }
 
 impl<'a, T> HandlerCall<'a, T> {
@@ -49,15 +51,15 @@ impl<'a, T> HandlerCall<'a, T> {
         begun: Instant,
         limit: Option<Duration>,
         permit: SemaphorePermit<'a>,
-        span: RecordSpan,
+        mut scope: RecordScope,
     ) -> Result<Self, AttemptFailure>
     where
         AttemptFailure: From<E>,
     {
-        match span.in_scope(|| guard("handler", call)) {
+        match scope.in_scope(|| guard("handler", call)) {
             Ok(Ok(handler)) => {
                 let running = Some(Running { handler, _permit: permit });
-                Ok(Self { begun, limit, running, timeout: None, span })
+                Ok(Self { begun, limit, running, timeout: None, scope })
             }
             Ok(Err(error)) => Err(AttemptFailure::from(error)),
             Err(panic) => Err(AttemptFailure::permanent(panic)),
@@ -68,18 +70,38 @@ impl<'a, T> HandlerCall<'a, T> {
         self.begun
     }
 
-    /// Ready once it has ended; not ready any more after that.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended<T>> {
-        let Self { running, span, .. } = self;
+    /// Ready once it has ended, with what `read`, which is called in the scope of the handler, makes of that; not ready any more after that.
+    ///
+    /// An [`Ended`] is several times as large as what a plain handler's attempt keeps of it: to return it would take 35 instructions
+    /// of a record more (`make instructions`).
+    pub(super) fn poll<R>(&mut self, context: &mut Context<'_>, read: impl FnOnce(Ended<T>) -> R) -> Poll<R> {
+        let Self { running, scope, .. } = self;
         let Some(Running { handler, .. }) = running else { return Poll::Pending };
-        let answer = match span.in_scope(|| guard("handler", || handler.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Err(ready!(self.poll_timeout(context))),
-            Ok(Poll::Ready(answer)) => Ok(answer),
-            Err(panic) => Err(AttemptFailure::permanent(panic)),
+        let answer = match scope.in_scope(|| guard("handler", || handler.as_mut().poll(context))) {
+            Ok(Poll::Ready(answer)) => answer,
+            Ok(Poll::Pending) => {
+                let timed_out = ready!(self.poll_timeout(context));
+                return Poll::Ready(read(self.fail(timed_out)));
+            }
+            Err(panic) => return Poll::Ready(read(self.fail(AttemptFailure::permanent(panic)))),
         };
         let Some(running) = self.running.take() else { return Poll::Pending };
-        let dropped = drop_guarded(running, &self.span).map_err(AttemptFailure::permanent);
-        Poll::Ready(Ended { answer, dropped })
+        Poll::Ready(match drop_guarded(running, &mut self.scope) {
+            Ok(()) => self.scope.in_scope(|| read(Ended::Answered(answer))),
+            Err(panic) => {
+                let failure = AttemptFailure::permanent(panic);
+                self.scope.in_scope(|| read(Ended::AnsweredAndPanicked(answer, failure)))
+            }
+        })
+    }
+
+    /// Drops the handler's future after a failure, which tells more than a panic while it is dropped.
+    #[cold]
+    fn fail(&mut self, failure: AttemptFailure) -> Ended<T> {
+        if let Some(running) = self.running.take() {
+            let _ = drop_guarded(running, &mut self.scope);
+        }
+        Ended::Failed(failure)
     }
 
     /// Ready once the handler's time is over.
@@ -95,12 +117,12 @@ impl<T> Drop for HandlerCall<'_, T> {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
             // A panic while a handler is cancelled changes nothing: its record is reported.
-            let _ = drop_guarded(running, &self.span);
+            let _ = drop_guarded(running, &mut self.scope);
         }
     }
 }
 
 /// Drops the handler's future, which may panic as well, and frees the permit.
-fn drop_guarded<T>(running: Running<'_, T>, span: &RecordSpan) -> Result<(), Failure> {
-    span.in_scope(|| guard("handler", || drop(running)))
+fn drop_guarded<T>(running: Running<'_, T>, scope: &mut RecordScope) -> Result<(), Failure> {
+    scope.in_scope(|| guard("handler", || drop(running)))
 }

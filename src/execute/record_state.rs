@@ -1,9 +1,11 @@
 //! What is known of one record while its batch runs. It is kept small, so that many lie close together in memory.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::settings::EntityNumber;
 use crate::dead_letter::DeadLetterError;
 use crate::failure::{Failure, MAX_EARLIER};
 use crate::outcome::{Outcome, RecordReport, SkipReason};
@@ -16,6 +18,8 @@ pub(super) struct RecordState {
     /// The position after it in its lane; never 0, which has no predecessor.
     pub(super) next_in_lane: Option<NonZeroUsize>,
     pub(super) attempts: u32,
+    /// Its entity, if the processor knows one that takes it.
+    pub(super) entity: EntityNumber,
     /// The record's outcome; until it is settled, the outcome if nothing else happens.
     pub(super) outcome: Outcome,
     pub(super) settled: bool,
@@ -53,6 +57,7 @@ impl RecordState {
             failed: None,
             next_in_lane: None,
             attempts: 0,
+            entity: EntityNumber::NONE,
             outcome: Outcome::Unfinished,
             settled: false,
             waits: false,
@@ -114,7 +119,7 @@ impl RecordState {
         if self.was_dead_lettered { Outcome::DeadLettered } else { self.outcome }
     }
 
-    pub(super) fn into_report(self, position: usize) -> RecordReport {
+    pub(super) fn into_report(self, position: usize, entity: Option<&Arc<str>>) -> RecordReport {
         let (failure, earlier, dead_letter_error) = match self.failed {
             Some(failed) => (failed.failure, failed.earlier, failed.dead_letter_error),
             None => (None, Vec::new(), None),
@@ -122,6 +127,7 @@ impl RecordState {
         RecordReport {
             position,
             kind: self.facts.kind(),
+            entity: entity.map(Arc::clone),
             outcome: self.outcome,
             attempts: self.attempts,
             failure,

@@ -1,6 +1,7 @@
 //! What a processor was built with. Settings are checked by the builder and never change.
 
 use std::error::Error as StdError;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +9,19 @@ use tokio::sync::Semaphore;
 
 use super::redelivery::Completed;
 use crate::dead_letter::ErasedDeadLetterQueue;
+use crate::decode::DecodeError;
+use crate::entity::{self, Entity, EntityFinder, Unmatched};
 use crate::event_kind::EventKind;
 use crate::handler::ErasedHandler;
 use crate::handler::bulk::BulkRoute;
 use crate::handler::register::sealed::{Registered, Route};
+use crate::handler::when_changed::Condition;
 use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::Record;
 
-pub(crate) type Filter = Box<dyn Fn(&Record) -> bool + Send + Sync>;
+/// Whether a record is kept, or why that cannot be told.
+pub(crate) type Filter = Box<dyn Fn(&Record) -> Result<bool, DecodeError> + Send + Sync>;
 
 pub(crate) type PermanentIf = Box<dyn Fn(&(dyn StdError + Send + Sync + 'static)) -> bool + Send + Sync>;
 
@@ -57,14 +62,30 @@ impl Settings {
     }
 }
 
-/// Which handler each kind of change goes to.
+/// Which handler each change goes to.
 #[derive(Default)]
 pub(crate) struct Routes {
+    entities: Vec<EntityRoutes>,
+    /// What no entity takes goes here.
+    top_level: Targets,
+    bulks: Vec<BulkRoute>,
+    pub(crate) unmatched: Unmatched,
+}
+
+/// The handlers of an entity.
+struct EntityRoutes {
+    entity: Entity,
+    name: Arc<str>,
+    targets: Targets,
+}
+
+/// Which handler each kind of change goes to.
+#[derive(Default)]
+struct Targets {
     insert: Option<Target>,
     modify: Option<Target>,
     remove: Option<Target>,
     other: Option<Target>,
-    bulks: Vec<BulkRoute>,
 }
 
 /// The changes that a handler is registered for.
@@ -76,32 +97,130 @@ pub(crate) enum Changes {
 }
 
 /// Where a change goes.
-pub(crate) enum Target {
+pub(crate) struct Target {
+    pub(crate) handler: HandlerRef,
+    /// All of them must hold, or the record is skipped.
+    pub(crate) conditions: Vec<Condition>,
+}
+
+pub(crate) enum HandlerRef {
     Each(Box<dyn ErasedHandler>),
     /// The bulk handler of this number.
     Bulk(usize),
 }
 
+/// The number of an entity, if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct EntityNumber(Option<NonZeroU16>);
+
+impl EntityNumber {
+    /// Of what no entity takes.
+    pub(crate) const NONE: Self = Self(None);
+
+    fn index(self) -> Option<usize> {
+        self.0.map(|number| usize::from(number.get()) - 1)
+    }
+}
+
 impl Routes {
-    /// Registers a handler; returns whether there is one already.
-    pub(crate) fn register(&mut self, changes: Changes, route: Route) -> bool {
-        let target = match route.0 {
-            Registered::Each(handler) => Target::Each(handler),
-            Registered::Bulk(bulk) => {
-                self.bulks.push(bulk);
-                Target::Bulk(self.bulks.len() - 1)
-            }
-        };
-        let slot = match changes {
-            Changes::Of(EventKind::Insert) => &mut self.insert,
-            Changes::Of(EventKind::Modify) => &mut self.modify,
-            Changes::Of(EventKind::Remove) => &mut self.remove,
-            Changes::Other => &mut self.other,
-        };
-        slot.replace(target).is_some()
+    /// How many entities there may be.
+    pub(crate) const MAX_ENTITIES: usize = u16::MAX as usize;
+
+    /// Adds an entity; its number registers handlers for it. `None` if there are too many.
+    pub(crate) fn add_entity(&mut self, entity: Entity) -> Option<EntityNumber> {
+        let name = Arc::from(entity.name());
+        self.entities.push(EntityRoutes { entity, name, targets: Targets::default() });
+        let number = u16::try_from(self.entities.len()).ok()?;
+        Some(EntityNumber(NonZeroU16::new(number)))
     }
 
-    pub(crate) fn of(&self, kind: EventKind) -> Option<&Target> {
+    /// Registers a handler; returns whether there is one already.
+    pub(crate) fn register(&mut self, entity: EntityNumber, changes: Changes, route: Route) -> bool {
+        let handler = match route.handler {
+            Registered::Each(handler) => HandlerRef::Each(handler),
+            Registered::Bulk(bulk) => {
+                self.bulks.push(bulk);
+                HandlerRef::Bulk(self.bulks.len() - 1)
+            }
+        };
+        let targets = match entity.index() {
+            Some(index) => &mut self.entities[index].targets,
+            None => &mut self.top_level,
+        };
+        let slot = match changes {
+            Changes::Of(EventKind::Insert) => &mut targets.insert,
+            Changes::Of(EventKind::Modify) => &mut targets.modify,
+            Changes::Of(EventKind::Remove) => &mut targets.remove,
+            Changes::Other => &mut targets.other,
+        };
+        slot.replace(Target { handler, conditions: route.conditions }).is_some()
+    }
+
+    /// Where a change of an entity goes.
+    pub(crate) fn target(&self, entity: EntityNumber, kind: EventKind) -> Option<&Target> {
+        match entity.index() {
+            Some(index) => self.entities[index].targets.of(kind),
+            None => self.top_level.of(kind),
+        }
+    }
+
+    /// Whether a change of this kind has a handler in any entity or at the top level.
+    pub(crate) fn takes(&self, kind: EventKind) -> bool {
+        self.top_level.of(kind).is_some() || self.entities.iter().any(|it| it.targets.of(kind).is_some())
+    }
+
+    pub(crate) fn has_entities(&self) -> bool {
+        !self.entities.is_empty()
+    }
+
+    /// The first entity that takes a record; an error if that cannot be told.
+    pub(crate) fn entity_of(&self, record: &Record) -> Result<EntityNumber, DecodeError> {
+        let mut finder = EntityFinder::of(record);
+        for (number, EntityRoutes { entity, .. }) in (1..).zip(&self.entities) {
+            if finder.is_of(entity)? {
+                return Ok(EntityNumber(NonZeroU16::new(number)));
+            }
+        }
+        Ok(EntityNumber::NONE)
+    }
+
+    /// The name of an entity.
+    pub(crate) fn name_of(&self, entity: EntityNumber) -> Option<&Arc<str>> {
+        entity.index().map(|index| &self.entities[index].name)
+    }
+
+    /// The entities in the order in which they are asked.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.iter().map(|it| &it.entity)
+    }
+
+    /// The bulk handlers by their numbers.
+    pub(crate) fn bulks(&self) -> &[BulkRoute] {
+        &self.bulks
+    }
+
+    /// All conditions.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let targets = self.entities.iter().map(|it| &it.targets).chain([&self.top_level]);
+        targets.flat_map(Targets::all).flat_map(|target| &target.conditions)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        EventKind::ALL.into_iter().all(|kind| !self.takes(kind))
+    }
+
+    /// See [`StreamProcessor::filter_criteria`](crate::StreamProcessor::filter_criteria).
+    pub(crate) fn filter_criteria(&self) -> Option<String> {
+        if self.unmatched == Unmatched::DeadLetter {
+            return None;
+        }
+        let entities = self.entities.iter().map(|it| (&it.entity, it.targets.kinds()));
+        entity::filter_criteria(entities, &self.top_level.kinds())
+    }
+}
+
+impl Targets {
+    fn of(&self, kind: EventKind) -> Option<&Target> {
         let own = match kind {
             EventKind::Insert => &self.insert,
             EventKind::Modify => &self.modify,
@@ -110,12 +229,12 @@ impl Routes {
         own.as_ref().or(self.other.as_ref())
     }
 
-    /// The bulk handlers by their numbers.
-    pub(crate) fn bulks(&self) -> &[BulkRoute] {
-        &self.bulks
+    /// The kinds that have a handler.
+    fn kinds(&self) -> Vec<EventKind> {
+        EventKind::ALL.into_iter().filter(|kind| self.of(*kind).is_some()).collect()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        [&self.insert, &self.modify, &self.remove, &self.other].into_iter().all(Option::is_none)
+    fn all(&self) -> impl Iterator<Item = &Target> {
+        [&self.insert, &self.modify, &self.remove, &self.other].into_iter().flatten()
     }
 }

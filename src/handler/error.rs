@@ -11,7 +11,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// `?` turns any error into a retryable one. There are two exceptions: a [`DecodeError`](crate::DecodeError), which no attempt
 /// changes, and what the processor classifies as permanent ([`permanent_if`](crate::ProcessorBuilder::permanent_if)). The type
 /// does not implement [`std::error::Error`] itself, because that would rule out the conversion; [`source`](Self::source)
-/// returns the error that it was made from.
+/// returns the error that it was made from. For errors of the AWS SDK, there is `AwsResultExt` (feature `aws-errors`).
 ///
 /// Its text is written to the log and into the dead letter: leave item data out of it.
 ///

@@ -35,7 +35,8 @@ use crate::record::Record;
     message = "`{Self}` is not a handler of `{C}`",
     label = "not a handler of `{C}`",
     note = "a handler is an `async fn` or closure from `{C}` to `Result<(), HandlerError>`, or a type that implements `Handler<{C}>`",
-    note = "a bulk handler is `bulk(f)`, where `f` is an `async fn` from `Vec<{C}>` to `Result<(), HandlerError>`, `Vec<Result<(), HandlerError>>` or `BulkFailures`"
+    note = "a bulk handler is `bulk(f)`, where `f` is an `async fn` from `Vec<{C}>` to `Result<(), HandlerError>`, `Vec<Result<(), HandlerError>>` or `BulkFailures`",
+    note = "`with` gives a function what it works with, `err_into` takes one with another error, and `when_changed` goes around handlers and bulks of `Modify` and `Change` alone"
 )]
 pub trait Register<C> {
     #[doc(hidden)]
@@ -46,10 +47,21 @@ pub trait Register<C> {
 pub(crate) mod sealed {
     use crate::handler::ErasedHandler;
     use crate::handler::bulk::BulkRoute;
+    use crate::handler::when_changed::Condition;
 
     /// What was registered, with its types erased.
     #[derive(Debug)]
-    pub struct Route(pub(crate) Registered);
+    pub struct Route {
+        pub(crate) handler: Registered,
+        /// All of them must hold of a record before it goes to the handler.
+        pub(crate) conditions: Vec<Condition>,
+    }
+
+    impl Route {
+        pub(crate) fn to(handler: Registered) -> Self {
+            Self { handler, conditions: Vec::new() }
+        }
+    }
 
     #[derive(Debug)]
     pub(crate) enum Registered {
@@ -60,7 +72,7 @@ pub(crate) mod sealed {
 
 impl<C: FromRecord, H: Handler<C>> Register<C> for H {
     fn into_route(self) -> Route {
-        Route(Registered::Each(erase(self)))
+        Route::to(Registered::Each(erase(self)))
     }
 }
 
@@ -68,6 +80,7 @@ impl<C: FromRecord, H: Handler<C>> Register<C> for H {
 /// since another crate may implement `Handler` for a bulk of a type of its own.
 macro_rules! register_bulk {
     ($($mode:ty => $change:ty $(, $item:ident)?;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<$($item,)? F, Fut> Register<$change> for Bulk<F, $mode>
         where
             $change: FromRecord,
@@ -75,7 +88,7 @@ macro_rules! register_bulk {
             Fut: Future<Output: BulkAnswer> + Send + 'static,
         {
             fn into_route(self) -> Route {
-                Route(Registered::Bulk(self.into_bulk_route(<$mode>::LATEST_ONLY)))
+                Route::to(Registered::Bulk(self.into_bulk_route(<$mode>::LATEST_ONLY)))
             }
         }
     )*};

@@ -11,7 +11,7 @@ const BLOCK: usize = u64::BITS as usize;
 /// The position after an object's closing brace, given the position after its opening one; `None` if the text ends before.
 ///
 /// If the object is not valid JSON, the position may be anywhere.
-pub(super) fn after_object(json: &[u8], mut at: usize) -> Option<usize> {
+pub(crate) fn after_object(json: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 1_usize;
     let mut strings = Strings::default();
     loop {

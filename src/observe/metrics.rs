@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use ::metrics::{Key, Label, Level, Metadata, Recorder, Unit, describe_counter, describe_histogram};
 
-use crate::outcome::{BatchReport, KindTotals, PerKind, Tables, Totals};
+use crate::outcome::{BatchReport, EntityTotals, KindTotals, PerKind, Tables, Totals};
 
 /// What is measured while a batch runs, in addition to the outcomes of its records.
 #[derive(Debug, Default)]
@@ -91,7 +91,7 @@ type Samples = fn(&EndedBatch<'_>, &mut dyn FnMut(f64));
 
 // The tables of all metrics. Each one is stated once: its name, its unit, its meaning, and how it is read from a batch.
 
-/// Counters with the label `kind`.
+/// Counters with the label `kind`, and `entity` where the record has one.
 const BY_KIND: [(Metric, KindCount); 3] = [
     (count("RecordsReceived", "records delivered, by kind"), |kind| kind.received),
     (count("RecordsSucceeded", "records whose handler returned Ok, by kind"), |kind| kind.succeeded),
@@ -101,7 +101,7 @@ const BY_KIND: [(Metric, KindCount); 3] = [
     ),
 ];
 
-/// A counter with the label `error_kind`.
+/// A counter with the label `error_kind`, and `entity` where the record has one.
 const FAILED: Metric =
     count("RecordsFailed", "records that became dead letters, or failed and are reported, by kind of error");
 
@@ -186,10 +186,19 @@ pub(crate) struct Meter {
 #[derive(Debug)]
 struct TableMetrics {
     name: Arc<str>,
-    by_kind: PerKind<Vec<(Key, KindCount)>>,
+    /// Those by kind, of each entity, in the order in which they occurred first.
+    entities: Mutex<Vec<Arc<EntityMetrics>>>,
     counters: Vec<(Key, BatchCount)>,
     cold_start: Key,
     histograms: Vec<(Key, Samples)>,
+}
+
+/// The metrics of one entity.
+#[derive(Debug)]
+struct EntityMetrics {
+    /// The name of the entity; `None` for records without one.
+    entity: Option<Arc<str>>,
+    by_kind: PerKind<Vec<(Key, KindCount)>>,
 }
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -238,17 +247,28 @@ impl Meter {
 impl TableMetrics {
     fn new(name: &str) -> Self {
         let name: Arc<str> = name.into();
-        let of_kind = |kind| {
-            let key = |metric| key(&name, metric, Some(Label::from_static_parts("kind", kind)));
-            BY_KIND.iter().map(|(metric, count)| (key(metric), *count)).collect()
-        };
         Self {
-            by_kind: PerKind::from_names(of_kind),
-            counters: COUNTERS.iter().map(|(metric, count)| (key(&name, metric, None), *count)).collect(),
-            cold_start: key(&name, &COLD_START, None),
-            histograms: HISTOGRAMS.iter().map(|(metric, samples)| (key(&name, metric, None), *samples)).collect(),
+            entities: Mutex::default(),
+            counters: COUNTERS.iter().map(|(metric, count)| (key(&name, metric, []), *count)).collect(),
+            cold_start: key(&name, &COLD_START, []),
+            histograms: HISTOGRAMS.iter().map(|(metric, samples)| (key(&name, metric, []), *samples)).collect(),
             name,
         }
+    }
+
+    fn entity(&self, entity: Option<&Arc<str>>) -> Arc<EntityMetrics> {
+        let mut entities = self.entities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = entities.iter().find(|known| known.entity.as_ref() == entity) {
+            return Arc::clone(known);
+        }
+        let of_kind = |kind| {
+            let key = |metric| key(&self.name, metric, labels(("kind", kind), entity));
+            BY_KIND.iter().map(|(metric, count)| (key(metric), *count)).collect()
+        };
+        let by_kind = PerKind::from_names(of_kind);
+        let metrics = Arc::new(EntityMetrics { entity: entity.map(Arc::clone), by_kind });
+        entities.push(Arc::clone(&metrics));
+        metrics
     }
 
     fn count(&self, recorder: &dyn Recorder, batch: &EndedBatch<'_>) {
@@ -259,13 +279,16 @@ impl TableMetrics {
         if end_cold_start() {
             add(&self.cold_start, 1);
         }
-        for (counters, kind) in self.by_kind.zip(&batch.totals.by_kind) {
-            if kind.received > 0 {
-                counters.iter().for_each(|(key, count)| add(key, count(kind)));
+        for EntityTotals { entity, by_kind, failed } in &batch.totals.by_entity {
+            let metrics = self.entity(entity.as_ref());
+            for (counters, kind) in metrics.by_kind.zip(by_kind) {
+                if kind.received > 0 {
+                    counters.iter().for_each(|(key, count)| add(key, count(kind)));
+                }
             }
-        }
-        for (kind, failed) in &batch.totals.failed {
-            add(&key(&self.name, &FAILED, Some(Label::from_static_parts("error_kind", kind))), *failed);
+            for (kind, failed) in failed {
+                add(&key(&self.name, &FAILED, labels(("error_kind", kind), entity.as_ref())), *failed);
+            }
         }
     }
 
@@ -279,9 +302,15 @@ impl TableMetrics {
     }
 }
 
-/// The key of a metric: its name, with the label `table` and at most one more.
-fn key(table: &Arc<str>, metric: &Metric, label: Option<Label>) -> Key {
-    let labels: Vec<Label> = [Label::new("table", Arc::clone(table))].into_iter().chain(label).collect();
+/// The labels of a counter by kind: the kind, and the entity where there is one.
+fn labels((name, kind): (&'static str, &'static str), entity: Option<&Arc<str>>) -> impl Iterator<Item = Label> {
+    let entity = entity.map(|entity| Label::new("entity", Arc::clone(entity)));
+    [Label::from_static_parts(name, kind)].into_iter().chain(entity)
+}
+
+/// The key of a metric: its name, with the label `table` and these.
+fn key(table: &Arc<str>, metric: &Metric, labels: impl IntoIterator<Item = Label>) -> Key {
+    let labels: Vec<Label> = [Label::new("table", Arc::clone(table))].into_iter().chain(labels).collect();
     Key::from_parts(metric.name, labels).to_retained()
 }
 

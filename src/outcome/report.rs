@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
@@ -14,7 +15,7 @@ use crate::dead_letter::DeadLetterError;
 use crate::error::Error;
 use crate::event_kind::EventKind;
 use crate::failure::{Failure, shown};
-use crate::record::{RecordRef, SequenceNumber};
+use crate::record::{MalformedRecord, Record, RecordRef, SequenceNumber};
 
 /// The outcome of one record.
 #[non_exhaustive]
@@ -31,6 +32,8 @@ pub struct RecordReport {
     pub failure: Option<Failure>,
     /// Why the dead-letter queue did not accept it.
     pub dead_letter_error: Option<DeadLetterError>,
+    /// The name of its entity.
+    pub(crate) entity: Option<Arc<str>>,
     /// Why the attempts before the last one failed. Nearly all records have none, which costs them one word.
     pub(crate) earlier: Option<Box<[Failure]>>,
     /// Whether it became a dead letter in an earlier invocation, and was redelivered.
@@ -52,9 +55,23 @@ impl RecordReport {
         self.earlier.as_deref().unwrap_or_default()
     }
 
+    /// The name of the [entity](crate::ProcessorBuilder::entity) that takes the record; `None` if none does. A redelivered or malformed
+    /// record is not asked for its entity.
+    pub fn entity(&self) -> Option<&str> {
+        self.entity.as_deref()
+    }
+
     /// The record's sequence number, where it could be read.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
         self.record.sequence_number()
+    }
+
+    /// The record itself.
+    ///
+    /// # Errors
+    /// If it is malformed.
+    pub fn record(&self) -> Result<Record, MalformedRecord> {
+        Record::new(self.record.clone())
     }
 }
 
@@ -65,6 +82,7 @@ impl fmt::Debug for RecordReport {
             .field("position", &self.position)
             .field("event_id", &self.event_id())
             .field("kind", &self.kind)
+            .field("entity", &self.entity())
             .field("sequence_number", &self.sequence_number())
             .field("outcome", &self.outcome)
             .field("attempts", &self.attempts)
@@ -201,6 +219,24 @@ impl BatchReport {
     /// The records with their outcomes, in stream order.
     pub fn records(&self) -> &[RecordReport] {
         &self.records
+    }
+
+    /// The outcome of each record, in stream order.
+    ///
+    /// ```
+    /// # use lambda_streams::testing::TestStream;
+    /// # use lambda_streams::{Deadline, Outcome, Record, SkipReason, StreamProcessor};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lambda_streams::Error> {
+    /// # let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build()?;
+    /// # let event = TestStream::new("orders", &["id"]).insert(serde_json::json!({"id": {"S": "a"}})).event()?;
+    /// let report = processor.process(event, Deadline::none()).await;
+    /// assert_eq!(report.outcomes(), [Outcome::Succeeded]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        self.records.iter().map(|record| record.outcome).collect()
     }
 
     /// How many records had which outcome.

@@ -1,6 +1,7 @@
 //! The totals of a batch that its log line and its metrics report: by outcome, by kind of change and by kind of error.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{BatchReport, Counts, Outcome, RecordReport};
 use crate::event_kind::EventKind;
@@ -14,10 +15,20 @@ const UNKNOWN: &str = "unknown";
 pub(crate) struct Totals {
     pub(crate) counts: Counts,
     pub(crate) by_kind: PerKind<KindTotals>,
-    /// Records that became dead letters, or failed and are reported, by the name of their [`ErrorKind`].
-    pub(crate) failed: BTreeMap<&'static str, usize>,
+    /// The records of each entity, and those without one.
+    pub(crate) by_entity: Vec<EntityTotals>,
     /// Records that the dead-letter queue did not accept.
     pub(crate) refused: usize,
+}
+
+/// The records of one entity.
+#[derive(Debug, Default)]
+pub(crate) struct EntityTotals {
+    /// The name of the entity; `None` for records without one.
+    pub(crate) entity: Option<Arc<str>>,
+    pub(crate) by_kind: PerKind<KindTotals>,
+    /// Records that became dead letters, or failed and are reported, by the name of their [`ErrorKind`].
+    pub(crate) failed: BTreeMap<&'static str, usize>,
 }
 
 /// The records of one kind of change.
@@ -44,8 +55,11 @@ impl Totals {
 
     pub(crate) fn of_records<'a>(records: impl Iterator<Item = &'a RecordReport> + Clone) -> Self {
         let mut totals = Self { counts: Counts::of(records.clone()), ..Self::default() };
+        let mut last = 0;
         for record in records {
-            let of_kind = totals.by_kind.get_mut(record.kind);
+            last = totals.entity(record.entity.as_ref(), last);
+            let EntityTotals { by_kind, failed, .. } = &mut totals.by_entity[last];
+            let of_kind = by_kind.get_mut(record.kind);
             of_kind.received += 1;
             totals.refused += usize::from(record.dead_letter_error.is_some());
             match record.outcome {
@@ -53,12 +67,43 @@ impl Totals {
                 Outcome::Skipped(_) => of_kind.skipped += 1,
                 Outcome::DeadLettered | Outcome::Reported => {
                     let kind = record.failure.as_ref().map(|failure| failure.kind);
-                    *totals.failed.entry(kind.map_or(UNKNOWN, ErrorKind::as_str)).or_default() += 1;
+                    *failed.entry(kind.map_or(UNKNOWN, ErrorKind::as_str)).or_default() += 1;
                 }
                 Outcome::Unfinished | Outcome::HeldBack => {}
             }
         }
+        for EntityTotals { by_kind, .. } in &totals.by_entity {
+            totals.by_kind.add(by_kind);
+        }
         totals
+    }
+
+    /// The index of the totals of an entity, which are likely those at this index.
+    fn entity(&mut self, entity: Option<&Arc<str>>, likely: usize) -> usize {
+        let is_of = |totals: &EntityTotals| match (&totals.entity, entity) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
+            (None, None) => true,
+            _ => false,
+        };
+        if self.by_entity.get(likely).is_some_and(is_of) {
+            return likely;
+        }
+        self.by_entity.iter().position(is_of).unwrap_or_else(|| {
+            self.by_entity.push(EntityTotals { entity: entity.map(Arc::clone), ..EntityTotals::default() });
+            self.by_entity.len() - 1
+        })
+    }
+}
+
+impl PerKind<KindTotals> {
+    fn add(&mut self, other: &Self) {
+        let Self { insert, modify, remove, unknown } = self;
+        let pairs = [(insert, other.insert), (modify, other.modify), (remove, other.remove), (unknown, other.unknown)];
+        for (sum, more) in pairs {
+            sum.received += more.received;
+            sum.succeeded += more.succeeded;
+            sum.skipped += more.skipped;
+        }
     }
 }
 

@@ -8,16 +8,18 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
-use super::StreamProcessor;
+use super::{FilterAnswer, StreamProcessor};
 use crate::change::{Change, Insert, Modify, Remove};
 use crate::dead_letter::{self, DeadLetterQueue};
+use crate::entity::{Entity, Unmatched};
 use crate::error::Error;
 use crate::event_kind::EventKind;
 use crate::execute::redelivery::Completed;
-use crate::execute::settings::{Changes, FailureRules, Filter, PermanentIf, Routes, Settings};
+use crate::execute::settings::{Changes, EntityNumber, FailureRules, Filter, PermanentIf, Routes, Settings};
 use crate::handler::Register;
 use crate::handler::bulk::BulkRoute;
 use crate::handler::register::sealed::Route;
+use crate::handler::when_changed::Condition;
 use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::Record;
@@ -57,7 +59,8 @@ const SIX_HOURS: Duration = Duration::from_secs(6 * 60 * 60);
 #[must_use]
 pub struct ProcessorBuilder {
     routes: Routes,
-    registered_twice: Option<&'static str>,
+    /// The first fault of what was registered.
+    fault: Option<String>,
     filter: Option<Filter>,
     concurrency: usize,
     lanes: Lanes,
@@ -85,7 +88,7 @@ impl ProcessorBuilder {
     fn new() -> Self {
         Self {
             routes: Routes::default(),
-            registered_twice: None,
+            fault: None,
             filter: None,
             concurrency: 10,
             lanes: Lanes::default(),
@@ -147,15 +150,93 @@ impl ProcessorBuilder {
         self.register(Changes::Other, handler.into_route(), "on_change` or `on_record")
     }
 
+    /// Handles the records of an entity, one of several types of items in a table, by handlers of its own.
+    ///
+    /// The first entity that takes a record, in the order of registration, is the record's entity. If it has no handler of the record's
+    /// kind, the record is [skipped](crate::SkipReason::NoHandler): it does not fall through to another entity or to the top level. Handlers
+    /// at the top level take what no entity takes; what has none there either is [`unmatched`](Self::unmatched). A record is decoded once,
+    /// for the handler that it goes to.
+    ///
+    /// A record fails if its entity cannot be told: its keys are malformed, or [`Entity::attribute`] needs an image that the stream does not
+    /// carry. The error names the stream's view type. Reports ([`RecordReport::entity`](crate::RecordReport::entity)), log lines and
+    /// metrics name the entity.
+    ///
+    /// ```
+    /// use lambda_streams::{Entity, HandlerError, Insert, Modify, Remove, StreamProcessor};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Customer { id: String }
+    ///
+    /// async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
+    ///     Ok(())
+    /// }
+    /// async fn changed(change: Modify<Order>) -> Result<(), HandlerError> {
+    ///     Ok(())
+    /// }
+    /// async fn erased(change: Remove<Customer>) -> Result<(), HandlerError> {
+    ///     Ok(())
+    /// }
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .entity(Entity::key_prefix("sk", "ORDER#"), |order| order.on_insert(created).on_modify(changed))
+    ///     .entity(Entity::attribute("entity", "customer"), |customer| customer.on_remove(erased))
+    ///     .build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
+    pub fn entity(mut self, entity: Entity, handlers: impl FnOnce(EntityHandlers) -> EntityHandlers) -> Self {
+        if let Some(earlier) = self.routes.entities().find(|earlier| entity.is_shadowed_by(earlier)) {
+            self.fault.get_or_insert_with(|| {
+                format!(
+                    "the entity `{entity}` never takes a record, because `{earlier}` comes before it and takes them all"
+                )
+            });
+        }
+        let same_name = |earlier: &&Entity| earlier.name() == entity.name();
+        if self.routes.entities().any(|earlier| same_name(&earlier)) {
+            let name = entity.name().to_owned();
+            self.fault
+                .get_or_insert_with(|| format!("two entities have the name `{name}`: give one another by `named`"));
+        }
+        let Some(number) = self.routes.add_entity(entity) else {
+            let most = Routes::MAX_ENTITIES;
+            self.fault.get_or_insert_with(|| format!("the processor has more than {most} entities"));
+            return self;
+        };
+        handlers(EntityHandlers { builder: self, number }).builder
+    }
+
+    /// What happens to a record that no [entity](Self::entity) takes, and that has no handler of its kind at the top level either.
+    /// Default [`Unmatched::Skip`].
+    pub fn unmatched(mut self, unmatched: Unmatched) -> Self {
+        self.routes.unmatched = unmatched;
+        self
+    }
+
     /// Skips the records for which `keep` answers `false`; they count as done.
+    ///
+    /// `keep` returns `bool`, or `Result<bool, DecodeError>` where it decodes something. An error fails the record, as one that does not
+    /// decode: it becomes a dead letter or is reported, and is never skipped. So a filter that asks for an image which the stream's view
+    /// type lacks does not drop the whole stream.
+    ///
+    /// ```
+    /// use lambda_streams::{EventKind, Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     // Created and deleted items have one image, and so no changed attributes.
+    ///     .filter(|record| Ok(record.kind() != EventKind::Modify || record.changed_attributes()?.contains("status")))
+    ///     .build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     ///
     /// It is asked once for each well-formed record that has a handler, in stream order, before the record waits for its turn. If it
     /// panics, the record has failed. Once the deadline has stopped the batch, it is not asked any more, and what it was not asked
     /// about is unfinished.
     ///
     /// Filter patterns of the event source mapping are cheaper, since what they drop does not invoke the function.
-    pub fn filter(mut self, keep: impl Fn(&Record) -> bool + Send + Sync + 'static) -> Self {
-        self.filter = Some(Box::new(keep));
+    pub fn filter<A: FilterAnswer>(mut self, keep: impl Fn(&Record) -> A + Send + Sync + 'static) -> Self {
+        self.filter = Some(Box::new(move |record| keep(record).into_result()));
         self
     }
 
@@ -366,8 +447,10 @@ impl ProcessorBuilder {
         let no_queue = self.queue.is_none();
         let wants_queue =
             matches!(self.failure_policy, Some(FailurePolicy::DeadLetterPermanent | FailurePolicy::DeadLetterAll));
-        let fault = if let Some(method) = self.registered_twice {
-            format!("the processor has two handlers for the same changes: call `{method}` once")
+        let fault = if let Some(fault) = &self.fault {
+            fault.clone()
+        } else if self.routes.conditions().any(Condition::names_nothing) {
+            "`when_changed` names no attribute, so that its handler would never be called for a modification".to_owned()
         } else if self.routes.is_empty() {
             "the processor has no handler: register one with `on_insert`, `on_modify`, `on_remove`, `on_change` or \
              `on_record`"
@@ -382,6 +465,8 @@ impl ProcessorBuilder {
             "`handler_timeout` is zero: a handler would have no time at all".to_owned()
         } else if let Some(fault) = self.routes.bulks().iter().find_map(|bulk| self.fault_of(bulk)) {
             fault.to_owned()
+        } else if self.routes.unmatched == Unmatched::DeadLetter && no_queue {
+            "`Unmatched::DeadLetter` makes dead letters, but there is no `dead_letter_queue`".to_owned()
         } else if wants_queue && no_queue {
             "the failure policy makes dead letters, but there is no `dead_letter_queue`".to_owned()
         } else {
@@ -411,11 +496,85 @@ impl ProcessorBuilder {
         }
     }
 
-    fn register(mut self, changes: Changes, route: Route, method: &'static str) -> Self {
-        if self.routes.register(changes, route) {
-            self.registered_twice = Some(method);
+    fn register(self, changes: Changes, route: Route, method: &'static str) -> Self {
+        self.register_for(EntityNumber::NONE, changes, route, method)
+    }
+
+    fn register_for(mut self, entity: EntityNumber, changes: Changes, route: Route, method: &'static str) -> Self {
+        if self.routes.register(entity, changes, route) {
+            let whose =
+                self.routes.name_of(entity).map_or("the processor".to_owned(), |name| format!("the entity `{name}`"));
+            self.fault
+                .get_or_insert_with(|| format!("{whose} has two handlers for the same changes: call `{method}` once"));
         }
         self
+    }
+}
+
+/// Registers the handlers of one entity: what [`ProcessorBuilder::entity`] hands to its closure.
+///
+/// Its methods are those of [`ProcessorBuilder`], for the records of the entity.
+#[must_use]
+pub struct EntityHandlers {
+    builder: ProcessorBuilder,
+    number: EntityNumber,
+}
+
+impl EntityHandlers {
+    /// Handles created items of the entity. The stream must carry new images.
+    pub fn on_insert<T, H>(self, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Register<Insert<T>>,
+    {
+        self.register(Changes::Of(EventKind::Insert), handler.into_route(), "on_insert")
+    }
+
+    /// Handles changed items of the entity. The stream must carry both images (`NEW_AND_OLD_IMAGES`).
+    pub fn on_modify<T, H>(self, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Register<Modify<T>>,
+    {
+        self.register(Changes::Of(EventKind::Modify), handler.into_route(), "on_modify")
+    }
+
+    /// Handles deleted items of the entity. The stream must carry old images.
+    pub fn on_remove<T, H>(self, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Register<Remove<T>>,
+    {
+        self.register(Changes::Of(EventKind::Remove), handler.into_route(), "on_remove")
+    }
+
+    /// Handles every change of the entity that has no handler of its own kind, whichever images the stream carries.
+    pub fn on_change<T, H>(self, handler: H) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        H: Register<Change<T>>,
+    {
+        self.register(Changes::Other, handler.into_route(), "on_change` or `on_record")
+    }
+
+    /// Handles every change of the entity that has no handler of its own kind, as the record that came.
+    pub fn on_record<H>(self, handler: H) -> Self
+    where
+        H: Register<Record>,
+    {
+        self.register(Changes::Other, handler.into_route(), "on_change` or `on_record")
+    }
+
+    fn register(self, changes: Changes, route: Route, method: &'static str) -> Self {
+        let Self { builder, number } = self;
+        Self { builder: builder.register_for(number, changes, route, method), number }
+    }
+}
+
+impl fmt::Debug for EntityHandlers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.builder.routes.name_of(self.number);
+        f.debug_struct("EntityHandlers").field("entity", &name).finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,12 @@ mod testing;
 mod adapters;
 mod any_input;
 mod attempts;
+#[cfg(feature = "serde_dynamo")]
+mod attribute_values;
+#[cfg(feature = "aws-errors")]
+mod aws_errors;
+#[cfg(feature = "aws_lambda_events")]
+mod aws_lambda_events;
 mod bulk;
 mod bulk_model_finds;
 mod computing;
@@ -18,6 +24,7 @@ mod deadline;
 mod decode;
 #[cfg(feature = "emf")]
 mod emf;
+mod entities;
 #[cfg(all(feature = "sqs", feature = "emf", feature = "logs"))]
 mod environment;
 mod failures;
@@ -40,3 +47,4 @@ mod service;
 mod sqs;
 #[cfg(all(feature = "otel", feature = "logs"))]
 mod traces;
+mod when_changed;

@@ -42,7 +42,7 @@ impl Future for BulkAttempt<'_> {
     type Output = BulkOutcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<BulkOutcome> {
-        let ended = ready!(self.call.poll(context));
+        let ended = ready!(self.call.poll(context, |ended| ended));
         let Self { queue, members, rest, call } = &mut *self;
         let (members, rest) = (std::mem::take(members), std::mem::take(rest));
         Poll::Ready(BulkOutcome { queue: *queue, members, rest, begun: call.begun(), ended })

@@ -14,7 +14,7 @@ use crate::context::ChangeContext;
 use crate::decode::DecodeError;
 use crate::guard::{drop_guarded, guard};
 use crate::handler::bulk::BulkInput;
-use crate::observe::log::RecordSpan;
+use crate::observe::log::RecordScope;
 
 /// A bulk that is being filled.
 pub(super) struct Filling<'a> {
@@ -228,11 +228,11 @@ impl<'a> Execution<'a> {
         };
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
         let limit = self.bulks.queues[queue].context.handler_timeout;
-        let span = RecordSpan::of_bulk(members.len());
-        let outcome = match HandlerCall::begin(|| Ok::<_, DecodeError>(input.call()), begun, limit, permit, span) {
+        let scope = RecordScope::of_bulk(members.len());
+        let outcome = match HandlerCall::begin(|| Ok::<_, DecodeError>(input.call()), begun, limit, permit, scope) {
             Ok(call) => self.bulks.running.start(BulkAttempt { queue, members, rest, call }),
             Err(failure) => {
-                let ended = Ended { answer: Err(failure), dropped: Ok(()) };
+                let ended = Ended::Failed(failure);
                 Some(BulkOutcome { queue, members, rest, begun, ended })
             }
         };

@@ -21,13 +21,13 @@ pub(super) enum Verdict {
 impl Verdict {
     /// Reads the answer to a bulk of so many records. What a bulk of one says, it says of its record.
     pub(super) fn of(ended: Ended<Answer>, count: usize, permanent_if: Option<&PermanentIf>) -> Self {
-        let verdict = match ended.answer {
-            Err(failure) => Self::Whole(failure),
-            Ok(answer) => Self::read(answer, count, permanent_if),
-        };
-        let verdict = match (verdict, ended.dropped) {
-            (Self::Each(results), Err(failure)) if results.iter().all(Option::is_none) => Self::Whole(failure),
-            (verdict, _) => verdict,
+        let verdict = match ended {
+            Ended::Failed(failure) => Self::Whole(failure),
+            Ended::Answered(answer) => Self::read(answer, count, permanent_if),
+            Ended::AnsweredAndPanicked(answer, failure) => match Self::read(answer, count, permanent_if) {
+                Self::Each(results) if results.iter().all(Option::is_none) => Self::Whole(failure),
+                verdict => verdict,
+            },
         };
         match verdict {
             Self::Whole(failure) | Self::WrongCount(failure) if count == 1 => Self::Each(vec![Some(failure)]),

@@ -34,7 +34,7 @@ impl EmfBuilder {
             namespace: set(METRICS_NAMESPACE).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
             dimensions: BTreeMap::new(),
             properties: BTreeMap::new(),
-            property_labels: BTreeSet::from(["table".to_owned()]),
+            property_labels: BTreeSet::from(["table".to_owned(), "entity".to_owned()]),
             writer: Box::new(io::stdout()),
         };
         builder.service(service.unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()))
@@ -71,7 +71,7 @@ impl EmfBuilder {
         self
     }
 
-    /// Makes a label a dimension. This is the default for every label except `table`.
+    /// Makes a label a dimension. This is the default for every label except `table` and `entity`.
     pub fn label_as_dimension(mut self, name: &str) -> Self {
         self.property_labels.remove(name);
         self

@@ -51,6 +51,7 @@ fn why(kind: ErrorKind) -> &'static str {
         ErrorKind::Panic => "the handler panicked",
         ErrorKind::Timeout => "the handler was not done after its timeout",
         ErrorKind::Predecessor => "an earlier record of the same item is a dead letter",
+        ErrorKind::Unmatched => "no entity of the function takes the record",
         _ => kind.as_str(),
     }
 }
@@ -62,6 +63,7 @@ fn advice(kind: ErrorKind) -> &'static str {
             "make the type take it (an optional field, another variant), deploy, then process it again"
         }
         ErrorKind::Predecessor => "process the earlier record first, then this one",
+        ErrorKind::Unmatched => "register an entity for such items, deploy, then process it again",
         _ => "fix the cause, deploy, then process it again: the handler may meet later changes",
     }
 }
