@@ -334,14 +334,12 @@ impl<'a> Batch<'a> {
 
     /// Whether the record failed before any attempt.
     pub(super) fn has_failed_in_reading(&self, position: usize) -> bool {
-        let record = &self.records[position];
-        record.attempts == 0 && record.failure().is_some()
+        self.records[position].failure().is_some() && !self.has_failed(position)
     }
 
-    /// Whether an attempt at the record has failed.
+    /// Whether an attempt at the record has failed, be it one that was taken back.
     pub(super) fn has_failed(&self, position: usize) -> bool {
-        let record = &self.records[position];
-        record.attempts > 0 && record.failure().is_some()
+        self.records[position].failed().is_some_and(|failed| failed.first_seen.is_some())
     }
 
     /// Counts an attempt at a well-formed record, and returns the record to make it with.
@@ -472,9 +470,15 @@ impl<'a> Batch<'a> {
         failed.with_bulk = false;
     }
 
-    /// Notes why a record that had no attempt becomes a dead letter, unless it has a reason of its own.
+    /// Notes why a record that had no attempt of its own becomes a dead letter, unless it has a reason of its own.
     pub(super) fn fail_without_attempt(&mut self, position: usize, failure: Failure) {
-        self.records[position].fail_in_reading(failure);
+        let record = &mut self.records[position];
+        if record.failed().is_some_and(|failed| failed.with_bulk) {
+            record.fail_attempt(failure);
+            record.failed_mut().with_bulk = false;
+        } else {
+            record.fail_in_reading(failure);
+        }
     }
 
     /// Notes why the dead-letter queue did not accept the record.

@@ -14,6 +14,7 @@ mod aws_errors;
 #[cfg(feature = "aws_lambda_events")]
 mod aws_lambda_events;
 mod bulk;
+mod bulk_model_finds;
 mod computing;
 mod concurrency;
 mod context;
