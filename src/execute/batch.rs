@@ -351,7 +351,8 @@ impl<'a> Batch<'a> {
 
     /// Takes back the attempt that was counted last: the handler was not asked about the record, or its answer does not count.
     pub(super) fn take_back_attempt(&mut self, position: usize) {
-        self.records[position].attempts -= 1;
+        let attempts = &mut self.records[position].attempts;
+        *attempts = attempts.saturating_sub(1);
     }
 
     /// The record, for another call of the attempt that was counted last.
