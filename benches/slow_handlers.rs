@@ -13,7 +13,7 @@ fn main() {
     let duration = |number: usize| Duration::from_millis(if number.is_multiple_of(10) { 10 } else { 1 });
     let sleep = move |number| tokio::time::sleep(duration(number));
     let handler = move |record: Record| async move {
-        let number: usize = record.sequence_number().as_str().parse().expect("a number that fits");
+        let number: usize = record.sequence_number().expect("it has one").as_str().parse().expect("a number that fits");
         sleep(number % 1_000).await;
         Ok(())
     };

@@ -15,7 +15,7 @@ use crate::record::Record;
 /// # struct Order { id: String }
 ///
 /// async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
-///     println!("order {}, change {}", change.new.id, change.record.sequence_number());
+///     println!("order {}, change {}", change.new.id, change.record.idempotency_key());
 ///     Ok(())
 /// }
 /// ```
@@ -131,6 +131,69 @@ pub struct Change<T> {
     pub new: Option<T>,
     /// The record that carried it.
     pub record: Record,
+}
+
+/// What every change has, whatever its kind and the type of its items: for handlers that go around other handlers.
+///
+/// [`Insert<T>`], [`Modify<T>`], [`Remove<T>`], [`Change<T>`] and [`Record`] implement it, and no other type can. The record knows its
+/// [`context`](Record::context) too.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use lambda_streams::{Handler, HandlerError, Insert, Modify, StreamChange, StreamProcessor};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+/// # async fn created(change: Insert<Order>) -> Result<(), HandlerError> { Ok(()) }
+/// # async fn changed(change: Modify<Order>) -> Result<(), HandlerError> { Ok(()) }
+///
+/// /// Says how long a handler took.
+/// struct Timed<H>(H);
+///
+/// impl<C: StreamChange, H: Handler<C>> Handler<C> for Timed<H> {
+///     async fn handle(&self, change: C) -> Result<(), HandlerError> {
+///         let (kind, attempt) = (change.record().kind(), change.record().context().attempt());
+///         let began = Instant::now();
+///         let result = self.0.handle(change).await;
+///         tracing::info!(%kind, attempt, took = ?began.elapsed(), succeeded = result.is_ok(), "handled");
+///         result
+///     }
+/// }
+///
+/// let processor = StreamProcessor::builder().on_insert(Timed(created)).on_modify(Timed(changed)).build()?;
+/// # Ok::<(), lambda_streams::Error>(())
+/// ```
+pub trait StreamChange: sealed::Sealed + Send + 'static {
+    /// The record that carried the change.
+    fn record(&self) -> &Record;
+}
+
+mod sealed {
+    /// Keeps others from implementing [`StreamChange`](super::StreamChange).
+    pub trait Sealed {}
+}
+
+/// Implements [`StreamChange`] for the types that hold a record.
+macro_rules! stream_change {
+    ($($change:ident)*) => {$(
+        impl<T> sealed::Sealed for $change<T> {}
+
+        impl<T: Send + 'static> StreamChange for $change<T> {
+            fn record(&self) -> &Record {
+                &self.record
+            }
+        }
+    )*};
+}
+
+stream_change! { Insert Modify Remove Change }
+
+impl sealed::Sealed for Record {}
+
+impl StreamChange for Record {
+    fn record(&self) -> &Record {
+        self
+    }
 }
 
 /// A type that a handler can take, decoded from a record.

@@ -15,6 +15,8 @@ mod error;
 mod keys;
 mod locate;
 pub mod number;
+#[cfg(feature = "serde_dynamo")]
+mod raw_item;
 mod rounded;
 mod seen_names;
 #[cfg(test)]
@@ -33,6 +35,8 @@ pub use self::number::{Number, NumberError};
 pub(crate) use self::attribute::{attribute, is_same_attribute, scalar};
 pub(crate) use self::compare::changed_attributes;
 pub(crate) use self::keys::{KeyValue, are_same_keys, canonical_keys, check_keys, hash_keys, key_value};
+#[cfg(feature = "serde_dynamo")]
+pub(crate) use self::raw_item::raw_item;
 
 use self::cursor::Cursor;
 

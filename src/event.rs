@@ -1,6 +1,8 @@
 //! Parses the payload of an invocation. Records stay raw JSON until they are processed; a payload that is not a DynamoDB
 //! stream event is rejected with a description of what it looks like.
 
+#[cfg(feature = "aws_lambda_events")]
+mod aws_lambda_events;
 mod members;
 mod reader;
 mod records;

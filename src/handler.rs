@@ -57,7 +57,8 @@ pub use self::when_changed::{WhenChanged, when_changed};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of `{C}`",
     label = "not a handler of `{C}`",
-    note = "a handler is an `async fn` or closure from `{C}` to `Result<(), HandlerError>`, or a type that implements `Handler<{C}>`"
+    note = "a handler is an `async fn` or closure from `{C}` to `Result<(), HandlerError>`, or a type that implements `Handler<{C}>`",
+    note = "`with` gives a function what it works with, and `err_into` takes one with another error"
 )]
 pub trait Handler<C>: Send + Sync + 'static {
     /// Handles one change.
@@ -77,6 +78,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<C, H: Handler<C>> Handler<C> for Arc<H> {
     fn handle(&self, change: C) -> impl Future<Output = Result<(), HandlerError>> + Send {
         H::handle(self, change)

@@ -38,14 +38,15 @@
 //! | there is no handler for its kind, or the filter did not keep it, or a later change [superseded](Bulk::latest_only) it in a bulk | skipped: done |
 //! | its handler failed, retryably (what `?` makes of any error, unless [`permanent_if`](ProcessorBuilder::permanent_if) knows better) | tried again in place; then reported, or a dead letter once it is older than [`give_up_after`](ProcessorBuilder::give_up_after) |
 //! | its handler was not done after [`handler_timeout`](ProcessorBuilder::handler_timeout), where that is set | the same |
-//! | its handler failed permanently or panicked, or did not decode what it looked for ([`DecodeError`] by `?`); the record is malformed or does not decode | a dead letter |
+//! | its handler failed permanently or panicked, or did not decode what it looked for ([`DecodeError`] by `?`); the record is malformed or does not decode; the [`filter`](ProcessorBuilder::filter) could not tell | a dead letter |
 //! | its handler still runs, or it had not begun, when the deadline nears | reported; if it had failed before in this invocation, as any failure |
 //! | a record before it was reported | held back: reported with it |
 //!
 //! Without a dead-letter queue every failure is reported. *Reported* means that Lambda delivers the stream again from the
 //! earliest such record on, the **checkpoint**. Records after it that succeeded are remembered, and skipped when Lambda
 //! redelivers them to the same execution environment. A new environment has no such memory, so that **delivery is at least
-//! once**: make handlers idempotent.
+//! once**: make handlers idempotent. [`Record::idempotency_key`] tells repetitions of a change, and
+//! [`SequenceNumber::is_newer_than`] which of two changes of an item is the later one.
 //!
 //! # What a handler can be
 //!
@@ -56,10 +57,13 @@
 //! | [`with(state, f)`](with) | a function that takes its clients too: `async fn(Arc<Clients>, Insert<Order>)` |
 //! | [`err_into(f)`](err_into) | a function with an error of its own |
 //! | [`bulk(f)`](bulk) | a function that takes many changes at once: `async fn(Vec<Insert<Order>>)`, for sinks with bulk requests |
+//! | [`when_changed(["status"], f)`](when_changed) | a handler that only matters if an attribute has changed |
 //! | `bulk(with(state, f))` | both: `async fn(Arc<Clients>, Vec<Insert<Order>>)` |
 //!
-//! Nothing goes around `bulk`: `with(state, bulk(f))` does not compile. A bulk handler says of each record whether it succeeded, and each
+//! Conditions alone go around `bulk`: `when_changed(["status"], bulk(f))`. `with(state, bulk(f))` does not compile. A bulk handler says of each record whether it succeeded, and each
 //! becomes what the table above says. What happens where a bulk fails as a whole is told at [`bulk`].
+//!
+//! A table with several types of items has handlers for each: [`ProcessorBuilder::entity`].
 //!
 //! # Two settings that must agree with what is deployed
 //!
@@ -80,10 +84,28 @@
 //! well-formed, also where the handler's type does not look. Of a record that no handler takes, the envelope alone is
 //! checked. Unknown members are ignored everywhere.
 //!
+//! # When a handler does not compile
+//!
+//! | the compiler says | what helps |
+//! |---|---|
+//! | `async closure does not implement Fn because it captures state` | [`with`] gives a function what it works with |
+//! | `lifetime may not live long enough` … `closure implements Fn` | the same: the future cannot borrow from the closure |
+//! | `is expected to take 1 argument, but it takes 2 arguments` | the same; the invocation is in the change's [`context`](Record::context) |
+//! | `future that resolves to Result<(), HandlerError>, but it resolves to` | return a [`HandlerError`], which `?` makes of any error, or wrap the function in [`err_into`] |
+//! | `type annotations needed` | name the type of the closure's argument: <code>\|change: Insert&lt;Order&gt;\|</code> |
+//! | `expected function signature fn(lambda_streams::Insert<_>) -> _` … `found function signature fn(Vec<` | a function of many changes goes into [`bulk`] |
+//! | `expected function signature fn(lambda_streams::Insert<_>) -> _` | it is a handler of another kind of change |
+//! | `Bulk<` … `is not a handler of` | the function in [`bulk`] takes a `Vec` of these changes, and answers as [`BulkAnswer`] says |
+//! | `WhenChanged<` … `is not a handler of` | [`when_changed`] goes around handlers and bulks of [`Modify`] and [`Change`], and around nothing else |
+//! | `future cannot be sent between threads safely` | drop what is not `Send`, such as an `Rc` or a lock's guard, before the next `await` |
+//! | `Result<(), HandlerError> is not a future` | make the function `async` |
+//! | `DeserializeOwned is not satisfied` | derive serde's `Deserialize` for the type of the items |
+//! | `implementation of Deserialize is not general enough` | the type of the items owns its data: `String` for `&str` |
+//!
 //! # Test your handlers
 //!
-//! The module [`testing`] makes events by hand, and records turn into changes (`TryFrom`): handlers can be called alone, or
-//! a processor with all of its settings, without AWS.
+//! The module [`testing`] makes changes and events of your own items, so that a handler can be called alone, or a processor with all
+//! of its settings, without AWS. Its docs are a cookbook.
 //!
 //! # Features
 //!
@@ -94,10 +116,18 @@
 //! | `logs` | yes | `Logs`: Lambda's JSON log lines, with `tracing-subscriber`'s registry |
 //! | `aws-errors` | no | `AwsResultExt`: errors of the AWS SDK, classed as permanent or retryable |
 //! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
+//! | `serde_dynamo` | no | items as `serde_dynamo::Item`: `Record::new_item`, `old_item` and `key_item` |
+//! | `aws-sdk-dynamodb` | no | the same as maps of the AWS SDK's `AttributeValue` |
+//! | `aws_lambda_events` | no | `TryFrom` the records and events of `aws_lambda_events`, for functions that move over; `serde_dynamo` too |
 //!
 #![cfg_attr(
     all(feature = "emf", feature = "logs"),
     doc = "\n[`operating`] says what metrics, logs and traces there are, and which to watch for which trouble."
+)]
+//!
+#![cfg_attr(
+    feature = "aws_lambda_events",
+    doc = "\n[`coming_from_aws_lambda_events`] moves a function over, step by step."
 )]
 //!
 //! [`laptop`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
@@ -151,10 +181,14 @@ pub mod operating {
 #[doc = include_str!("docs/environment.md")]
 pub mod environment {}
 
+#[cfg(feature = "aws_lambda_events")]
+#[doc = include_str!("docs/from_aws_lambda_events.md")]
+pub mod coming_from_aws_lambda_events {}
+
 #[doc = include_str!("docs/laptop.md")]
 pub mod laptop {}
 
-pub use crate::change::{Change, Insert, Modify, Remove};
+pub use crate::change::{Change, Insert, Modify, Remove, StreamChange};
 pub use crate::context::ChangeContext;
 pub use crate::dead_letter::{
     DeadLetter, DeadLetterError, DeadLetterQueue, DeadLetterReadError, FileDeadLetterQueue, MemoryDeadLetterQueue,
@@ -184,7 +218,8 @@ pub use crate::outcome::{BatchReport, Counts, Outcome, RecordReport, SkipReason,
 pub use crate::payload_kind::PayloadKind;
 pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 pub use crate::processor::{
-    EntityHandlers, InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings, StreamProcessor,
+    EntityHandlers, FilterAnswer, InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings,
+    StreamProcessor,
 };
 pub use crate::record::{MalformedRecord, Record, SequenceNumber};
 pub use crate::redrive::{DeadLetterEvent, RedriveReport};

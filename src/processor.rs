@@ -1,6 +1,7 @@
 //! The processor: one batch from event to report.
 
 mod builder;
+mod filter;
 mod from_env;
 mod invocation_report;
 mod settings;
@@ -23,6 +24,7 @@ use crate::outcome::{BatchReport, Totals};
 use crate::redrive::{DeadLetterEvent, RedriveReport};
 
 pub use self::builder::{EntityHandlers, ProcessorBuilder};
+pub use self::filter::FilterAnswer;
 pub use self::invocation_report::{InvocationReport, InvocationResponse};
 pub use self::settings::ProcessorSettings;
 

@@ -9,6 +9,7 @@ mod record_ref;
 mod scanner;
 mod sequence_number;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -18,8 +19,6 @@ pub use self::malformed::MalformedRecord;
 pub use self::sequence_number::SequenceNumber;
 
 pub(crate) use self::chunk::Chunk;
-#[cfg(feature = "sqs")]
-pub(crate) use self::fnv::Fnv128;
 pub(crate) use self::header::Header;
 pub(crate) use self::record_ref::RecordRef;
 pub(crate) use self::scanner::{ImageCheck, RecordScanner};
@@ -66,6 +65,12 @@ impl Record {
         }
     }
 
+    /// The record without its context.
+    #[cfg(feature = "logs")]
+    pub(crate) fn reference(&self) -> &RecordRef {
+        &self.inner
+    }
+
     /// Reads one record in the JSON in which Lambda delivers it.
     ///
     /// For tools and tests; a function receives its records in a [`StreamEvent`](crate::StreamEvent).
@@ -78,7 +83,7 @@ impl Record {
     ///
     /// let record = Record::from_json(r#"{"eventName": "INSERT", "eventSource": "aws:dynamodb",
     ///     "dynamodb": {"Keys": {"id": {"S": "a"}}, "SequenceNumber": "111"}}"#)?;
-    /// assert_eq!(record.sequence_number().as_str(), "111");
+    /// assert_eq!(record.sequence_number().expect("a stream's record has one").as_str(), "111");
     /// # Ok::<(), lambda_streams::MalformedRecord>(())
     /// ```
     pub fn from_json(json: impl Into<String>) -> Result<Self, MalformedRecord> {
@@ -95,9 +100,36 @@ impl Record {
         self.well_formed().kind
     }
 
-    /// The record's place in its shard.
-    pub fn sequence_number(&self) -> &SequenceNumber {
-        self.inner.sequence_number().expect(IS_WELL_FORMED)
+    /// A key that tells this change from all others: for conditional writes, idempotency stores, and requests that carry a token.
+    ///
+    /// It is the same in every delivery: when Lambda redelivers the record, when its dead letter is put back, and in every execution
+    /// environment. It is the [event id](Self::event_id), which is unique across streams
+    /// ([AWS: Record](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html)). A record without one has
+    /// the stream's ARN and the sequence number instead (`{arn}/{number}`), and without these a hash of its text.
+    ///
+    /// Events that are made by hand often repeat event ids, and then they repeat their keys. Those of
+    /// [`testing::TestStream`](crate::testing::TestStream) do not.
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Insert};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    /// # async fn charge(order: &Order, idempotency_key: &str) -> Result<(), HandlerError> { Ok(()) }
+    ///
+    /// async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
+    ///     charge(&change.new, &change.record.idempotency_key()).await
+    /// }
+    /// ```
+    pub fn idempotency_key(&self) -> Cow<'_, str> {
+        self.inner.idempotency_key()
+    }
+
+    /// The record's place in its shard, which compares with that of another change of the same item
+    /// ([`SequenceNumber::is_newer_than`]).
+    ///
+    /// Every record of a DynamoDB stream has one. A record that comes from elsewhere may have none.
+    pub fn sequence_number(&self) -> Option<&SequenceNumber> {
+        self.inner.sequence_number()
     }
 
     /// The table's name, from the stream's ARN; `None` if the record has no ARN, or one of another form.
@@ -205,6 +237,57 @@ impl Record {
         decode::from_member(json, Some("OldImage"))
     }
 
+    /// The item after the change, attribute value by attribute value: as [`serde_dynamo::Item`], as a map of the AWS SDK's attribute
+    /// values, or as whatever else is made of a [`serde_dynamo::Item`].
+    ///
+    /// For code that is moved over from a function that works with attribute values; a type of your own decodes faster and says what
+    /// it needs. A map of the AWS SDK's values needs the feature `aws-sdk-dynamodb`.
+    ///
+    /// # Errors
+    /// If the stream does not carry this image, or if it is malformed.
+    ///
+    #[cfg_attr(
+        feature = "aws-sdk-dynamodb",
+        doc = r#"
+```
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use lambda_streams::{HandlerError, Record};
+
+async fn copy(record: Record) -> Result<(), HandlerError> {
+    let item: HashMap<String, AttributeValue> = record.new_item()?;
+    let status = item.get("status").and_then(|status| status.as_s().ok());
+    println!("{} attributes, status {status:?}", item.len());
+    Ok(())
+}
+```
+"#
+    )]
+    #[cfg(feature = "serde_dynamo")]
+    pub fn new_item<I: From<serde_dynamo::Item>>(&self) -> Result<I, DecodeError> {
+        decode::raw_item(self.new_image_json().ok_or_else(|| self.missing("NewImage"))?, "NewImage")
+    }
+
+    /// The item before the change, attribute value by attribute value, as [`new_item`](Self::new_item).
+    ///
+    /// # Errors
+    /// If the stream does not carry this image, or if it is malformed.
+    #[cfg(feature = "serde_dynamo")]
+    pub fn old_item<I: From<serde_dynamo::Item>>(&self) -> Result<I, DecodeError> {
+        decode::raw_item(self.old_image_json().ok_or_else(|| self.missing("OldImage"))?, "OldImage")
+    }
+
+    /// The item's primary key, attribute value by attribute value, as [`new_item`](Self::new_item).
+    ///
+    /// # Errors
+    /// If it is malformed.
+    #[cfg(feature = "serde_dynamo")]
+    pub fn key_item<I: From<serde_dynamo::Item>>(&self) -> Result<I, DecodeError> {
+        decode::check_keys(self.keys_json()).map_err(|error| error.within("Keys"))?;
+        decode::raw_item(self.keys_json(), "Keys")
+    }
+
     /// Names the attributes in which the two images differ.
     ///
     /// # Errors
@@ -220,7 +303,6 @@ impl Record {
         self.inner.raw_json()
     }
 
-    /// Checks that an image which no handler decodes is well-formed in every attribute.
     /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
     pub fn context(&self) -> &ChangeContext {
         &self.context
@@ -230,6 +312,7 @@ impl Record {
         Self { context, ..self }
     }
 
+    /// Checks that an image which no handler decodes is well-formed in every attribute.
     pub(crate) fn check_new_image(&self) -> Result<(), DecodeError> {
         self.new_image_json().map_or(Ok(()), |json| decode::check(json).map_err(|error| error.within("NewImage")))
     }
@@ -254,7 +337,7 @@ impl fmt::Debug for Record {
         f.debug_struct("Record")
             .field("kind", &self.kind())
             .field("event_id", &self.event_id())
-            .field("sequence_number", self.sequence_number())
+            .field("sequence_number", &self.sequence_number())
             .field("table_name", &self.table_name())
             .finish_non_exhaustive()
     }

@@ -1,11 +1,11 @@
-//! Events for the tests of your own handlers and processors, without a stream.
+//! Events and changes for the tests of your own handlers and processors, without a stream.
 //!
 //! ```
-//! use lambda_streams::testing::TestStream;
+//! use lambda_streams::testing::{TestStream, item};
 //! use lambda_streams::{Deadline, HandlerError, Insert, Outcome, StreamProcessor};
-//! use serde_json::json;
+//! # use serde::{Deserialize, Serialize};
 //!
-//! #[derive(serde::Deserialize)]
+//! #[derive(Serialize, Deserialize)]
 //! struct Order { id: String, total: u32 }
 //!
 //! async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
@@ -17,28 +17,187 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let event = TestStream::new("orders", &["id"])
-//!     .insert(json!({"id": {"S": "a"}, "total": {"N": "7"}}))
-//!     .insert(json!({"id": {"S": "b"}, "total": {"N": "0"}}))
-//!     .event()?;
+//! let order = |id: &str, total| item(Order { id: id.to_owned(), total });
+//! let orders = TestStream::new("orders", &["id"]).insert(order("a", 7)).insert(order("b", 0));
 //!
 //! // A handler alone …
-//! for (record, succeeds) in event.records().zip([true, false]) {
-//!     let change: Insert<Order> = record?.try_into()?;
+//! for (change, succeeds) in orders.changes()?.into_iter().zip([true, false]) {
 //!     assert_eq!(created(change).await.is_ok(), succeeds);
 //! }
 //!
-//! // … or all of it.
+//! // … or a processor with all of its settings.
 //! let processor = StreamProcessor::builder().on_insert(created).build()?;
-//! let report = processor.process(event, Deadline::none()).await;
-//! assert_eq!(report.records()[0].outcome, Outcome::Succeeded);
-//! assert_eq!(report.records()[1].outcome, Outcome::Reported);
+//! let report = processor.process(orders.event()?, Deadline::none()).await;
+//! assert_eq!(report.outcomes(), [Outcome::Succeeded, Outcome::Reported]);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! A [`MemoryDeadLetterQueue`](crate::MemoryDeadLetterQueue) shows what became a dead letter; tokio's paused clock makes
-//! retries, timeouts and deadlines pass at once.
+//! # Testing handlers
+//!
+//! The recipes share these lines:
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! use lambda_streams::testing::{TestStream, item};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Order { id: String, status: String }
+//!
+//! fn order(status: &str) -> Order {
+//!     Order { id: "a".to_owned(), status: status.to_owned() }
+//! }
+//!
+//! fn orders() -> TestStream {
+//!     TestStream::new("orders", &["id"])
+//! }
+//! ```
+//!
+//! ## One change
+//!
+//! [`change`](TestStream::change) is what a handler receives. It fails if there is not exactly one, or if it does not decode.
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use lambda_streams::testing::{TestStream, item};
+//! # use lambda_streams::{HandlerError, Modify};
+//! # #[derive(Serialize, Deserialize)]
+//! # struct Order { id: String, status: String }
+//! # fn order(status: &str) -> Order { Order { id: "a".to_owned(), status: status.to_owned() } }
+//! # fn orders() -> TestStream { TestStream::new("orders", &["id"]) }
+//! async fn ship(change: Modify<Order>) -> Result<(), HandlerError> {
+//!     match change.new.status.as_str() {
+//!         "paid" => Ok(()),
+//!         _ => Err(HandlerError::permanent("the order is not paid")),
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let change: Modify<Order> = orders().modify(item(order("new")), item(order("paid"))).change()?;
+//! assert!(change.changed()?.contains("status"));
+//! ship(change).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## An item that is not as it should be
+//!
+//! An item may also be DynamoDB JSON by hand, for sets, attributes of the wrong type, or attributes that your type does not have.
+//! [`with`](TestStream::with) and [`without`](TestStream::without) edit the latest record.
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use lambda_streams::testing::{TestStream, item};
+//! # use lambda_streams::Insert;
+//! # #[derive(Debug, Serialize, Deserialize)]
+//! # struct Order { id: String, status: String }
+//! # fn order(status: &str) -> Order { Order { id: "a".to_owned(), status: status.to_owned() } }
+//! # fn orders() -> TestStream { TestStream::new("orders", &["id"]) }
+//! use serde_json::json;
+//!
+//! let tagged = orders().insert(item(order("new"))).with("/dynamodb/NewImage/tags", json!({"SS": ["express", "gift"]}));
+//! assert!(tagged.change::<Insert<Order>>().is_ok());
+//!
+//! let odd = orders().insert(json!({"id": {"S": "a"}, "status": {"N": "7"}}));
+//! let error = odd.change::<Insert<Order>>().unwrap_err();
+//! assert_eq!(error.to_string(), "change 1 of the test stream: attribute `NewImage.status`: wanted a string, found N");
+//! ```
+//!
+//! ## A second batch, and a redelivered one
+//!
+//! [`next_batch`](TestStream::next_batch) goes on with the same stream, so that event ids and sequence numbers continue. The event of
+//! one batch delivered twice is a redelivery. A handler that uses
+//! [`Record::idempotency_key`](crate::Record::idempotency_key) sees the difference, since no two streams of a process have an event id
+//! in common.
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use lambda_streams::testing::{TestStream, item};
+//! # use lambda_streams::{Deadline, Insert, StreamProcessor};
+//! # #[derive(Serialize, Deserialize)]
+//! # struct Order { id: String, status: String }
+//! # fn order(status: &str) -> Order { Order { id: "a".to_owned(), status: status.to_owned() } }
+//! # fn orders() -> TestStream { TestStream::new("orders", &["id"]) }
+//! use std::collections::HashSet;
+//! use std::sync::{Arc, Mutex};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let shipped = Arc::new(Mutex::new(HashSet::new()));
+//! let ship = {
+//!     let shipped = Arc::clone(&shipped);
+//!     move |change: Insert<Order>| {
+//!         shipped.lock().expect("no panic holds it").insert(change.record.idempotency_key().into_owned());
+//!         async { Ok(()) }
+//!     }
+//! };
+//! let processor = StreamProcessor::builder().on_insert(ship).build()?;
+//!
+//! let first = orders().insert(item(order("paid")));
+//! let second = first.clone().next_batch().insert(item(order("paid")));
+//! for event in [first.event()?, first.event()?, second.event()?] {
+//!     processor.process(event, Deadline::none()).await;
+//! }
+//! assert_eq!(shipped.lock().expect("no panic holds it").len(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## Retries, timeouts, dead letters
+//!
+//! tokio's paused clock makes retries, timeouts and deadlines pass at once (`start_paused = true` needs tokio's feature
+//! `test-util`). A [`MemoryDeadLetterQueue`](crate::MemoryDeadLetterQueue) shows what became a dead letter.
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use lambda_streams::testing::{TestStream, item};
+//! # use lambda_streams::{Deadline, HandlerError, Insert, MemoryDeadLetterQueue, Outcome, StreamProcessor};
+//! # #[derive(Serialize, Deserialize)]
+//! # struct Order { id: String, status: String }
+//! # fn order(status: &str) -> Order { Order { id: "a".to_owned(), status: status.to_owned() } }
+//! # fn orders() -> TestStream { TestStream::new("orders", &["id"]) }
+//! # async fn ship(change: Insert<Order>) -> Result<(), HandlerError> {
+//! #     if change.new.status == "paid" { Err("the carrier is down".into()) } else { Err(HandlerError::permanent("not paid")) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] // In a test: #[tokio::test(start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let queue = MemoryDeadLetterQueue::default();
+//! let processor = StreamProcessor::builder().on_insert(ship).dead_letter_queue(queue.clone()).build()?;
+//!
+//! let event = orders().insert(item(order("new"))).insert(item(order("paid"))).event()?;
+//! let report = processor.process(event, Deadline::none()).await;
+//!
+//! assert_eq!(report.outcomes(), [Outcome::DeadLettered, Outcome::Reported]);
+//! assert_eq!(queue.letters()[0].error_message(), "not paid");
+//! let [_, paid] = report.records() else { panic!("two records went in") };
+//! assert_eq!(paid.attempts, 3);
+//! assert_eq!(paid.record()?.new_image::<Order>()?.status, "paid");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## Snapshots
+//!
+//! Event ids and ARNs count the streams of the process, and records carry the current time.
+//! [`named`](TestStream::named) and [`with`](TestStream::with) make them the same in every run:
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use lambda_streams::testing::{TestStream, item};
+//! # use lambda_streams::Record;
+//! # #[derive(Serialize, Deserialize)]
+//! # struct Order { id: String, status: String }
+//! # fn order(status: &str) -> Order { Order { id: "a".to_owned(), status: status.to_owned() } }
+//! # fn orders() -> TestStream { TestStream::new("orders", &["id"]) }
+//! # fn main() -> Result<(), lambda_streams::Error> {
+//! let orders = orders().named("snapshot").insert(item(order("new"))).with("/dynamodb/ApproximateCreationDateTime", 1_767_225_600);
+//! assert_eq!(orders.change::<Record>()?.event_id(), Some("snapshot-1"));
+//! # Ok(())
+//! # }
+//! ```
+
+mod item;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,20 +211,27 @@ use crate::decode;
 use crate::error::Error;
 use crate::event::StreamEvent;
 use crate::event_kind::EventKind;
+use crate::record::Record;
+
+pub use self::item::{Item, item};
 
 /// Builds the event that Lambda would deliver for changes of a table.
 ///
-/// An item is whatever serializes to DynamoDB JSON: `serde_json`'s `json!({"id": {"S": "a"}})`, or one of your own types
-/// through [`serde_dynamo::to_item`](https://docs.rs/serde_dynamo/4/serde_dynamo/fn.to_item.html). Records have what a
-/// stream's have: both images, ascending sequence numbers, the event ids `test-1`, `test-2`, …, and the current time. Each
-/// stream has an ARN of its own, which its clones share. Deliver a clone of an event to see records redelivered.
-/// The [module](self) has an example.
+/// An item is whatever serializes to DynamoDB JSON: one of your own types in [`item`], or `serde_json`'s
+/// `json!({"id": {"S": "a"}})`. Records have what a stream's have: both images, ascending sequence numbers, event ids, and the
+/// current time.
+///
+/// Each stream has an ARN of its own, and its event ids are those of no other stream of the process: `{table}-{stream}-{number}`, where
+/// streams count from 0 and records from 1. Its clones are the same stream: continue one with [`next_batch`](Self::next_batch).
+/// The [module](self) has examples.
 #[derive(Clone)]
 #[must_use]
 pub struct TestStream {
     table: String,
-    /// Tells it from the other streams of the process.
-    stream: usize,
+    /// With what its event ids begin.
+    name: String,
+    /// With what its ARN ends.
+    label: String,
     /// The number of the next record.
     next: u128,
     keys: Vec<String>,
@@ -79,14 +245,16 @@ pub struct TestStream {
 static STREAMS: AtomicUsize = AtomicUsize::new(0);
 
 /// An item's JSON, if it has one.
-type Item = Result<Value, serde_json::Error>;
+type Image = Result<Value, serde_json::Error>;
 
 impl TestStream {
     /// Of the table with this name, and these attributes as its primary key.
     pub fn new(table: impl Into<String>, keys: &[&str]) -> Self {
+        let (table, stream) = (table.into(), STREAMS.fetch_add(1, Ordering::Relaxed));
         Self {
-            table: table.into(),
-            stream: STREAMS.fetch_add(1, Ordering::Relaxed),
+            name: format!("{table}-{stream}"),
+            label: format!("2026-01-01T00:00:00.{stream:03}"),
+            table,
             next: 1,
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             view_type: "NEW_AND_OLD_IMAGES".to_owned(),
@@ -94,6 +262,26 @@ impl TestStream {
             records: Vec::new(),
             fault: None,
         }
+    }
+
+    /// Names the stream, so that it is the same in every run: its ARN ends with the name, and the event ids of the records that follow are
+    /// `{name}-{number}`. Two streams with one name have the same ids.
+    ///
+    /// ```
+    /// use lambda_streams::Record;
+    /// use lambda_streams::testing::TestStream;
+    /// use serde_json::json;
+    ///
+    /// # fn main() -> Result<(), lambda_streams::Error> {
+    /// let record: Record = TestStream::new("orders", &["id"]).named("late").insert(json!({"id": {"S": "a"}})).change()?;
+    /// assert_eq!(record.event_id(), Some("late-1"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self.label.clone_from(&self.name);
+        self
     }
 
     /// What the records that follow carry: `NEW_AND_OLD_IMAGES`, which is the default, `NEW_IMAGE`, `OLD_IMAGE` or
@@ -112,25 +300,29 @@ impl TestStream {
         self
     }
 
-    /// Numbers the records that follow from `number` on: their sequence numbers ascend with it, and their event ids are
-    /// `test-{number}`, … Default: 1.
-    ///
-    /// Together with a clone, it makes a later event of the same stream:
+    /// Begins the next batch of the same stream: without the records so far, and with the numbers that follow theirs.
     ///
     /// ```
     /// use lambda_streams::testing::TestStream;
     /// use serde_json::json;
     ///
     /// # fn main() -> Result<(), lambda_streams::Error> {
-    /// let orders = TestStream::new("orders", &["id"]);
-    /// let first = orders.clone().insert(json!({"id": {"S": "a"}})).event()?;
-    /// let second = orders.starting_at(2).insert(json!({"id": {"S": "b"}})).event()?;
-    /// # let (first, second) = (first.records().next().unwrap().unwrap(), second.records().next().unwrap().unwrap());
-    /// # assert_eq!((first.event_id(), second.event_id()), (Some("test-1"), Some("test-2")));
-    /// # assert_eq!(first.stream_arn(), second.stream_arn());
+    /// let first = TestStream::new("orders", &["id"]).insert(json!({"id": {"S": "a"}}));
+    /// let second = first.clone().next_batch().insert(json!({"id": {"S": "b"}}));
+    /// # use lambda_streams::Record;
+    /// let (a, b) = (first.change::<Record>()?, second.change::<Record>()?);
+    /// assert_eq!(a.stream_arn(), b.stream_arn());
+    /// assert_ne!(a.event_id(), b.event_id());
     /// # Ok(())
     /// # }
     /// ```
+    pub fn next_batch(mut self) -> Self {
+        self.records.clear();
+        self
+    }
+
+    /// Numbers the records that follow from `number` on: their sequence numbers ascend with it, and their event ids end with it.
+    /// Default: 1, and after each record one more.
     pub fn starting_at(mut self, number: u64) -> Self {
         self.next = number.into();
         self
@@ -138,17 +330,17 @@ impl TestStream {
 
     /// Adds a change that creates an item.
     pub fn insert(self, new: impl Serialize) -> Self {
-        self.change(EventKind::Insert, None, Some(serde_json::to_value(new)))
+        self.add_change(EventKind::Insert, None, Some(serde_json::to_value(new)))
     }
 
     /// Adds a change that modifies an item.
     pub fn modify(self, old: impl Serialize, new: impl Serialize) -> Self {
-        self.change(EventKind::Modify, Some(serde_json::to_value(old)), Some(serde_json::to_value(new)))
+        self.add_change(EventKind::Modify, Some(serde_json::to_value(old)), Some(serde_json::to_value(new)))
     }
 
     /// Adds a change that deletes an item.
     pub fn remove(self, old: impl Serialize) -> Self {
-        self.change(EventKind::Remove, Some(serde_json::to_value(old)), None)
+        self.add_change(EventKind::Remove, Some(serde_json::to_value(old)), None)
     }
 
     /// An item is deleted by DynamoDB, since its time to live is over ([`Record::is_ttl_expiry`](crate::Record::is_ttl_expiry)).
@@ -208,7 +400,7 @@ impl TestStream {
     /// # Errors
     /// If an item is not well-formed DynamoDB JSON or lacks a key attribute; if the view type does not exist; if a record is
     /// not valid JSON; or if an edit does not fit its record.
-    pub fn event(self) -> Result<StreamEvent, Error> {
+    pub fn event(&self) -> Result<StreamEvent, Error> {
         StreamEvent::from_vec(self.payload()?)
     }
 
@@ -216,15 +408,76 @@ impl TestStream {
     /// Runtime API, or a file.
     ///
     /// # Errors
-    /// As [`event`](Self::event), but a record that is no JSON is not found.
-    pub fn payload(self) -> Result<Vec<u8>, Error> {
-        match self.fault {
-            Some(fault) => Err(fault),
+    /// As [`event`](Self::event), but a record that is not valid JSON is not found.
+    pub fn payload(&self) -> Result<Vec<u8>, Error> {
+        match &self.fault {
+            Some(fault) => Err(fault.clone()),
             None => Ok(format!("{{\"Records\":[{}]}}", self.records.join(",")).into_bytes()),
         }
     }
 
-    fn change(self, kind: EventKind, old: Option<Item>, new: Option<Item>) -> Self {
+    /// The changes as handlers receive them, decoded: all as [`Insert<T>`](crate::Insert), [`Modify<T>`](crate::Modify),
+    /// [`Remove<T>`](crate::Remove), [`Change<T>`](crate::Change) or [`Record`].
+    ///
+    /// # Errors
+    /// As [`event`](Self::event); and if a record is malformed, is of another kind, or does not decode.
+    ///
+    /// ```
+    /// use lambda_streams::Remove;
+    /// use lambda_streams::testing::{TestStream, item};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Order { id: String }
+    ///
+    /// # fn main() -> Result<(), lambda_streams::Error> {
+    /// let order = |id: &str| item(Order { id: id.to_owned() });
+    /// let removed = TestStream::new("orders", &["id"]).remove(order("a")).expire(order("b")).changes::<Remove<Order>>()?;
+    /// assert_eq!((removed[1].old.id.as_str(), removed[1].record.is_ttl_expiry()), ("b", true));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn changes<C>(&self) -> Result<Vec<C>, Error>
+    where
+        C: TryFrom<Record, Error: fmt::Display>,
+    {
+        let event = self.event()?;
+        let changes = event.records().enumerate().map(|(position, record)| {
+            let record = record.map_err(|error| fault(position + 1, error))?;
+            record.try_into().map_err(|error| fault(position + 1, error))
+        });
+        changes.collect()
+    }
+
+    /// The only change, decoded. Of several, [`changes`](Self::changes) gives all.
+    ///
+    /// # Errors
+    /// As [`changes`](Self::changes); and if there is no change, or more than one.
+    ///
+    /// ```
+    /// use lambda_streams::Modify;
+    /// use lambda_streams::testing::{TestStream, item};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Order { id: String, total: u32 }
+    ///
+    /// # fn main() -> Result<(), lambda_streams::Error> {
+    /// # let order = |total| Order { id: "a".to_owned(), total };
+    /// # let (old, new) = (order(1), order(2));
+    /// let change: Modify<Order> = TestStream::new("orders", &["id"]).modify(item(&old), item(&new)).change()?;
+    /// assert_eq!((change.old.total, change.new.total), (1, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn change<C>(&self) -> Result<C, Error>
+    where
+        C: TryFrom<Record, Error: fmt::Display>,
+    {
+        let changes = <[C; 1]>::try_from(self.changes()?);
+        let [change] = changes.map_err(|changes| {
+            Error::configuration(format!("the test stream has {} changes, and one was asked for", changes.len()))
+        })?;
+        Ok(change)
+    }
+
+    fn add_change(self, kind: EventKind, old: Option<Image>, new: Option<Image>) -> Self {
         let record = self.record_of(kind, old, new);
         self.add(record)
     }
@@ -251,10 +504,10 @@ impl TestStream {
 
     /// The first fault is the one that is told.
     fn refuse(&mut self, change: usize, why: String) {
-        self.fault.get_or_insert_with(|| Error::configuration(format!("change {change} of the test stream: {why}")));
+        self.fault.get_or_insert_with(|| fault(change, why));
     }
 
-    fn record_of(&self, kind: EventKind, old: Option<Item>, new: Option<Item>) -> Result<Value, String> {
+    fn record_of(&self, kind: EventKind, old: Option<Image>, new: Option<Image>) -> Result<Value, String> {
         let (old, new) = (old.map(checked).transpose()?, new.map(checked).transpose()?);
         let number = self.next;
         let made =
@@ -272,15 +525,15 @@ impl TestStream {
                 change[name] = image;
             }
         }
-        let (table, stream) = (&self.table, self.stream);
+        let (table, label) = (&self.table, &self.label);
         Ok(json!({
-            "eventID": format!("test-{number}"),
+            "eventID": format!("{}-{number}", self.name),
             "eventName": kind.as_str(),
             "eventVersion": "1.1",
             "eventSource": "aws:dynamodb",
             "awsRegion": "us-east-1",
             "dynamodb": change,
-            "eventSourceARN": format!("arn:aws:dynamodb:us-east-1:123456789012:table/{table}/stream/2026-01-01T00:00:00.{stream:03}"),
+            "eventSourceARN": format!("arn:aws:dynamodb:us-east-1:123456789012:table/{table}/stream/{label}"),
         }))
     }
 
@@ -293,9 +546,15 @@ impl TestStream {
     }
 }
 
-fn checked(item: Item) -> Result<Value, String> {
+fn fault(change: usize, why: impl fmt::Display) -> Error {
+    Error::configuration(format!("change {change} of the test stream: {why}"))
+}
+
+fn checked(item: Image) -> Result<Value, String> {
     let item = item.map_err(|error| format!("its item does not serialize to JSON: {error}"))?;
-    decode::check(&item.to_string()).map_err(|error| format!("its item is not DynamoDB JSON: {error}"))?;
+    decode::check(&item.to_string()).map_err(|error| {
+        format!("its item is not DynamoDB JSON, which `testing::item` makes of a type of yours: {error}")
+    })?;
     Ok(item)
 }
 

@@ -34,7 +34,7 @@ impl Watch {
     }
 
     fn see(&self, record: &Record, moment: Moment) {
-        let seen = (*record.sequence_number(), moment);
+        let seen = (*record.sequence_number().expect("a stream's record has one"), moment);
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
     }
 

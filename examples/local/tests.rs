@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use lambda_streams::{Lanes, MemoryDeadLetterQueue, StreamProcessor};
+use lambda_streams::testing::TestStream;
+use lambda_streams::{Lanes, MemoryDeadLetterQueue, Record, StreamProcessor};
 use lambda_streams_local::MemorySource;
 use serde_json::Value;
 
@@ -78,21 +79,15 @@ async fn an_endpoint_that_is_none_is_told_in_one_line_with_exit_code_2() {
 
 /// Twenty changes of one item.
 fn changes_of_one_item() -> Vec<Value> {
-    let record = |number: u32| {
-        let image = |revision: u32| {
-            serde_json::json!({
-                "id": {"S": "a"}, "timestamp": {"N": "1"}, "status": {"S": "new"}, "revision": {"N": revision.to_string()}
-            })
-        };
+    let image = |revision: u32| {
         serde_json::json!({
-            "eventID": number.to_string(), "eventName": "MODIFY", "eventSource": "aws:dynamodb",
-            "dynamodb": {
-                "Keys": {"id": {"S": "a"}, "timestamp": {"N": "1"}}, "SequenceNumber": format!("{number:021}"),
-                "OldImage": image(number), "NewImage": image(number + 1),
-            },
+            "id": {"S": "a"}, "timestamp": {"N": "1"}, "status": {"S": "new"}, "revision": {"N": revision.to_string()}
         })
     };
-    (1..=20).map(record).collect()
+    let stream = TestStream::new("t", &["id", "timestamp"]);
+    let stream = (1..=20).fold(stream, |stream, number| stream.modify(image(number), image(number + 1)));
+    let changes = stream.changes::<Record>().expect("they are whole");
+    changes.iter().map(|change| serde_json::from_str(change.raw_json()).expect("it is JSON")).collect()
 }
 
 async fn verdict(lanes: Lanes) -> order::BatchResult {

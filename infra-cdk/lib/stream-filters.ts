@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import { Stack, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { check } from './checks';
@@ -22,6 +23,21 @@ export function checkFilters(scope: Construct, filters: Array<{ [key: string]: a
       checkFilter(scope, resolved, `filters[${index}]`);
     }
   });
+}
+
+/** Reads the `FilterCriteria` that `StreamProcessor::filter_criteria` writes; undefined for `null`, which lets every record through. */
+export function readFilterFile(scope: Construct, path: string): Array<{ [key: string]: any }> | undefined {
+  const how = 'write what StreamProcessor::filter_criteria returns into it, or null where that is None';
+  check(scope, fs.existsSync(path), `filterFile is ${path}, which does not exist; ${how}`);
+  const criteria = parse(fs.readFileSync(path, 'utf8'));
+  if (criteria === null) {
+    return undefined;
+  }
+  const filters = isObject(criteria) ? criteria.Filters : undefined;
+  const patterns = Array.isArray(filters) ? filters.map((filter) => (isObject(filter) ? filter.Pattern : undefined)) : [undefined];
+  const isWhole = patterns.every((pattern) => typeof pattern === 'string');
+  check(scope, isWhole, `filterFile is ${path}, which is not {"Filters": [{"Pattern": "…"}]}; ${how}`);
+  return patterns.map((pattern) => ({ pattern }));
 }
 
 function checkFilter(scope: Construct, pattern: unknown, name: string): void {

@@ -9,7 +9,7 @@ import { FailureDestination } from './failure-destination';
 import { dependOn, grantStream } from './grants';
 import { allowFilters } from './key-policies';
 import { REPORT_BATCH_ITEM_FAILURES } from './processor-settings';
-import { checkFilters } from './stream-filters';
+import { checkFilters, readFilterFile } from './stream-filters';
 import { checkStream } from './stream-table';
 
 /** How Lambda reads the stream. */
@@ -74,6 +74,15 @@ export interface StreamMappingOptions {
    * @default - every record
    */
   readonly filters?: Array<{ [key: string]: any }>;
+
+  /**
+   * The path of a file with the processor's own filter, in place of `filters`: the JSON of `StreamProcessor::filter_criteria`, which drops
+   * only what the processor would have skipped. `null` in it means every record. Keep the file beside the function's code, with a test
+   * that compares the two: what a filter drops is gone for ever, so that both are deployed and rolled back together.
+   *
+   * @default - `filters`
+   */
+  readonly filterFile?: string;
 
   /**
    * Encrypts the filters; the key gets a statement that lets Lambda decrypt them; an imported key must have it.
@@ -156,7 +165,12 @@ export class StreamMapping extends Construct {
       !props.tumblingWindow?.toSeconds() || Token.isUnresolved(parallelizationFactor) || parallelizationFactor === 1,
       `parallelizationFactor is ${parallelizationFactor}, but a tumblingWindow takes one batch of a shard at a time; leave it out`,
     );
-    checkFilters(this, props.filters);
+    check(
+      this,
+      props.filters === undefined || props.filterFile === undefined,
+      'filters and filterFile are both set; leave out one of them',
+    );
+    checkFilters(this, filtersOf(this, props));
   }
 
   private checkGivesUpInTime(maxRecordAge: Duration, giveUpAfter: Duration): void {
@@ -182,13 +196,18 @@ export class StreamMapping extends Construct {
       reportBatchItemFailures: REPORT_BATCH_ITEM_FAILURES,
       supportS3OnFailureDestination: true,
       onFailure: { bind: () => ({ destination: props.onFailure.arn }) },
-      filters: props.filters,
+      filters: filtersOf(this, props),
       filterEncryption: props.filterEncryption,
       tumblingWindow: props.tumblingWindow,
       enabled: props.enabled ?? true,
       metricsConfig: { metrics: [MetricType.EVENT_COUNT] },
     });
   }
+}
+
+/** The patterns that were given, or those of the file. */
+function filtersOf(scope: Construct, { filters, filterFile }: StreamMappingProps): Array<{ [key: string]: any }> | undefined {
+  return filterFile === undefined ? filters : readFilterFile(scope, filterFile);
 }
 
 /** Lambda's own way to say that there is no limit is -1, which the CDK says by leaving it out. */

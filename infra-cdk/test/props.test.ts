@@ -42,6 +42,8 @@ describe('a property changes what it says and nothing else', () => {
     ['startingPosition', { mapping: { startingPosition: StartingPosition.TRIM_HORIZON } }, [mapping('StartingPosition')]],
     ['enabled', { mapping: { enabled: false } }, [mapping('Enabled'), '- CloudWatch::Alarm(ProcessorAlarmsMappingStopped)']],
     ['filters', { mapping: { filters: [FilterCriteria.filter({ eventName: FilterRule.isEqual('REMOVE') })] } }, [mapping('FilterCriteria')]],
+    ['filterFile', { mapping: { filterFile: 'test/fixtures/filters/orders.json' } }, [mapping('FilterCriteria')]],
+    ['filterFile for every record', { mapping: { filterFile: 'test/fixtures/filters/every-record.json' } }, []],
     ['concurrency', { settings: { concurrency: 64 } }, [variable('LAMBDA_STREAMS_CONCURRENCY')]],
     ['maxAttempts', { settings: { maxAttempts: 5 } }, [variable('LAMBDA_STREAMS_MAX_ATTEMPTS')]],
     ['retryBase', { settings: { retryBase: Duration.millis(50) } }, [variable('LAMBDA_STREAMS_RETRY_BASE_MS')]],

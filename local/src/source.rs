@@ -160,7 +160,7 @@ impl SourceRecord {
         Ok(match Record::from_json(json) {
             Ok(record) => Self {
                 json: json.into(),
-                sequence_number: Some(*record.sequence_number()),
+                sequence_number: record.sequence_number().copied(),
                 created_at: record.created_at(),
                 item: item(&record.group_id()),
             },

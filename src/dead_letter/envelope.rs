@@ -21,7 +21,7 @@ const VERSION: u64 = 1;
 /// | member | meaning |
 /// |---|---|
 /// | `version` | 1 |
-/// | `errorKind` | `malformed`, `decode`, `handler`, `panic`, `timeout` or `predecessor`: an [`ErrorKind`](crate::ErrorKind) |
+/// | `errorKind` | `malformed`, `decode`, `handler`, `panic`, `timeout`, `predecessor` or `unmatched`: an [`ErrorKind`](crate::ErrorKind) |
 /// | `errorMessage` | the message of the error |
 /// | `errorSources` | the messages of its sources, the nearest first; absent without sources |
 /// | `earlierErrors` | `kind` and `message` of the attempts before the last one, the first one first; absent without such attempts, and where the queue has no room for them |

@@ -7,8 +7,6 @@ use std::time::SystemTime;
 use crate::event_kind::EventKind;
 use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
-#[cfg(feature = "sqs")]
-use crate::record::Fnv128;
 use crate::record::{RecordRef, SequenceNumber};
 
 /// A record that the processor gives up on, whole, with the reason.
@@ -136,18 +134,13 @@ impl DeadLetter {
         self.record.group_id()
     }
 
-    /// An id that all repetitions of this letter share, of at most 128 characters that SQS accepts: the event id, else the
-    /// stream and sequence number, else a hash of the record.
+    /// An id that all repetitions of this letter share, of at most 128 characters that SQS accepts: the record's idempotency key, or a
+    /// hash of the record where SQS would refuse that.
     #[cfg(feature = "sqs")]
     pub(super) fn deduplication_id(&self) -> String {
         let is_usable = |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        let position = || Some(format!("{}/{}", self.stream_arn()?, self.sequence_number()?));
-        let named = self.event_id().map(str::to_owned).filter(|id| is_usable(id)).or_else(position);
-        named.filter(|id| is_usable(id)).unwrap_or_else(|| {
-            let mut hash = Fnv128::new();
-            hash.write_str(self.raw_json());
-            hash.to_hex()
-        })
+        let key = self.record.idempotency_key();
+        if is_usable(&key) { key.into_owned() } else { self.record.hash() }
     }
 }
 

@@ -57,8 +57,9 @@ pub use self::exact::{Number, NumberError};
 
 use super::decimal::{self, AnyNumber};
 
-/// The name of the newtype that asks the decoder for a number's text. Other deserializers take it for an ordinary newtype.
-pub(super) const TOKEN: &str = "lambda_streams::Number";
+/// The name of the newtype that asks the decoder for a number's text, and tells the encoder of tests that a text is a number. Other
+/// formats take it for an ordinary newtype.
+pub(crate) const TOKEN: &str = "lambda_streams::Number";
 
 /// Deserializes a number exactly.
 ///
@@ -89,7 +90,7 @@ where
         AnyNumber::Signed(number) => serializer.serialize_i64(number),
         AnyNumber::Unsigned(number) => serializer.serialize_u64(number),
         AnyNumber::Float(number) => serializer.serialize_f64(number),
-        AnyNumber::Text => serializer.serialize_str(&text),
+        AnyNumber::Text => serializer.serialize_newtype_struct(TOKEN, &text),
     }
 }
 

@@ -11,7 +11,7 @@ use super::call::{Ended, HandlerCall};
 use super::disposition::AttemptFailure;
 use super::settings::Settings;
 use crate::handler::{ErasedHandler, HandlerError};
-use crate::observe::log::RecordSpan;
+use crate::observe::log::RecordScope;
 use crate::record::Record;
 
 /// How an attempt ended.
@@ -53,8 +53,8 @@ impl<'a> AttemptFuture<'a> {
         permit: SemaphorePermit<'a>,
     ) -> Begun<'a> {
         let Start { position, at } = start;
-        let span = RecordSpan::new(&record);
-        match HandlerCall::begin(|| handler.attempt(record), at, settings.handler_timeout, permit, span) {
+        let scope = RecordScope::new(&record);
+        match HandlerCall::begin(|| handler.attempt(record), at, settings.handler_timeout, permit, scope) {
             Ok(call) => Begun::Running(Self { position, call, settings }),
             Err(failure) => Begun::Ended(AttemptOutcome { position, begun: at, result: Err(failure) }),
         }

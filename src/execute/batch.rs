@@ -25,7 +25,7 @@ use crate::event::{Records, Window};
 use crate::failure::{ErrorKind, Failure};
 use crate::guard::guard;
 use crate::invocation::Invocation;
-use crate::observe::log;
+use crate::observe::log::{self, CurrentRecord};
 use crate::observe::metrics::Ages;
 use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
 use crate::policy::Lanes;
@@ -55,7 +55,7 @@ pub(super) struct Batch<'a> {
 enum Verdict {
     Kept,
     Skipped(SkipReason),
-    /// It keeps the record, but the stop has come while it was asked.
+    /// It does not drop the record, but the stop has come while it was asked.
     TooLate,
 }
 
@@ -275,11 +275,12 @@ impl<'a> Batch<'a> {
         let record = &mut self.records[position];
         let asked = record.facts.record().filter(|_| record.failure().is_none());
         let Some(asked) = asked else { return Verdict::Kept };
-        let answer = guard("filter", || filter(&asked));
+        let answer = CurrentRecord::new(&asked).in_scope(|| guard("filter", || filter(&asked)));
         clock.read();
         match answer {
-            Ok(false) => return Verdict::Skipped(SkipReason::Filtered),
-            Ok(true) => {}
+            Ok(Ok(false)) => return Verdict::Skipped(SkipReason::Filtered),
+            Ok(Ok(true)) => {}
+            Ok(Err(error)) => record.fail_in_reading(Failure::of(ErrorKind::Decode, &error)),
             Err(panic) => record.fail_in_reading(panic),
         }
         if clock.is_stop_reached() { Verdict::TooLate } else { Verdict::Kept }
@@ -333,14 +334,12 @@ impl<'a> Batch<'a> {
 
     /// Whether the record failed before any attempt.
     pub(super) fn has_failed_in_reading(&self, position: usize) -> bool {
-        let record = &self.records[position];
-        record.attempts == 0 && record.failure().is_some()
+        self.records[position].failure().is_some() && !self.has_failed(position)
     }
 
-    /// Whether an attempt at the record has failed.
+    /// Whether an attempt at the record has failed, be it one that was taken back.
     pub(super) fn has_failed(&self, position: usize) -> bool {
-        let record = &self.records[position];
-        record.attempts > 0 && record.failure().is_some()
+        self.records[position].failed().is_some_and(|failed| failed.first_seen.is_some())
     }
 
     /// Counts an attempt at a well-formed record, and returns the record to make it with.
@@ -352,7 +351,8 @@ impl<'a> Batch<'a> {
 
     /// Takes back the attempt that was counted last: the handler was not asked about the record, or its answer does not count.
     pub(super) fn take_back_attempt(&mut self, position: usize) {
-        self.records[position].attempts -= 1;
+        let attempts = &mut self.records[position].attempts;
+        *attempts = attempts.saturating_sub(1);
     }
 
     /// The record, for another call of the attempt that was counted last.
@@ -471,9 +471,15 @@ impl<'a> Batch<'a> {
         failed.with_bulk = false;
     }
 
-    /// Notes why a record that had no attempt becomes a dead letter, unless it has a reason of its own.
+    /// Notes why a record that had no attempt of its own becomes a dead letter, unless it has a reason of its own.
     pub(super) fn fail_without_attempt(&mut self, position: usize, failure: Failure) {
-        self.records[position].fail_in_reading(failure);
+        let record = &mut self.records[position];
+        if record.failed().is_some_and(|failed| failed.with_bulk) {
+            record.fail_attempt(failure);
+            record.failed_mut().with_bulk = false;
+        } else {
+            record.fail_in_reading(failure);
+        }
     }
 
     /// Notes why the dead-letter queue did not accept the record.

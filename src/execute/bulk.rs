@@ -234,7 +234,7 @@ impl Execution<'_> {
     }
 
     pub(super) fn bulk_ended(&mut self, outcome: BulkOutcome) {
-        let BulkOutcome { queue, members, is_part, rest, begun, ended } = outcome;
+        let BulkOutcome { queue, members, rest, begun, ended } = outcome;
         let Some(first) = members.first() else { return };
         self.measured.attempts.push((first.position, millis(self.clock.since(begun))));
         self.measured.bulks.push((first.position, members.len() as f64));
@@ -242,7 +242,7 @@ impl Execution<'_> {
         self.clock.read();
         match verdict {
             Verdict::Each(results) => {
-                let failed = self.sort_out(members, results, is_part);
+                let failed = self.sort_out(members, results);
                 let retried = self.act_on_failures(failed, begun);
                 self.retry_together(queue, retried);
                 self.bulks.add_part(queue, rest);
@@ -258,7 +258,6 @@ impl Execution<'_> {
         &mut self,
         members: Vec<Member>,
         results: Vec<Option<AttemptFailure>>,
-        is_part: bool,
     ) -> Vec<(Member, AttemptFailure)> {
         let mut blocked = HashSet::new();
         let mut succeeded = Vec::with_capacity(members.len());
@@ -270,10 +269,7 @@ impl Execution<'_> {
             }
             match result {
                 _ if is_blocked => {
-                    // The attempt of a part was counted with the bulk that was halved, and that one did fail.
-                    if !is_part {
-                        self.batch.take_back_attempt(member.position);
-                    }
+                    self.batch.take_back_attempt(member.position);
                     self.leave_bulk(&member);
                 }
                 Some(failure) => failed.push((member, failure)),

@@ -12,7 +12,7 @@ use super::clock::{WaitUntil, wait_until};
 use super::disposition::AttemptFailure;
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::observe::log::RecordSpan;
+use crate::observe::log::RecordScope;
 
 /// A handler's future.
 type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,8 +26,8 @@ pub(super) struct HandlerCall<'a, T> {
     running: Option<Running<'a, T>>,
     /// The end of the handler's time. Made when the handler first has to wait, because most never do.
     timeout: Option<WaitUntil>,
-    /// Surrounds all that the handler does; disabled unless the log's level asks for it.
-    span: RecordSpan,
+    /// Surrounds all that the handler does.
+    scope: RecordScope,
 }
 
 struct Running<'a, T> {
@@ -51,15 +51,15 @@ impl<'a, T> HandlerCall<'a, T> {
         begun: Instant,
         limit: Option<Duration>,
         permit: SemaphorePermit<'a>,
-        span: RecordSpan,
+        mut scope: RecordScope,
     ) -> Result<Self, AttemptFailure>
     where
         AttemptFailure: From<E>,
     {
-        match span.in_scope(|| guard("handler", call)) {
+        match scope.in_scope(|| guard("handler", call)) {
             Ok(Ok(handler)) => {
                 let running = Some(Running { handler, _permit: permit });
-                Ok(Self { begun, limit, running, timeout: None, span })
+                Ok(Self { begun, limit, running, timeout: None, scope })
             }
             Ok(Err(error)) => Err(AttemptFailure::from(error)),
             Err(panic) => Err(AttemptFailure::permanent(panic)),
@@ -70,14 +70,14 @@ impl<'a, T> HandlerCall<'a, T> {
         self.begun
     }
 
-    /// Ready once it has ended, with what `read` makes of that; not ready any more after that.
+    /// Ready once it has ended, with what `read`, which is called in the scope of the handler, makes of that; not ready any more after that.
     ///
     /// An [`Ended`] is several times as large as what a plain handler's attempt keeps of it: to return it would take 35 instructions
     /// of a record more (`make instructions`).
     pub(super) fn poll<R>(&mut self, context: &mut Context<'_>, read: impl FnOnce(Ended<T>) -> R) -> Poll<R> {
-        let Self { running, span, .. } = self;
+        let Self { running, scope, .. } = self;
         let Some(Running { handler, .. }) = running else { return Poll::Pending };
-        let answer = match span.in_scope(|| guard("handler", || handler.as_mut().poll(context))) {
+        let answer = match scope.in_scope(|| guard("handler", || handler.as_mut().poll(context))) {
             Ok(Poll::Ready(answer)) => answer,
             Ok(Poll::Pending) => {
                 let timed_out = ready!(self.poll_timeout(context));
@@ -86,9 +86,12 @@ impl<'a, T> HandlerCall<'a, T> {
             Err(panic) => return Poll::Ready(read(self.fail(AttemptFailure::permanent(panic)))),
         };
         let Some(running) = self.running.take() else { return Poll::Pending };
-        Poll::Ready(match drop_guarded(running, &self.span) {
-            Ok(()) => read(Ended::Answered(answer)),
-            Err(panic) => read(Ended::AnsweredAndPanicked(answer, AttemptFailure::permanent(panic))),
+        Poll::Ready(match drop_guarded(running, &mut self.scope) {
+            Ok(()) => self.scope.in_scope(|| read(Ended::Answered(answer))),
+            Err(panic) => {
+                let failure = AttemptFailure::permanent(panic);
+                self.scope.in_scope(|| read(Ended::AnsweredAndPanicked(answer, failure)))
+            }
         })
     }
 
@@ -96,7 +99,7 @@ impl<'a, T> HandlerCall<'a, T> {
     #[cold]
     fn fail(&mut self, failure: AttemptFailure) -> Ended<T> {
         if let Some(running) = self.running.take() {
-            let _ = drop_guarded(running, &self.span);
+            let _ = drop_guarded(running, &mut self.scope);
         }
         Ended::Failed(failure)
     }
@@ -114,12 +117,12 @@ impl<T> Drop for HandlerCall<'_, T> {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
             // A panic while a handler is cancelled changes nothing: its record is reported.
-            let _ = drop_guarded(running, &self.span);
+            let _ = drop_guarded(running, &mut self.scope);
         }
     }
 }
 
 /// Drops the handler's future, which may panic as well, and frees the permit.
-fn drop_guarded<T>(running: Running<'_, T>, span: &RecordSpan) -> Result<(), Failure> {
-    span.in_scope(|| guard("handler", || drop(running)))
+fn drop_guarded<T>(running: Running<'_, T>, scope: &mut RecordScope) -> Result<(), Failure> {
+    scope.in_scope(|| guard("handler", || drop(running)))
 }

@@ -20,7 +20,8 @@ use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::Record;
 
-pub(crate) type Filter = Box<dyn Fn(&Record) -> bool + Send + Sync>;
+/// Whether a record is kept, or why that cannot be told.
+pub(crate) type Filter = Box<dyn Fn(&Record) -> Result<bool, DecodeError> + Send + Sync>;
 
 pub(crate) type PermanentIf = Box<dyn Fn(&(dyn StdError + Send + Sync + 'static)) -> bool + Send + Sync>;
 

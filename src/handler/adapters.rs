@@ -88,6 +88,7 @@ pub struct ErrInto<F> {
     handler: F,
 }
 
+#[diagnostic::do_not_recommend]
 impl<C, F, Fut, E> Handler<C> for ErrInto<F>
 where
     F: Fn(C) -> Fut + Send + Sync + 'static,

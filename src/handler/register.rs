@@ -35,7 +35,8 @@ use crate::record::Record;
     message = "`{Self}` is not a handler of `{C}`",
     label = "not a handler of `{C}`",
     note = "a handler is an `async fn` or closure from `{C}` to `Result<(), HandlerError>`, or a type that implements `Handler<{C}>`",
-    note = "a bulk handler is `bulk(f)`, where `f` is an `async fn` from `Vec<{C}>` to `Result<(), HandlerError>`, `Vec<Result<(), HandlerError>>` or `BulkFailures`"
+    note = "a bulk handler is `bulk(f)`, where `f` is an `async fn` from `Vec<{C}>` to `Result<(), HandlerError>`, `Vec<Result<(), HandlerError>>` or `BulkFailures`",
+    note = "`with` gives a function what it works with, `err_into` takes one with another error, and `when_changed` goes around handlers and bulks of `Modify` and `Change` alone"
 )]
 pub trait Register<C> {
     #[doc(hidden)]
@@ -79,6 +80,7 @@ impl<C: FromRecord, H: Handler<C>> Register<C> for H {
 /// since another crate may implement `Handler` for a bulk of a type of its own.
 macro_rules! register_bulk {
     ($($mode:ty => $change:ty $(, $item:ident)?;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<$($item,)? F, Fut> Register<$change> for Bulk<F, $mode>
         where
             $change: FromRecord,

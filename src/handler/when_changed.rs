@@ -60,12 +60,14 @@ impl<H> WhenChanged<H> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, H: Register<Modify<T>>> Register<Modify<T>> for WhenChanged<H> {
     fn into_route(self) -> Route {
         self.around()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, H: Register<Change<T>>> Register<Change<T>> for WhenChanged<H> {
     fn into_route(self) -> Route {
         self.around()

@@ -3,6 +3,8 @@
 //! Invariant: a line says which record failed and why, and never a value of its item.
 
 #[cfg(feature = "logs")]
+mod current;
+#[cfg(feature = "logs")]
 mod fields;
 #[cfg(feature = "logs")]
 mod format;
@@ -30,6 +32,8 @@ use crate::observe::metrics::millis;
 use crate::outcome::{BatchReport, Totals};
 use crate::record::{Record, RecordRef, SequenceNumber};
 
+#[cfg(feature = "logs")]
+pub(crate) use self::current::CurrentRecord;
 #[cfg(feature = "logs")]
 pub use self::format::LogFormat;
 #[cfg(feature = "logs")]
@@ -64,10 +68,14 @@ pub(crate) fn note_table(table: Option<&str>) {
     }
 }
 
-/// The span around the handler of a record, at the level `DEBUG`.
-pub(crate) struct RecordSpan(Option<Span>);
+/// What surrounds all that a record's handler does, so that the lines that it logs name the record: for `Logs` it is the current record,
+/// and at the level `DEBUG` there is a span, which others see too.
+pub(crate) struct RecordScope {
+    current: CurrentRecord,
+    span: Option<Span>,
+}
 
-impl RecordSpan {
+impl RecordScope {
     pub(crate) fn new(record: &Record) -> Self {
         // A disabled span still costs about as much as a record's lane does, so that it is not even made.
         let is_wanted = LevelFilter::current() >= LevelFilter::DEBUG;
@@ -75,24 +83,42 @@ impl RecordSpan {
             debug_span!(
                 "handle record",
                 event_id = record.event_id().map(shown),
-                sequence_number = record.sequence_number().as_str(),
+                sequence_number = record.sequence_number().map(SequenceNumber::as_str),
                 kind = record.kind().as_str(),
             )
         };
-        Self(is_wanted.then(span))
+        Self { current: CurrentRecord::new(record), span: is_wanted.then(span) }
     }
 
-    /// The span around a bulk handler.
+    /// What surrounds all that a bulk handler does. Its lines name no record, because they may be about any of the bulk.
     pub(crate) fn of_bulk(records: usize) -> Self {
         let is_wanted = LevelFilter::current() >= LevelFilter::DEBUG;
-        Self(is_wanted.then(|| debug_span!("handle bulk", records)))
+        Self { current: CurrentRecord::NONE, span: is_wanted.then(|| debug_span!("handle bulk", records)) }
     }
 
-    pub(crate) fn in_scope<T>(&self, run: impl FnOnce() -> T) -> T {
-        match &self.0 {
-            Some(span) => span.in_scope(run),
-            None => run(),
-        }
+    pub(crate) fn in_scope<T>(&mut self, run: impl FnOnce() -> T) -> T {
+        let Self { current, span } = self;
+        current.in_scope(|| {
+            let _entered = span.as_ref().map(Span::enter);
+            run()
+        })
+    }
+}
+
+/// Nothing asks for the current record without `Logs`.
+#[cfg(not(feature = "logs"))]
+pub(crate) struct CurrentRecord;
+
+#[cfg(not(feature = "logs"))]
+impl CurrentRecord {
+    pub(crate) const NONE: Self = Self;
+
+    pub(crate) fn new(_: &Record) -> Self {
+        Self
+    }
+
+    pub(crate) fn in_scope<T>(&mut self, run: impl FnOnce() -> T) -> T {
+        run()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::dead_letter::DeadLetterError;
 use crate::error::Error;
 use crate::event_kind::EventKind;
 use crate::failure::{Failure, shown};
-use crate::record::{RecordRef, SequenceNumber};
+use crate::record::{MalformedRecord, Record, RecordRef, SequenceNumber};
 
 /// The outcome of one record.
 #[non_exhaustive]
@@ -64,6 +64,14 @@ impl RecordReport {
     /// The record's sequence number, where it could be read.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
         self.record.sequence_number()
+    }
+
+    /// The record itself.
+    ///
+    /// # Errors
+    /// If it is malformed.
+    pub fn record(&self) -> Result<Record, MalformedRecord> {
+        Record::new(self.record.clone())
     }
 }
 
@@ -211,6 +219,24 @@ impl BatchReport {
     /// The records with their outcomes, in stream order.
     pub fn records(&self) -> &[RecordReport] {
         &self.records
+    }
+
+    /// The outcome of each record, in stream order.
+    ///
+    /// ```
+    /// # use lambda_streams::testing::TestStream;
+    /// # use lambda_streams::{Deadline, Outcome, Record, SkipReason, StreamProcessor};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lambda_streams::Error> {
+    /// # let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build()?;
+    /// # let event = TestStream::new("orders", &["id"]).insert(serde_json::json!({"id": {"S": "a"}})).event()?;
+    /// let report = processor.process(event, Deadline::none()).await;
+    /// assert_eq!(report.outcomes(), [Outcome::Succeeded]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        self.records.iter().map(|record| record.outcome).collect()
     }
 
     /// How many records had which outcome.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
-use super::StreamProcessor;
+use super::{FilterAnswer, StreamProcessor};
 use crate::change::{Change, Insert, Modify, Remove};
 use crate::dead_letter::{self, DeadLetterQueue};
 use crate::entity::{Entity, Unmatched};
@@ -215,13 +215,28 @@ impl ProcessorBuilder {
 
     /// Skips the records for which `keep` answers `false`; they count as done.
     ///
+    /// `keep` returns `bool`, or `Result<bool, DecodeError>` where it decodes something. An error fails the record, as one that does not
+    /// decode: it becomes a dead letter or is reported, and is never skipped. So a filter that asks for an image which the stream's view
+    /// type lacks does not drop the whole stream.
+    ///
+    /// ```
+    /// use lambda_streams::{EventKind, Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     // Created and deleted items have one image, and so no changed attributes.
+    ///     .filter(|record| Ok(record.kind() != EventKind::Modify || record.changed_attributes()?.contains("status")))
+    ///     .build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
+    ///
     /// It is asked once for each well-formed record that has a handler, in stream order, before the record waits for its turn. If it
     /// panics, the record has failed. Once the deadline has stopped the batch, it is not asked any more, and what it was not asked
     /// about is unfinished.
     ///
     /// Filter patterns of the event source mapping are cheaper, since what they drop does not invoke the function.
-    pub fn filter(mut self, keep: impl Fn(&Record) -> bool + Send + Sync + 'static) -> Self {
-        self.filter = Some(Box::new(keep));
+    pub fn filter<A: FilterAnswer>(mut self, keep: impl Fn(&Record) -> A + Send + Sync + 'static) -> Self {
+        self.filter = Some(Box::new(move |record| keep(record).into_result()));
         self
     }
 

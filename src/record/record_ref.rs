@@ -1,5 +1,6 @@
 //! A reference to one record of a payload, well-formed or malformed; cheap to clone, because it shares the payload.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -143,8 +144,27 @@ impl RecordRef {
                     hash.write_str(value);
                 });
             }
-            _ => hash.write_str(self.raw_json()),
+            _ => return self.hash(),
         }
+        hash.to_hex()
+    }
+
+    /// A key that tells this change from all others, and is the same in every delivery: the event id, else the stream and the
+    /// sequence number, else a hash of the record.
+    pub(crate) fn idempotency_key(&self) -> Cow<'_, str> {
+        if let Some(id) = self.event_id().filter(|id| !id.is_empty()) {
+            return id.into();
+        }
+        match (self.stream_arn(), self.sequence_number()) {
+            (Some(arn), Some(number)) => format!("{arn}/{number}").into(),
+            _ => self.hash().into(),
+        }
+    }
+
+    /// A hash of the record's text: 32 hexadecimal digits.
+    pub(crate) fn hash(&self) -> String {
+        let mut hash = Fnv128::new();
+        hash.write_str(self.raw_json());
         hash.to_hex()
     }
 

@@ -7,9 +7,10 @@ const MAX_DIGITS: usize = 40;
 
 /// A record's place in its shard: opaque text of up to 40 decimal digits.
 ///
-/// It has no `Ord` on purpose: real lengths vary (21, 25, 26 digits), so the order of texts is not the order of
-/// records, and 40 digits fit no integer type. Within a batch the order of records is their position
-/// ([AWS: StreamRecord](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html)).
+/// Real lengths vary (21, 25, 26 digits), so the order of texts is not the order of records, and 40 digits fit no integer type
+/// ([AWS: StreamRecord](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html)). It has no `Ord`
+/// on purpose, because most pairs of numbers say nothing: [`is_newer_than`](Self::is_newer_than) compares those of one item. Within a
+/// batch the order of records is their position.
 ///
 /// ```
 /// use lambda_streams::SequenceNumber;
@@ -33,6 +34,40 @@ impl SequenceNumber {
         // No early exit, so that the compiler can check many bytes at once.
         let are_digits = text.bytes().fold(!text.is_empty(), |so_far, byte| so_far & byte.is_ascii_digit());
         are_digits.then_some(Self { digits, len: text.len() as u8 })
+    }
+
+    /// Whether this is the number of a later change, where both are of one item in one stream.
+    ///
+    /// A handler that keeps the number of the last change with what it writes can tell an older one, such as a dead letter that was
+    /// put back, and skip it. The numbers compare as numbers, however many digits and zeros before them they have.
+    ///
+    /// Compare only numbers of **one item** in **one stream**. Within a shard AWS keeps an item's changes in the order of their numbers;
+    /// that numbers also rise from a shard to those that follow it is observed, and not promised. Numbers of two items say nothing, since
+    /// the items may be in two shards. Numbers of two streams say nothing either: of two tables, of two replicas of a global table, or of
+    /// one table whose stream was disabled in between. [`Record::stream_arn`](crate::Record::stream_arn) tells streams apart.
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Modify, SequenceNumber};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    /// # async fn last_seen(id: &str) -> Result<Option<String>, HandlerError> { Ok(None) }
+    ///
+    /// async fn index(change: Modify<Order>) -> Result<(), HandlerError> {
+    ///     let seen = last_seen(&change.new.id).await?.as_deref().and_then(SequenceNumber::new);
+    ///     if let (Some(number), Some(seen)) = (change.record.sequence_number(), seen)
+    ///         && !number.is_newer_than(&seen)
+    ///     {
+    ///         return Ok(()); // The index has this change, or a later one.
+    ///     }
+    ///     // … write the item and its number, on the condition that the number is still `seen`.
+    /// #   Ok(())
+    /// }
+    /// # let number = |text| SequenceNumber::new(text).expect("digits");
+    /// # assert!(number("1000").is_newer_than(&number("999")));
+    /// ```
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let [ours, others] = [self, other].map(|number| number.as_str().trim_start_matches('0'));
+        (ours.len(), ours) > (others.len(), others)
     }
 
     /// Whether this number is shorter, or as long and lower. A sequence that only ever goes up like that has no duplicates.
@@ -69,6 +104,21 @@ mod tests {
             [("7", "8", true), ("8", "7", false), ("7", "7", false), ("9", "10", true), ("10", "9", false)]
         {
             assert_eq!(number(one).is_below(&number(other)), is_below, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn newer_numbers_are_higher() {
+        let number = |text: &str| SequenceNumber::new(text).expect("digits");
+        let forty_nines = "9".repeat(40);
+        let ascending = ["0", "7", "10", "4421584500000000017450439091", &forty_nines];
+        for (at, one) in ascending.iter().enumerate() {
+            for (other_at, other) in ascending.iter().enumerate() {
+                let padded = format!("{other:0>40}");
+                for other in [*other, &padded] {
+                    assert_eq!(number(one).is_newer_than(&number(other)), at > other_at, "{one} {other}");
+                }
+            }
         }
     }
 }

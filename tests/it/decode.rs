@@ -1,6 +1,6 @@
 //! The decoder: the same data model as `serde_dynamo`, everything checked, no value in an error.
 
-mod arbitrary;
+pub(crate) mod arbitrary;
 mod canary;
 mod corpus;
 mod differential;

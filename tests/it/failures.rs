@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use lambda_streams::Outcome::*;
 use lambda_streams::{
-    AfterDeadLetter, DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, ErrorKind, FailurePolicy, HandlerError,
-    Lanes, ProcessorBuilder, Record, RetryPolicy, SkipReason, StreamProcessor,
+    AfterDeadLetter, DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, DecodeError, ErrorKind, FailurePolicy,
+    HandlerError, Lanes, ProcessorBuilder, Record, RetryPolicy, SkipReason, StreamProcessor,
 };
 use tokio::time::Instant;
 
@@ -67,6 +67,59 @@ async fn a_panicking_filter_fails_only_its_record() {
         .unwrap();
     let report = process(&processor, &inserts(3)).await;
     assert_eq!(outcomes(&report), [Succeeded, DeadLettered, Succeeded]);
+}
+
+/// Keeps the changes of the attribute `version`, which only both images can tell.
+fn version_changed(record: &Record) -> Result<bool, DecodeError> {
+    Ok(record.changed_attributes()?.contains("version"))
+}
+
+/// A modification as a stream of the view type `NEW_IMAGE` has it.
+fn without_old_image(number: usize) -> Change {
+    change(number, "a", 1).without("/dynamodb/OldImage").with("/dynamodb/StreamViewType", "NEW_IMAGE")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_can_tell_keeps_and_skips() {
+    let same = change(1, "b", 1).with("/dynamodb/OldImage/version/N", "1.0").with("/dynamodb/NewImage/version/N", "1");
+    let processor = with(&Script::default()).filter(version_changed).build().unwrap();
+    let report = process(&processor, &[change(0, "a", 1), same]).await;
+    assert_eq!(outcomes(&report), [Succeeded, Skipped(SkipReason::Filtered)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_cannot_tell_fails_its_record_and_skips_none() {
+    let batch = [change(0, "b", 1), without_old_image(1), without_old_image(2)];
+    let text = "`OldImage`: the record has none: the stream's view type is NEW_IMAGE: this image needs NEW_AND_OLD_IMAGES or \
+                OLD_IMAGE; set one on the table's stream, or handle `Change` or `Record`";
+
+    let (script, queue) = (Script::default(), TestQueue::default());
+    let processor = with(&script).filter(version_changed).dead_letter_queue(queue.clone()).build().unwrap();
+    let report = process(&processor, &batch).await;
+    assert_eq!(outcomes(&report), [Succeeded, DeadLettered, DeadLettered]);
+    for letter in queue.letters() {
+        assert_eq!((letter.error_kind(), letter.error_message()), (ErrorKind::Decode, text));
+        assert_eq!(letter.attempts(), 0, "the handler is not called");
+    }
+    assert_eq!(script.started(), [("b".to_owned(), 1)]);
+
+    let processor = with(&Script::default()).filter(version_changed).build().unwrap();
+    let report = process(&processor, &batch).await;
+    assert_eq!(outcomes(&report), [Succeeded, Reported, HeldBack]);
+    assert_eq!(checkpoint(&report), Some(1));
+    assert_eq!(report.records()[1].failure.as_ref().unwrap().message, text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_cannot_decode_fails_its_record() {
+    let processor = with(&Script::default())
+        .filter(|record| Ok(record.new_image::<crate::support::Order>()?.version > 0))
+        .build()
+        .unwrap();
+    let malformed = change(0, "a", 0).with("/dynamodb/NewImage/version/N", "many");
+    let report = process(&processor, &[malformed]).await;
+    assert_eq!(outcomes(&report), [Reported]);
+    assert_eq!(report.records()[0].failure.as_ref().unwrap().kind, ErrorKind::Decode);
 }
 
 #[tokio::test(start_paused = true)]

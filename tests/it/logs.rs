@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lambda_streams::{
-    DeadLetterEvent, Deadline, HandlerError, Invocation, LogFormat, Logs, ProcessorBuilder, Remove, StreamProcessor,
+    DeadLetterEvent, Deadline, HandlerError, Invocation, LogFormat, Logs, ProcessorBuilder, Record, Remove,
+    RetryPolicy, StreamProcessor,
 };
 use serde_json::{Value, json};
 use tracing::{Level, subscriber::DefaultGuard};
@@ -172,16 +173,119 @@ async fn a_deadline_stop_warns_and_names_the_checkpoint() {
     assert_has(&lines[0], json!({"level": "WARN", "unfinished": 1, "checkpoint": "event-1"}));
 }
 
+/// The lines with this message: what they say, and the record that they name.
+fn said(lines: &[Value], message: &str) -> Vec<(Value, Value)> {
+    let own = lines.iter().filter(|line| line["message"] == message);
+    own.map(|line| (line["said"].clone(), line["event_id"].clone())).collect()
+}
+
 #[tokio::test(start_paused = true)]
-async fn handler_lines_name_the_invocation_and_at_debug_the_record() {
-    for (level, event_id) in [(Level::INFO, Value::Null), (Level::DEBUG, json!("event-0"))] {
+async fn handler_lines_name_the_invocation_and_the_record() {
+    for (level, number) in [(Level::INFO, Value::Null), (Level::DEBUG, json!(sequence_number(0)))] {
         let builder = StreamProcessor::builder().on_record(|_| async {
             tracing::info!(step = 1, "handling");
             Ok(())
         });
         let lines = log(level, builder, &inserts(1)).await;
         let line = lines.iter().find(|line| line["message"] == "handling").unwrap();
-        assert_has(line, json!({"requestId": "request-1", "step": 1, "event_id": event_id}));
+        let expected = json!({"requestId": "request-1", "step": 1, "event_id": "event-0", "sequence_number": number});
+        assert_has(line, expected);
+        let line = lines.iter().find(|line| line["message"] == "batch processed").unwrap();
+        assert_has(line, json!({"event_id": null}));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_of_handlers_that_take_turns_name_the_right_record() {
+    let builder = StreamProcessor::builder().on_record(|record: Record| async move {
+        let id = record.event_id().unwrap_or_default().to_owned();
+        for _ in 0..3 {
+            tracing::info!(said = id, "handling");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let span = tracing::info_span!("inside");
+        span.in_scope(|| tracing::info!(said = id, "handling"));
+        Ok(())
+    });
+    let lines = log(Level::INFO, builder, &inserts(3)).await;
+    let said = said(&lines, "handling");
+    assert_eq!(said.len(), 12);
+    assert!(said[..4].windows(2).all(|pair| pair[0] != pair[1]), "they take turns: {said:?}");
+    for (said, event_id) in said {
+        assert_eq!(said, event_id);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_within_a_handler_leaves_the_handlers_record_as_it_was() {
+    let inner = StreamProcessor::builder().on_record(|_| async {
+        tracing::info!(said = "inner", "handling");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        tracing::info!(said = "inner", "handling");
+        Ok(())
+    });
+    let inner = inner.build().unwrap();
+    let builder = StreamProcessor::builder().on_record(move |_| {
+        let inner = inner.clone();
+        async move {
+            tracing::info!(said = "outer", "handling");
+            inner.process(event(&[change(7, "within", 0)]), Deadline::none()).await;
+            tracing::info!(said = "outer", "handling");
+            Ok(())
+        }
+    });
+    let lines = log(Level::INFO, builder, &inserts(1)).await;
+    let expected = [("outer", 0), ("inner", 7), ("inner", 7), ("outer", 0)];
+    assert_eq!(
+        said(&lines, "handling"),
+        expected.map(|(said, number)| (json!(said), json!(format!("event-{number}"))))
+    );
+}
+
+/// Says what becomes of it.
+struct Says;
+
+impl Drop for Says {
+    fn drop(&mut self) {
+        tracing::info!(said = "dropped", "handling");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_code_that_runs_for_a_record_names_it() {
+    let acts = [
+        ("panics", &["asked", "called", "own", "dropped"][..]),
+        ("fails", &["asked", "called", "own", "dropped", "classified"]),
+        ("hangs", &["asked", "called", "own", "dropped"]),
+    ];
+    for (act, expected) in acts {
+        let builder = StreamProcessor::builder()
+            .on_record(move |_| {
+                tracing::info!(said = "called", "handling");
+                async move {
+                    let _says = Says;
+                    tracing::info!(said = "own", event_id = "of the line", "handling");
+                    match act {
+                        "panics" => panic!("a bug in the handler"),
+                        "fails" => Err("the index is down".into()),
+                        _ => std::future::pending().await,
+                    }
+                }
+            })
+            .filter(|_| {
+                tracing::info!(said = "asked", "handling");
+                true
+            })
+            .permanent_if(|_| {
+                tracing::info!(said = "classified", "handling");
+                true
+            })
+            .handler_timeout(Duration::from_secs(1))
+            .retry(RetryPolicy::none());
+        let lines = log(Level::INFO, builder, &inserts(1)).await;
+        let of = |said: &str| if said == "own" { "of the line" } else { "event-0" };
+        let expected: Vec<_> = expected.iter().map(|said| (json!(said), json!(of(said)))).collect();
+        assert_eq!(said(&lines, "handling"), expected, "{act}");
     }
 }
 

@@ -7,9 +7,14 @@ mod testing;
 mod adapters;
 mod any_input;
 mod attempts;
+#[cfg(feature = "serde_dynamo")]
+mod attribute_values;
 #[cfg(feature = "aws-errors")]
 mod aws_errors;
+#[cfg(feature = "aws_lambda_events")]
+mod aws_lambda_events;
 mod bulk;
+mod bulk_model_finds;
 mod computing;
 mod concurrency;
 mod context;

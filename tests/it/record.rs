@@ -1,9 +1,11 @@
 //! The README's "Truth", for one record: what it says of itself, and what a malformed one says is wrong.
 
-use lambda_streams::{ErrorKind, Insert, Outcome, Record, Remove, StreamProcessor};
+use lambda_streams::{
+    ErrorKind, Handler, HandlerError, Insert, Outcome, Record, Remove, StreamChange, StreamProcessor,
+};
 use serde_json::{Value, json};
 
-use crate::support::{Change, Order, TestQueue, change, outcomes, process};
+use crate::support::{Change, Order, TestQueue, change, outcomes, process, sequence_number};
 
 fn refusal(json: &str) -> String {
     Record::from_json(json).expect_err(json).to_string()
@@ -61,6 +63,51 @@ fn a_table_has_a_name_if_the_arn_is_one() {
         assert_eq!((record.stream_arn(), record.table_name()), (Some(arn), table));
     }
     assert_eq!(Record::from_json(change(0, "a", 0).without("/eventSourceARN").json()).unwrap().stream_arn(), None);
+}
+
+#[test]
+fn every_record_has_an_idempotency_key() {
+    let key = |change: Change| Record::from_json(change.json()).unwrap().idempotency_key().into_owned();
+    let change = || change(7, "a", 0);
+    let named = || change().with("/eventSourceARN", "arn:x");
+    assert_eq!(key(named().with("/eventID", "of my own")), "of my own");
+    for without in [named().without("/eventID"), named().with("/eventID", ""), named().with("/eventID", 7)] {
+        assert_eq!(key(without), format!("arn:x/{}", sequence_number(7)));
+    }
+    let bare = || change().without("/eventID").without("/eventSourceARN");
+    let (one, other) = (key(bare()), key(bare().with("/dynamodb/Keys/id", json!({"S": "b"}))));
+    assert!(one.len() == 32 && one != other && one == key(bare()), "{one} {other}");
+}
+
+/// Answers with the keys that the handlers of a change see, by whatever they take.
+struct Keys(std::sync::Mutex<Vec<String>>);
+
+impl<C: StreamChange> Handler<C> for Keys {
+    async fn handle(&self, change: C) -> Result<(), HandlerError> {
+        let record = change.record();
+        self.0.lock().unwrap().push(format!("{} {}", record.kind(), record.idempotency_key()));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_change_has_its_record() {
+    let keys = std::sync::Arc::new(Keys(std::sync::Mutex::default()));
+    let builder = || StreamProcessor::builder();
+    let changes = [change(0, "a", 0), change(1, "a", 1), change(2, "a", 1).with("/eventName", "REMOVE")];
+    for processor in [
+        builder()
+            .on_insert::<Order, _>(keys.clone())
+            .on_modify::<Order, _>(keys.clone())
+            .on_remove::<Order, _>(keys.clone()),
+        builder().on_change::<Order, _>(keys.clone()),
+        builder().on_record(keys.clone()),
+    ] {
+        let report = process(&processor.build().unwrap(), &changes).await;
+        assert_eq!(outcomes(&report), [Outcome::Succeeded; 3]);
+    }
+    let keys = keys.0.lock().unwrap();
+    assert_eq!(keys[..], ["INSERT event-0", "MODIFY event-1", "REMOVE event-2"].repeat(3));
 }
 
 #[test]

@@ -43,6 +43,22 @@ async fn redriven_dead_letters_are_processed() {
     assert_eq!(script.succeeded().len(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_redriven_record_keeps_its_idempotency_key() {
+    let changes = [
+        change(0, "a", 0),
+        change(1, "b", 0).without("/eventID"),
+        change(2, "c", 0).without("/eventID").without("/eventSourceARN"),
+    ];
+    let keys = |report: &lambda_streams::BatchReport| -> Vec<String> {
+        report.records().iter().map(|record| record.record().unwrap().idempotency_key().into_owned()).collect()
+    };
+    let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
+    let delivered = keys(&process(&processor, &changes).await);
+    let redriven = processor.redrive(sqs_event(&dead_letters(&changes).await), Deadline::none()).await;
+    assert_eq!((delivered.len(), &delivered), (3, &keys(redriven.batch())));
+}
+
 #[test]
 fn an_event_says_how_many_messages_it_has() {
     for count in [1, 3] {

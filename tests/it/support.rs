@@ -98,7 +98,7 @@ impl Change {
     }
 
     pub(crate) fn json(&self) -> String {
-        let payload = self.0.clone().payload().expect("a record, edited where it can be");
+        let payload = self.0.payload().expect("a record, edited where it can be");
         let mut event: Value = serde_json::from_slice(&payload).expect("JSON");
         event["Records"][0].take().to_string()
     }
@@ -128,7 +128,7 @@ pub(crate) async fn process(processor: &StreamProcessor, changes: &[Change]) -> 
 }
 
 pub(crate) fn outcomes(report: &BatchReport) -> Vec<Outcome> {
-    report.records().iter().map(|record| record.outcome).collect()
+    report.outcomes()
 }
 
 pub(crate) fn checkpoint(report: &BatchReport) -> Option<usize> {

@@ -4,12 +4,16 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::plan::{
-    Behaviour, InvocationFault, InvocationPlan, LanesPlan, MappingPlan, Plan, PolicyPlan, ProcessorPlan, QueueFault,
-    RecordPlan, Shape,
+    Answers, Behaviour, BulkPlan, CallFault, InvocationFault, InvocationPlan, LanesPlan, MappingPlan, Plan, PolicyPlan,
+    ProcessorPlan, QueueFault, RecordPlan, Shape, Takes,
 };
 
 pub(crate) fn plans() -> impl Strategy<Value = Plan> {
-    let stream = (vec(records(), 1..30), any::<bool>(), prop_oneof![Just(1_usize), 2..6_usize, Just(1_000)]);
+    let stream = (
+        prop_oneof![vec(records(behaviours()), 1..30), vec(records(calm_behaviours()), 1..30)],
+        any::<bool>(),
+        prop_oneof![1 => Just(1_usize), 1 => 2..6_usize, 2 => Just(1_000)],
+    );
     let trouble = (vec(queue_faults(), 0..8), vec(invocations(), 0..12), prop::bool::weighted(0.3), any::<u64>());
     (stream, mappings(), processors(), trouble).prop_map(
         |((records, split_shards, page), mapping, processor, (queue, invocations, managed, seed))| {
@@ -18,8 +22,8 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     )
 }
 
-fn records() -> impl Strategy<Value = RecordPlan> {
-    (prop_oneof![9 => Just(0_u8), 1 => Just(1)], 0..5_u8, shapes(), behaviours(), computing()).prop_map(
+fn records(behaviours: impl Strategy<Value = Behaviour>) -> impl Strategy<Value = RecordPlan> {
+    (prop_oneof![9 => Just(0_u8), 1 => Just(1)], items(), shapes(), behaviours, computing()).prop_map(
         |(table, item, shape, behaviour, computes_millis)| RecordPlan {
             table,
             item,
@@ -28,6 +32,11 @@ fn records() -> impl Strategy<Value = RecordPlan> {
             computes_millis,
         },
     )
+}
+
+/// Few, so that lanes are long, and some more, so that bulks have many.
+fn items() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => 0..5_u8, 1 => 5..20_u8]
 }
 
 /// For how long something keeps the thread: less than the shortest margin leaves after the last dead letter.
@@ -55,7 +64,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
         List,
         Number,
     ]);
-    prop_oneof![9 => Just(Good), 2 => odd]
+    prop_oneof![9 => Just(Good), 1 => Just(Modified), 2 => odd]
 }
 
 fn behaviours() -> impl Strategy<Value = Behaviour> {
@@ -77,9 +86,17 @@ fn behaviours() -> impl Strategy<Value = Behaviour> {
     ]
 }
 
+/// Nearly always a success, as it is in streams.
+fn calm_behaviours() -> impl Strategy<Value = Behaviour> {
+    prop_oneof![
+        9 => prop_oneof![Just(0_u16), 1..200_u16].prop_map(|millis| Behaviour::Succeed { millis }),
+        1 => behaviours(),
+    ]
+}
+
 fn mappings() -> impl Strategy<Value = MappingPlan> {
     let batching =
-        (prop_oneof![1..4_u32, 4..12_u32, Just(100)], prop_oneof![3 => Just(0_u32), 1 => 1..5_u32], 1..4_u32);
+        (prop_oneof![1..4_u32, 4..30_u32, Just(100)], prop_oneof![3 => Just(0_u32), 1 => 1..5_u32], 1..4_u32);
     let limits = (prop_oneof![2 => Just(-1), 1 => 0..4], prop_oneof![3 => Just(-1), 1 => 60..400]);
     let flags = (
         any::<bool>(),
@@ -139,6 +156,7 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.8),
         (computing(), computing()),
+        prop_oneof![Just(None), bulks().prop_map(Some)],
     )
         .prop_map(
             |(
@@ -150,8 +168,10 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
                 follow_lane,
                 remember,
                 (filter_millis, queue_millis),
+                bulk,
             )| {
                 ProcessorPlan {
+                    bulk,
                     concurrency,
                     lanes,
                     max_attempts,
@@ -167,6 +187,41 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
                 }
             },
         )
+}
+
+fn bulks() -> impl Strategy<Value = BulkPlan> {
+    use Takes::*;
+    let takes = prop::sample::select(vec![Inserts, Inserts, Changes, Records, LatestChanges, LatestRecords]);
+    let max_bytes = prop_oneof![4 => Just(None), 1 => (100..3_000_usize).prop_map(Some)];
+    let timeout = prop_oneof![2 => Just(None), 1 => (300..1_900_u16).prop_map(Some)];
+    let answers = prop::sample::select(vec![Answers::Each, Answers::Each, Answers::Failures, Answers::Whole]);
+    let max_records = prop_oneof![1..4_usize, 4..12_usize, Just(100)];
+    (takes, max_records, max_bytes, any::<bool>(), timeout, answers, vec(call_faults(), 0..8)).prop_map(
+        |(takes, max_records, max_bytes, within_lane, timeout_millis, answers, calls)| BulkPlan {
+            takes,
+            max_records,
+            max_bytes,
+            within_lane,
+            timeout_millis,
+            answers,
+            calls,
+        },
+    )
+}
+
+fn call_faults() -> impl Strategy<Value = CallFault> {
+    use CallFault::*;
+    let after = prop_oneof![2 => Just(Option::None), 1 => (1..2_000_u16).prop_map(Some)];
+    prop_oneof![
+        6 => Just(None),
+        2 => after.prop_map(|after_millis| Retryable { after_millis }),
+        2 => Just(Permanent),
+        1 => Just(PanicAtOnce),
+        1 => Just(PanicLater),
+        1 => Just(Hang),
+        2 => Just(Short),
+        1 => Just(Long),
+    ]
 }
 
 fn queue_faults() -> impl Strategy<Value = QueueFault> {

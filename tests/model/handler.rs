@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambda_streams::{EventKind, HandlerError, Record};
+use lambda_streams::{HandlerError, Record};
 use tokio::time::{Instant, sleep};
 
-use crate::plan::{Behaviour, PANIC_IN_DROP_MILLIS, RecordPlan};
+use crate::plan::{Behaviour, PANIC_IN_DROP_MILLIS, RecordPlan, Shape};
 use crate::world::{ON_PURPOSE, World};
 
 /// After so long whatever was down is up again.
-const HEALED: Duration = Duration::from_secs(600);
+pub(crate) const HEALED: Duration = Duration::from_secs(600);
 
 impl World {
     /// One attempt at a record: what every handler does.
@@ -30,7 +30,7 @@ impl World {
         let mut ledger = self.ledger();
         let invocation = ledger.invocation_of(environment, id).expect("a filter runs inside its invocation");
         self.judge().ask_filter(&mut ledger, invocation, id);
-        let keep = record.kind() != EventKind::Modify;
+        let keep = self.stream.known[id].plan.shape != Shape::FilteredOut;
         if !keep {
             ledger.invocations[invocation].filtered_out.insert(id);
         }
@@ -78,7 +78,7 @@ impl World {
     }
 }
 
-struct PanicsInDrop(std::cell::Cell<bool>);
+pub(crate) struct PanicsInDrop(pub(crate) std::cell::Cell<bool>);
 
 impl Drop for PanicsInDrop {
     fn drop(&mut self) {

@@ -19,6 +19,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) stream: &'a Stream,
     /// Whether the subject promises to remember.
     pub(crate) remembers: bool,
+    /// When the schedule began.
+    pub(crate) begun: Instant,
 }
 
 impl Judge<'_> {
@@ -28,18 +30,33 @@ impl Judge<'_> {
 
     /// P2, P3 and the memory: may this handler start now?
     pub(crate) fn start(&self, ledger: &mut Ledger, environment: usize, invocation: usize, id: usize) {
+        let running = ledger.environments[environment].running;
+        if running >= self.plan.processor.concurrency {
+            ledger.violation(format!("P3: {} handlers run at once", running + 1));
+        }
+        let mut wrong = self.may_start(ledger, environment, invocation, id, &HashSet::new());
+        ledger.violations.append(&mut wrong);
+    }
+
+    /// P2 and the memory: may this record start now, with these before it?
+    pub(crate) fn may_start(
+        &self,
+        ledger: &Ledger,
+        environment: usize,
+        invocation: usize,
+        id: usize,
+        with: &HashSet<usize>,
+    ) -> Vec<String> {
         let mut wrong = Vec::new();
         let (log, room) = (&ledger.invocations[invocation], &ledger.environments[environment]);
-        if room.running >= self.plan.processor.concurrency {
-            wrong.push(format!("P3: {} handlers run at once", room.running + 1));
-        }
         if ledger.records[id].running > 0 {
             wrong.push(format!("P2: record {id} runs twice at once"));
         }
-        if let Some(earlier) = self.predecessors(log, id).into_iter().find(|earlier| !self.is_over(ledger, *earlier)) {
+        let is_open = |earlier: &usize| !with.contains(earlier) && !self.is_over(ledger, *earlier);
+        if let Some(earlier) = self.predecessors(log, id).into_iter().find(is_open) {
             wrong.push(format!("P2: record {id} starts before its predecessor {earlier} has ever been finished"));
         }
-        let in_batch = |earlier: &usize| !self.is_over_in(ledger, log, *earlier);
+        let in_batch = |earlier: &usize| !with.contains(earlier) && !self.is_over_in(ledger, log, *earlier);
         if let Some(earlier) = self.predecessors_in(log, id).into_iter().find(in_batch) {
             wrong.push(format!("P2: record {id} starts before its predecessor {earlier} in the batch is finished"));
         }
@@ -56,7 +73,12 @@ impl Judge<'_> {
         if self.remembers && self.plan.processor.remember && remembered && nameable {
             wrong.push(format!("redelivery: record {id} was finished behind a checkpoint, and is repeated"));
         }
-        ledger.violations.append(&mut wrong);
+        wrong
+    }
+
+    /// How long the schedule has run.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// May the filter be asked now?
@@ -86,22 +108,28 @@ impl Judge<'_> {
     }
 
     /// Earlier records of the same lane, in the batch.
-    fn predecessors_in(&self, log: &InvocationLog, id: usize) -> Vec<usize> {
-        let partition = |id: usize| self.known(id).item.map(|(table, item)| (table, item % 2));
-        let same = |earlier: &usize| match self.plan.processor.lanes {
-            LanesPlan::PerItem => self.known(id).item.is_some() && self.known(id).item == self.known(*earlier).item,
-            LanesPlan::PerPartition => partition(id).is_some() && partition(id) == partition(*earlier),
+    pub(crate) fn predecessors_in(&self, log: &InvocationLog, id: usize) -> Vec<usize> {
+        let earlier = log.batch.iter().take_while(|earlier| **earlier != id);
+        earlier.filter(|earlier| self.share_lane(**earlier, id)).copied().collect()
+    }
+
+    /// Whether two records of a batch are in one lane.
+    pub(crate) fn share_lane(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (self.known(one).item, self.known(other).item);
+        let partition = |item: Option<(u8, u8)>| item.map(|(table, item)| (table, item % 2));
+        match self.plan.processor.lanes {
+            LanesPlan::PerItem => one.is_some() && one == other,
+            LanesPlan::PerPartition => one.is_some() && partition(one) == partition(other),
             LanesPlan::WholeBatch => true,
             LanesPlan::Unordered => false,
-        };
-        log.batch.iter().take_while(|earlier| **earlier != id).filter(|earlier| same(earlier)).copied().collect()
+        }
     }
 
     /// Whether a record was ever finished, or is nothing that will be.
     fn is_over(&self, ledger: &Ledger, id: usize) -> bool {
         let history = &ledger.records[id];
         let known = self.known(id);
-        let over = history.succeeded || history.accepted || history.discarded;
+        let over = history.succeeded || history.superseded || history.accepted || history.discarded;
         history.running == 0 && (over || known.is_skipped() || known.is_dropped(self.plan))
     }
 
@@ -112,7 +140,7 @@ impl Judge<'_> {
     }
 
     /// Which records of a batch a sequence number names: those that have a usable one, and had it first.
-    fn nameable(&self, batch: &[usize]) -> HashSet<usize> {
+    pub(crate) fn nameable(&self, batch: &[usize]) -> HashSet<usize> {
         let mut seen = HashSet::new();
         let named = |id: &&usize| self.known(**id).sequence_number.as_ref().is_some_and(|number| seen.insert(number));
         batch.iter().filter(named).copied().collect()
@@ -198,24 +226,33 @@ impl Judge<'_> {
         named.filter(|_| self.plan.mapping.report_batch_item_failures).map(Some).ok_or(())
     }
 
-    /// Whether the report's outcomes are what the ledger says.
-    pub(crate) fn outcomes(&self, ledger: &mut Ledger, invocation: usize, outcomes: &[Outcome]) {
+    /// Whether the report's outcomes and attempts are what the ledger says.
+    pub(crate) fn outcomes(&self, ledger: &mut Ledger, invocation: usize, outcomes: &[(Outcome, u32)]) {
         let log = &ledger.invocations[invocation];
         let before = &ledger.environments[log.environment].done;
         let mut wrong = Vec::new();
-        for (id, outcome) in log.batch.iter().zip(outcomes) {
+        for (id, (outcome, attempts)) in log.batch.iter().zip(outcomes) {
             let (succeeded, confirmed) = (log.succeeded.contains(id), log.confirmed.contains(id));
+            let superseded = log.superseded.contains(id);
             let right = match outcome {
                 Outcome::Succeeded => succeeded,
                 Outcome::DeadLettered => confirmed,
                 Outcome::Skipped(SkipReason::Redelivered) => before.contains(id) && !log.started.contains(id),
+                Outcome::Skipped(SkipReason::Superseded) => superseded && !succeeded && !confirmed,
                 Outcome::Skipped(_) => self.known(*id).is_skipped(),
-                _ => !succeeded && !confirmed,
+                _ => !log.finished(*id),
             };
             if !right {
                 wrong.push(format!(
-                    "P5: record {id} is said to be {outcome:?}: succeeded {succeeded}, accepted {confirmed}"
+                    "P5: record {id} is said to be {outcome:?}: succeeded {succeeded}, accepted {confirmed}, superseded \
+                     {superseded}"
                 ));
+            }
+            let counted = log.attempts.get(id).copied().unwrap_or_default();
+            let may_be_left_out = log.bulked.get(id).is_some_and(|bulked| bulked.may_be_left_out);
+            let right = *attempts == counted || may_be_left_out && attempts + 1 == counted;
+            if !right && self.known(*id).is_well_formed() {
+                wrong.push(format!("attempts: record {id} is said to have had {attempts} attempts, and had {counted}"));
             }
         }
         if outcomes.len() != log.batch.len() {

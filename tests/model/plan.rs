@@ -32,6 +32,8 @@ pub(crate) struct RecordPlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Good,
+    /// A modification, which always goes to a handler of one record.
+    Modified,
     /// A removal, for which there is no handler.
     NoHandler,
     /// A modification that the processor's filter does not keep.
@@ -107,8 +109,82 @@ pub(crate) struct MappingPlan {
     pub(crate) timeout_seconds: u64,
 }
 
+/// The handler of inserted items, where it takes many at once.
+#[derive(Debug, Clone)]
+pub(crate) struct BulkPlan {
+    pub(crate) takes: Takes,
+    pub(crate) max_records: usize,
+    pub(crate) max_bytes: Option<usize>,
+    pub(crate) within_lane: bool,
+    pub(crate) timeout_millis: Option<u16>,
+    pub(crate) answers: Answers,
+    /// What goes wrong in each call; afterwards nothing does but what the records do themselves.
+    pub(crate) calls: Vec<CallFault>,
+}
+
+impl Default for BulkPlan {
+    fn default() -> Self {
+        Self {
+            takes: Takes::Inserts,
+            max_records: 100,
+            max_bytes: None,
+            within_lane: false,
+            timeout_millis: None,
+            answers: Answers::Each,
+            calls: Vec::new(),
+        }
+    }
+}
+
+impl BulkPlan {
+    pub(crate) fn latest_only(&self) -> bool {
+        matches!(self.takes, Takes::LatestChanges | Takes::LatestRecords)
+    }
+}
+
+/// What it is a bulk of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Inserts,
+    Changes,
+    Records,
+    LatestChanges,
+    LatestRecords,
+}
+
+/// How it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// For each record, in a `Vec`.
+    Each,
+    /// By the positions of the failures.
+    Failures,
+    /// All or nothing.
+    Whole,
+}
+
+/// What goes wrong in one call of the bulk handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallFault {
+    None,
+    /// The request fails, and may be sent again at once or later.
+    Retryable {
+        after_millis: Option<u16>,
+    },
+    Permanent,
+    PanicAtOnce,
+    PanicLater,
+    /// Into the timeout, if there is one.
+    Hang,
+    /// An answer too few.
+    Short,
+    /// An answer too many, or a position outside.
+    Long,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct ProcessorPlan {
+    pub(crate) bulk: Option<BulkPlan>,
     pub(crate) concurrency: usize,
     pub(crate) lanes: LanesPlan,
     pub(crate) max_attempts: u32,
@@ -186,26 +262,26 @@ pub(crate) enum InvocationFault {
 impl RecordPlan {
     /// Whether its handler is never done in time, or not in its first attempts.
     pub(crate) fn times_out(&self, timeout_millis: Option<u16>) -> bool {
-        use Behaviour::*;
         let Some(timeout) = timeout_millis else { return false };
-        matches!(self.behaviour, HangTimes { .. } | HangUntilHealed) || self.always_times_out(timeout)
+        self.behaviour.hangs() || self.always_times_out(timeout)
     }
 
     fn always_times_out(&self, timeout: u16) -> bool {
-        use Behaviour::*;
-        let is_late = |millis: u16| millis + u16::from(self.computes_millis) > timeout;
-        match self.behaviour {
-            Succeed { millis } | FailTimes { millis, .. } | Permanent { millis } | PanicLater { millis } => {
-                is_late(millis)
-            }
-            PanicInDrop => is_late(PANIC_IN_DROP_MILLIS),
-            Hang => true,
-            _ => false,
-        }
+        self.behaviour == Behaviour::Hang || self.millis() + u16::from(self.computes_millis) > timeout
     }
 
     fn is_fine(&self) -> bool {
-        matches!(self.shape, Shape::Good | Shape::NoHandler | Shape::FilteredOut)
+        matches!(self.shape, Shape::Good | Shape::Modified | Shape::NoHandler | Shape::FilteredOut)
+    }
+
+    /// How long its handler waits, where it is done in the end.
+    pub(crate) fn millis(&self) -> u16 {
+        use Behaviour::*;
+        match self.behaviour {
+            Succeed { millis } | FailTimes { millis, .. } | Permanent { millis } | PanicLater { millis } => millis,
+            PanicInDrop => PANIC_IN_DROP_MILLIS,
+            _ => 0,
+        }
     }
 
     /// Whether no number of attempts and no patience make it succeed.
@@ -218,24 +294,56 @@ impl RecordPlan {
     }
 }
 
+impl ProcessorPlan {
+    /// Whether the bulk handler takes it, if it is well-formed.
+    pub(crate) fn is_for_bulk(&self, record: &RecordPlan) -> bool {
+        self.bulk.is_some() && record.shape != Shape::Modified
+    }
+
+    /// How long a call of the handler of this record may take.
+    pub(crate) fn timeout_of(&self, record: &RecordPlan) -> Option<u16> {
+        let own = self.bulk.as_ref().filter(|_| self.is_for_bulk(record)).and_then(|bulk| bulk.timeout_millis);
+        own.or(self.handler_timeout_millis)
+    }
+}
+
 impl Plan {
     /// A record that fails for good, and that nobody takes out, must meet a limit, or its stream rightly never ends.
     pub(crate) fn finite(mut self) -> Self {
-        let timeout = self.processor.handler_timeout_millis;
-        for record in self.records.iter_mut().filter(|record| timeout.is_none() && record.behaviour == Behaviour::Hang)
-        {
-            record.behaviour = Behaviour::HangUntilHealed;
+        let processor = &mut self.processor;
+        if let Some(bulk) = &mut processor.bulk {
+            // What is built must be what `build` takes.
+            bulk.within_lane |= processor.lanes == LanesPlan::WholeBatch;
+            if processor.lanes == LanesPlan::Unordered && bulk.latest_only() {
+                bulk.takes = Takes::Changes;
+            }
+            if bulk.takes != Takes::Inserts {
+                let removals = self.records.iter_mut().filter(|record| record.shape == Shape::NoHandler);
+                removals.for_each(|record| record.shape = Shape::Good);
+            }
         }
+        for record in self.records.iter_mut().filter(|record| record.behaviour == Behaviour::Hang) {
+            if self.processor.timeout_of(record).is_none() {
+                record.behaviour = Behaviour::HangUntilHealed;
+            }
+        }
+        let timeout = |record: &RecordPlan| self.processor.timeout_of(record);
+        let times_out = |record: &RecordPlan| timeout(record).is_some_and(|timeout| record.always_times_out(timeout));
+        let is_hopeless = self.records.iter().any(|record| record.is_hopeless(timeout(record)));
         // What may be tried again is taken out only for its age: not after a quarter of a day of ever the same.
-        if self.records.iter().any(|record| timeout.is_some_and(|timeout| record.always_times_out(timeout))) {
+        if self.records.iter().any(times_out) {
             self.processor.give_up_after_seconds = self.processor.give_up_after_seconds.min(30);
             // A record that no number names is delivered with the one before it, which must leave it some time.
             if !self.records.iter().all(RecordPlan::is_fine) {
                 self.mapping.timeout_seconds = self.mapping.timeout_seconds.max(10);
             }
         }
+        if is_hopeless {
+            // A bulk is halved within an invocation, until its lowest record is alone.
+            self.mapping.timeout_seconds = self.mapping.timeout_seconds.max(self.halving_seconds());
+        }
         let taken_out = self.processor.queue && self.processor.policy != PolicyPlan::ReportAll;
-        if !taken_out && self.mapping.retries < 0 && self.records.iter().any(|record| record.is_hopeless(timeout)) {
+        if !taken_out && self.mapping.retries < 0 && is_hopeless {
             self.mapping.retries = 2;
         }
         // Where every failure repeats the whole batch, the batch must fit into one invocation.
@@ -246,5 +354,26 @@ impl Plan {
             self.processor.policy = PolicyPlan::Default;
         }
         self
+    }
+
+    /// How long it takes at most until the lowest record of a bulk is alone.
+    fn halving_seconds(&self) -> u64 {
+        let Some(bulk) = &self.processor.bulk else { return 0 };
+        let most = bulk.max_records.min(self.records.len());
+        let calls = u64::from(most.next_power_of_two().ilog2() + 1 + self.processor.max_attempts);
+        let call = |record: &RecordPlan| {
+            let done = record.millis() + u16::from(record.computes_millis);
+            let timeout = self.processor.timeout_of(record).filter(|_| record.behaviour.hangs());
+            timeout.unwrap_or(0).max(done) + u16::from(record.computes_millis)
+        };
+        let slowest = self.records.iter().map(call).max().unwrap_or_default();
+        // A tenth is the margin, and some is for backoffs.
+        (calls * u64::from(slowest) + 1_000) * 10 / 9 / 1_000 + 1
+    }
+}
+
+impl Behaviour {
+    pub(crate) fn hangs(self) -> bool {
+        matches!(self, Self::HangTimes { .. } | Self::HangUntilHealed | Self::Hang)
     }
 }

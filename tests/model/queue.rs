@@ -88,17 +88,26 @@ impl ModelQueue {
             return ledger.violation(format!("P6: a dead letter is none of the records: {}", letter.raw_json()));
         };
         let known = &self.world.stream.known[id];
-        let follows = self.world.plan.processor.follow_lane;
+        let processor = &self.world.plan.processor;
+        let invocation = letter.request_id().parse().ok().filter(|at| *at < ledger.invocations.len());
+        // Of a bulk, what was said of the record alone.
+        let bulked = invocation.and_then(|at: usize| ledger.invocations[at].bulked.get(&id)).cloned();
+        let bulked = bulked.filter(|_| processor.is_for_bulk(&known.plan));
+        let follows = processor.follow_lane;
         let cause = match letter.error_kind() {
             ErrorKind::Malformed => {
-                !matches!(known.plan.shape, Shape::Good | Shape::NoHandler | Shape::FilteredOut | Shape::ImageMalformed)
+                use Shape::*;
+                !matches!(known.plan.shape, Good | Modified | NoHandler | FilteredOut | ImageMalformed)
             }
             ErrorKind::Decode => matches!(known.plan.shape, Shape::ImageMalformed | Shape::KeysNotScalar),
+            kind @ (ErrorKind::Panic | ErrorKind::Handler | ErrorKind::Timeout)
+                if processor.is_for_bulk(&known.plan) =>
+            {
+                bulked.as_ref().and_then(|bulked| bulked.own_failure) == Some(kind)
+            }
             ErrorKind::Panic => known.is_well_formed() && known.plan.behaviour.panics(),
             ErrorKind::Handler => known.is_well_formed() && known.plan.behaviour.fails(),
-            ErrorKind::Timeout => {
-                known.is_well_formed() && known.plan.times_out(self.world.plan.processor.handler_timeout_millis)
-            }
+            ErrorKind::Timeout => known.is_well_formed() && known.plan.times_out(processor.timeout_of(&known.plan)),
             ErrorKind::Predecessor => follows,
             _ => false,
         };
@@ -110,6 +119,12 @@ impl ModelQueue {
         }
         ledger.records[id].accepted = true;
         ledger.environments[self.environment].done.insert(id);
+        if let Some(at) = invocation {
+            if bulked.is_some() {
+                self.world.tally.bulk_dead_letters.count();
+            }
+            ledger.finish_superseded(at, id);
+        }
         self.world.tally.dead_letters.count();
     }
 
@@ -130,8 +145,9 @@ impl ModelQueue {
         let mut one = |letter: &DeadLetter| {
             let id = self.world.stream.id(letter.raw_json());
             let invocation: Option<usize> = letter.request_id().parse().ok();
-            if let (Some(id), Some(log)) = (id, invocation.and_then(|at| ledger.invocations.get_mut(at))) {
-                log.confirmed.insert(id);
+            if let (Some(id), Some(at)) = (id, invocation.filter(|at| *at < ledger.invocations.len())) {
+                ledger.invocations[at].confirmed.insert(id);
+                ledger.supersede(at, id);
             }
             Ok(())
         };

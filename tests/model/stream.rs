@@ -35,7 +35,7 @@ impl Known {
 
     /// Whether its handler is ever called.
     pub(crate) fn is_well_formed(&self) -> bool {
-        matches!(self.plan.shape, Shape::Good | Shape::SequenceRepeated)
+        matches!(self.plan.shape, Shape::Good | Shape::Modified | Shape::SequenceRepeated)
     }
 }
 
@@ -105,7 +105,7 @@ fn build(id: usize, plan: &RecordPlan, last: Option<&str>) -> Known {
         EventNameMissing => None,
         EventNameUnknown => Some("UPSERT"),
         NoHandler => Some("REMOVE"),
-        FilteredOut => Some("MODIFY"),
+        Modified | FilteredOut => Some("MODIFY"),
         _ => Some("INSERT"),
     };
     let named = event_name.map(|name| format!(r#""eventName":"{name}","#)).unwrap_or_default();
@@ -118,11 +118,12 @@ fn build(id: usize, plan: &RecordPlan, last: Option<&str>) -> Known {
         _ => format!(r#""Keys":{{"sk":{{"N":"{item}.0"}},"pk":{{"S":"{}"}}}},"#, item % 2),
     };
     let image = if *shape == ImageMalformed { r#"{"n":{"N":"many"}}"# } else { r#"{"n":{"N":"1"}}"# };
+    let old = if *shape == Modified { r#""OldImage":{"n":{"N":"0"}},"# } else { "" };
     let created = SystemTime::now().duration_since(UNIX_EPOCH).expect("after the epoch").as_millis() as f64 / 1e3;
     let change = match shape {
         DynamodbNull => "null".to_owned(),
         _ => format!(
-            r#"{{"ApproximateCreationDateTime":{created},{keys}"NewImage":{image},{number}"StreamViewType":"NEW_AND_OLD_IMAGES"}}"#
+            r#"{{"ApproximateCreationDateTime":{created},{keys}"NewImage":{image},{old}{number}"StreamViewType":"NEW_AND_OLD_IMAGES"}}"#
         ),
     };
     let record = format!(
@@ -140,7 +141,6 @@ fn build(id: usize, plan: &RecordPlan, last: Option<&str>) -> Known {
     Known {
         plan: plan.clone(),
         json: json.into(),
-
         item: (!keyless).then_some((*table, *item)),
         sequence_number: sequence_number.filter(|_| !bare && *shape != DynamodbNull),
         event_name: event_name.filter(|_| !bare),

@@ -14,7 +14,7 @@ impl Count {
         self.add(1);
     }
 
-    fn add(&self, more: u64) {
+    pub(crate) fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
@@ -48,6 +48,20 @@ pub(crate) struct Counts {
     pub(crate) environments: Count,
     pub(crate) crashes: Count,
     pub(crate) lost_answers: Count,
+    pub(crate) bulks: Count,
+    pub(crate) bulk_records: Count,
+    pub(crate) bulks_at_once: Count,
+    pub(crate) halves: Count,
+    pub(crate) stops_in_halvings: Count,
+    pub(crate) whole_failures: Count,
+    pub(crate) partial_failures: Count,
+    pub(crate) bulk_panics: Count,
+    pub(crate) bulk_timeouts: Count,
+    pub(crate) cancelled_bulks: Count,
+    pub(crate) wrong_counts: Count,
+    pub(crate) blocked: Count,
+    pub(crate) superseded: Count,
+    pub(crate) bulk_dead_letters: Count,
     records: Count,
     invocations: Count,
     retries: Count,
@@ -68,7 +82,7 @@ impl Tally {
         self.discarded.add(summary.discarded);
     }
 
-    fn all(&self) -> [(&'static str, u64); 19] {
+    fn all(&self) -> [(&'static str, u64); 33] {
         [
             ("schedules", self.schedules.get()),
             ("records", self.records.get()),
@@ -89,6 +103,20 @@ impl Tally {
             ("environments", self.environments.get()),
             ("dead letters", self.dead_letters.get()),
             ("discarded", self.discarded.get()),
+            ("bulks", self.bulks.get()),
+            ("records in bulks", self.bulk_records.get()),
+            ("bulks at once", self.bulks_at_once.get()),
+            ("parts of halved bulks", self.halves.get()),
+            ("stops in a halving", self.stops_in_halvings.get()),
+            ("whole failures", self.whole_failures.get()),
+            ("partial failures", self.partial_failures.get()),
+            ("bulks that panic", self.bulk_panics.get()),
+            ("bulks out of time", self.bulk_timeouts.get()),
+            ("cancelled bulks", self.cancelled_bulks.get()),
+            ("wrong counts", self.wrong_counts.get()),
+            ("answers of blocked lanes", self.blocked.get()),
+            ("superseded changes", self.superseded.get()),
+            ("dead letters of bulks", self.bulk_dead_letters.get()),
         ]
     }
 

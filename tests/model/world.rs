@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::environment::{Environment, Ran, Subject};
 use crate::judge::Judge;
 use crate::ledger::Ledger;
-use crate::plan::{InvocationFault, InvocationPlan, LanesPlan, Plan};
+use crate::plan::{InvocationFault, InvocationPlan, Plan};
 use crate::stream::{Shared, Stream};
 use crate::tally::{Count, Tally};
 
@@ -38,9 +38,7 @@ pub(crate) struct World {
 pub(crate) fn run(subject: Subject, plan: &Plan, tally: &Tally) -> Result<(), Vec<String>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let mut plan = plan.clone();
-    if subject != Subject::Processor {
-        plan.processor.lanes = LanesPlan::PerItem;
-    }
+    subject.adapt(&mut plan);
     fastrand::seed(plan.seed);
     tally.schedules.count();
     let mut violations = runtime.expect("a runtime can be made").block_on(play(subject, plan, tally.clone()));
@@ -117,7 +115,7 @@ impl World {
 
     pub(crate) fn judge(&self) -> Judge<'_> {
         let remembers = self.subject != Subject::GoesOnBehindFailures;
-        Judge { plan: &self.plan, stream: &self.stream, remembers }
+        Judge { plan: &self.plan, stream: &self.stream, remembers, begun: self.begun }
     }
 
     fn end(&self, ended: Option<Result<Summary, RunError>>) {
@@ -269,7 +267,7 @@ impl Environments {
         &self,
         invocation: usize,
         answer: &Result<String, String>,
-        outcomes: Option<Vec<lambda_streams::Outcome>>,
+        outcomes: Option<Vec<(lambda_streams::Outcome, u32)>>,
     ) {
         let (judge, mut ledger) = (self.world.judge(), self.world.ledger());
         let from = judge.answer(&mut ledger, invocation, answer.as_deref().map_err(String::as_str));

@@ -6,4 +6,5 @@ mod cli;
 mod deployed;
 mod event_source_mapping;
 mod fake_aws;
+mod filter_criteria;
 mod streams_source;

@@ -13,8 +13,6 @@ use crate::handler::bulk::Answer;
 pub(in super::super) struct BulkAttempt<'a> {
     pub(super) queue: usize,
     pub(super) members: Vec<Member>,
-    /// Whether it is a part of a halved bulk.
-    pub(super) is_part: bool,
     /// The parts that run after it.
     pub(super) rest: Vec<Vec<Member>>,
     pub(super) call: HandlerCall<'a, Answer>,
@@ -24,7 +22,6 @@ pub(in super::super) struct BulkAttempt<'a> {
 pub(in super::super) struct BulkOutcome {
     pub(super) queue: usize,
     pub(super) members: Vec<Member>,
-    pub(super) is_part: bool,
     pub(super) rest: Vec<Vec<Member>>,
     pub(super) begun: Instant,
     pub(super) ended: Ended<Answer>,
@@ -46,8 +43,8 @@ impl Future for BulkAttempt<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<BulkOutcome> {
         let ended = ready!(self.call.poll(context, |ended| ended));
-        let Self { queue, members, is_part, rest, call } = &mut *self;
+        let Self { queue, members, rest, call } = &mut *self;
         let (members, rest) = (std::mem::take(members), std::mem::take(rest));
-        Poll::Ready(BulkOutcome { queue: *queue, members, is_part: *is_part, rest, begun: call.begun(), ended })
+        Poll::Ready(BulkOutcome { queue: *queue, members, rest, begun: call.begun(), ended })
     }
 }

@@ -14,7 +14,7 @@ use crate::context::ChangeContext;
 use crate::decode::DecodeError;
 use crate::guard::{drop_guarded, guard};
 use crate::handler::bulk::BulkInput;
-use crate::observe::log::RecordSpan;
+use crate::observe::log::RecordScope;
 
 /// A bulk that is being filled.
 pub(super) struct Filling<'a> {
@@ -90,7 +90,13 @@ impl<'a> Execution<'a> {
             self.turn.step();
             let is_full = filling.members.len() >= self.bulks.queues[filling.queue].route.limits.max_records;
             let candidate = if is_full && filling.part.is_none() { None } else { self.candidate(&mut filling) };
-            let Some(member) = candidate else { return self.call_bulk(filling) };
+            let Some(member) = candidate else {
+                // Of changes of an item, those before a report may still begin without the later ones.
+                if self.leave_out_held_back(&mut filling) {
+                    continue;
+                }
+                return self.call_bulk(filling);
+            };
             match self.add(&mut filling, member) {
                 Added::Yes | Added::No => {}
                 Added::NoRoom => return self.call_bulk(filling),
@@ -114,13 +120,16 @@ impl<'a> Execution<'a> {
                 if !self.batch.is_in_bulk(member.head()) {
                     continue;
                 }
-                if self.gate.admits(member.position) && (follows || !self.batch.waits(member.head())) {
+                let (is_admitted, waits) = (self.gate.admits(member.position), self.batch.waits(member.head()));
+                if is_admitted && (follows || !waits) {
                     return Some(member);
                 }
                 // It waits for the record before it in its lane, or is held back.
                 self.leave_bulk(&member);
-                if !self.batch.waits(member.head()) {
+                if !waits {
                     self.bulks.queues[filling.queue].ready.push(member.head());
+                } else if is_admitted {
+                    self.batch.take_back_attempt(member.position);
                 }
             }
             return None;
@@ -213,19 +222,18 @@ impl<'a> Execution<'a> {
     fn call_bulk(&mut self, mut filling: Filling<'a>) {
         self.leave_out_held_back(&mut filling);
         let Filling { queue, mut input, members, part, permit, begun, .. } = filling;
-        let is_part = part.is_some();
         let rest = part.map(|part| part.rest).unwrap_or_default();
         let Some(input) = input.0.take().filter(|_| !members.is_empty()) else {
             return self.bulks.add_part(queue, rest);
         };
         self.measured.concurrency = self.measured.concurrency.max(self.settings.handlers_running());
         let limit = self.bulks.queues[queue].context.handler_timeout;
-        let span = RecordSpan::of_bulk(members.len());
-        let outcome = match HandlerCall::begin(|| Ok::<_, DecodeError>(input.call()), begun, limit, permit, span) {
-            Ok(call) => self.bulks.running.start(BulkAttempt { queue, members, is_part, rest, call }),
+        let scope = RecordScope::of_bulk(members.len());
+        let outcome = match HandlerCall::begin(|| Ok::<_, DecodeError>(input.call()), begun, limit, permit, scope) {
+            Ok(call) => self.bulks.running.start(BulkAttempt { queue, members, rest, call }),
             Err(failure) => {
                 let ended = Ended::Failed(failure);
-                Some(BulkOutcome { queue, members, is_part, rest, begun, ended })
+                Some(BulkOutcome { queue, members, rest, begun, ended })
             }
         };
         self.clock.read();
@@ -234,14 +242,16 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Takes out what was reported, or comes after it, since it was added.
-    fn leave_out_held_back(&mut self, filling: &mut Filling<'a>) {
-        let Filling { queue, input, members, part, .. } = filling;
+    /// Takes out what was reported, or comes after it, since it was added; returns whether there was any.
+    fn leave_out_held_back(&mut self, filling: &mut Filling<'a>) -> bool {
+        let before = filling.members.len();
+        let Filling { queue, input, members, bytes, part, .. } = filling;
         for index in (0..members.len()).rev() {
             if self.gate.admits(members[index].position) {
                 continue;
             }
             let member = members.remove(index);
+            *bytes = bytes.saturating_sub(self.batch.bytes(member.position));
             if let Some(input) = &mut input.0 {
                 let _ = guard("value", || input.remove(index));
             }
@@ -253,5 +263,6 @@ impl<'a> Execution<'a> {
                 self.bulks.queues[*queue].ready.push(member.head());
             }
         }
+        members.len() < before
     }
 }

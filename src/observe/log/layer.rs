@@ -8,6 +8,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::current;
 use super::fields::Fields;
 use super::format::LogFormat;
 use super::line::{Line, MAX_ID, cut};
@@ -15,7 +16,8 @@ use crate::clock::time_of_day;
 use crate::guard::guard;
 use crate::observe::render;
 
-/// Keeps the fields of spans, and writes a line for each event.
+/// Keeps the fields of spans, and writes a line for each event: its own fields, those of the spans around it, and the record that it is
+/// about.
 pub(super) struct LineLayer {
     format: LogFormat,
     /// As JSON.
@@ -25,6 +27,7 @@ pub(super) struct LineLayer {
 
 impl LineLayer {
     pub(super) fn new(format: LogFormat, function_name: &str, writer: Box<dyn Write + Send>) -> Self {
+        current::ask_for();
         let mut json = Vec::new();
         render::text(&mut json, function_name);
         let function_name = cut(&json, MAX_ID).unwrap_or_default().into_owned();
@@ -58,6 +61,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
                 line.add(fields);
             }
         }
+        current::with_event_id(|id| line.add_text("event_id", id));
         let line = line.finish(time_of_day(), &self.function_name);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that cannot be written must not fail the invocation.

@@ -1,4 +1,5 @@
-//! Puts a line of the log together. Its order is: what every line has, the fields of the event, those of the spans around it.
+//! Puts a line of the log together. Its order is: what every line has, the fields of the event, those of the spans around it, the record
+//! whose code logged it.
 //!
 //! Invariant: no line is longer than CloudWatch keeps in one piece.
 
@@ -23,8 +24,8 @@ const MAX_START: usize = 4 * MAX_ID;
 /// A text is not cut to less than this, but left out.
 const MIN_CUT: usize = 64;
 
-/// A line that is being put together. The event's fields come first, then those of its spans from the innermost outwards; of
-/// several fields with the same name, the first is kept.
+/// A line that is being put together. The event's fields come first, then those of its spans from the innermost outwards, then the record;
+/// of several fields with the same name, the first is kept.
 pub(super) struct Line<'a> {
     format: LogFormat,
     metadata: &'static Metadata<'static>,
@@ -85,6 +86,15 @@ impl<'a> Line<'a> {
             if !self.names.contains(&name) {
                 self.push(name, json);
             }
+        }
+    }
+
+    /// Adds a field with this text.
+    pub(super) fn add_text(&mut self, name: &'static str, text: &str) {
+        if !self.names.contains(&name) {
+            let mut json = Vec::with_capacity(text.len() + 2);
+            render::text(&mut json, text);
+            self.push(name, &json);
         }
     }
 

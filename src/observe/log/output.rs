@@ -34,8 +34,9 @@ const WIRE_CRATES: [&str; 9] =
 ///
 /// # Lines
 /// In JSON, every line has `timestamp` (RFC 3339), `level`, `functionName` and `message`, and every line of an invocation
-/// `requestId` and `xrayTraceId`. The fields of the event follow, and those of the spans around it. Each line is written in
-/// one call.
+/// `requestId` and `xrayTraceId`. The fields of the event follow, and those of the spans around it. A line that a handler or the filter
+/// writes ends with the record's `event_id`, unless it has that field already or comes from a task that the handler spawned. Each line is
+/// written in one call.
 ///
 /// A line has at most 255 KiB, because CloudWatch splits longer ones, and what is left is not valid JSON. Of an error's text, the first
 /// 4,096 bytes are logged. Of your own fields, those are cut that no longer fit; what cannot be cut is left out, and `omittedFields`

@@ -11,10 +11,10 @@ use serde_dynamo::AttributeValue;
 
 use super::reference::Number;
 
-pub(super) type Attributes = BTreeMap<String, AttributeValue>;
+pub(crate) type Attributes = BTreeMap<String, AttributeValue>;
 
 /// An item whose names, texts and numbers are often those that the types of the table look for.
-pub(super) fn item() -> impl Strategy<Value = Attributes> {
+pub(crate) fn item() -> impl Strategy<Value = Attributes> {
     btree_map(name(), value(), 0..6)
 }
 
@@ -71,14 +71,14 @@ pub(super) fn value() -> impl Strategy<Value = AttributeValue> {
 }
 
 /// Writes items as DynamoDB JSON, with the freedoms that JSON leaves: space and escapes, by a seed.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     random: fastrand::Rng,
     free: bool,
     out: String,
 }
 
 impl Writer {
-    pub(super) fn write(item: &Attributes, seed: u64) -> String {
+    pub(crate) fn write(item: &Attributes, seed: u64) -> String {
         let mut random = fastrand::Rng::with_seed(seed);
         let free = random.bool();
         let mut writer = Self { random, free, out: String::new() };

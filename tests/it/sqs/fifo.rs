@@ -45,8 +45,9 @@ async fn letters_without_event_id_deduplicate_by_place_or_bytes() {
         .iter()
         .flat_map(|call| event_ids(call.entries()).into_iter().map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    assert_eq!(ids[..3], ["arn:x/111", "arn:x/111", "arn:x/111"]);
-    assert!(ids[3].len() == 32 && ids[4].len() == 32 && ids[3] != ids[4], "{ids:?}");
+    assert_eq!(ids[0], "arn:x/111");
+    let hashes: std::collections::HashSet<_> = ids[1..].iter().collect();
+    assert!(hashes.len() == 4 && hashes.iter().all(|id| id.len() == 32), "{ids:?}");
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use lambda_streams::Record;
+use lambda_streams::testing::TestStream;
 use serde_json::{Value, json};
 
 use self::runtime_api::RuntimeApi;
@@ -16,7 +18,6 @@ pub(crate) use self::runtime_api::{Invocation, Outcome};
 pub(crate) use self::sqs::Sqs;
 
 pub(crate) const TABLE: &str = "orders";
-const STREAM_ARN: &str = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000";
 
 /// Far more than anything here takes: reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -181,19 +182,11 @@ pub(crate) fn event(records: &[Value]) -> String {
     json!({"Records": records}).to_string()
 }
 
-fn record(kind: &str, number: u64, id: &str, images: Value) -> Value {
-    let mut dynamodb = json!({
-        "ApproximateCreationDateTime": 1_767_225_600,
-        "Keys": {"id": {"S": id}, "timestamp": {"N": "1767225600"}},
-        "SequenceNumber": format!("{:021}", number),
-        "SizeBytes": 59,
-        "StreamViewType": "NEW_AND_OLD_IMAGES",
-    });
-    dynamodb.as_object_mut().expect("an object").extend(images.as_object().expect("an object").clone());
-    json!({
-        "eventID": format!("event-{number}"), "eventName": kind, "eventVersion": "1.1", "eventSource": "aws:dynamodb",
-        "awsRegion": "eu-central-1", "dynamodb": dynamodb, "eventSourceARN": STREAM_ARN,
-    })
+/// The only change of a stream that `change` makes, with this number.
+fn record(number: u64, change: impl FnOnce(TestStream) -> TestStream) -> Value {
+    let stream = TestStream::new(TABLE, &["id", "timestamp"]).named("event").starting_at(number);
+    let record: Record = change(stream).change().expect("one change");
+    serde_json::from_str(record.raw_json()).expect("it is JSON")
 }
 
 pub(crate) fn item(id: &str, status: &str) -> Value {
@@ -201,31 +194,27 @@ pub(crate) fn item(id: &str, status: &str) -> Value {
 }
 
 pub(crate) fn insert(number: u64, id: &str) -> Value {
-    record("INSERT", number, id, json!({"NewImage": item(id, "new")}))
+    record(number, |stream| stream.insert(item(id, "new")))
 }
 
 /// An item whose status is no text: it does not decode.
 pub(crate) fn poison(number: u64, id: &str) -> Value {
-    let mut image = item(id, "new");
-    image["status"] = json!({"N": "1"});
-    record("INSERT", number, id, json!({"NewImage": image}))
+    record(number, |stream| stream.insert(item(id, "new")).with("/dynamodb/NewImage/status", json!({"N": "1"})))
 }
 
 pub(crate) fn modify(number: u64, id: &str) -> Value {
-    record("MODIFY", number, id, json!({"OldImage": item(id, "new"), "NewImage": item(id, "secret-status")}))
+    record(number, |stream| stream.modify(item(id, "new"), item(id, "secret-status")))
 }
 
 pub(crate) fn remove(number: u64, id: &str) -> Value {
-    record("REMOVE", number, id, json!({"OldImage": item(id, "new")}))
+    record(number, |stream| stream.remove(item(id, "new")))
 }
 
 pub(crate) fn expire(number: u64, id: &str) -> Value {
-    let mut expired = remove(number, id);
-    expired["userIdentity"] = json!({"type": "Service", "principalId": "dynamodb.amazonaws.com"});
-    expired
+    record(number, |stream| stream.expire(item(id, "new")))
 }
 
 /// The sequence number that these records carry.
 pub(crate) fn sequence_number(number: u64) -> String {
-    format!("{number:021}")
+    format!("{}", 100_000_000_000_000_000_000_u128 + u128::from(number))
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use lambda_streams::{PayloadKind, StreamEvent};
+use lambda_streams::{PayloadKind, SequenceNumber, StreamEvent};
 use lambda_streams_local::{BatchResult, Evaluation, Function, Response, event_in};
 use serde::de::IgnoredAny;
 
@@ -116,9 +116,9 @@ fn records(event: &str, heard: &Heard) -> Vec<InvokedRecord> {
         .records()
         .map(|record| match record {
             Ok(record) => {
-                let (id, number) = (record.event_id(), record.sequence_number().as_str());
-                let names: Vec<&str> = id.filter(|id| !id.is_empty()).into_iter().chain([number]).collect();
-                let name = format!("{:<6} {} {number}", record.kind(), id.unwrap_or("-"));
+                let (id, number) = (record.event_id(), record.sequence_number().map(SequenceNumber::as_str));
+                let names: Vec<&str> = id.filter(|id| !id.is_empty()).into_iter().chain(number).collect();
+                let name = format!("{:<6} {} {}", record.kind(), id.unwrap_or("-"), number.unwrap_or("-"));
                 InvokedRecord { name, said: heard.of(&names) }
             }
             Err(malformed) => {

@@ -150,7 +150,7 @@ async fn an_outage_loses_nothing_and_poison_is_a_dead_letter() {
             let failures = Arc::clone(&failures);
             async move {
                 let mut failures = failures.lock().expect("no test panics with it");
-                match record.sequence_number().as_str() {
+                match record.sequence_number().expect("it has one").as_str() {
                     "7" => Err(HandlerError::permanent("poison")),
                     "3" if *failures > 0 => {
                         *failures -= 1;
