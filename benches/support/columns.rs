@@ -3,7 +3,7 @@
 use lambda_streams::{Deadline, Remove, StreamProcessor};
 use tokio::runtime::Runtime;
 
-use crate::{Item, Shape, by_hand, by_hand_untracked, counting, payload, processor, through_runtime};
+use crate::{Item, Shape, by_hand, by_hand_untracked, counting, counting_bulks, payload, processor, through_runtime};
 
 /// One way to process an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,11 +15,12 @@ pub enum Column {
     ImagesChecked,
     NoHandler,
     KeysOnly,
+    KeysOnlyBulks,
     KeysOnlyNoHandler,
 }
 
 impl Column {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ByHand,
         Self::ByHandUntracked,
         Self::TowerService,
@@ -27,6 +28,7 @@ impl Column {
         Self::ImagesChecked,
         Self::NoHandler,
         Self::KeysOnly,
+        Self::KeysOnlyBulks,
         Self::KeysOnlyNoHandler,
     ];
 
@@ -40,6 +42,7 @@ impl Column {
             Self::ImagesChecked => "ours, images checked only",
             Self::NoHandler => "ours, no handler for the kind",
             Self::KeysOnly => "ours, keys only, empty handler",
+            Self::KeysOnlyBulks => "ours, keys only, empty bulk handler",
             Self::KeysOnlyNoHandler => "ours, keys only, no handler",
         }
     }
@@ -50,7 +53,7 @@ impl Column {
 
     /// Whether its records have images, as those of the tables do.
     fn has_images(self) -> bool {
-        !matches!(self, Self::KeysOnly | Self::KeysOnlyNoHandler)
+        !matches!(self, Self::KeysOnly | Self::KeysOnlyBulks | Self::KeysOnlyNoHandler)
     }
 }
 
@@ -61,6 +64,7 @@ pub struct Stage {
     keys_only: Vec<u8>,
     typed: StreamProcessor,
     raw: StreamProcessor,
+    bulks: StreamProcessor,
     skipping: StreamProcessor,
 }
 
@@ -75,6 +79,7 @@ impl Stage {
             keys_only: payload(Shape { images: false, ..Shape::of(records) }),
             typed: processor(|builder| builder),
             raw: counting(),
+            bulks: counting_bulks(),
             skipping: skipping.expect("a processor"),
         }
     }
@@ -92,6 +97,7 @@ impl Stage {
             Column::TowerService => drop(self.runtime.block_on(through_runtime(&self.typed, body))),
             Column::FromBytes => self.process(&self.typed, body),
             Column::ImagesChecked | Column::KeysOnly => self.process(&self.raw, body),
+            Column::KeysOnlyBulks => self.process(&self.bulks, body),
             Column::NoHandler | Column::KeysOnlyNoHandler => self.process(&self.skipping, body),
         }
     }
