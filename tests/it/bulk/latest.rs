@@ -10,7 +10,7 @@ use lambda_streams::{
 };
 
 use super::{Says, Sink, sink};
-use crate::support::{Change, change, event, outcomes, process};
+use crate::support::{Change, change, checkpoint, event, outcomes, process};
 
 const SUPERSEDED: Outcome = Skipped(SkipReason::Superseded);
 
@@ -256,5 +256,35 @@ async fn halves_keep_a_run_together() {
     let report = process(&processor, &changes).await;
     assert_eq!(outcomes(&report)[..4], [SUPERSEDED; 4]);
     assert_eq!(outcomes(&report)[4..], [Succeeded, Succeeded, DeadLettered, Succeeded]);
+    assert_eq!(queue.letters()[0].superseded(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_latest_is_held_back_goes_on_without_it() {
+    // `b` is reported while the run of `a` is in its first call: `a`'s first change is before it, and its second one behind it.
+    let sink = Sink::slow(|call, seen| match (seen[0].0.as_str(), call) {
+        ("b", _) => (Duration::ZERO, Says::Refuses(vec!["b"])),
+        (_, 1) => (Duration::from_secs(1), Says::Fails(vec!["a"])),
+        _ => (Duration::ZERO, Says::Done),
+    });
+    let processor = StreamProcessor::builder().on_record(sink!(sink).latest_only().max_records(1)).build().unwrap();
+    let report = process(&processor, &[change(0, "a", 0), change(1, "b", 0), change(2, "a", 1)]).await;
+    assert_eq!(sink.versions(), [[1], [0], [0]]);
+    assert_eq!((outcomes(&report), checkpoint(&report)), (vec![Succeeded, Reported, HeldBack], Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_given_up_once_its_first_change_is_old() {
+    // Otherwise an item that changes often would never be given up, and Lambda would discard its old changes and those after them.
+    let queue = MemoryDeadLetterQueue::new();
+    let sink = Sink::new(|_, _| Says::Fails(vec!["a"]));
+    let processor = StreamProcessor::builder()
+        .on_record(sink!(sink).latest_only())
+        .retry(RetryPolicy::none())
+        .dead_letter_queue(queue.clone())
+        .build()
+        .unwrap();
+    let report = process(&processor, &[change(0, "a", 1).aged(7 * 3_600), change(1, "a", 2).aged(1)]).await;
+    assert_eq!(outcomes(&report), [SUPERSEDED, DeadLettered]);
     assert_eq!(queue.letters()[0].superseded(), 1);
 }
