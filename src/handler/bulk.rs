@@ -196,7 +196,8 @@ impl<F> Bulk<F, EachChange> {
     ///
     /// [`Change::old`](crate::Change::old) and the [changed attributes](crate::Record::changed_attributes) are those of the latest change, not
     /// of the whole run. A failed run is as old as its first change, where [`give_up_after`](crate::ProcessorBuilder::give_up_after) asks for
-    /// its age. [`build`](crate::ProcessorBuilder::build) refuses it with [`Lanes::Unordered`](crate::Lanes::Unordered).
+    /// its age. On a [redrive](crate::StreamProcessor::redrive) each change is handed over, because a queue may return dead letters in
+    /// another order. [`build`](crate::ProcessorBuilder::build) refuses it with [`Lanes::Unordered`](crate::Lanes::Unordered).
     ///
     /// ```
     /// use lambda_streams::{Change, HandlerError, StreamProcessor, bulk};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lambda_streams::Outcome::*;
 use lambda_streams::{
-    AfterDeadLetter, Deadline, FailurePolicy, Lanes, MemoryDeadLetterQueue, Outcome, RetryPolicy, SkipReason,
-    StreamProcessor,
+    AfterDeadLetter, Deadline, FailurePolicy, HandlerError, Lanes, MemoryDeadLetterQueue, Outcome, Record, RetryPolicy,
+    SkipReason, StreamProcessor,
 };
 
 use super::{Says, Sink, sink};
@@ -287,4 +287,25 @@ async fn a_run_is_given_up_once_its_first_change_is_old() {
     let report = process(&processor, &[change(0, "a", 1).aged(7 * 3_600), change(1, "a", 2).aged(1)]).await;
     assert_eq!(outcomes(&report), [SUPERSEDED, DeadLettered]);
     assert_eq!(queue.letters()[0].superseded(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redrive_hands_over_each_change() {
+    // A queue may return the letters of an item in any order: the last of them need not be the latest change.
+    let queue = MemoryDeadLetterQueue::new();
+    let refusing = StreamProcessor::builder()
+        .on_record(|_: Record| async { Err(HandlerError::permanent("no")) })
+        .dead_letter_queue(queue.clone())
+        .build()
+        .unwrap();
+    process(&refusing, &versions("a", 1..3)).await;
+    let message = |(number, letter): (usize, &lambda_streams::DeadLetter)| serde_json::json!({"messageId": format!("m-{number}"), "eventSource": "aws:sqs", "body": letter.to_json()});
+    let messages: Vec<_> = queue.letters().iter().rev().enumerate().map(message).collect();
+    let event = serde_json::json!({"Records": messages}).to_string();
+    let sink = Sink::new(|_, _| Says::Done);
+    let processor = StreamProcessor::builder().on_record(sink!(sink).latest_only()).build().unwrap();
+    let event = lambda_streams::DeadLetterEvent::from_slice(event.as_bytes()).unwrap();
+    let report = processor.redrive(event, Deadline::none()).await;
+    assert_eq!(sink.versions(), [[2], [1]]);
+    assert_eq!(outcomes(report.batch()), [Succeeded; 2]);
 }
