@@ -309,3 +309,36 @@ async fn a_redrive_hands_over_each_change() {
     assert_eq!(sink.versions(), [[2], [1]]);
     assert_eq!(outcomes(report.batch()), [Succeeded; 2]);
 }
+
+/// Decoding takes a millisecond of the paused clock, without awaiting, and fails.
+struct SlowlyRefused;
+
+impl<'de> serde::Deserialize<'de> for SlowlyRefused {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        let _ = futures::FutureExt::now_or_never(tokio::time::advance(Duration::from_millis(1)));
+        Err(serde::de::Error::custom("no"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_run_that_does_not_decode_keeps_neither_the_thread_nor_the_batch_beyond_its_stop() {
+    let handler = |_: Vec<lambda_streams::Change<SlowlyRefused>>| async { lambda_streams::BulkFailures::new() };
+    let processor = StreamProcessor::builder()
+        .on_change(lambda_streams::bulk(handler).latest_only())
+        .deadline_margin(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    let event = event(&versions("a", 0..500));
+    let begun = tokio::time::Instant::now();
+    let mut processing = std::pin::pin!(processor.process(event, Deadline::after(Duration::from_millis(300))));
+    let mut longest = Duration::ZERO;
+    let report = std::future::poll_fn(|context| {
+        let polled_at = tokio::time::Instant::now();
+        let polled = processing.as_mut().poll(context);
+        longest = longest.max(polled_at.elapsed());
+        polled
+    });
+    let report = report.await;
+    assert!(report.stopped_at_deadline() && begun.elapsed() < Duration::from_millis(220), "{:?}", begun.elapsed());
+    assert!(longest < Duration::from_millis(20), "{longest:?}");
+}
