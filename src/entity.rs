@@ -183,7 +183,7 @@ pub enum Unmatched {
     #[default]
     Skip,
     /// It has failed permanently, with the error kind [`Unmatched`](crate::ErrorKind::Unmatched): it becomes a dead letter. The
-    /// processor needs a dead-letter queue.
+    /// processor needs a dead-letter queue, and a failure policy other than [`ReportAll`](crate::FailurePolicy::ReportAll).
     DeadLetter,
 }
 
