@@ -420,7 +420,7 @@ impl<'a> Execution<'a> {
 
     /// Decides what happens to a record whose attempt failed, and does it.
     fn fail(&mut self, position: usize, class: FailureClass) {
-        match self.disposition(position, class) {
+        match self.disposition(position, self.batch.first_superseded(position), class) {
             Disposition::Retry(delay) => {
                 log::failed(&self.batch.about(position), "retried", Some(delay));
                 self.backing_off.insert(position);
@@ -430,14 +430,15 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// What happens to a record whose attempt failed.
-    fn disposition(&self, position: usize, class: FailureClass) -> Disposition {
+    /// What happens to a record whose attempt failed, and to those that it stands for. The first of them decides whether they may start
+    /// again, and is the oldest.
+    fn disposition(&self, position: usize, first: usize, class: FailureClass) -> Disposition {
         // Once the deadline has stopped the batch, no record starts, wherever the gate is.
-        let is_admitted = self.stopped || self.gate.admits(position);
+        let is_admitted = self.stopped || self.gate.admits(first);
         self.settings.failing.disposition(&FailedRecord {
             class,
             attempts: self.batch.attempts(position),
-            age: self.batch.age(position, &self.clock),
+            age: self.batch.age(first, &self.clock),
             from_stream: self.batch.is_from_stream(),
             is_admitted,
             time_left: if self.stopped { Some(Duration::ZERO) } else { self.clock.time_left() },

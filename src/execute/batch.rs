@@ -214,7 +214,8 @@ impl<'a> Batch<'a> {
         let routes = &self.settings.routes;
         let record = &mut self.records[position];
         let kind = record.facts.kind().filter(|_| record.failure().is_none())?;
-        if !routes.takes(kind) {
+        // Where what no entity takes is to fail, that has to be found out for every kind.
+        if !routes.takes(kind) && routes.unmatched == Unmatched::Skip {
             return Some(SkipReason::NoHandler);
         }
         if !routes.has_entities() {

@@ -467,6 +467,10 @@ impl ProcessorBuilder {
             fault.to_owned()
         } else if self.routes.unmatched == Unmatched::DeadLetter && no_queue {
             "`Unmatched::DeadLetter` makes dead letters, but there is no `dead_letter_queue`".to_owned()
+        } else if self.routes.unmatched == Unmatched::DeadLetter
+            && self.failure_policy == Some(FailurePolicy::ReportAll)
+        {
+            "`Unmatched::DeadLetter` makes dead letters, but the failure policy is `ReportAll`".to_owned()
         } else if wants_queue && no_queue {
             "the failure policy makes dead letters, but there is no `dead_letter_queue`".to_owned()
         } else {
