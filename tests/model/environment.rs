@@ -13,6 +13,7 @@ use serde::de::IgnoredAny;
 
 use crate::broken;
 use crate::bulk::Said;
+use crate::judge_bulk::MAX_BACKOFF;
 use crate::plan::{Answers, BulkPlan, LanesPlan, Plan, PolicyPlan, Takes};
 use crate::queue::ModelQueue;
 use crate::world::World;
@@ -201,7 +202,7 @@ fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> Stream
             RetryPolicy::default()
                 .max_attempts(plan.max_attempts)
                 .base_delay(Duration::from_millis(10))
-                .max_delay(Duration::from_millis(200)),
+                .max_delay(MAX_BACKOFF),
         )
         .give_up_after(Duration::from_secs(plan.give_up_after_seconds))
         .skip_redelivered(plan.remember)
