@@ -242,6 +242,7 @@ impl<'a> Execution<'a> {
     fn end(mut self) -> (BatchReport, Measurements) {
         self.measured.ages = self.batch.ages(&self.clock);
         self.measured.table = self.batch.take_table();
+        self.measured.without_lane_attribute = self.batch.take_without_lane_attribute();
         (self.batch.into_report(self.stopped, self.clock.now()), self.measured)
     }
 

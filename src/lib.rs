@@ -147,7 +147,7 @@ pub use crate::dead_letter::{
 #[cfg(feature = "sqs")]
 pub use crate::dead_letter::{QueueUrlError, SqsDeadLetterQueue};
 pub use crate::decode::{
-    AttributeType, ChangedAttributes, DecodeError, Number, NumberError, from_image, from_keys, number,
+    AttributeType, ChangedAttributes, DecodeError, Keys, Number, NumberError, from_image, from_keys, number,
 };
 pub use crate::error::Error;
 pub use crate::event::StreamEvent;
@@ -163,7 +163,7 @@ pub use crate::observe::emf::{Emf, EmfBuilder};
 pub use crate::observe::log::{LogFormat, Logs};
 pub use crate::outcome::{BatchReport, Counts, Outcome, RecordReport, SkipReason, StreamResponse};
 pub use crate::payload_kind::PayloadKind;
-pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
+pub use crate::policy::{AfterDeadLetter, FailurePolicy, KeyLanes, Lanes, RetryPolicy};
 pub use crate::processor::{
     FilterAnswer, InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings, StreamProcessor,
 };

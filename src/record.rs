@@ -67,7 +67,6 @@ impl Record {
     }
 
     /// The record without its context.
-    #[cfg(feature = "logs")]
     pub(crate) fn reference(&self) -> &RecordRef {
         &self.inner
     }

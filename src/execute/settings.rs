@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -38,6 +39,26 @@ pub(crate) struct Settings {
     pub(crate) report_batch_item_failures: bool,
     pub(crate) delete_skipped_on_redrive: bool,
     pub(crate) meter: Meter,
+    pub(crate) warned: Warned,
+}
+
+/// What the log warns of once in an execution environment.
+#[derive(Default)]
+pub(crate) struct Warned {
+    /// Lanes go by an attribute that a table's key lacks.
+    pub(crate) lane_attribute: Once,
+}
+
+/// Something that happens once, whichever clone of the processor comes first.
+#[derive(Default)]
+pub(crate) struct Once(AtomicBool);
+
+impl Once {
+    pub(crate) fn call(&self, warn: impl FnOnce()) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            warn();
+        }
+    }
 }
 
 /// The settings that decide what happens to a failed record.

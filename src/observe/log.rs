@@ -30,6 +30,7 @@ use crate::failure::{Failure, MAX_MESSAGE, bounded, shown};
 use crate::invocation::Invocation;
 use crate::observe::metrics::millis;
 use crate::outcome::{BatchReport, Totals};
+use crate::policy::Lanes;
 use crate::record::{Record, RecordRef, SequenceNumber};
 
 #[cfg(feature = "logs")]
@@ -87,7 +88,7 @@ impl RecordScope {
                 kind = record.kind().as_str(),
             )
         };
-        Self { current: CurrentRecord::new(record), span: is_wanted.then(span) }
+        Self { current: CurrentRecord::new(record.reference()), span: is_wanted.then(span) }
     }
 
     pub(crate) fn in_scope<T>(&mut self, run: impl FnOnce() -> T) -> T {
@@ -105,7 +106,7 @@ pub(crate) struct CurrentRecord;
 
 #[cfg(not(feature = "logs"))]
 impl CurrentRecord {
-    pub(crate) fn new(_: &Record) -> Self {
+    pub(crate) fn new(_: &RecordRef) -> Self {
         Self
     }
 
@@ -152,6 +153,16 @@ pub(crate) fn failed(logged: &LoggedRecord<'_>, next: &'static str, delay: Optio
         next,
         delay_ms = delay.map(millis),
         "record failed"
+    );
+}
+
+/// Warns that lanes go by an attribute that the key of the record's table lacks.
+pub(crate) fn lacks_lane_attribute(lanes: &Lanes, record: &RecordRef) {
+    warn!(
+        attribute = lanes.attribute(),
+        table = record.table_name().map(shown),
+        keys = record.keys_json().and_then(key_names).map(|text| bounded(text, MAX_MESSAGE)),
+        "`Lanes::per_key_attribute` names an attribute that is not a key attribute of the table: its records run one after the other"
     );
 }
 

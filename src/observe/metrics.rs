@@ -21,6 +21,8 @@ pub(crate) struct Measurements {
     pub(crate) dead_letters: Vec<(usize, f64)>,
     /// The most handlers that ran at once, over all invocations.
     pub(crate) concurrency: usize,
+    /// The positions of records whose keys lack the attribute by which lanes go.
+    pub(crate) without_lane_attribute: Vec<usize>,
 }
 
 /// How long before the batch its changes were made.
@@ -63,6 +65,9 @@ impl Measurements {
         for sample in &self.dead_letters {
             split[tables[sample.0]].dead_letters.push(*sample);
         }
+        for position in &self.without_lane_attribute {
+            split[tables[*position]].without_lane_attribute.push(*position);
+        }
         split
     }
 }
@@ -97,6 +102,10 @@ const BY_KIND: [(Metric, KindCount); 3] = [
 /// A counter with the label `error_kind`.
 const FAILED: Metric =
     count("RecordsFailed", "records that became dead letters, or failed and are reported, by kind of error");
+
+/// A counter that is recorded only where it is not zero: it says that a setting is wrong, and CloudWatch charges for each metric.
+const WITHOUT_LANE_ATTRIBUTE: Metric =
+    count("RecordsWithoutLaneAttribute", "records whose key lacks the attribute of `Lanes::per_key_attribute`");
 
 /// Counters of the whole batch. Zeros are recorded too: a graph of zeros shows that batches were processed.
 const COUNTERS: [(Metric, BatchCount); 7] = [
@@ -157,7 +166,9 @@ const fn duration(name: &'static str, meaning: &'static str) -> Metric {
 pub(crate) fn describe() {
     let by_kind = BY_KIND.iter().map(|(metric, _)| metric);
     let of_batch = COUNTERS.iter().map(|(metric, _)| metric);
-    for Metric { name, unit, meaning } in by_kind.chain([&FAILED]).chain(of_batch).chain([&COLD_START]) {
+    for Metric { name, unit, meaning } in
+        by_kind.chain([&FAILED]).chain(of_batch).chain([&COLD_START, &WITHOUT_LANE_ATTRIBUTE])
+    {
         describe_counter!(*name, *unit, *meaning);
     }
     for (Metric { name, unit, meaning }, _) in &HISTOGRAMS {
@@ -255,6 +266,10 @@ impl TableMetrics {
             if kind.received > 0 {
                 counters.iter().for_each(|(key, count)| add(key, count(kind)));
             }
+        }
+        let without_lane_attribute = batch.measured.without_lane_attribute.len();
+        if without_lane_attribute > 0 {
+            add(&key(&self.name, &WITHOUT_LANE_ATTRIBUTE, None), without_lane_attribute);
         }
         for (kind, failed) in &batch.totals.failed {
             add(&key(&self.name, &FAILED, Some(Label::from_static_parts("error_kind", kind))), *failed);

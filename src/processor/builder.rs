@@ -13,7 +13,7 @@ use crate::change::{Change, Insert, Modify, Remove};
 use crate::dead_letter::{self, DeadLetterQueue};
 use crate::error::Error;
 use crate::execute::redelivery::Completed;
-use crate::execute::settings::{FailureRules, Filter, PermanentIf, Routes, Settings};
+use crate::execute::settings::{FailureRules, Filter, PermanentIf, Routes, Settings, Warned};
 use crate::handler::{self, ErasedHandler, Handler};
 use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
@@ -376,6 +376,7 @@ impl ProcessorBuilder {
             report_batch_item_failures: self.report_batch_item_failures,
             delete_skipped_on_redrive: self.delete_skipped_on_redrive,
             meter: Meter::default(),
+            warned: Warned::default(),
         }))
     }
 

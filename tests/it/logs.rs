@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lambda_streams::{
-    DeadLetterEvent, Deadline, HandlerError, Invocation, LogFormat, Logs, ProcessorBuilder, Record, Remove,
+    DeadLetterEvent, Deadline, HandlerError, Invocation, Lanes, LogFormat, Logs, ProcessorBuilder, Record, Remove,
     RetryPolicy, StreamProcessor,
 };
 use serde_json::{Value, json};
@@ -132,6 +132,21 @@ async fn a_malformed_record_logs_what_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lanes_by_an_attribute_that_is_no_key_are_warned_of_once() {
+    let written = Written::default();
+    let _guard = listen(logs(&written).level(Level::WARN));
+    let processor = with(&Script::default()).lanes(Lanes::per_key_attribute("customer")).build().unwrap();
+    for batch in [inserts(2), inserts(3)] {
+        processor.clone().process(event(&batch), invocation()).await;
+    }
+    let lines = parse(&written);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let message = "`Lanes::per_key_attribute` names an attribute that is not a key attribute of the table: its records run one \
+                   after the other";
+    assert_has(&lines[0], json!({"message": message, "attribute": "customer", "table": "orders", "keys": "id"}));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_is_logged_without_its_message() {
     let script = Script::new([("item-0", Act::Panic)]);
     let lines = log(Level::TRACE, with(&script).dead_letter_queue(TestQueue::default()), &inserts(1)).await;
@@ -254,9 +269,9 @@ impl Drop for Says {
 #[tokio::test(start_paused = true)]
 async fn all_code_that_runs_for_a_record_names_it() {
     let acts = [
-        ("panics", &["asked", "called", "own", "dropped"][..]),
-        ("fails", &["asked", "called", "own", "dropped", "classified"]),
-        ("hangs", &["asked", "called", "own", "dropped"]),
+        ("panics", &["asked", "lane", "called", "own", "dropped"][..]),
+        ("fails", &["asked", "lane", "called", "own", "dropped", "classified"]),
+        ("hangs", &["asked", "lane", "called", "own", "dropped"]),
     ];
     for (act, expected) in acts {
         let builder = StreamProcessor::builder()
@@ -276,6 +291,10 @@ async fn all_code_that_runs_for_a_record_names_it() {
                 tracing::info!(said = "asked", "handling");
                 true
             })
+            .lanes(Lanes::by_keys(|keys| {
+                tracing::info!(said = "lane", "handling");
+                keys.text("id").map(Into::into)
+            }))
             .permanent_if(|_| {
                 tracing::info!(said = "classified", "handling");
                 true
