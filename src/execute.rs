@@ -64,6 +64,7 @@ pub(crate) async fn run(
     invocation: Arc<Invocation>,
 ) -> (BatchReport, Measurements) {
     let clock = Clock::start(invocation.deadline, settings.deadline_margin);
+    settings.warn(invocation.origin, clock.is_margin_too_long());
     let batch = Batch::new(settings, records, &invocation);
     let mut execution = Execution::new(settings, batch, clock, invocation);
     execution.run().await;

@@ -42,7 +42,8 @@
 //! | its handler still runs, or it had not begun, when the deadline nears | reported; if it had failed before in this invocation, as any failure |
 //! | a record before it was reported | held back: reported with it |
 //!
-//! Without a dead-letter queue every failure is reported. *Reported* means that Lambda delivers the stream again from the
+//! Without a dead-letter queue every failure is reported, and the log says so once, unless you do
+//! ([`without_dead_letter_queue`](ProcessorBuilder::without_dead_letter_queue)). *Reported* means that Lambda delivers the stream again from the
 //! earliest such record on, the **checkpoint**. Records after it that succeeded are remembered, and skipped when Lambda
 //! redelivers them to the same execution environment. A new environment has no such memory, so that **delivery is at least
 //! once**: make handlers idempotent.

@@ -156,6 +156,31 @@ pub(crate) fn failed(logged: &LoggedRecord<'_>, next: &'static str, delay: Optio
     );
 }
 
+/// Warns that the margin that was set would leave an invocation no time.
+pub(crate) fn margin_is_too_long(margin: Option<Duration>) {
+    warn!(
+        deadline_margin_ms = margin.map(millis),
+        "`deadline_margin` is not below the time that the invocation has: no record would be started, so the default margin is used"
+    );
+}
+
+/// Warns that a record leaves its stream before it is given up on.
+pub(crate) fn gives_up_too_late(age: Duration) {
+    warn!(
+        give_up_after_seconds = age.as_secs(),
+        "`give_up_after` is longer than the 24 hours for which a DynamoDB stream keeps a record: a record that keeps failing is lost, \
+         and those after it, before it becomes a dead letter"
+    );
+}
+
+/// Warns that nothing was said of a dead-letter queue.
+pub(crate) fn has_no_queue() {
+    warn!(
+        "there is no dead-letter queue: a record that keeps failing holds up its shard until it succeeds, or until Lambda discards it \
+         and the records after it; set `DLQ_URL` or `dead_letter_queue`, or call `without_dead_letter_queue` if this is meant"
+    );
+}
+
 /// Warns that lanes go by an attribute that the key of the record's table lacks.
 pub(crate) fn lacks_lane_attribute(lanes: &Lanes, record: &RecordRef) {
     warn!(
