@@ -67,6 +67,7 @@ pub(crate) async fn run(
     invocation: Arc<Invocation>,
 ) -> (BatchReport, Measurements) {
     let clock = Clock::start(invocation.deadline, settings.deadline_margin);
+    settings.warn(invocation.origin, clock.is_margin_too_long());
     let batch = Batch::new(settings, records, &invocation);
     let mut execution = Execution::new(settings, batch, clock, invocation);
     execution.run().await;
@@ -282,6 +283,7 @@ impl<'a> Execution<'a> {
     fn end(mut self) -> (BatchReport, Measurements) {
         self.measured.ages = self.batch.ages(&self.clock);
         self.measured.table = self.batch.take_table();
+        self.measured.without_lane_attribute = self.batch.take_without_lane_attribute();
         (self.batch.into_report(self.stopped, self.clock.now()), self.measured)
     }
 

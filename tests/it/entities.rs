@@ -275,7 +275,8 @@ fn entities_that_never_take_a_record_are_refused() {
     let unmatched = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).unmatched(Unmatched::DeadLetter);
     assert_eq!(
         unmatched.build().unwrap_err().to_string(),
-        "`Unmatched::DeadLetter` makes dead letters, but there is no `dead_letter_queue`"
+        "`Unmatched::DeadLetter` makes dead letters, but there is no dead-letter queue: set `DLQ_URL` and start with \
+         `builder_from_env`, or call `dead_letter_queue`"
     );
     let reporting = StreamProcessor::builder()
         .on_record(|_: Record| async { Ok(()) })
