@@ -183,20 +183,27 @@ pub enum Unmatched {
     #[default]
     Skip,
     /// It has failed permanently, with the error kind [`Unmatched`](crate::ErrorKind::Unmatched): it becomes a dead letter. The
-    /// processor needs a dead-letter queue.
+    /// processor needs a dead-letter queue, and a failure policy other than [`ReportAll`](crate::FailurePolicy::ReportAll).
     DeadLetter,
 }
 
 /// Finds the first entity that takes a record.
 pub(crate) struct EntityFinder<'a> {
     record: &'a Record,
-    /// The key attribute that was read last, and its value.
-    key: Option<(&'a str, Option<KeyValue<'a>>)>,
+    /// What was read last: where, under which name, and its value.
+    last: Option<(Place, &'a str, Option<KeyValue<'a>>)>,
+}
+
+/// Where an attribute is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Keys,
+    Image,
 }
 
 impl<'a> EntityFinder<'a> {
     pub(crate) fn of(record: &'a Record) -> Self {
-        Self { record, key: None }
+        Self { record, last: None }
     }
 
     /// Whether the record is of this entity.
@@ -206,23 +213,28 @@ impl<'a> EntityFinder<'a> {
         match &entity.matcher {
             Matcher::Table(name) => Ok(self.record.table_name() == Some(name)),
             Matcher::KeyPrefix { key, prefix } => {
-                let value = self.key(key)?;
+                let value = self.value(Place::Keys, key)?;
                 Ok(value.and_then(KeyValue::text).is_some_and(|text| text.starts_with(prefix.as_str())))
             }
-            Matcher::Key { key, value } => Ok(self.key(key)?.is_some_and(|found| value.is(found))),
+            Matcher::Key { key, value } => Ok(self.value(Place::Keys, key)?.is_some_and(|found| value.is(found))),
             Matcher::Attribute { attribute, value } => {
-                let found = image(self.record)?.attribute(attribute)?;
-                Ok(found.and_then(decode::scalar).is_some_and(|found| value.is(&found)))
+                Ok(self.value(Place::Image, attribute)?.is_some_and(|found| value.is(found)))
             }
         }
     }
 
-    fn key(&mut self, name: &'a str) -> Result<Option<&KeyValue<'a>>, DecodeError> {
-        if self.key.as_ref().is_none_or(|(known, _)| *known != name) {
-            let value = decode::key_value(self.record.keys_json(), name).map_err(|error| error.within("Keys"))?;
-            self.key = Some((name, value));
+    /// The value of an attribute, which is read once for all entities in a row that ask for it.
+    fn value(&mut self, place: Place, name: &'a str) -> Result<Option<&KeyValue<'a>>, DecodeError> {
+        if self.last.as_ref().is_none_or(|(known_place, known, _)| (*known_place, *known) != (place, name)) {
+            let value = match place {
+                Place::Keys => {
+                    decode::key_value(self.record.keys_json(), name).map_err(|error| error.within("Keys"))?
+                }
+                Place::Image => image(self.record)?.attribute(name)?.and_then(decode::scalar),
+            };
+            self.last = Some((place, name, value));
         }
-        Ok(self.key.as_ref().and_then(|(_, value)| value.as_ref()))
+        Ok(self.last.as_ref().and_then(|(_, _, value)| value.as_ref()))
     }
 }
 

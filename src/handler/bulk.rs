@@ -71,7 +71,7 @@ const DEFAULT_MAX_RECORDS: usize = 100;
 ///   [failure policy](crate::FailurePolicy) would now make dead letters of its records. After a timeout the lowest record runs alone first.
 ///
 /// Halving waits for no backoff and counts as no attempt. It repeats what the bulk did: an attempt calls the handler with the same record up
-/// to log₂ n + 1 times, where n is the number of records in the bulk. No record is handed over again after an answer said that it
+/// to log₂ n + 1 times, rounded up, where n is the number of records in the bulk. No record is handed over again after an answer said that it
 /// succeeded. When the deadline stops the batch in the middle of this, the records are reported.
 ///
 /// A wrong number of answers, or a position outside the bulk, is a bug of the handler. The attempt of all its records then fails
@@ -195,7 +195,9 @@ impl<F> Bulk<F, EachChange> {
     /// decode, the one before it is handed over, and the latest fails in its turn.
     ///
     /// [`Change::old`](crate::Change::old) and the [changed attributes](crate::Record::changed_attributes) are those of the latest change, not
-    /// of the whole run. [`build`](crate::ProcessorBuilder::build) refuses it with [`Lanes::Unordered`](crate::Lanes::Unordered).
+    /// of the whole run. A failed run is as old as its first change, where [`give_up_after`](crate::ProcessorBuilder::give_up_after) asks for
+    /// its age. On a [redrive](crate::StreamProcessor::redrive) each change is handed over, because a queue may return dead letters in
+    /// another order. [`build`](crate::ProcessorBuilder::build) refuses it with [`Lanes::Unordered`](crate::Lanes::Unordered).
     ///
     /// ```
     /// use lambda_streams::{Change, HandlerError, StreamProcessor, bulk};

@@ -1,0 +1,34 @@
+//! What is around the functions of `examples/outbox` and `examples/aggregator`: tables in a DynamoDB in this process, and an event
+//! source mapping whose environments are killed now and then, so that the same records are delivered again.
+
+mod database;
+mod lambda;
+
+pub use crate::database::Database;
+pub use crate::lambda::{Deliveries, deliver};
+
+/// Whatever keeps an example from ending.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A client's parts that are the same for every service on loopback: any credentials, no TLS, and no retries, which are the processor's.
+#[macro_export]
+macro_rules! client {
+    ($sdk:ident, $endpoint:expr) => {
+        $sdk::Client::from_conf(
+            $sdk::Config::builder()
+                .behavior_version($sdk::config::BehaviorVersion::latest())
+                .endpoint_url($endpoint)
+                .region($sdk::config::Region::new("eu-central-1"))
+                .credentials_provider($sdk::config::Credentials::new("local", "local", None, None, "example"))
+                .retry_config($sdk::config::retry::RetryConfig::disabled())
+                .http_client($crate::http_client())
+                .build(),
+        )
+    };
+}
+
+/// An HTTP client without TLS.
+#[doc(hidden)]
+pub fn http_client() -> aws_sdk_dynamodb::config::SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
