@@ -325,7 +325,7 @@ impl<'a> Execution<'a> {
     fn wants_more(&self, next: Option<Next>) -> bool {
         match next {
             Some(Next::Record(_)) => false,
-            Some(Next::Bulk(bulk)) => !self.bulks.is_full(bulk, &self.batch, self.gate),
+            Some(Next::Bulk(bulk)) => self.may_read() && !self.bulks.is_full(bulk, &self.batch, self.gate),
             None => true,
         }
     }

@@ -54,7 +54,8 @@ const DEFAULT_MAX_RECORDS: usize = 100;
 /// # Which records make a bulk
 /// A bulk is filled when it starts, with the records of its handler that are ready at the lowest positions of the batch, up to its
 /// limits. The payload is read on until the bulk is full or the payload ends. There is no timer: once nothing more can become ready
-/// before something else finishes, the bulk starts with what there is. A record that does not decode fails alone and enters no bulk.
+/// before something else finishes, the bulk starts with what there is. Near the deadline it starts once decoding has taken as long as is left.
+/// A record that does not decode fails alone and enters no bulk.
 ///
 /// A bulk has at most one record of each lane, so that the order of an item holds whatever the sink does; see
 /// [`within_lane`](Bulk::within_lane) and [`latest_only`](Bulk::latest_only). It takes one permit of the
@@ -75,7 +76,7 @@ const DEFAULT_MAX_RECORDS: usize = 100;
 /// succeeded. When the deadline stops the batch in the middle of this, the records are reported.
 ///
 /// A wrong number of answers, or a position outside the bulk, is a bug of the handler. The attempt of all its records then fails
-/// retryably, none counts as done, and the bulk is not halved.
+/// retryably, none counts as done, and the bulk is not halved. A bulk of one fails as its record does.
 ///
 /// # Limits of some sinks
 ///

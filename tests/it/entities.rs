@@ -106,8 +106,8 @@ async fn the_first_entity_that_matches_takes_the_record() {
         let report = process(&processor, &[order(3)]).await;
         entities(&report)[0].map(str::to_owned)
     };
-    type Make = fn(&str) -> Entity;
-    let cases: [(&str, Make); 8] = [
+    type Named = fn(&str) -> Entity;
+    let cases: [(&str, Named); 8] = [
         ("first", |name| Entity::key_prefix("sk", "ORDER#").named(name)),
         ("first", |name| Entity::key_prefix("sk", "").named(name)),
         ("order", |name| Entity::key_prefix("sk", "order#").named(name)),

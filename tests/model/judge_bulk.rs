@@ -226,7 +226,11 @@ impl Judge<'_> {
         let is_over = |earlier: &usize| log.finished(*earlier) || self.stream.known[*earlier].is_skipped();
         // What cannot be read, or has failed, may be reported already, so that nothing after it starts.
         let has_failed = |id: &usize| log.started.contains(id) && ledger.records[*id].running == 0;
-        let is_unclear = |id: &&usize| (!self.stream.known[**id].is_well_formed() || has_failed(id)) && !is_over(id);
+        let is_unreadable = |id: &usize| {
+            let known = &self.stream.known[*id];
+            !known.is_well_formed() || known.plan.shape == Shape::SequenceRepeated
+        };
+        let is_unclear = |id: &&usize| (is_unreadable(id) || has_failed(id)) && !is_over(id);
         let mut before_unclear = log.batch.iter().take_while(|id| !is_unclear(id));
         let is_ready = |id: &&usize| {
             let known = &self.stream.known[**id];

@@ -41,9 +41,34 @@ pub async fn deliver<F>(
 where
     F: Fn() -> Result<StreamProcessor, Error> + Send + Sync + 'static,
 {
+    let settings = Settings { batch_size: 25, parallelization_factor, ..Settings::default() };
+    deliver_under(settings, stream, records, start).await
+}
+
+/// The same through a mapping with these `FilterCriteria`, of two large batches at once. Those of the records count that it drops.
+pub async fn deliver_filtered<F>(
+    stream: DynamoDbStreams,
+    records: usize,
+    filter_criteria: &str,
+    start: F,
+) -> Result<Deliveries, Failure>
+where
+    F: Fn() -> Result<StreamProcessor, Error> + Send + Sync + 'static,
+{
+    let mapping = format!(r#"{{"BatchSize": 300, "ParallelizationFactor": 2, "FilterCriteria": {filter_criteria}}}"#);
+    deliver_under(serde_json::from_str(&mapping)?, stream, records, start).await
+}
+
+async fn deliver_under<F>(
+    settings: Settings,
+    stream: DynamoDbStreams,
+    records: usize,
+    start: F,
+) -> Result<Deliveries, Failure>
+where
+    F: Fn() -> Result<StreamProcessor, Error> + Send + Sync + 'static,
+{
     let settings = Settings {
-        batch_size: 25,
-        parallelization_factor,
         report_batch_item_failures: true,
         unspecified: Unspecified {
             retry_base_delay: Duration::from_millis(20),
@@ -51,13 +76,14 @@ where
             poll_interval: Duration::from_millis(50),
             ..Unspecified::default()
         },
-        ..Settings::default()
+        ..settings
     };
     let environments = Arc::new(Environments { start, state: Mutex::new(State::default()) });
     let mapping =
         EventSourceMapping::new(settings, stream, Arc::clone(&environments))?.function_timeout(FUNCTION_TIMEOUT);
     let all_done = async {
-        while mapping.summary().done < records as u64 {
+        let is_over = |summary: Summary| summary.done + summary.filtered >= records as u64;
+        while !is_over(mapping.summary()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -1,11 +1,11 @@
-//! What is around the functions of `examples/outbox` and `examples/aggregator`: tables in a DynamoDB in this process, and an event
-//! source mapping whose environments are killed now and then, so that the same records are delivered again.
+//! What is around the functions of `examples/outbox`, `examples/aggregator` and `examples/search_indexer`: tables in a DynamoDB in this
+//! process, and an event source mapping whose environments are killed now and then, so that the same records are delivered again.
 
 mod database;
 mod lambda;
 
 pub use crate::database::Database;
-pub use crate::lambda::{Deliveries, deliver};
+pub use crate::lambda::{Deliveries, deliver, deliver_filtered};
 
 /// Whatever keeps an example from ending.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

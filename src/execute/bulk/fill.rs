@@ -207,9 +207,7 @@ impl<'a> Execution<'a> {
         let AttemptFailure { failure, class } = failed;
         self.batch.set_in_bulk(position, false);
         if filling.next_in_lanes.remove(&position) {
-            if filling.part.is_none() {
-                self.batch.take_back_attempt(position);
-            }
+            self.batch.take_back_attempt(position);
         } else {
             if filling.part.is_none() {
                 self.bulks.queues[filling.queue].ready.pop();
