@@ -204,7 +204,7 @@ impl RunningBulk {
             _ => {}
         }
         if answers == Answers::Whole && each.iter().any(Result::is_err) {
-            let worst = each.into_iter().filter_map(Result::err).max_by_key(|error| Class::of(error));
+            let worst = each.into_iter().filter_map(Result::err).max_by_key(Class::of);
             return Err(worst.expect("there is an error"));
         }
         Ok(each)

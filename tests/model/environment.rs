@@ -90,6 +90,10 @@ impl Subject {
         }
     }
 
+    fn is_unordered(self) -> bool {
+        matches!(self, Self::OrdersByNothing | Self::SplitsLanesOverBulks)
+    }
+
     fn is_of_bulks(self) -> bool {
         Self::BROKEN.iter().position(|subject| *subject == self).is_some_and(|position| position >= 6)
     }
@@ -169,7 +173,7 @@ fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> Stream
         }
     };
     let lanes = match plan.lanes {
-        _ if matches!(subject, Subject::OrdersByNothing | Subject::SplitsLanesOverBulks) => Lanes::Unordered,
+        _ if subject.is_unordered() => Lanes::Unordered,
         LanesPlan::PerItem => Lanes::PerItem,
         LanesPlan::PerPartition => Lanes::per_key_attribute("pk"),
         LanesPlan::WholeBatch => Lanes::WholeBatch,
@@ -206,7 +210,7 @@ fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> Stream
         )
         .skip_redelivered(plan.remember)
         .report_batch_item_failures(world.plan.mapping.report_batch_item_failures);
-    if plan.follow_lane && subject != Subject::OrdersByNothing {
+    if plan.follow_lane && !subject.is_unordered() {
         builder = builder.after_dead_letter(AfterDeadLetter::FollowLane);
     }
     if let Some(millis) = plan.handler_timeout_millis {

@@ -1,5 +1,6 @@
 //! The world of a schedule: the mapping, environments that come and go, and handlers that do what the plan says.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,11 @@ use crate::tally::{Count, Tally};
 
 /// The message of every deliberate panic.
 pub(crate) const ON_PURPOSE: &str = "on purpose";
+
+pub(crate) fn is_on_purpose(panic: &(dyn Any + Send)) -> bool {
+    panic.downcast_ref::<&str>().is_some_and(|text| *text == ON_PURPOSE)
+}
+
 /// A stream that has not ended by then never will.
 const NEVER: Duration = Duration::from_secs(48 * 60 * 60);
 const TOO_MANY_INVOCATIONS: usize = 5_000;
