@@ -218,18 +218,17 @@ impl<'a> Batch<'a> {
         let routes = &self.settings.routes;
         let record = &mut self.records[position];
         let kind = record.facts.kind().filter(|_| record.failure().is_none())?;
-        // Where what no entity takes is to fail, that has to be found out for every kind.
-        if !routes.takes(kind) && routes.unmatched == Unmatched::Skip {
-            return Some(SkipReason::NoHandler);
-        }
-        if !routes.has_entities() {
-            return None;
-        }
-        match routes.entity_of(&record.facts.record()?) {
-            Ok(entity) => record.entity = entity,
-            Err(error) => {
-                record.fail_in_reading(Failure::of(ErrorKind::Decode, &error));
-                return None;
+        if routes.has_entities() {
+            // Where what no entity takes is to fail, that has to be found out for every kind.
+            if !routes.takes(kind) && routes.unmatched == Unmatched::Skip {
+                return Some(SkipReason::NoHandler);
+            }
+            match routes.entity_of(&record.facts.record()?) {
+                Ok(entity) => record.entity = entity,
+                Err(error) => {
+                    record.fail_in_reading(Failure::of(ErrorKind::Decode, &error));
+                    return None;
+                }
             }
         }
         if routes.target(record.entity, kind).is_some() {
@@ -239,7 +238,7 @@ impl<'a> Batch<'a> {
             return Some(SkipReason::NoHandler);
         }
         if routes.unmatched == Unmatched::Skip {
-            return Some(SkipReason::Unmatched);
+            return Some(if routes.has_entities() { SkipReason::Unmatched } else { SkipReason::NoHandler });
         }
         let why = "no entity takes the record, and its kind of change has no handler at the top level";
         record.fail_in_reading(Failure::new(ErrorKind::Unmatched, why));
@@ -247,13 +246,22 @@ impl<'a> Batch<'a> {
     }
 
     /// Where a well-formed record goes that has a handler.
+    #[inline]
     pub(super) fn target(&self, position: usize) -> Option<&'a Target> {
         let RecordState { facts, entity, .. } = &self.records[position];
         self.settings.routes.target(*entity, facts.kind()?)
     }
 
     /// Asks the filter and the conditions of its handler about a well-formed record. A panic, or an error, fails the record.
+    #[inline]
     fn ask_filter(&mut self, position: usize, clock: &mut Clock) -> Verdict {
+        if self.settings.filter.is_none() && !self.settings.routes.has_conditions() {
+            return Verdict::Kept;
+        }
+        self.ask_filter_and_conditions(position, clock)
+    }
+
+    fn ask_filter_and_conditions(&mut self, position: usize, clock: &mut Clock) -> Verdict {
         let verdict = self.ask_filter_alone(position, clock);
         let Verdict::Kept = verdict else { return verdict };
         let conditions = self.target(position).map_or(&[][..], |target| &target.conditions);

@@ -120,6 +120,7 @@ pub(crate) struct Routes {
     /// What no entity takes goes here.
     top_level: Targets,
     bulks: Vec<BulkRoute>,
+    has_conditions: bool,
     pub(crate) unmatched: Unmatched,
 }
 
@@ -204,10 +205,12 @@ impl Routes {
             Changes::Of(EventKind::Remove) => &mut targets.remove,
             Changes::Other => &mut targets.other,
         };
+        self.has_conditions |= !route.conditions.is_empty();
         slot.replace(Target { handler, conditions: route.conditions }).is_some()
     }
 
     /// Where a change of an entity goes.
+    #[inline]
     pub(crate) fn target(&self, entity: EntityNumber, kind: EventKind) -> Option<&Target> {
         match entity.index() {
             Some(index) => self.entities[index].targets.of(kind),
@@ -218,6 +221,11 @@ impl Routes {
     /// Whether a change of this kind has a handler in any entity or at the top level.
     pub(crate) fn takes(&self, kind: EventKind) -> bool {
         self.top_level.of(kind).is_some() || self.entities.iter().any(|it| it.targets.of(kind).is_some())
+    }
+
+    /// Whether a handler has a condition.
+    pub(crate) fn has_conditions(&self) -> bool {
+        self.has_conditions
     }
 
     pub(crate) fn has_entities(&self) -> bool {
@@ -271,6 +279,7 @@ impl Routes {
 }
 
 impl Targets {
+    #[inline]
     fn of(&self, kind: EventKind) -> Option<&Target> {
         let own = match kind {
             EventKind::Insert => &self.insert,

@@ -55,13 +55,18 @@ impl Totals {
 
     pub(crate) fn of_records<'a>(records: impl Iterator<Item = &'a RecordReport> + Clone) -> Self {
         let mut totals = Self { counts: Counts::of(records.clone()), ..Self::default() };
+        let mut without_entity = EntityTotals::default();
+        let mut refused = 0;
         let mut last = 0;
         for record in records {
-            last = totals.entity(record.entity.as_ref(), last);
-            let EntityTotals { by_kind, failed, .. } = &mut totals.by_entity[last];
+            let of_entity = match &record.entity {
+                Some(entity) => totals.entity(entity, &mut last),
+                None => &mut without_entity,
+            };
+            let EntityTotals { by_kind, failed, .. } = of_entity;
             let of_kind = by_kind.get_mut(record.kind);
             of_kind.received += 1;
-            totals.refused += usize::from(record.dead_letter_error.is_some());
+            refused += usize::from(record.dead_letter_error.is_some());
             match record.outcome {
                 Outcome::Succeeded => of_kind.succeeded += 1,
                 Outcome::Skipped(_) => of_kind.skipped += 1,
@@ -72,26 +77,24 @@ impl Totals {
                 Outcome::Unfinished | Outcome::HeldBack => {}
             }
         }
+        totals.refused = refused;
+        totals.by_entity.push(without_entity);
         for EntityTotals { by_kind, .. } in &totals.by_entity {
             totals.by_kind.add(by_kind);
         }
         totals
     }
 
-    /// The index of the totals of an entity, which are likely those at this index.
-    fn entity(&mut self, entity: Option<&Arc<str>>, likely: usize) -> usize {
-        let is_of = |totals: &EntityTotals| match (&totals.entity, entity) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
-            (None, None) => true,
-            _ => false,
-        };
-        if self.by_entity.get(likely).is_some_and(is_of) {
-            return likely;
+    /// The totals of an entity, which are likely those at the index `last`.
+    fn entity(&mut self, entity: &Arc<str>, last: &mut usize) -> &mut EntityTotals {
+        let is_of = |totals: &EntityTotals| totals.entity.as_ref().is_some_and(|known| Arc::ptr_eq(known, entity));
+        if !self.by_entity.get(*last).is_some_and(is_of) {
+            *last = self.by_entity.iter().position(is_of).unwrap_or_else(|| {
+                self.by_entity.push(EntityTotals { entity: Some(Arc::clone(entity)), ..EntityTotals::default() });
+                self.by_entity.len() - 1
+            });
         }
-        self.by_entity.iter().position(is_of).unwrap_or_else(|| {
-            self.by_entity.push(EntityTotals { entity: entity.map(Arc::clone), ..EntityTotals::default() });
-            self.by_entity.len() - 1
-        })
+        &mut self.by_entity[*last]
     }
 }
 

@@ -533,15 +533,15 @@ impl ProcessorBuilder {
             );
         }
         let reports_all = self.failure_policy == Some(FailurePolicy::ReportAll);
-        if reports_all && matches!(self.queue, QueueChoice::This(_)) {
-            let fault =
-                "the failure policy is `ReportAll`, but there is a `dead_letter_queue`, which would get nothing";
-            return Some(fault.to_owned());
-        }
         if reports_all && self.routes.unmatched == Unmatched::DeadLetter {
             return Some(
                 "`Unmatched::DeadLetter` makes dead letters, but the failure policy is `ReportAll`".to_owned(),
             );
+        }
+        if reports_all && matches!(self.queue, QueueChoice::This(_)) {
+            let fault =
+                "the failure policy is `ReportAll`, but there is a `dead_letter_queue`, which would get nothing";
+            return Some(fault.to_owned());
         }
         if self.has_queue() {
             return None;

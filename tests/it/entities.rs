@@ -214,6 +214,19 @@ async fn what_no_entity_takes_may_become_a_dead_letter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_entities_no_entity_takes_what_has_no_handler() {
+    let processor = StreamProcessor::builder()
+        .on_remove(|_: Remove<Order>| async { Ok(()) })
+        .unmatched(Unmatched::DeadLetter)
+        .dead_letter_queue(MemoryDeadLetterQueue::new())
+        .build()
+        .unwrap();
+    let report = process(&processor, &[order(0)]).await;
+    assert_eq!(outcomes(&report), [DeadLettered]);
+    assert_eq!(report.records()[0].failure.as_ref().unwrap().kind, ErrorKind::Unmatched);
+}
+
+#[tokio::test(start_paused = true)]
 async fn entities_have_bulks_of_their_own() {
     let sizes = Arc::new(Mutex::new(Vec::new()));
     let (orders, customers) = (Arc::clone(&sizes), Arc::clone(&sizes));
