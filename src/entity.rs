@@ -190,13 +190,37 @@ pub enum Unmatched {
 /// Finds the first entity that takes a record.
 pub(crate) struct EntityFinder<'a> {
     record: &'a Record,
-    /// The key attribute that was read last, and its value.
-    key: Option<(&'a str, Option<KeyValue<'a>>)>,
+    /// The key attribute that was read last.
+    key: Option<Scalar<'a>>,
+    /// The attribute of the image that was read last: entities mostly ask for the same one, and finding it costs more than comparing it
+    /// (`benches/instructions.sh`, "ours, the third entity by attribute").
+    attribute: Option<Scalar<'a>>,
+}
+
+/// An attribute's name, and its value if it is a text or a number.
+struct Scalar<'a> {
+    name: &'a str,
+    value: Option<KeyValue<'a>>,
+}
+
+impl<'a> Scalar<'a> {
+    /// What was read last, if that is the attribute of this name; otherwise `read` reads it.
+    #[inline]
+    fn last<'b>(
+        last: &'b mut Option<Self>,
+        name: &'a str,
+        read: impl FnOnce() -> Result<Option<KeyValue<'a>>, DecodeError>,
+    ) -> Result<Option<&'b KeyValue<'a>>, DecodeError> {
+        if last.as_ref().is_none_or(|last| last.name != name) {
+            *last = Some(Self { name, value: read()? });
+        }
+        Ok(last.as_ref().and_then(|last| last.value.as_ref()))
+    }
 }
 
 impl<'a> EntityFinder<'a> {
     pub(crate) fn of(record: &'a Record) -> Self {
-        Self { record, key: None }
+        Self { record, key: None, attribute: None }
     }
 
     /// Whether the record is of this entity.
@@ -211,18 +235,19 @@ impl<'a> EntityFinder<'a> {
             }
             Matcher::Key { key, value } => Ok(self.key(key)?.is_some_and(|found| value.is(found))),
             Matcher::Attribute { attribute, value } => {
-                let found = image(self.record)?.attribute(attribute)?;
-                Ok(found.and_then(decode::scalar).is_some_and(|found| value.is(&found)))
+                Ok(self.attribute(attribute)?.is_some_and(|found| value.is(found)))
             }
         }
     }
 
     fn key(&mut self, name: &'a str) -> Result<Option<&KeyValue<'a>>, DecodeError> {
-        if self.key.as_ref().is_none_or(|(known, _)| *known != name) {
-            let value = decode::key_value(self.record.keys_json(), name).map_err(|error| error.within("Keys"))?;
-            self.key = Some((name, value));
-        }
-        Ok(self.key.as_ref().and_then(|(_, value)| value.as_ref()))
+        let keys = self.record.keys_json();
+        Scalar::last(&mut self.key, name, || decode::find_key_value(keys, name).map_err(|error| error.within("Keys")))
+    }
+
+    fn attribute(&mut self, name: &'a str) -> Result<Option<&KeyValue<'a>>, DecodeError> {
+        let record = self.record;
+        Scalar::last(&mut self.attribute, name, || Ok(image(record)?.attribute(name)?.and_then(decode::scalar)))
     }
 }
 

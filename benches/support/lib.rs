@@ -13,5 +13,5 @@ pub use arguments::{Command, HELP, Statistic, WrongArgument};
 pub use by_hand::{Answer, by_hand, by_hand_untracked, handler};
 pub use columns::{Column, Stage};
 pub use events::{Shape, payload};
-pub use ours::{Item, counting, processor, through_runtime};
+pub use ours::{Item, by_attribute, by_key, counting, processor, through_runtime};
 pub use table::{Batch, Measured, SHOWN, introduction, render};
