@@ -6,7 +6,9 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use lambda_streams_benches::{Batch, Column, Command, HELP, Measured, SHOWN, Stage, Statistic, introduction, render};
+use lambda_streams_benches::{
+    Batch, Column, Command, HELP, Measured, SHOWN, SinkTimes, Stage, Statistic, introduction, render, render_sinks,
+};
 use rustix::time::{ClockId, clock_gettime};
 
 /// How long each column is timed with each record count.
@@ -24,7 +26,11 @@ fn main() -> ExitCode {
             println!("{}", introduction(cores, statistic));
             let batches: Vec<Batch> = counts.into_iter().map(|records| measure(records, statistic)).collect();
             progress("");
-            print!("{}", render(&batches));
+            println!("{}", render(&batches));
+            progress("timing sinks ...");
+            let sinks = render_sinks(SinkTimes::in_virtual_time(), SinkTimes::over_http());
+            progress("");
+            print!("{sinks}");
         }
         Err(error) => {
             eprintln!("error: {error}");

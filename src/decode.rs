@@ -12,6 +12,7 @@ mod cursor;
 mod decimal;
 mod elements;
 mod error;
+mod item_keys;
 mod keys;
 mod locate;
 pub mod number;
@@ -30,6 +31,7 @@ use serde::de::Deserialize;
 
 pub use self::changed::ChangedAttributes;
 pub use self::error::{AttributeType, DecodeError};
+pub use self::item_keys::Keys;
 pub use self::number::{Number, NumberError};
 
 pub(crate) use self::attribute::{attribute, is_same_attribute, scalar};

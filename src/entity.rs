@@ -183,44 +183,27 @@ pub enum Unmatched {
     #[default]
     Skip,
     /// It has failed permanently, with the error kind [`Unmatched`](crate::ErrorKind::Unmatched): it becomes a dead letter. The
-    /// processor needs a dead-letter queue.
+    /// processor needs a dead-letter queue, and a failure policy other than [`ReportAll`](crate::FailurePolicy::ReportAll).
     DeadLetter,
 }
 
 /// Finds the first entity that takes a record.
 pub(crate) struct EntityFinder<'a> {
     record: &'a Record,
-    /// The key attribute that was read last.
-    key: Option<Scalar<'a>>,
-    /// The attribute of the image that was read last: entities mostly ask for the same one, and finding it costs more than comparing it
-    /// (`benches/instructions.sh`, "ours, the third entity by attribute").
-    attribute: Option<Scalar<'a>>,
+    /// What was read last: where, under which name, and its value.
+    last: Option<(Place, &'a str, Option<KeyValue<'a>>)>,
 }
 
-/// An attribute's name, and its value if it is a text or a number.
-struct Scalar<'a> {
-    name: &'a str,
-    value: Option<KeyValue<'a>>,
-}
-
-impl<'a> Scalar<'a> {
-    /// What was read last, if that is the attribute of this name; otherwise `read` reads it.
-    #[inline]
-    fn last<'b>(
-        last: &'b mut Option<Self>,
-        name: &'a str,
-        read: impl FnOnce() -> Result<Option<KeyValue<'a>>, DecodeError>,
-    ) -> Result<Option<&'b KeyValue<'a>>, DecodeError> {
-        if last.as_ref().is_none_or(|last| last.name != name) {
-            *last = Some(Self { name, value: read()? });
-        }
-        Ok(last.as_ref().and_then(|last| last.value.as_ref()))
-    }
+/// Where an attribute is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Keys,
+    Image,
 }
 
 impl<'a> EntityFinder<'a> {
     pub(crate) fn of(record: &'a Record) -> Self {
-        Self { record, key: None, attribute: None }
+        Self { record, last: None }
     }
 
     /// Whether the record is of this entity.
@@ -230,24 +213,28 @@ impl<'a> EntityFinder<'a> {
         match &entity.matcher {
             Matcher::Table(name) => Ok(self.record.table_name() == Some(name)),
             Matcher::KeyPrefix { key, prefix } => {
-                let value = self.key(key)?;
+                let value = self.value(Place::Keys, key)?;
                 Ok(value.and_then(KeyValue::text).is_some_and(|text| text.starts_with(prefix.as_str())))
             }
-            Matcher::Key { key, value } => Ok(self.key(key)?.is_some_and(|found| value.is(found))),
+            Matcher::Key { key, value } => Ok(self.value(Place::Keys, key)?.is_some_and(|found| value.is(found))),
             Matcher::Attribute { attribute, value } => {
-                Ok(self.attribute(attribute)?.is_some_and(|found| value.is(found)))
+                Ok(self.value(Place::Image, attribute)?.is_some_and(|found| value.is(found)))
             }
         }
     }
 
-    fn key(&mut self, name: &'a str) -> Result<Option<&KeyValue<'a>>, DecodeError> {
-        let keys = self.record.keys_json();
-        Scalar::last(&mut self.key, name, || decode::find_key_value(keys, name).map_err(|error| error.within("Keys")))
-    }
-
-    fn attribute(&mut self, name: &'a str) -> Result<Option<&KeyValue<'a>>, DecodeError> {
-        let record = self.record;
-        Scalar::last(&mut self.attribute, name, || Ok(image(record)?.attribute(name)?.and_then(decode::scalar)))
+    /// The value of an attribute, which is read once for all entities in a row that ask for it.
+    fn value(&mut self, place: Place, name: &'a str) -> Result<Option<&KeyValue<'a>>, DecodeError> {
+        if self.last.as_ref().is_none_or(|(known_place, known, _)| (*known_place, *known) != (place, name)) {
+            let value = match place {
+                Place::Keys => {
+                    decode::find_key_value(self.record.keys_json(), name).map_err(|error| error.within("Keys"))?
+                }
+                Place::Image => image(self.record)?.attribute(name)?.and_then(decode::scalar),
+            };
+            self.last = Some((place, name, value));
+        }
+        Ok(self.last.as_ref().and_then(|(_, _, value)| value.as_ref()))
     }
 }
 

@@ -67,6 +67,7 @@ pub(crate) async fn run(
     invocation: Arc<Invocation>,
 ) -> (BatchReport, Measurements) {
     let clock = Clock::start(invocation.deadline, settings.deadline_margin);
+    settings.warn(invocation.origin, clock.is_margin_too_long());
     let batch = Batch::new(settings, records, &invocation);
     let mut execution = Execution::new(settings, batch, clock, invocation);
     execution.run().await;
@@ -282,6 +283,7 @@ impl<'a> Execution<'a> {
     fn end(mut self) -> (BatchReport, Measurements) {
         self.measured.ages = self.batch.ages(&self.clock);
         self.measured.table = self.batch.take_table();
+        self.measured.without_lane_attribute = self.batch.take_without_lane_attribute();
         (self.batch.into_report(self.stopped, self.clock.now()), self.measured)
     }
 
@@ -323,7 +325,7 @@ impl<'a> Execution<'a> {
     fn wants_more(&self, next: Option<Next>) -> bool {
         match next {
             Some(Next::Record(_)) => false,
-            Some(Next::Bulk(bulk)) => !self.bulks.is_full(bulk, &self.batch, self.gate),
+            Some(Next::Bulk(bulk)) => self.may_read() && !self.bulks.is_full(bulk, &self.batch, self.gate),
             None => true,
         }
     }
@@ -420,7 +422,7 @@ impl<'a> Execution<'a> {
 
     /// Decides what happens to a record whose attempt failed, and does it.
     fn fail(&mut self, position: usize, class: FailureClass) {
-        match self.disposition(position, class) {
+        match self.disposition(position, self.batch.first_superseded(position), class) {
             Disposition::Retry(delay) => {
                 log::failed(&self.batch.about(position), "retried", Some(delay));
                 self.backing_off.insert(position);
@@ -430,14 +432,15 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// What happens to a record whose attempt failed.
-    fn disposition(&self, position: usize, class: FailureClass) -> Disposition {
+    /// What happens to a record whose attempt failed, and to those that it stands for. The first of them decides whether they may start
+    /// again, and is the oldest.
+    fn disposition(&self, position: usize, first: usize, class: FailureClass) -> Disposition {
         // Once the deadline has stopped the batch, no record starts, wherever the gate is.
-        let is_admitted = self.stopped || self.gate.admits(position);
+        let is_admitted = self.stopped || self.gate.admits(first);
         self.settings.failing.disposition(&FailedRecord {
             class,
             attempts: self.batch.attempts(position),
-            age: self.batch.age(position, &self.clock),
+            age: self.batch.age(first, &self.clock),
             from_stream: self.batch.is_from_stream(),
             is_admitted,
             time_left: if self.stopped { Some(Duration::ZERO) } else { self.clock.time_left() },

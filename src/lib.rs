@@ -42,7 +42,8 @@
 //! | its handler still runs, or it had not begun, when the deadline nears | reported; if it had failed before in this invocation, as any failure |
 //! | a record before it was reported | held back: reported with it |
 //!
-//! Without a dead-letter queue every failure is reported. *Reported* means that Lambda delivers the stream again from the
+//! Without a dead-letter queue every failure is reported, and the log says so once, unless you do
+//! ([`without_dead_letter_queue`](ProcessorBuilder::without_dead_letter_queue)). *Reported* means that Lambda delivers the stream again from the
 //! earliest such record on, the **checkpoint**. Records after it that succeeded are remembered, and skipped when Lambda
 //! redelivers them to the same execution environment. A new environment has no such memory, so that **delivery is at least
 //! once**: make handlers idempotent. [`Record::idempotency_key`] tells repetitions of a change, and
@@ -196,7 +197,7 @@ pub use crate::dead_letter::{
 #[cfg(feature = "sqs")]
 pub use crate::dead_letter::{QueueUrlError, SqsDeadLetterQueue};
 pub use crate::decode::{
-    AttributeType, ChangedAttributes, DecodeError, Number, NumberError, from_image, from_keys, number,
+    AttributeType, ChangedAttributes, DecodeError, Keys, Number, NumberError, from_image, from_keys, number,
 };
 pub use crate::entity::{Entity, EntityValue, Unmatched};
 pub use crate::error::Error;
@@ -216,7 +217,7 @@ pub use crate::observe::emf::{Emf, EmfBuilder};
 pub use crate::observe::log::{LogFormat, Logs};
 pub use crate::outcome::{BatchReport, Counts, Outcome, RecordReport, SkipReason, StreamResponse};
 pub use crate::payload_kind::PayloadKind;
-pub use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
+pub use crate::policy::{AfterDeadLetter, FailurePolicy, KeyLanes, Lanes, RetryPolicy};
 pub use crate::processor::{
     EntityHandlers, FilterAnswer, InvocationReport, InvocationResponse, ProcessorBuilder, ProcessorSettings,
     StreamProcessor,

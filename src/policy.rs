@@ -1,7 +1,12 @@
 //! The policies that a user chooses: which records keep their order, how often a failure is retried, and what happens after
 //! that.
 
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::decode::{DecodeError, Keys};
 
 /// Which records run one after the other. All others run concurrently, up to the concurrency limit.
 ///
@@ -23,8 +28,11 @@ pub enum Lanes {
     PerItem,
     /// One lane for all items with the same value of this key attribute, such as the partition key.
     ///
-    /// Records whose keys lack the attribute share one lane.
+    /// It must be the name of a key attribute. Records whose keys lack it share one lane, and run one after the other: the log warns
+    /// once in each execution environment, and the metric `RecordsWithoutLaneAttribute` counts them.
     PerKeyAttribute(String),
+    /// One lane for all items of which a function of the key says the same: [`by_keys`](Self::by_keys).
+    ByKeys(KeyLanes),
     /// One lane for the whole batch.
     WholeBatch,
     /// One lane for each record, which means no order at all.
@@ -35,6 +43,73 @@ impl Lanes {
     /// One lane for all items with the same value of this key attribute.
     pub fn per_key_attribute(name: impl Into<String>) -> Self {
         Self::PerKeyAttribute(name.into())
+    }
+
+    /// One lane for all items of a table for whose key `name` returns the same text.
+    ///
+    /// For keys of several parts: with `pk = TENANT#1` and `sk = AGGREGATE#42#EVENT#7`, this orders the events of each aggregate.
+    ///
+    /// ```
+    /// use lambda_streams::Lanes;
+    ///
+    /// let per_aggregate = Lanes::by_keys(|keys| {
+    ///     let (tenant, event) = (keys.text("pk")?, keys.text("sk")?);
+    ///     let (aggregate, _) = event.split_once("#EVENT#").unwrap_or((&event, ""));
+    ///     Ok(format!("{tenant}/{aggregate}"))
+    /// });
+    /// ```
+    ///
+    /// The function sees the key alone, because an item keeps its key, and so never leaves its lane. It must always return the same for the
+    /// same key. An error, such as a key attribute that is missing, fails the record as one that does not decode, and so does a panic.
+    /// It is called once for each record that has a handler and that the filter keeps, in stream order.
+    ///
+    /// The stream itself keeps the order of the items that share a partition key. Records of several partition keys in one lane run one after
+    /// the other, in the order in which they were delivered.
+    pub fn by_keys(name: impl Fn(Keys<'_>) -> Result<String, DecodeError> + Send + Sync + 'static) -> Self {
+        Self::ByKeys(KeyLanes(Arc::new(name)))
+    }
+}
+
+impl Lanes {
+    /// The attribute by which lanes go.
+    pub(crate) fn attribute(&self) -> Option<&str> {
+        match self {
+            Self::PerKeyAttribute(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// The function of [`Lanes::by_keys`]. It equals its clones alone.
+#[derive(Clone)]
+pub struct KeyLanes(Arc<KeyFunction>);
+
+type KeyFunction = dyn Fn(Keys<'_>) -> Result<String, DecodeError> + Send + Sync;
+
+impl KeyLanes {
+    /// The lane of the item with this key.
+    pub(crate) fn name(&self, keys: Keys<'_>) -> Result<String, DecodeError> {
+        (self.0)(keys)
+    }
+}
+
+impl PartialEq for KeyLanes {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for KeyLanes {}
+
+impl Hash for KeyLanes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).cast::<()>().hash(state);
+    }
+}
+
+impl fmt::Debug for KeyLanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyLanes")
     }
 }
 

@@ -66,7 +66,6 @@ impl Record {
     }
 
     /// The record without its context.
-    #[cfg(feature = "logs")]
     pub(crate) fn reference(&self) -> &RecordRef {
         &self.inner
     }

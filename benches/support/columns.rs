@@ -4,7 +4,8 @@ use lambda_streams::{Deadline, Remove, StreamProcessor};
 use tokio::runtime::Runtime;
 
 use crate::{
-    Item, Shape, by_attribute, by_hand, by_hand_untracked, by_key, counting, payload, processor, through_runtime,
+    Item, Shape, by_attribute, by_hand, by_hand_untracked, by_key, counting, counting_bulks, payload, processor,
+    through_runtime,
 };
 
 /// One way to process an event.
@@ -19,11 +20,12 @@ pub enum Column {
     ImagesChecked,
     NoHandler,
     KeysOnly,
+    KeysOnlyBulks,
     KeysOnlyNoHandler,
 }
 
 impl Column {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ByHand,
         Self::ByHandUntracked,
         Self::TowerService,
@@ -33,6 +35,7 @@ impl Column {
         Self::ImagesChecked,
         Self::NoHandler,
         Self::KeysOnly,
+        Self::KeysOnlyBulks,
         Self::KeysOnlyNoHandler,
     ];
 
@@ -48,6 +51,7 @@ impl Column {
             Self::ImagesChecked => "ours, images checked only",
             Self::NoHandler => "ours, no handler for the kind",
             Self::KeysOnly => "ours, keys only, empty handler",
+            Self::KeysOnlyBulks => "ours, keys only, empty bulk handler",
             Self::KeysOnlyNoHandler => "ours, keys only, no handler",
         }
     }
@@ -58,7 +62,7 @@ impl Column {
 
     /// Whether its records have images, as those of the tables do.
     fn has_images(self) -> bool {
-        !matches!(self, Self::KeysOnly | Self::KeysOnlyNoHandler)
+        !matches!(self, Self::KeysOnly | Self::KeysOnlyBulks | Self::KeysOnlyNoHandler)
     }
 }
 
@@ -71,6 +75,7 @@ pub struct Stage {
     by_key: StreamProcessor,
     by_attribute: StreamProcessor,
     raw: StreamProcessor,
+    bulks: StreamProcessor,
     skipping: StreamProcessor,
 }
 
@@ -87,6 +92,7 @@ impl Stage {
             by_key: by_key(),
             by_attribute: by_attribute(),
             raw: counting(),
+            bulks: counting_bulks(),
             skipping: skipping.expect("a processor"),
         }
     }
@@ -106,6 +112,7 @@ impl Stage {
             Column::EntitiesByKey => self.process(&self.by_key, body),
             Column::EntitiesByAttribute => self.process(&self.by_attribute, body),
             Column::ImagesChecked | Column::KeysOnly => self.process(&self.raw, body),
+            Column::KeysOnlyBulks => self.process(&self.bulks, body),
             Column::NoHandler | Column::KeysOnlyNoHandler => self.process(&self.skipping, body),
         }
     }

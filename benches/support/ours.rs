@@ -2,7 +2,7 @@
 
 use lambda_runtime::{Context, LambdaEvent};
 use lambda_streams::{
-    Entity, HandlerError, Modify, ProcessorBuilder, Record, StreamEvent, StreamProcessor, StreamResponse,
+    Entity, HandlerError, Modify, ProcessorBuilder, Record, StreamEvent, StreamProcessor, StreamResponse, bulk,
 };
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,15 @@ pub fn counting() -> StreamProcessor {
         })
         .build()
         .expect("a processor")
+}
+
+/// A processor whose bulk handler takes records as they are, 100 at once.
+pub fn counting_bulks() -> StreamProcessor {
+    let handler = |records: Vec<Record>| async move {
+        std::hint::black_box(&records);
+        Ok::<(), HandlerError>(())
+    };
+    StreamProcessor::builder().on_record(bulk(handler)).build().expect("a processor")
 }
 
 /// From the payload's bytes to the answer, deserialized as `lambda_runtime` does it for the tower service.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::layout::{Group, lay_out};
 use crate::numbers::{bytes, grouped, significant, times};
-use crate::{Column, Statistic};
+use crate::{Column, SinkTimes, Statistic};
 
 /// What was measured with batches of one size.
 #[derive(Debug)]
@@ -67,6 +67,26 @@ Rates depend on the machine and its load. Speedups do much less: compare those, 
 /// If there is no batch, or if a batch lacks one of the columns [`SHOWN`].
 pub fn render(batches: &[Batch]) -> String {
     [lay_out(&by_count(batches)), lay_out(&other_ways(batches))].join("\n")
+}
+
+/// The table of what bulks are for, and how to read it.
+pub fn render_sinks(virtual_time: SinkTimes, http: SinkTimes) -> String {
+    let rows = [("in virtual time", virtual_time), ("over HTTP on loopback", http)];
+    let column = |heading: &str, cell: &dyn Fn(SinkTimes) -> String| -> Vec<String> {
+        std::iter::once(heading.to_owned()).chain(rows.iter().map(|(_, times)| cell(*times))).collect()
+    };
+    let millis = |time: Duration| format!("{} ms", significant(time.as_secs_f64() * 1e3, 3));
+    let names = std::iter::once("requests of").chain(rows.iter().map(|(name, _)| *name));
+    let names = names.map(|name| format!("{name:47}")).collect();
+    let columns = vec![
+        column("1 record", &|times| millis(times.each)),
+        column("100", &|times| millis(times.bulk)),
+        column("speedup", &|sink| times(sink.speedup())),
+    ];
+    let table = lay_out(&[Group::new("", vec![names]), Group::new("10,000 records", columns)]);
+    format!(
+        "A sink that takes 5 ms for a request, ten requests at once, until all is answered (time, not CPU time):\n\n{table}"
+    )
 }
 
 fn by_count(batches: &[Batch]) -> Vec<Group> {
@@ -217,6 +237,22 @@ ours, no handler for the kind of change                           14×          
 by hand, deserialized without path tracking                      1.3×                  158  5.5×
 ";
         assert_eq!(format!("\n{}", render(&[ten_thousand()])), expected);
+    }
+
+    #[test]
+    fn sinks_have_a_row_for_each_clock() {
+        let times = |each, bulk| SinkTimes { each: Duration::from_millis(each), bulk: Duration::from_millis(bulk) };
+        let expected = "
+A sink that takes 5 ms for a request, ten requests at once, until all is answered (time, not CPU time):
+
+                                                        10,000 records
+                                                  ──────────────────────────
+requests of                                       1 record      100  speedup
+in virtual time                                   5,000 ms  50.0 ms     100×
+over HTTP on loopback                             6,510 ms  90.0 ms      72×
+";
+        let rendered = render_sinks(times(5_000, 50), times(6_512, 90));
+        assert_eq!(format!("\n{rendered}"), expected);
     }
 
     #[test]

@@ -23,6 +23,7 @@ export type StreamMetricName =
   | 'RecordsReported'
   | 'RecordsSkipped'
   | 'RecordsSucceeded'
+  | 'RecordsWithoutLaneAttribute'
   | 'Retries';
 
 /** Metrics of one processor: its own, and those of its event source mapping. */

@@ -77,6 +77,13 @@ pub(crate) fn find_key_value<'de>(json: &'de str, wanted: &str) -> Result<Option
     Ok(None)
 }
 
+/// The names of a primary key's attributes, as far as it is well-formed.
+pub(super) fn key_names(json: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let _ = read(json, |name, _| names.push(name.into_owned()));
+    names
+}
+
 /// Checks that a primary key is well-formed: it has at least one attribute, and each is of a type that a key can have.
 pub(crate) fn check_keys(json: &str) -> Result<(), DecodeError> {
     read(json, |_, _| {})
@@ -86,6 +93,16 @@ pub(crate) fn check_keys(json: &str) -> Result<(), DecodeError> {
 pub(crate) struct KeyValue<'de> {
     tag: AttributeType,
     text: Cow<'de, str>,
+}
+
+impl<'de> KeyValue<'de> {
+    /// The text of a value of the type `S`, or else its type.
+    pub(super) fn into_text(self) -> Result<Cow<'de, str>, AttributeType> {
+        match self.tag {
+            AttributeType::S => Ok(self.text),
+            other => Err(other),
+        }
+    }
 }
 
 impl KeyValue<'_> {

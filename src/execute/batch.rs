@@ -46,6 +46,8 @@ pub(super) struct Batch<'a> {
     completed: Option<&'a Completed>,
     from_stream: bool,
     table: Option<String>,
+    /// The positions of records whose keys lack the attribute by which lanes go.
+    without_lane_attribute: Vec<usize>,
     window: Option<Window>,
     /// Why the payload is not the event of a stream, once that is found; the batch as a whole fails then.
     refusal: Option<Error>,
@@ -77,6 +79,7 @@ impl<'a> Batch<'a> {
             completed: completed.filter(|completed| from_stream && !completed.is_empty()),
             from_stream,
             table: None,
+            without_lane_attribute: Vec::new(),
             window: None,
             refusal: None,
             settings,
@@ -99,7 +102,7 @@ impl<'a> Batch<'a> {
             self.chunk = self.unread.next().into_iter();
         }
         let mut arrivals = Vec::with_capacity(self.chunk.len());
-        let has_filter = self.settings.filter.is_some();
+        let asks_user = self.settings.filter.is_some() || self.lanes.asks_user();
         while let Some(facts) = self.chunk.next() {
             let position = self.records.len();
             let keys = facts.keys_json_in(text);
@@ -115,14 +118,15 @@ impl<'a> Batch<'a> {
             if self.is_redelivered(position, clock) {
                 self.records[position].settle(Outcome::Skipped(SkipReason::Redelivered));
                 // Where the rest of a lane follows a dead letter, one of an earlier invocation is among those that it follows.
-                if self.records[position].was_dead_lettered {
-                    self.enter_lane(position, keys);
+                let may_be_followed = gate.admits(position) && !clock.is_stop_reached();
+                if self.records[position].was_dead_lettered && may_be_followed {
+                    self.enter_lane(position, keys, clock);
                 }
             } else if let Some(reason) = self.find_no_handler(position) {
                 self.records[position].settle(Outcome::Skipped(reason));
             } else if gate.admits(position) && !clock.is_stop_reached() {
                 match self.ask_filter(position, clock) {
-                    Verdict::Kept => arrivals.extend(self.enter_lane(position, keys)),
+                    Verdict::Kept => arrivals.extend(self.enter_lane(position, keys, clock)),
                     Verdict::Skipped(reason) => self.records[position].settle(Outcome::Skipped(reason)),
                     Verdict::TooLate => {}
                 }
@@ -133,7 +137,7 @@ impl<'a> Batch<'a> {
             }
             turn.step();
             // Nothing else takes time here.
-            if has_filter && turn.is_late_at(clock.now()) {
+            if asks_user && turn.is_late_at(clock.now()) {
                 break;
             }
         }
@@ -214,7 +218,8 @@ impl<'a> Batch<'a> {
         let routes = &self.settings.routes;
         let record = &mut self.records[position];
         let kind = record.facts.kind().filter(|_| record.failure().is_none())?;
-        if !routes.takes(kind) {
+        // Where what no entity takes is to fail, that has to be found out for every kind.
+        if !routes.takes(kind) && routes.unmatched == Unmatched::Skip {
             return Some(SkipReason::NoHandler);
         }
         if !routes.has_entities() {
@@ -275,7 +280,7 @@ impl<'a> Batch<'a> {
         let record = &mut self.records[position];
         let asked = record.facts.record().filter(|_| record.failure().is_none());
         let Some(asked) = asked else { return Verdict::Kept };
-        let answer = CurrentRecord::new(&asked).in_scope(|| guard("filter", || filter(&asked)));
+        let answer = CurrentRecord::new(&record.facts).in_scope(|| guard("filter", || filter(&asked)));
         clock.read();
         match answer {
             Ok(Ok(false)) => return Verdict::Skipped(SkipReason::Filtered),
@@ -287,11 +292,19 @@ impl<'a> Batch<'a> {
     }
 
     /// Enters a record that needs a handler into its lane; returns it unless it must wait there.
-    fn enter_lane(&mut self, position: usize, keys: Option<&'a str>) -> Option<Arrival> {
+    fn enter_lane(&mut self, position: usize, keys: Option<&'a str>, clock: &mut Clock) -> Option<Arrival> {
         let record = &mut self.records[position];
-        let Entered { predecessor, keys } = self.lanes.enter(position, &record.facts, keys);
-        if let Err(error) = keys {
-            record.fail_in_reading(Failure::of(ErrorKind::Decode, &error));
+        let Entered { predecessor, keys, lacks_attribute } = self.lanes.enter(position, &record.facts, keys);
+        if self.lanes.asks_user() {
+            clock.read();
+        }
+        if let Err(failure) = keys {
+            record.fail_in_reading(*failure);
+        }
+        if lacks_attribute {
+            self.without_lane_attribute.push(position);
+            let warned = &self.settings.warned.lane_attribute;
+            warned.call(|| log::lacks_lane_attribute(&self.settings.lanes, &record.facts));
         }
         let Some(predecessor) = predecessor else { return Some(Arrival::Ready(position)) };
         self.records[predecessor].next_in_lane = NonZeroUsize::new(position);
@@ -504,6 +517,11 @@ impl<'a> Batch<'a> {
     /// The name of the table whose stream it is.
     pub(super) fn take_table(&mut self) -> Option<String> {
         self.table.take()
+    }
+
+    /// The positions of records whose keys lack the attribute by which lanes go.
+    pub(super) fn take_without_lane_attribute(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.without_lane_attribute)
     }
 
     pub(super) fn ages(&self, clock: &Clock) -> Option<Ages> {

@@ -224,7 +224,7 @@ impl Execution<'_> {
         let members = self.bulks.members_waiting(&self.batch, self.gate);
         let failed = members
             .into_iter()
-            .filter(|member| self.gate.admits(member.position) && self.batch.has_failed(member.position));
+            .filter(|member| self.gate.admits(member.head()) && self.batch.has_failed(member.position));
         let failed: Vec<Member> = failed.collect();
         let positions = failed.iter().map(|member| member.position).collect();
         for Member { position, superseded } in failed {
@@ -301,7 +301,7 @@ impl Execution<'_> {
         let mut retried = Vec::new();
         for (member, AttemptFailure { failure, class }) in failed {
             self.batch.note_failure(member.position, failure, begun);
-            match self.disposition(member.position, class) {
+            match self.disposition(member.position, member.head(), class) {
                 Disposition::Retry(delay) => retried.push((member, delay)),
                 other => self.act_on(member, other),
             }
@@ -344,7 +344,7 @@ impl Execution<'_> {
             self.batch.note_failure(member.position, failure.clone(), begun);
             self.batch.note_failed_with_bulk(member.position);
             let next_in_lane = self.batch.next_in_lane(member.position);
-            let disposition = match self.disposition(member.position, class) {
+            let disposition = match self.disposition(member.position, member.head(), class) {
                 // The rest of a lane goes with the record before it, or waits for it.
                 _ if follow.contains(&member.head()) => Disposition::DeadLetter,
                 Disposition::DeadLetter if !may_be_halved => Disposition::Report,

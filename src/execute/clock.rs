@@ -43,6 +43,11 @@ impl Clock {
         self.now.duration_since(instant)
     }
 
+    /// Whether the margin that was set would leave no time, and is not used.
+    pub(super) fn is_margin_too_long(&self) -> bool {
+        self.deadlines.is_margin_too_long()
+    }
+
     pub(super) fn is_stop_reached(&self) -> bool {
         self.deadlines.is_stop_reached(self.now)
     }

@@ -1,5 +1,5 @@
 //! When a batch stops: a margin before Lambda's deadline, so that its response still gets out. The margin is the builder's, or a
-//! tenth of the time left.
+//! tenth of the time left where the builder's would leave no time at all.
 
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ const MAX_MARGIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadlines {
     moments: Option<Moments>,
+    /// Whether the margin that was set is not below the time left, and so would leave none.
+    is_margin_too_long: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +29,20 @@ struct Moments {
 
 impl Deadlines {
     pub(super) fn new(deadline: Deadline, margin: Option<Duration>, now: Instant) -> Self {
-        let moments = deadline.instant().map(|deadline| {
-            let left = deadline.duration_since(now);
-            let margin = margin.unwrap_or_else(|| (left / 10).clamp(MIN_MARGIN, MAX_MARGIN)).min(left);
-            Moments { stop: now + (left - margin), last_send: now + (left - margin / 4) }
-        });
-        Self { moments }
+        let Some(left) = deadline.instant().map(|deadline| deadline.duration_since(now)) else {
+            return Self { moments: None, is_margin_too_long: false };
+        };
+        let set = margin.filter(|margin| *margin < left);
+        let margin_used = set.unwrap_or_else(|| (left / 10).clamp(MIN_MARGIN, MAX_MARGIN)).min(left);
+        Self {
+            moments: Some(Moments { stop: now + (left - margin_used), last_send: now + (left - margin_used / 4) }),
+            // Of an invocation without any time, no margin leaves some.
+            is_margin_too_long: margin.is_some() && set.is_none() && !left.is_zero(),
+        }
+    }
+
+    pub(super) fn is_margin_too_long(&self) -> bool {
+        self.is_margin_too_long
     }
 
     pub(super) fn is_stop_reached(&self, now: Instant) -> bool {

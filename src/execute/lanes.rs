@@ -10,9 +10,12 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::decode::{self, DecodeError, KeyValue};
+use crate::decode::{self, DecodeError, KeyValue, Keys};
+use crate::failure::{ErrorKind, Failure};
+use crate::guard::guard;
+use crate::observe::log::CurrentRecord;
 use crate::outcome::Outcome;
-use crate::policy::{AfterDeadLetter, Lanes};
+use crate::policy::{AfterDeadLetter, KeyLanes, Lanes};
 use crate::record::RecordRef;
 
 /// The lanes of a batch. Records enter in stream order.
@@ -36,7 +39,9 @@ pub(super) struct Entered {
     /// The record before it in the lane.
     pub(super) predecessor: Option<usize>,
     /// Why the record's keys cannot be read. Such a record has no predecessor, except where the whole batch is one lane.
-    pub(super) keys: Result<(), DecodeError>,
+    pub(super) keys: Result<(), Box<Failure>>,
+    /// Whether the keys lack the attribute by which lanes go.
+    pub(super) lacks_attribute: bool,
 }
 
 /// A record that need not wait for another: it was just read, or the record before it in its lane was settled.
@@ -78,6 +83,8 @@ enum Common<'a> {
     Item(&'a str),
     /// The value of a key attribute; `None` where the records lack it.
     Attribute(Option<KeyValue<'a>>),
+    /// What the user's function returned.
+    Named(String),
     Batch,
 }
 
@@ -87,6 +94,7 @@ impl Common<'_> {
         match self {
             Self::Item(json) => json.len(),
             Self::Attribute(value) => value.as_ref().map_or(0, KeyValue::len),
+            Self::Named(name) => name.len(),
             Self::Batch => 0,
         }
     }
@@ -109,10 +117,16 @@ impl<'a> LaneMap<'a> {
     pub(super) fn enter(&mut self, position: usize, facts: &RecordRef, keys: Option<&'a str>) -> Entered {
         let (key, keys) = match keys.map(|json| self.key(json, facts)) {
             Some(Ok(key)) => (key, Ok(())),
-            Some(Err(error)) => (self.without_keys(), Err(error.within("Keys"))),
+            Some(Err(failure)) => (self.without_keys(), Err(failure)),
             None => (self.without_keys(), Ok(())),
         };
-        Entered { predecessor: key.and_then(|key| self.put_last(key, position)), keys }
+        let lacks_attribute = matches!(key, Some(LaneKey { common: Common::Attribute(None), .. }));
+        Entered { predecessor: key.and_then(|key| self.put_last(key, position)), keys, lacks_attribute }
+    }
+
+    /// Whether entering a record runs the user's code.
+    pub(super) fn asks_user(&self) -> bool {
+        matches!(self.policy, Lanes::ByKeys(_))
     }
 
     fn put_last(&mut self, key: LaneKey<'a>, position: usize) -> Option<usize> {
@@ -134,17 +148,22 @@ impl<'a> LaneMap<'a> {
         matches!(self.policy, Lanes::WholeBatch).then_some(LaneKey { table: 0, common: Common::Batch, hash: 0 })
     }
 
-    fn key(&mut self, json: &'a str, facts: &RecordRef) -> Result<Option<LaneKey<'a>>, DecodeError> {
+    fn key(&mut self, json: &'a str, facts: &RecordRef) -> Result<Option<LaneKey<'a>>, Box<Failure>> {
         let (common, hash) = match self.policy {
             Lanes::WholeBatch | Lanes::Unordered => {
-                decode::check_keys(json)?;
+                decode::check_keys(json).map_err(undecoded)?;
                 return Ok(self.without_keys());
             }
-            Lanes::PerItem => (Common::Item(json), decode::hash_keys(json, &self.hasher)?),
+            Lanes::PerItem => (Common::Item(json), decode::hash_keys(json, &self.hasher).map_err(undecoded)?),
             Lanes::PerKeyAttribute(name) => {
-                let value = decode::key_value(json, name)?;
+                let value = decode::key_value(json, name).map_err(undecoded)?;
                 let hash = self.hasher.hash_one(&value);
                 (Common::Attribute(value), hash)
+            }
+            Lanes::ByKeys(lanes) => {
+                let name = named(lanes, Keys::from_json(json).map_err(undecoded)?, facts)?;
+                let hash = self.hasher.hash_one(&name);
+                (Common::Named(name), hash)
             }
         };
         let table = self.table(facts);
@@ -172,10 +191,23 @@ impl PartialEq for LaneKey<'_> {
             && match (&self.common, &other.common) {
                 (Common::Item(one), Common::Item(other)) => decode::are_same_keys(one, other),
                 (Common::Attribute(one), Common::Attribute(other)) => one == other,
+                (Common::Named(one), Common::Named(other)) => one == other,
                 (Common::Batch, Common::Batch) => true,
                 _ => false,
             }
     }
+}
+
+/// Asks the user's function for the lane of the record with these keys.
+fn named(lanes: &KeyLanes, keys: Keys<'_>, facts: &RecordRef) -> Result<String, Box<Failure>> {
+    let name = || guard("function of `Lanes::by_keys`", || lanes.name(keys));
+    CurrentRecord::new(facts).in_scope(name).map_err(Box::new)?.map_err(undecoded)
+}
+
+/// The failure of a record whose keys do not decode.
+#[cold]
+fn undecoded(error: DecodeError) -> Box<Failure> {
+    Box::new(Failure::of(ErrorKind::Decode, &error.within("Keys")))
 }
 
 /// Identifies a record's table.

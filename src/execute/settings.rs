@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -16,6 +17,8 @@ use crate::handler::ErasedHandler;
 use crate::handler::bulk::BulkRoute;
 use crate::handler::register::sealed::{Registered, Route};
 use crate::handler::when_changed::Condition;
+use crate::invocation::Origin;
+use crate::observe::log;
 use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::Record;
@@ -38,11 +41,36 @@ pub(crate) struct Settings {
     pub(crate) handler_timeout: Option<Duration>,
     pub(crate) after_dead_letter: AfterDeadLetter,
     pub(crate) queue: Option<Arc<dyn ErasedDeadLetterQueue>>,
+    /// Whether the user said that there is no queue. It may also have been forgotten.
+    pub(crate) is_queue_declined: bool,
     pub(crate) deadline_margin: Option<Duration>,
     pub(crate) completed: Option<Completed>,
     pub(crate) report_batch_item_failures: bool,
     pub(crate) delete_skipped_on_redrive: bool,
     pub(crate) meter: Meter,
+    pub(crate) warned: Warned,
+}
+
+/// What the log warns of once in an execution environment.
+#[derive(Default)]
+pub(crate) struct Warned {
+    /// Lanes go by an attribute that a table's key lacks.
+    pub(crate) lane_attribute: Once,
+    /// What the settings mean for failed records of a stream.
+    failing: Once,
+    deadline_margin: Once,
+}
+
+/// Something that happens once, whichever clone of the processor comes first.
+#[derive(Default)]
+pub(crate) struct Once(AtomicBool);
+
+impl Once {
+    pub(crate) fn call(&self, warn: impl FnOnce()) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            warn();
+        }
+    }
 }
 
 /// The settings that decide what happens to a failed record.
@@ -55,7 +83,30 @@ pub(crate) struct FailureRules {
     pub(crate) has_queue: bool,
 }
 
+/// How long a DynamoDB stream keeps a record.
+const KEPT_BY_STREAM: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Settings {
+    /// Warns once of what the settings mean for the batches that come.
+    pub(crate) fn warn(&self, origin: Origin, is_margin_too_long: bool) {
+        if is_margin_too_long {
+            self.warned.deadline_margin.call(|| log::margin_is_too_long(self.deadline_margin));
+        }
+        if origin.is_stream() {
+            self.warned.failing.call(|| self.warn_of_failing());
+        }
+    }
+
+    fn warn_of_failing(&self) {
+        let FailureRules { has_queue, max_record_age, .. } = self.failing;
+        if has_queue && max_record_age > KEPT_BY_STREAM {
+            log::gives_up_too_late(max_record_age);
+        }
+        if !has_queue && !self.is_queue_declined {
+            log::has_no_queue();
+        }
+    }
+
     /// How many handlers run now, over all invocations.
     pub(crate) fn handlers_running(&self) -> usize {
         self.concurrency.saturating_sub(self.limit.available_permits())

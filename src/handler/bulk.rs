@@ -54,7 +54,8 @@ const DEFAULT_MAX_RECORDS: usize = 100;
 /// # Which records make a bulk
 /// A bulk is filled when it starts, with the records of its handler that are ready at the lowest positions of the batch, up to its
 /// limits. The payload is read on until the bulk is full or the payload ends. There is no timer: once nothing more can become ready
-/// before something else finishes, the bulk starts with what there is. A record that does not decode fails alone and enters no bulk.
+/// before something else finishes, the bulk starts with what there is. Near the deadline it starts once decoding has taken as long as is left.
+/// A record that does not decode fails alone and enters no bulk.
 ///
 /// A bulk has at most one record of each lane, so that the order of an item holds whatever the sink does; see
 /// [`within_lane`](Bulk::within_lane) and [`latest_only`](Bulk::latest_only). It takes one permit of the
@@ -71,11 +72,11 @@ const DEFAULT_MAX_RECORDS: usize = 100;
 ///   [failure policy](crate::FailurePolicy) would now make dead letters of its records. After a timeout the lowest record runs alone first.
 ///
 /// Halving waits for no backoff and counts as no attempt. It repeats what the bulk did: an attempt calls the handler with the same record up
-/// to log₂ n + 1 times, where n is the number of records in the bulk. No record is handed over again after an answer said that it
+/// to log₂ n + 1 times, rounded up, where n is the number of records in the bulk. No record is handed over again after an answer said that it
 /// succeeded. When the deadline stops the batch in the middle of this, the records are reported.
 ///
 /// A wrong number of answers, or a position outside the bulk, is a bug of the handler. The attempt of all its records then fails
-/// retryably, none counts as done, and the bulk is not halved.
+/// retryably, none counts as done, and the bulk is not halved. A bulk of one fails as its record does.
 ///
 /// # Limits of some sinks
 ///
@@ -195,7 +196,9 @@ impl<F> Bulk<F, EachChange> {
     /// decode, the one before it is handed over, and the latest fails in its turn.
     ///
     /// [`Change::old`](crate::Change::old) and the [changed attributes](crate::Record::changed_attributes) are those of the latest change, not
-    /// of the whole run. [`build`](crate::ProcessorBuilder::build) refuses it with [`Lanes::Unordered`](crate::Lanes::Unordered).
+    /// of the whole run. A failed run is as old as its first change, where [`give_up_after`](crate::ProcessorBuilder::give_up_after) asks for
+    /// its age. On a [redrive](crate::StreamProcessor::redrive) each change is handed over, because a queue may return dead letters in
+    /// another order. [`build`](crate::ProcessorBuilder::build) refuses it with [`Lanes::Unordered`](crate::Lanes::Unordered).
     ///
     /// ```
     /// use lambda_streams::{Change, HandlerError, StreamProcessor, bulk};

@@ -30,6 +30,7 @@ use crate::failure::{Failure, MAX_MESSAGE, bounded, shown};
 use crate::invocation::Invocation;
 use crate::observe::metrics::millis;
 use crate::outcome::{BatchReport, Totals};
+use crate::policy::Lanes;
 use crate::record::{Record, RecordRef, SequenceNumber};
 
 #[cfg(feature = "logs")]
@@ -87,7 +88,7 @@ impl RecordScope {
                 kind = record.kind().as_str(),
             )
         };
-        Self { current: CurrentRecord::new(record), span: is_wanted.then(span) }
+        Self { current: CurrentRecord::new(record.reference()), span: is_wanted.then(span) }
     }
 
     /// What surrounds all that a bulk handler does. Its lines name no record, because they may be about any of the bulk.
@@ -113,7 +114,7 @@ pub(crate) struct CurrentRecord;
 impl CurrentRecord {
     pub(crate) const NONE: Self = Self;
 
-    pub(crate) fn new(_: &Record) -> Self {
+    pub(crate) fn new(_: &RecordRef) -> Self {
         Self
     }
 
@@ -178,6 +179,41 @@ pub(crate) fn halved(first: &LoggedRecord<'_>, records: usize) {
         attempts,
         next = "halved",
         "bulk failed"
+    );
+}
+
+/// Warns that the margin that was set would leave an invocation no time.
+pub(crate) fn margin_is_too_long(margin: Option<Duration>) {
+    warn!(
+        deadline_margin_ms = margin.map(millis),
+        "`deadline_margin` is not below the time that the invocation has: no record would be started, so the default margin is used"
+    );
+}
+
+/// Warns that a record leaves its stream before it is given up on.
+pub(crate) fn gives_up_too_late(age: Duration) {
+    warn!(
+        give_up_after_seconds = age.as_secs(),
+        "`give_up_after` is longer than the 24 hours for which a DynamoDB stream keeps a record: a record that keeps failing is lost, \
+         and those after it, before it becomes a dead letter"
+    );
+}
+
+/// Warns that nothing was said of a dead-letter queue.
+pub(crate) fn has_no_queue() {
+    warn!(
+        "there is no dead-letter queue: a record that keeps failing holds up its shard until it succeeds, or until Lambda discards it \
+         and the records after it; set `DLQ_URL` or `dead_letter_queue`, or call `without_dead_letter_queue` if this is meant"
+    );
+}
+
+/// Warns that lanes go by an attribute that the key of the record's table lacks.
+pub(crate) fn lacks_lane_attribute(lanes: &Lanes, record: &RecordRef) {
+    warn!(
+        attribute = lanes.attribute(),
+        table = record.table_name().map(shown),
+        keys = record.keys_json().and_then(key_names).map(|text| bounded(text, MAX_MESSAGE)),
+        "`Lanes::per_key_attribute` names an attribute that is not a key attribute of the table: its records run one after the other"
     );
 }
 

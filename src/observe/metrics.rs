@@ -24,6 +24,8 @@ pub(crate) struct Measurements {
     pub(crate) dead_letters: Vec<(usize, f64)>,
     /// The most handlers that ran at once, over all invocations.
     pub(crate) concurrency: usize,
+    /// The positions of records whose keys lack the attribute by which lanes go.
+    pub(crate) without_lane_attribute: Vec<usize>,
 }
 
 /// How long before the batch its changes were made.
@@ -69,6 +71,9 @@ impl Measurements {
         for sample in &self.dead_letters {
             split[tables[sample.0]].dead_letters.push(*sample);
         }
+        for position in &self.without_lane_attribute {
+            split[tables[*position]].without_lane_attribute.push(*position);
+        }
         split
     }
 }
@@ -104,6 +109,10 @@ const BY_KIND: [(Metric, KindCount); 3] = [
 /// A counter with the label `error_kind`, and `entity` where the record has one.
 const FAILED: Metric =
     count("RecordsFailed", "records that became dead letters, or failed and are reported, by kind of error");
+
+/// A counter that is recorded only where it is not zero: it says that a setting is wrong, and CloudWatch charges for each metric.
+const WITHOUT_LANE_ATTRIBUTE: Metric =
+    count("RecordsWithoutLaneAttribute", "records whose key lacks the attribute of `Lanes::per_key_attribute`");
 
 /// Counters of the whole batch. Zeros are recorded too: a graph of zeros shows that batches were processed.
 const COUNTERS: [(Metric, BatchCount); 7] = [
@@ -165,7 +174,9 @@ const fn duration(name: &'static str, meaning: &'static str) -> Metric {
 pub(crate) fn describe() {
     let by_kind = BY_KIND.iter().map(|(metric, _)| metric);
     let of_batch = COUNTERS.iter().map(|(metric, _)| metric);
-    for Metric { name, unit, meaning } in by_kind.chain([&FAILED]).chain(of_batch).chain([&COLD_START]) {
+    for Metric { name, unit, meaning } in
+        by_kind.chain([&FAILED]).chain(of_batch).chain([&COLD_START, &WITHOUT_LANE_ATTRIBUTE])
+    {
         describe_counter!(*name, *unit, *meaning);
     }
     for (Metric { name, unit, meaning }, _) in &HISTOGRAMS {
@@ -289,6 +300,10 @@ impl TableMetrics {
             for (kind, failed) in failed {
                 add(&key(&self.name, &FAILED, labels(("error_kind", kind), entity.as_ref())), *failed);
             }
+        }
+        let without_lane_attribute = batch.measured.without_lane_attribute.len();
+        if without_lane_attribute > 0 {
+            add(&key(&self.name, &WITHOUT_LANE_ATTRIBUTE, []), without_lane_attribute);
         }
     }
 

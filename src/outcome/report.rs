@@ -56,7 +56,7 @@ impl RecordReport {
     }
 
     /// The name of the [entity](crate::ProcessorBuilder::entity) that takes the record; `None` if none does. A redelivered or malformed
-    /// record is not asked for its entity.
+    /// record is not asked for its entity, nor is one that is skipped because nothing handles its kind of change.
     pub fn entity(&self) -> Option<&str> {
         self.entity.as_deref()
     }

@@ -15,7 +15,7 @@ use crate::entity::{Entity, Unmatched};
 use crate::error::Error;
 use crate::event_kind::EventKind;
 use crate::execute::redelivery::Completed;
-use crate::execute::settings::{Changes, EntityNumber, FailureRules, Filter, PermanentIf, Routes, Settings};
+use crate::execute::settings::{Changes, EntityNumber, FailureRules, Filter, PermanentIf, Routes, Settings, Warned};
 use crate::handler::Register;
 use crate::handler::bulk::BulkRoute;
 use crate::handler::register::sealed::Route;
@@ -68,14 +68,27 @@ pub struct ProcessorBuilder {
     permanent_if: Option<PermanentIf>,
     handler_timeout: Option<Duration>,
     failure_policy: Option<FailurePolicy>,
-    give_up_after: Duration,
+    give_up_after: Option<Duration>,
+    give_up_after_of_environment: Option<Duration>,
     after_dead_letter: AfterDeadLetter,
-    queue: Option<Arc<dyn dead_letter::ErasedDeadLetterQueue>>,
+    queue: QueueChoice,
+    queue_of_environment: Option<Queue>,
     deadline_margin: Option<Duration>,
     skip_redelivered: bool,
     report_batch_item_failures: bool,
     delete_skipped_on_redrive: bool,
 }
+
+/// What the code says of the dead-letter queue.
+enum QueueChoice {
+    /// Nothing: it is that of the environment, if there is one.
+    Unsaid,
+    /// There is none, on purpose.
+    Declined,
+    This(Queue),
+}
+
+type Queue = Arc<dyn dead_letter::ErasedDeadLetterQueue>;
 
 impl StreamProcessor {
     /// Starts a processor with the defaults, to which handlers and settings are added.
@@ -96,9 +109,11 @@ impl ProcessorBuilder {
             permanent_if: None,
             handler_timeout: None,
             failure_policy: None,
-            give_up_after: SIX_HOURS,
+            give_up_after: None,
+            give_up_after_of_environment: None,
             after_dead_letter: AfterDeadLetter::default(),
-            queue: None,
+            queue: QueueChoice::Unsaid,
+            queue_of_environment: None,
             deadline_margin: None,
             skip_redelivered: true,
             report_batch_item_failures: true,
@@ -266,6 +281,9 @@ impl ProcessorBuilder {
     /// in that one's [`source`](std::error::Error::source); `anyhow::Error` hides its own from `downcast_ref`, but not those
     /// below its context.
     ///
+    /// Without a dead-letter queue, a permanent failure is reported at once and without a retry in place, and Lambda delivers the record
+    /// again.
+    ///
     /// ```
     /// use lambda_streams::{HandlerError, Record, StreamProcessor};
     ///
@@ -337,13 +355,22 @@ impl ProcessorBuilder {
     ///
     /// Keep it well below the event source mapping's own limits (`MaximumRecordAgeInSeconds`, and the 24 hours of the
     /// stream): where those end, Lambda discards the record *and the good ones behind it*, and keeps their metadata
-    /// alone.
+    /// alone. It needs a dead-letter queue. Above 24 hours the log warns once.
     pub fn give_up_after(mut self, age: Duration) -> Self {
-        self.give_up_after = age;
+        self.give_up_after = Some(age);
+        self
+    }
+
+    /// The age of the environment, which may be there although the code wants no queue.
+    pub(super) fn give_up_after_of_environment(mut self, age: Duration) -> Self {
+        self.give_up_after_of_environment = Some(age);
         self
     }
 
     /// What becomes of the rest of a lane once one of its records is a dead letter. Default: it goes on.
+    ///
+    /// [`AfterDeadLetter::FollowLane`] needs a dead-letter queue, and lanes of more than one record. It ends with the batch: a consumer that
+    /// can never skip a change of an item needs [`FailurePolicy::ReportAll`].
     pub fn after_dead_letter(mut self, rest: AfterDeadLetter) -> Self {
         self.after_dead_letter = rest;
         self
@@ -351,21 +378,29 @@ impl ProcessorBuilder {
 
     /// Has every failure reported, even if the environment names a queue.
     ///
-    /// Lambda then delivers the records from the earliest failure on until it succeeds or expires. This is the default of
-    /// [`StreamProcessor::builder`], and replaces the `DLQ_URL` of [`StreamProcessor::builder_from_env`].
+    /// Lambda then delivers the records from the earliest failure on until it succeeds or expires. This is also the default of
+    /// [`StreamProcessor::builder`], but the log then warns at the first batch of a stream that there is no queue. It replaces the `DLQ_URL` of
+    /// [`StreamProcessor::builder_from_env`].
     pub fn without_dead_letter_queue(mut self) -> Self {
-        self.queue = None;
+        self.queue = QueueChoice::Declined;
         self
     }
 
     /// Where the records go that the processor gives up on.
     pub fn dead_letter_queue(mut self, queue: impl DeadLetterQueue) -> Self {
-        self.queue = Some(dead_letter::erase(queue));
+        self.queue = QueueChoice::This(dead_letter::erase(queue));
+        self
+    }
+
+    /// The queue of the environment, which may be there although the code has every failure reported.
+    #[cfg(feature = "sqs")]
+    pub(super) fn dead_letter_queue_of_environment(mut self, queue: impl DeadLetterQueue) -> Self {
+        self.queue_of_environment = Some(dead_letter::erase(queue));
         self
     }
 
     /// How long before the deadline the processor stops. Default: a tenth of the time left at the start, at least 250 ms
-    /// and at most 10 s.
+    /// and at most 10 s. A margin that is not below the time left would leave none: the default is used then, and the log warns once.
     ///
     /// From the stop on, no handler starts and no filter is asked, handlers that still run are dropped, and dead letters may be
     /// sent for another three quarters of the margin. The time is looked at after each piece of your code. So the response is late
@@ -411,11 +446,28 @@ impl ProcessorBuilder {
     /// Builds the processor.
     ///
     /// # Errors
-    /// If there is no handler, or two for the same kind; if a limit is zero; if a [`bulk`](crate::bulk) handler does not fit the lanes; or
-    /// if the failure policy wants a dead-letter queue and there is none.
+    /// If there is no handler, or two for the same kind; if a limit is zero; if a [`bulk`](crate::bulk) handler does not fit the lanes; if an
+    /// [`entity`](Self::entity) never takes a record; or if two settings contradict each other:
+    ///
+    /// - there is no dead-letter queue, and the failure policy makes dead letters, [`give_up_after`](Self::give_up_after) is set, or
+    ///   [`after_dead_letter`](Self::after_dead_letter) is [`FollowLane`](AfterDeadLetter::FollowLane);
+    /// - the code sets a [`dead_letter_queue`](Self::dead_letter_queue), and the failure policy is [`ReportAll`](FailurePolicy::ReportAll),
+    ///   which sends nothing to it;
+    /// - [`FollowLane`](AfterDeadLetter::FollowLane) with [`Lanes::Unordered`], where no record follows another.
+    ///
+    /// What the environment sets is refused only if nothing in the code overrides it: with
+    /// [`without_dead_letter_queue`](Self::without_dead_letter_queue), `LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS` has no effect, and neither has
+    /// `DLQ_URL` with [`ReportAll`](FailurePolicy::ReportAll).
     pub fn build(self) -> Result<StreamProcessor, Error> {
         self.validate()?;
-        let default_policy = match self.queue {
+        let is_queue_declined = self.is_queue_declined();
+        let give_up_after = self.give_up_after.or(self.give_up_after_of_environment).unwrap_or(SIX_HOURS);
+        let queue = match self.queue {
+            QueueChoice::This(queue) => Some(queue),
+            QueueChoice::Unsaid => self.queue_of_environment,
+            QueueChoice::Declined => None,
+        };
+        let default_policy = match queue {
             Some(_) => FailurePolicy::DeadLetterPermanent,
             None => FailurePolicy::ReportAll,
         };
@@ -428,25 +480,24 @@ impl ProcessorBuilder {
             failing: FailureRules {
                 retry: self.retry,
                 policy: self.failure_policy.unwrap_or(default_policy),
-                max_record_age: self.give_up_after,
-                has_queue: self.queue.is_some(),
+                max_record_age: give_up_after,
+                has_queue: queue.is_some(),
             },
             permanent_if: self.permanent_if,
             handler_timeout: self.handler_timeout,
             after_dead_letter: self.after_dead_letter,
-            queue: self.queue,
+            queue,
+            is_queue_declined,
             deadline_margin: self.deadline_margin,
             completed: self.skip_redelivered.then(Completed::default),
             report_batch_item_failures: self.report_batch_item_failures,
             delete_skipped_on_redrive: self.delete_skipped_on_redrive,
             meter: Meter::default(),
+            warned: Warned::default(),
         }))
     }
 
     fn validate(&self) -> Result<(), Error> {
-        let no_queue = self.queue.is_none();
-        let wants_queue =
-            matches!(self.failure_policy, Some(FailurePolicy::DeadLetterPermanent | FailurePolicy::DeadLetterAll));
         let fault = if let Some(fault) = &self.fault {
             fault.clone()
         } else if self.routes.conditions().any(Condition::names_nothing) {
@@ -465,14 +516,63 @@ impl ProcessorBuilder {
             "`handler_timeout` is zero: a handler would have no time at all".to_owned()
         } else if let Some(fault) = self.routes.bulks().iter().find_map(|bulk| self.fault_of(bulk)) {
             fault.to_owned()
-        } else if self.routes.unmatched == Unmatched::DeadLetter && no_queue {
-            "`Unmatched::DeadLetter` makes dead letters, but there is no `dead_letter_queue`".to_owned()
-        } else if wants_queue && no_queue {
-            "the failure policy makes dead letters, but there is no `dead_letter_queue`".to_owned()
+        } else if let Some(contradiction) = self.contradiction() {
+            contradiction
         } else {
             return Ok(());
         };
         Err(Error::configuration(fault))
+    }
+
+    /// Two settings that contradict each other.
+    fn contradiction(&self) -> Option<String> {
+        let follows = self.after_dead_letter == AfterDeadLetter::FollowLane;
+        if follows && self.lanes == Lanes::Unordered {
+            return Some(
+                "`after_dead_letter` is `FollowLane`, but with `Lanes::Unordered` no record follows another".to_owned(),
+            );
+        }
+        let reports_all = self.failure_policy == Some(FailurePolicy::ReportAll);
+        if reports_all && matches!(self.queue, QueueChoice::This(_)) {
+            let fault =
+                "the failure policy is `ReportAll`, but there is a `dead_letter_queue`, which would get nothing";
+            return Some(fault.to_owned());
+        }
+        if reports_all && self.routes.unmatched == Unmatched::DeadLetter {
+            return Some(
+                "`Unmatched::DeadLetter` makes dead letters, but the failure policy is `ReportAll`".to_owned(),
+            );
+        }
+        if self.has_queue() {
+            return None;
+        }
+        let gives_up = self.give_up_after_of_environment.is_some() && !self.is_queue_declined();
+        let makes_letters = [
+            (self.failure_policy.is_some() && !reports_all, "the failure policy makes dead letters"),
+            (follows, "`after_dead_letter` is `FollowLane`"),
+            (self.give_up_after.is_some(), "`give_up_after` makes dead letters"),
+            (self.routes.unmatched == Unmatched::DeadLetter, "`Unmatched::DeadLetter` makes dead letters"),
+            (gives_up, "`LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS` is set"),
+        ];
+        let (_, what) = makes_letters.into_iter().find(|(is_set, _)| *is_set)?;
+        let remedy = if gives_up { ", or `without_dead_letter_queue` if every failure is to be reported" } else { "" };
+        Some(format!(
+            "{what}, but there is no dead-letter queue: set `DLQ_URL` and start with `builder_from_env`, or call \
+             `dead_letter_queue`{remedy}"
+        ))
+    }
+
+    /// Whether the code says that no queue is wanted.
+    fn is_queue_declined(&self) -> bool {
+        matches!(self.queue, QueueChoice::Declined) || self.failure_policy == Some(FailurePolicy::ReportAll)
+    }
+
+    fn has_queue(&self) -> bool {
+        match self.queue {
+            QueueChoice::This(_) => true,
+            QueueChoice::Unsaid => self.queue_of_environment.is_some(),
+            QueueChoice::Declined => false,
+        }
     }
 
     /// What is wrong with the settings of a bulk handler.
@@ -586,8 +686,8 @@ impl fmt::Debug for ProcessorBuilder {
             .field("retry", &self.retry)
             .field("handler_timeout", &self.handler_timeout)
             .field("failure_policy", &self.failure_policy)
-            .field("give_up_after", &self.give_up_after)
-            .field("dead_letter_queue", &self.queue.is_some())
+            .field("give_up_after", &self.give_up_after.or(self.give_up_after_of_environment))
+            .field("dead_letter_queue", &self.has_queue())
             .field("report_batch_item_failures", &self.report_batch_item_failures)
             .finish_non_exhaustive()
     }

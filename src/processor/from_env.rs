@@ -52,7 +52,7 @@ fn with_settings(mut builder: ProcessorBuilder, environment: &Environment) -> Pr
         builder = builder.deadline_margin(margin);
     }
     if let Some(age) = environment.give_up_after {
-        builder = builder.give_up_after(age);
+        builder = builder.give_up_after_of_environment(age);
     }
     if let Some(enabled) = environment.report_batch_item_failures {
         builder = builder.report_batch_item_failures(enabled);
@@ -64,7 +64,7 @@ fn with_settings(mut builder: ProcessorBuilder, environment: &Environment) -> Pr
 fn with_queue(builder: ProcessorBuilder, environment: &Environment, faults: &mut Faults) -> ProcessorBuilder {
     let Some(url) = &environment.queue_url else { return builder };
     match crate::dead_letter::SqsDeadLetterQueue::of_variable(url) {
-        Ok(queue) => builder.dead_letter_queue(queue),
+        Ok(queue) => builder.dead_letter_queue_of_environment(queue),
         Err(error) => {
             faults.add(error.to_string());
             builder
@@ -78,4 +78,70 @@ fn with_queue(builder: ProcessorBuilder, environment: &Environment, faults: &mut
         faults.add("`DLQ_URL` is set, and the feature `sqs` of `lambda-streams` is not enabled: enable it, or remove the variable");
     }
     builder
+}
+
+#[cfg(all(test, feature = "sqs"))]
+mod tests {
+    use super::*;
+    use crate::dead_letter::MemoryDeadLetterQueue;
+    use crate::policy::{AfterDeadLetter, FailurePolicy};
+    use crate::record::Record;
+
+    /// A builder of a function whose environment is this.
+    fn of(variables: &[(&str, &str)]) -> ProcessorBuilder {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let (environment, mut faults) = Environment::read(variables);
+        let builder = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) });
+        let builder = with_queue(builder, &environment, &mut faults);
+        faults.into_result().expect("valid variables");
+        with_settings(builder, &environment)
+    }
+
+    /// What the construct writes into every function.
+    const WRITTEN: [(&str, &str); 2] = [
+        ("DLQ_URL", "https://sqs.eu-central-1.amazonaws.com/123456789012/letters"),
+        ("LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS", "3600"),
+    ];
+
+    #[test]
+    fn what_the_construct_writes_goes_with_whatever_the_code_says() {
+        let builders = [
+            of(&WRITTEN),
+            of(&WRITTEN).without_dead_letter_queue(),
+            of(&WRITTEN).failure_policy(FailurePolicy::ReportAll),
+            of(&WRITTEN).without_dead_letter_queue().failure_policy(FailurePolicy::ReportAll),
+            of(&WRITTEN).failure_policy(FailurePolicy::DeadLetterAll),
+            of(&WRITTEN).after_dead_letter(AfterDeadLetter::FollowLane),
+            of(&WRITTEN).dead_letter_queue(MemoryDeadLetterQueue::new()),
+        ];
+        for (number, builder) in builders.into_iter().enumerate() {
+            let built = builder.build().map(|processor| processor.settings());
+            assert!(built.is_ok_and(|settings| settings.give_up_after.as_secs() == 3_600), "{number}");
+        }
+    }
+
+    #[test]
+    fn the_code_overrides_the_environment() {
+        let settings = |builder: ProcessorBuilder| builder.build().map(|processor| processor.settings());
+        let has_queue = |builder| settings(builder).map(|settings| settings.has_dead_letter_queue).ok();
+        assert_eq!(has_queue(of(&WRITTEN)), Some(true));
+        assert_eq!(has_queue(of(&WRITTEN).without_dead_letter_queue()), Some(false));
+        let hour = std::time::Duration::from_secs(7_200);
+        let later = settings(of(&WRITTEN).give_up_after(hour)).map(|settings| settings.give_up_after);
+        assert_eq!(later.ok(), Some(hour));
+    }
+
+    #[test]
+    fn an_age_to_give_up_at_needs_a_queue_or_none_on_purpose() {
+        let age = || of(&WRITTEN[1..]);
+        let error = age().build().expect_err("nothing is said of a queue");
+        assert!(error.to_string().starts_with("`LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS` is set"), "{error}");
+        for builder in [
+            age().without_dead_letter_queue(),
+            age().failure_policy(FailurePolicy::ReportAll),
+            age().dead_letter_queue(MemoryDeadLetterQueue::new()),
+        ] {
+            assert!(builder.build().is_ok());
+        }
+    }
 }

@@ -16,7 +16,7 @@ type Answers = Result<Vec<Result<(), HandlerError>>, HandlerError>;
 /// What each call had: the id, the version and the attempt of each record.
 type Calls = Arc<Mutex<Vec<Vec<(String, u32, u32)>>>>;
 
-/// A bulk handler that takes a millisecond and answers by the versions that it gets.
+/// A bulk handler that takes three milliseconds a record, and answers by the versions that it gets.
 fn sink<F>(calls: &Calls, answer: F) -> Bulk<impl Fn(Vec<Record>) -> BoxFuture<'static, Answers> + use<F>>
 where
     F: Fn(usize, &[u32]) -> Answers + Send + Sync + 'static,
@@ -34,7 +34,7 @@ where
         let mut calls = calls.lock().unwrap();
         calls.push(call);
         let answer = answer(calls.len(), &versions);
-        tokio::time::sleep(Duration::from_millis(1)).map(|()| answer).boxed()
+        tokio::time::sleep(Duration::from_millis(3 * versions.len() as u64)).map(|()| answer).boxed()
     })
 }
 
@@ -106,6 +106,30 @@ async fn a_record_that_is_held_back_after_a_failure_of_its_bulk_keeps_the_attemp
     assert_eq!(attempts(&calls), [vec![(0, 1), (1, 1)], vec![(0, 1)]]);
     assert_eq!(outcomes(&report), [Succeeded, Reported, HeldBack]);
     assert_eq!(report.records()[2].attempts, 1, "its handler was called");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_a_half_that_has_not_run_joins_no_other_bulk() {
+    let calls = Calls::default();
+    let handler = sink(&calls, |call, versions| match call {
+        1 | 2 => refused(),
+        3 => Ok(vec![Err(HandlerError::retry_after("busy", Duration::ZERO)), Ok(())]),
+        _ => done(versions),
+    });
+    let processor = StreamProcessor::builder()
+        .on_record(handler.within_lane())
+        .dead_letter_queue(TestQueue::default())
+        .build()
+        .unwrap();
+    // The item of version 0 is that of version 7, too.
+    let changes: Vec<Change> =
+        (0..8).map(|number| change(number, ["a", "b", "c", "d", "e", "f", "g"][number % 7], number as u32)).collect();
+    let report = process(&processor, &changes).await;
+    let calls: Vec<Vec<u32>> =
+        attempts(&calls).iter().map(|call| call.iter().map(|(version, _)| *version).collect()).collect();
+    let expected = [vec![0, 1, 2, 3, 4, 5, 6, 7], vec![0, 1, 2, 3], vec![0, 1], vec![2, 3], vec![0], vec![4, 5, 6, 7]];
+    assert_eq!(calls, expected);
+    assert_eq!(outcomes(&report), [Succeeded; 8]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use lambda_streams::Outcome::*;
 use lambda_streams::{
-    Counts, DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, ErrorKind, FailurePolicy, HandlerError,
+    Counts, DeadLetter, DeadLetterError, DeadLetterQueue, Deadline, ErrorKind, FailurePolicy, HandlerError, Lanes,
     ProcessorBuilder, Record, RetryPolicy, StreamProcessor,
 };
 use tokio::time::{Instant, sleep};
@@ -75,6 +75,27 @@ async fn no_filter_runs_after_the_stop() {
         let counts = report.counts();
         assert_eq!((counts.succeeded, counts.unfinished), if keep { (174, 126) } else { (0, 125) });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_function_of_keys_runs_after_the_stop() {
+    let times = Times::start();
+    let lanes = Lanes::by_keys({
+        let times = times.clone();
+        move |keys| {
+            times.note();
+            compute(10 * MILLISECOND);
+            keys.text("id").map(Into::into)
+        }
+    });
+    let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).lanes(lanes).build().unwrap();
+    let report = processor.process(event(&inserts(300)), Deadline::after(Duration::from_secs(2))).await;
+    assert!(report.stopped_at_deadline());
+    let asked = times.all();
+    assert_eq!(asked.len(), 175, "one every 10 ms until the stop");
+    assert!(asked.iter().all(|time| *time < STOP), "{asked:?}");
+    assert_eq!(times.begun.elapsed(), STOP, "the response is not late");
+    assert_eq!(report.counts().succeeded, 174);
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,7 +28,9 @@ async fn the_margin_is_250_ms_to_10_s_unless_set() {
         (900_000, None, 890_000),
         (100, None, 0),
         (30_000, Some(5_000), 25_000),
-        (1_000, Some(5_000), 0),
+        (1_000, Some(999), 1),
+        (1_000, Some(1_000), 750),
+        (1_000, Some(5_000), 750),
     ] {
         let script = Script::new([("item-0", Act::Hang)]);
         let mut builder = StreamProcessor::builder().on_record(script.clone());

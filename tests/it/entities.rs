@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use lambda_streams::Outcome::*;
 use lambda_streams::{
-    BulkFailures, Change, Deadline, Entity, EntityValue, ErrorKind, HandlerError, Insert, MemoryDeadLetterQueue,
-    Modify, Number, ProcessorBuilder, Record, Remove, SkipReason, StreamProcessor, Unmatched, bulk,
+    BulkFailures, Change, Deadline, Entity, EntityValue, ErrorKind, FailurePolicy, HandlerError, Insert,
+    MemoryDeadLetterQueue, Modify, Number, ProcessorBuilder, Record, Remove, SkipReason, StreamProcessor, Unmatched,
+    bulk,
 };
 use serde_json::{Value, json};
 
@@ -106,8 +107,8 @@ async fn the_first_entity_that_matches_takes_the_record() {
         let report = process(&processor, &[order(3)]).await;
         entities(&report)[0].map(str::to_owned)
     };
-    type Make = fn(&str) -> Entity;
-    let cases: [(&str, Make); 8] = [
+    type Named = fn(&str) -> Entity;
+    let cases: [(&str, Named); 8] = [
         ("first", |name| Entity::key_prefix("sk", "ORDER#").named(name)),
         ("first", |name| Entity::key_prefix("sk", "").named(name)),
         ("order", |name| Entity::key_prefix("sk", "order#").named(name)),
@@ -162,8 +163,8 @@ async fn the_image_is_the_one_after_the_change_or_before_a_removal() {
 #[tokio::test(start_paused = true)]
 async fn entities_may_look_at_several_attributes_and_keys_in_turn() {
     let of = |entity: &str, name: &str| json!({"entity": {"S": entity}, "name": {"S": name}});
-    let record = |number, entity: &str, name: &str| {
-        change(number, "a", number).with("/dynamodb/OldImage", json!({})).with("/dynamodb/NewImage", of(entity, name))
+    let record = |number: usize, entity: &str, name: &str| {
+        change(number, "a", 0).with("/dynamodb/OldImage", json!({})).with("/dynamodb/NewImage", of(entity, name))
     };
     let entities = [
         Entity::attribute("entity", "one"),
@@ -225,6 +226,15 @@ async fn what_no_entity_takes_may_become_a_dead_letter() {
     let again = lambda_streams::DeadLetter::from_json(&letters[0].to_json()).unwrap();
     assert_eq!(again.error_kind(), ErrorKind::Unmatched);
     assert_eq!(processor.filter_criteria(), None, "nothing may be dropped before the function");
+
+    // Also where no entity has a handler of its kind of change.
+    let removed = |change: support::Change| {
+        let image = json!({"entity": {"S": "line"}});
+        change.with("/eventName", "REMOVE").without("/dynamodb/NewImage").with("/dynamodb/OldImage", image)
+    };
+    let report = process(&processor, &[removed(order(0)), removed(item(1, "LINE#1", json!({})))]).await;
+    assert_eq!(outcomes(&report), [Skipped(SkipReason::NoHandler), DeadLettered]);
+    assert_eq!(queue.letters()[1].error_kind(), ErrorKind::Unmatched);
 }
 
 #[tokio::test(start_paused = true)]
@@ -289,7 +299,17 @@ fn entities_that_never_take_a_record_are_refused() {
     let unmatched = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).unmatched(Unmatched::DeadLetter);
     assert_eq!(
         unmatched.build().unwrap_err().to_string(),
-        "`Unmatched::DeadLetter` makes dead letters, but there is no `dead_letter_queue`"
+        "`Unmatched::DeadLetter` makes dead letters, but there is no dead-letter queue: set `DLQ_URL` and start with \
+         `builder_from_env`, or call `dead_letter_queue`"
+    );
+    let reporting = StreamProcessor::builder()
+        .on_record(|_: Record| async { Ok(()) })
+        .unmatched(Unmatched::DeadLetter)
+        .dead_letter_queue(MemoryDeadLetterQueue::new())
+        .failure_policy(FailurePolicy::ReportAll);
+    assert_eq!(
+        reporting.build().unwrap_err().to_string(),
+        "`Unmatched::DeadLetter` makes dead letters, but the failure policy is `ReportAll`"
     );
     let twice = StreamProcessor::builder().entity(prefix("A"), |it| {
         it.on_insert(|_: Insert<Order>| async { Ok(()) }).on_insert(|_: Insert<Order>| async { Ok(()) })

@@ -156,7 +156,9 @@ fn the_log_level_is_the_least_severe_that_is_logged() {
         invoked.log.iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect()
     };
     let attempts = ("LAMBDA_STREAMS_MAX_ATTEMPTS", "1");
-    assert_eq!(messages(&[attempts, ("LAMBDA_STREAMS_LOG_LEVEL", "warn")]), ["record failed"]);
+    let warned = messages(&[attempts, ("LAMBDA_STREAMS_LOG_LEVEL", "warn")]);
+    assert!(warned[0].starts_with("there is no dead-letter queue"), "{warned:?}");
+    assert_eq!(warned[1..], ["record failed"]);
     let debug = messages(&[attempts, ("LAMBDA_STREAMS_LOG_LEVEL", "debug"), ("AWS_LAMBDA_LOG_LEVEL", "ERROR")]);
     assert!(debug.iter().any(|message| message == "record succeeded"), "{debug:?}");
     let lambdas = messages(&[attempts, ("AWS_LAMBDA_LOG_LEVEL", "ERROR")]);
@@ -248,6 +250,15 @@ fn a_namespace_that_cloudwatch_refuses_stops_the_start() {
     assert!(!output.status.success());
     let printed = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     assert!(printed.contains("starts with `:` or `AWS/`, which are CloudWatch's own"), "{printed}");
+}
+
+#[test]
+fn an_age_to_give_up_at_without_a_queue_stops_the_start() {
+    let output = command(&[("LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS", "60")]).output().unwrap();
+    assert!(!output.status.success());
+    let printed = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    let fault = "`LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS` is set, but there is no dead-letter queue: set `DLQ_URL`";
+    assert!(printed.contains(fault), "{printed}");
 }
 
 #[test]

@@ -247,7 +247,7 @@ async fn a_record_before_the_checkpoint_still_starts() {
 async fn every_failure_is_reported_without_a_queue() {
     for act in [Act::Fail, Act::FailPermanently, Act::Panic] {
         let script = Script::new([("item-0", act)]);
-        let processor = with(&script).give_up_after(Duration::ZERO).build().unwrap();
+        let processor = with(&script).build().unwrap();
         let report = process(&processor, &[inserts(1)[0].clone().aged(100_000)]).await;
         assert_eq!(outcomes(&report), [Reported], "{act:?}");
     }
@@ -265,13 +265,10 @@ async fn dead_letter_all_includes_retryable_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn report_all_sends_no_dead_letter() {
+async fn report_all_makes_no_dead_letter() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
-    let queue = TestQueue::default();
-    let processor =
-        with(&script).dead_letter_queue(queue.clone()).failure_policy(FailurePolicy::ReportAll).build().unwrap();
+    let processor = with(&script).failure_policy(FailurePolicy::ReportAll).build().unwrap();
     assert_eq!(outcomes(&process(&processor, &inserts(1)).await), [Reported]);
-    assert!(queue.accepted().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

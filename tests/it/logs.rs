@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lambda_streams::{
-    DeadLetterEvent, Deadline, HandlerError, Invocation, LogFormat, Logs, ProcessorBuilder, Record, Remove,
-    RetryPolicy, StreamProcessor,
+    DeadLetterEvent, Deadline, FailurePolicy, HandlerError, Invocation, Lanes, LogFormat, Logs, Origin,
+    ProcessorBuilder, Record, Remove, RetryPolicy, StreamProcessor,
 };
 use serde_json::{Value, json};
 use tracing::{Level, subscriber::DefaultGuard};
@@ -48,7 +48,7 @@ async fn log(level: Level, builder: ProcessorBuilder, batch: &[Change]) -> Vec<V
 }
 
 fn with(script: &Script) -> ProcessorBuilder {
-    StreamProcessor::builder().on_record(script.clone())
+    StreamProcessor::builder().on_record(script.clone()).without_dead_letter_queue()
 }
 
 /// The line has these members; `null` means that it lacks one.
@@ -129,6 +129,83 @@ async fn a_malformed_record_logs_what_is_known() {
     assert_has(failures[0], json!({"event_id": "event-0", "keys": "id", "error.type": "malformed", "attempts": 0}));
     assert_has(failures[0], json!({"error": "`eventName` is missing"}));
     assert_has(failures[1], json!({"event_id": null, "keys": null, "position": 1}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lanes_by_an_attribute_that_is_no_key_are_warned_of_once() {
+    let written = Written::default();
+    let _guard = listen(logs(&written).level(Level::WARN));
+    let processor = with(&Script::default()).lanes(Lanes::per_key_attribute("customer")).build().unwrap();
+    for batch in [inserts(2), inserts(3)] {
+        processor.clone().process(event(&batch), invocation()).await;
+    }
+    let lines = parse(&written);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let message = "`Lanes::per_key_attribute` names an attribute that is not a key attribute of the table: its records run one \
+                   after the other";
+    assert_has(&lines[0], json!({"message": message, "attribute": "customer", "table": "orders", "keys": "id"}));
+}
+
+/// The warnings of three batches.
+async fn warnings(builder: ProcessorBuilder, invocation: Invocation) -> Vec<Value> {
+    let written = Written::default();
+    let _guard = listen(logs(&written).level(Level::WARN));
+    let processor = builder.build().unwrap();
+    for _ in 0..3 {
+        processor.clone().process(event(&inserts(1)), invocation.clone()).await;
+    }
+    parse(&written)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_neither_set_nor_declined_is_warned_of_once() {
+    let unsaid = || StreamProcessor::builder().on_record(Script::default());
+    let lines = warnings(unsaid(), invocation()).await;
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_has(&lines[0], json!({"level": "WARN", "requestId": "request-1"}));
+    let message = lines[0]["message"].as_str().unwrap();
+    assert!(message.starts_with("there is no dead-letter queue: a record that keeps failing holds up its shard"));
+
+    let said = [
+        unsaid().without_dead_letter_queue(),
+        unsaid().failure_policy(FailurePolicy::ReportAll),
+        unsaid().dead_letter_queue(TestQueue::default()),
+    ];
+    for builder in said {
+        assert_eq!(warnings(builder, invocation()).await, [Value::Null; 0]);
+    }
+    let mut on_demand = invocation();
+    on_demand.origin = Origin::OnDemand;
+    assert_eq!(warnings(unsaid(), on_demand).await, [Value::Null; 0], "it has no shard");
+}
+
+#[tokio::test(start_paused = true)]
+async fn giving_up_after_the_stream_has_forgotten_the_record_is_warned_of_once() {
+    let with_queue = || StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(TestQueue::default());
+    let day = Duration::from_secs(86_400);
+    let lines = warnings(with_queue().give_up_after(day + Duration::from_secs(1)), invocation()).await;
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_has(&lines[0], json!({"level": "WARN", "give_up_after_seconds": 86_401}));
+    assert_eq!(warnings(with_queue().give_up_after(day), invocation()).await, [Value::Null; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_margin_that_leaves_no_time_is_warned_of_once() {
+    let with = || with(&Script::default());
+    let second = Duration::from_secs(1);
+    let mut invocation = invocation();
+    invocation.deadline = Deadline::after(second);
+    let lines = warnings(with().deadline_margin(second), invocation.clone()).await;
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_has(&lines[0], json!({"level": "WARN", "deadline_margin_ms": 1_000}));
+    let shorter = second - Duration::from_nanos(1);
+    for (builder, left) in
+        [(with().deadline_margin(shorter), second), (with().deadline_margin(second), Duration::ZERO), (with(), second)]
+    {
+        invocation.deadline = Deadline::after(left);
+        let lines = warnings(builder, invocation.clone()).await;
+        assert!(lines.iter().all(|line| line["deadline_margin_ms"].is_null()), "{lines:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,9 +331,9 @@ impl Drop for Says {
 #[tokio::test(start_paused = true)]
 async fn all_code_that_runs_for_a_record_names_it() {
     let acts = [
-        ("panics", &["asked", "called", "own", "dropped"][..]),
-        ("fails", &["asked", "called", "own", "dropped", "classified"]),
-        ("hangs", &["asked", "called", "own", "dropped"]),
+        ("panics", &["asked", "lane", "called", "own", "dropped"][..]),
+        ("fails", &["asked", "lane", "called", "own", "dropped", "classified"]),
+        ("hangs", &["asked", "lane", "called", "own", "dropped"]),
     ];
     for (act, expected) in acts {
         let builder = StreamProcessor::builder()
@@ -276,6 +353,10 @@ async fn all_code_that_runs_for_a_record_names_it() {
                 tracing::info!(said = "asked", "handling");
                 true
             })
+            .lanes(Lanes::by_keys(|keys| {
+                tracing::info!(said = "lane", "handling");
+                keys.text("id").map(Into::into)
+            }))
             .permanent_if(|_| {
                 tracing::info!(said = "classified", "handling");
                 true

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use lambda_streams::{AfterDeadLetter, Deadline, Emf, FailurePolicy, Invocation, ProcessorBuilder, StreamProcessor};
+use lambda_streams::{
+    AfterDeadLetter, Deadline, Emf, FailurePolicy, Invocation, Lanes, Origin, ProcessorBuilder, StreamProcessor,
+};
+
+use serde_json::json;
 
 use crate::support::emf::{Document, Written, numbers, sum};
 use crate::support::{Act, Change, Order, Reply, Script, TestQueue, change, event, inserts};
@@ -129,6 +133,32 @@ async fn held_back_and_redelivered_records_are_counted() {
     let script = Script::new([("item-0", Act::FailPermanently)]);
     let documents = measure(with(&script).concurrency(1), &[&batch], None).await;
     assert_sums(&documents, &[("RecordsHeldBack", 3.0), ("RecordsReported", 1.0), ("RecordsReceived", 4.0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_without_the_attribute_of_their_lanes_are_counted_where_there_are_some() {
+    for (attribute, expected) in [("customer", 3.0), ("id", 0.0)] {
+        let builder = with(&Script::default()).lanes(Lanes::per_key_attribute(attribute));
+        let documents = measure(builder, &[&inserts(3)], None).await;
+        assert_sums(&documents, &[("RecordsWithoutLaneAttribute", expected)]);
+        let has_metric = documents.iter().any(|it| it.metrics.contains_key("RecordsWithoutLaneAttribute"));
+        assert_eq!(has_metric, expected > 0.0, "a metric that is always zero would be charged for");
+    }
+    let other = "arn:aws:dynamodb:eu-central-1:123456789012:table/invoices/stream/2026-01-01T00:00:00.000";
+    let of_customer = change(3, "a", 0).with("/dynamodb/Keys", json!({"customer": {"S": "1"}}));
+    let batch = [&inserts(3)[..], &[of_customer.with("/eventSourceARN", other)]].concat();
+    let mut on_demand = Invocation::from(Deadline::none());
+    on_demand.origin = Origin::OnDemand;
+    let written = Written::default();
+    let emf = Emf::builder().namespace("Orders").service("stream").writer(written.clone()).build().unwrap();
+    let _recorder = metrics::set_default_local_recorder(&emf);
+    let processor = with(&Script::default()).lanes(Lanes::per_key_attribute("customer")).build().unwrap();
+    processor.process(event(&batch), on_demand).await;
+    emf.flush();
+    let mut documents = written.documents();
+    assert_sums(&documents, &[("RecordsWithoutLaneAttribute", 3.0)]);
+    documents.retain(|document| document.member("table") == Some("orders"));
+    assert_sums(&documents, &[("RecordsWithoutLaneAttribute", 3.0), ("RecordsReceived", 3.0)]);
 }
 
 #[tokio::test(start_paused = true)]

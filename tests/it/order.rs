@@ -1,11 +1,12 @@
 //! The README's "Order": records of one item run one after the other, different items concurrently.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use lambda_streams::{Lanes, StreamProcessor};
+use lambda_streams::{DecodeError, ErrorKind, Keys, Lanes, Outcome, StreamProcessor};
 use serde_json::json;
 
-use crate::support::{Act, Change, Reply, Script, TestQueue, change, inserts, process};
+use crate::support::{Act, Change, Reply, Script, TestQueue, change, inserts, outcomes, process};
 
 fn versions_of(id: &str, seen: &[(String, u32)]) -> Vec<u32> {
     seen.iter().filter(|(item, _)| item == id).map(|(_, version)| *version).collect()
@@ -102,6 +103,78 @@ async fn all_items_of_one_partition_can_share_a_lane() {
     let processor = StreamProcessor::builder().on_record(script.clone()).lanes(by_nothing).build().unwrap();
     process(&processor, &changes).await;
     assert_eq!(script.most_running(), 1, "without the attribute the order is kept, not lost");
+}
+
+/// Ten events of each of two aggregates of a tenant, interleaved.
+fn events() -> Vec<Change> {
+    let event = |number: usize| {
+        let (aggregate, version) = (["a", "b"][number % 2], number / 2);
+        let keys = json!({"pk": {"S": "TENANT#1"}, "sk": {"S": format!("AGG#{aggregate}#EVT#{version}")}});
+        change(number, aggregate, version as u32).with("/dynamodb/Keys", keys)
+    };
+    (0..20).map(event).collect()
+}
+
+fn aggregate(keys: Keys<'_>) -> Result<String, DecodeError> {
+    let event = keys.text("sk")?;
+    let (aggregate, _) = event.split_once("#EVT#").unwrap_or((&event, ""));
+    Ok(format!("{}/{aggregate}", keys.text("pk")?))
+}
+
+#[tokio::test(start_paused = true)]
+async fn lanes_by_keys_order_what_shares_a_part_of_the_key() {
+    let take = Act::Take(Duration::from_millis(10));
+    let script = Script::new([("a", take), ("b", take)]);
+    let lanes = Lanes::by_keys(aggregate);
+    let processor = StreamProcessor::builder().on_record(script.clone()).lanes(lanes).build().unwrap();
+    process(&processor, &events()).await;
+    for id in ["a", "b"] {
+        assert_eq!(versions_of(id, &script.succeeded()), (0..10).collect::<Vec<_>>());
+    }
+    assert_eq!(script.most_running(), 2, "one of each aggregate at a time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_name_in_two_tables_is_two_lanes() {
+    let script = Script::new([("a", Act::Take(Duration::from_millis(10)))]);
+    let other = "arn:aws:dynamodb:eu-central-1:123456789012:table/invoices/stream/2026-01-01T00:00:00.000";
+    let changes = [change(0, "a", 0), change(1, "a", 1), change(2, "a", 2).with("/eventSourceARN", other)];
+    let all = Lanes::by_keys(|_| Ok("all".to_owned()));
+    let processor = StreamProcessor::builder().on_record(script.clone()).lanes(all).build().unwrap();
+    process(&processor, &changes).await;
+    assert_eq!(script.most_running(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_whose_lane_cannot_be_told_fails_and_delays_no_other() {
+    let script = Script::new([("item-3", Act::Take(Duration::from_secs(1)))]);
+    let queue = TestQueue::default();
+    let lanes = Lanes::by_keys(|keys| match &*keys.text("id")? {
+        "item-0" => keys.text("sk").map(Into::into),
+        "item-1" => keys.decode::<HashMap<String, u64>>().map(|_| String::new()),
+        "item-2" => panic!("a bug in the function"),
+        _ => Ok("one lane".to_owned()),
+    });
+    let builder = StreamProcessor::builder().on_record(script.clone()).dead_letter_queue(queue.clone()).lanes(lanes);
+    let report = process(&builder.build().unwrap(), &inserts(6)).await;
+    assert_eq!(outcomes(&report)[..3], [Outcome::DeadLettered; 3]);
+    assert_eq!(outcomes(&report)[3..], [Outcome::Succeeded; 3]);
+    assert_eq!(script.most_running(), 1, "the others share their lane");
+    let why: Vec<_> = queue.letters().iter().map(|it| (it.error_kind(), it.error_message().to_owned())).collect();
+    let expected = [
+        (ErrorKind::Decode, "attribute `Keys.sk`: the item's primary key does not have this attribute"),
+        (ErrorKind::Decode, "attribute `Keys.id`: wanted u64, found S"),
+        (ErrorKind::Panic, "the function of `Lanes::by_keys` panicked: a bug in the function"),
+    ];
+    assert_eq!(why, expected.map(|(kind, text)| (kind, text.to_owned())));
+}
+
+#[test]
+fn a_function_of_keys_equals_its_clones_alone() {
+    let lanes = Lanes::by_keys(aggregate);
+    assert_eq!(lanes, lanes.clone());
+    assert_ne!(lanes, Lanes::by_keys(aggregate));
+    assert_eq!(format!("{lanes:?}"), "ByKeys(KeyLanes)");
 }
 
 #[tokio::test(start_paused = true)]

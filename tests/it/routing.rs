@@ -1,13 +1,15 @@
 //! The README's typed handlers: which handler a record goes to, and what it receives.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lambda_streams::{
-    Change, DecodeError, ErrorKind, Handler, HandlerError, Insert, Modify, Outcome, Record, Remove, StreamProcessor,
+    AfterDeadLetter, Change, DecodeError, ErrorKind, FailurePolicy, Handler, HandlerError, Insert, Lanes, Modify,
+    Outcome, Record, Remove, StreamProcessor,
 };
 use serde_json::json;
 
-use crate::support::{self, Order, change, outcomes, process};
+use crate::support::{self, Order, TestQueue, change, outcomes, process};
 
 type Seen = Arc<Mutex<Vec<String>>>;
 
@@ -119,9 +121,8 @@ fn contradictory_settings_fail_with_advice() {
         (with().concurrency(0), "`concurrency` is 0"),
         (with().concurrency(usize::MAX), "`concurrency` is"),
         (with().retry(lambda_streams::RetryPolicy::default().max_attempts(0)), "`max_attempts`"),
-        (with().retry(lambda_streams::RetryPolicy::default().max_delay(std::time::Duration::ZERO)), "`base_delay`"),
-        (with().handler_timeout(std::time::Duration::ZERO), "`handler_timeout` is zero"),
-        (with().failure_policy(lambda_streams::FailurePolicy::DeadLetterAll), "no `dead_letter_queue`"),
+        (with().retry(lambda_streams::RetryPolicy::default().max_delay(Duration::ZERO)), "`base_delay`"),
+        (with().handler_timeout(Duration::ZERO), "`handler_timeout` is zero"),
     ] {
         let error = builder.build().expect_err(words);
         assert!(error.is_configuration());
@@ -143,4 +144,36 @@ fn public_types_keep_their_auto_traits() {
     shareable::<HandlerError>();
     shareable::<DecodeError>();
     shareable::<Insert<Order>>();
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let with = || StreamProcessor::builder().on_record(|_: Record| async { Ok(()) });
+    let with_queue = || with().dead_letter_queue(TestQueue::default());
+    let hour = Duration::from_secs(3_600);
+    let no_queue = "but there is no dead-letter queue: set `DLQ_URL`";
+    for (builder, words) in [
+        (with().failure_policy(FailurePolicy::DeadLetterAll), no_queue),
+        (with().failure_policy(FailurePolicy::DeadLetterPermanent), no_queue),
+        (with().give_up_after(hour), no_queue),
+        (with().give_up_after(hour).without_dead_letter_queue(), no_queue),
+        (with_queue().without_dead_letter_queue().give_up_after(hour), no_queue),
+        (with().after_dead_letter(AfterDeadLetter::FollowLane), no_queue),
+        (with_queue().after_dead_letter(AfterDeadLetter::FollowLane).lanes(Lanes::Unordered), "`Lanes::Unordered`"),
+        (with_queue().failure_policy(FailurePolicy::ReportAll), "which would get nothing"),
+    ] {
+        let error = builder.build().expect_err(words);
+        assert!(error.is_configuration());
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    for builder in [
+        with().failure_policy(FailurePolicy::ReportAll),
+        with().permanent_if(|_| true),
+        with_queue().failure_policy(FailurePolicy::DeadLetterAll).give_up_after(hour),
+        with_queue().after_dead_letter(AfterDeadLetter::FollowLane).lanes(Lanes::WholeBatch),
+        with_queue().lanes(Lanes::Unordered),
+        with().without_dead_letter_queue().dead_letter_queue(TestQueue::default()).give_up_after(hour),
+    ] {
+        builder.build().expect("they go together");
+    }
 }

@@ -10,8 +10,8 @@ use crate::plan::{
 
 pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     let stream = (
-        prop_oneof![vec(records(behaviours()), 1..30), vec(records(calm_behaviours()), 1..30)],
-        any::<bool>(),
+        prop_oneof![vec(records(behaviours()), 1..30), vec(records(calm_behaviours()), 1..40)],
+        prop::bool::weighted(0.3),
         prop_oneof![1 => Just(1_usize), 1 => 2..6_usize, 2 => Just(1_000)],
     );
     let trouble = (vec(queue_faults(), 0..8), vec(invocations(), 0..12), prop::bool::weighted(0.3), any::<u64>());

@@ -13,6 +13,7 @@ use serde::de::IgnoredAny;
 
 use crate::broken;
 use crate::bulk::Said;
+use crate::judge_bulk::MAX_BACKOFF;
 use crate::plan::{Answers, BulkPlan, LanesPlan, Plan, PolicyPlan, Takes};
 use crate::queue::ModelQueue;
 use crate::world::World;
@@ -201,12 +202,11 @@ fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> Stream
             RetryPolicy::default()
                 .max_attempts(plan.max_attempts)
                 .base_delay(Duration::from_millis(10))
-                .max_delay(Duration::from_millis(200)),
+                .max_delay(MAX_BACKOFF),
         )
-        .give_up_after(Duration::from_secs(plan.give_up_after_seconds))
         .skip_redelivered(plan.remember)
         .report_batch_item_failures(world.plan.mapping.report_batch_item_failures);
-    if plan.follow_lane {
+    if plan.follow_lane && subject != Subject::OrdersByNothing {
         builder = builder.after_dead_letter(AfterDeadLetter::FollowLane);
     }
     if let Some(millis) = plan.handler_timeout_millis {
@@ -219,7 +219,9 @@ fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> Stream
     }
     if plan.queue {
         let acknowledges_at_once = subject == Subject::AcknowledgesBeforeTheQueue;
-        builder = builder.dead_letter_queue(ModelQueue { world: Arc::clone(world), environment, acknowledges_at_once });
+        builder = builder
+            .dead_letter_queue(ModelQueue { world: Arc::clone(world), environment, acknowledges_at_once })
+            .give_up_after(Duration::from_secs(plan.give_up_after_seconds));
     }
     match plan.policy {
         PolicyPlan::Default => {}

@@ -12,6 +12,9 @@ use crate::ledger::{InvocationLog, Ledger};
 use crate::plan::{BulkPlan, Shape};
 use crate::tally::Tally;
 
+/// The retry policy's longest, as the plan's processor has it.
+pub(crate) const MAX_BACKOFF: Duration = Duration::from_millis(200);
+
 /// What an error says of another attempt. The greater of two says it of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
@@ -61,6 +64,7 @@ impl Judge<'_> {
             with.insert(one.id);
             stands_for.push((one.id, superseded));
         }
+        wrong.extend(self.company(log, handed, &with));
         if !is_part {
             wrong.extend(self.fullness(ledger, log, handed, &with));
         }
@@ -71,13 +75,16 @@ impl Judge<'_> {
         log.bulk_calls += 1;
         log.bulks_running += 1;
         log.stands_for.extend(stands_for);
+        for bulked in log.bulked.values_mut() {
+            bulked.returns_with.retain(|id| !with.contains(id));
+        }
         for one in handed {
             ledger.records[one.id].running += 1;
             ledger.records[one.id].attempts += 1;
             log.started.insert(one.id);
             log.attempts.insert(one.id, one.attempt);
             let bulked = log.bulked(one.id);
-            bulked.not_before = None;
+            (bulked.not_before, bulked.returns_with) = (None, Vec::new());
             bulked.calls += 1;
             let begins = !is_part || bulked.may_be_left_out;
             bulked.may_be_left_out = false;
@@ -197,6 +204,15 @@ impl Judge<'_> {
         }
     }
 
+    /// What failed retryably in one bulk comes back together, the lower positions first.
+    fn company(&self, log: &InvocationLog, handed: &[Handed], with: &HashSet<usize>) -> Option<String> {
+        let missing = |one: &Handed| {
+            let missing = log.bulked.get(&one.id)?.returns_with.iter().find(|id| !with.contains(id))?;
+            Some(format!("backoff: record {} comes back without record {missing}", one.id))
+        };
+        handed.iter().find_map(missing)
+    }
+
     /// A bulk that has room takes what is ready.
     fn fullness(&self, ledger: &Ledger, log: &InvocationLog, handed: &[Handed], with: &HashSet<usize>) -> Vec<String> {
         let BulkPlan { max_records, max_bytes, .. } = self.bulk();
@@ -210,7 +226,11 @@ impl Judge<'_> {
         let is_over = |earlier: &usize| log.finished(*earlier) || self.stream.known[*earlier].is_skipped();
         // What cannot be read, or has failed, may be reported already, so that nothing after it starts.
         let has_failed = |id: &usize| log.started.contains(id) && ledger.records[*id].running == 0;
-        let is_unclear = |id: &&usize| (!self.stream.known[**id].is_well_formed() || has_failed(id)) && !is_over(id);
+        let is_unreadable = |id: &usize| {
+            let known = &self.stream.known[*id];
+            !known.is_well_formed() || known.plan.shape == Shape::SequenceRepeated
+        };
+        let is_unclear = |id: &&usize| (is_unreadable(id) || has_failed(id)) && !is_over(id);
         let mut before_unclear = log.batch.iter().take_while(|id| !is_unclear(id));
         let is_ready = |id: &&usize| {
             let known = &self.stream.known[**id];
@@ -288,14 +308,16 @@ impl Judge<'_> {
     /// What failed retryably in one bulk waits for the longest delay. A record that is reported no longer counts, nor does any after
     /// it, so that only the delays of those before a record are sure.
     fn return_together(&self, log: &mut InvocationLog, retried: &[(usize, Class)]) {
-        let mut moment = None;
+        let (mut moment, mut before) = (None, Vec::new());
         for (id, class) in retried {
+            let Class::Retryable(delay) = class else { continue };
             let is_last = log.attempts.get(id).copied().unwrap_or_default() >= self.plan.processor.max_attempts;
-            if let Class::Retryable(Some(delay)) = class {
-                let own = Some(Instant::now() + *delay).filter(|own| !is_last && *own < log.stop);
-                moment = moment.max(own);
-            }
-            log.bulked(*id).not_before = moment;
+            let own = Instant::now() + delay.unwrap_or(MAX_BACKOFF);
+            let is_sure = !is_last && own < log.stop;
+            moment = moment.max(delay.map(|_| own).filter(|_| is_sure));
+            let bulked = log.bulked(*id);
+            (bulked.not_before, bulked.returns_with) = (moment, before.clone());
+            before.extend(is_sure.then_some(*id));
         }
     }
 
@@ -359,10 +381,17 @@ impl Judge<'_> {
             return self.failed_alone(log, *id, kind, class);
         }
         tally.whole_failures.count();
+        // What may be tried again is not halved before its attempts or its time have run out.
+        let is_retried = match class {
+            Class::Permanent => false,
+            Class::Retryable(delay) => Instant::now() + delay.unwrap_or(MAX_BACKOFF) < log.stop,
+        };
+        let is_exhausted = |id: &usize| log.attempts.get(id) >= Some(&self.plan.processor.max_attempts);
+        let may_be_halved = !is_retried || ids.iter().any(is_exhausted);
         for id in ids {
-            let call = log.bulk_calls;
+            let failed_bulk = may_be_halved.then_some((log.bulk_calls, ids.len()));
             let bulked = log.bulked(*id);
-            (bulked.own_failure, bulked.failed_bulk) = (None, Some((call, ids.len())));
+            (bulked.own_failure, bulked.failed_bulk) = (None, failed_bulk);
             if class.is_retryable() {
                 self.report_exhausted(log, *id, class);
             }

@@ -42,6 +42,8 @@ pub(crate) struct Bulked {
     pub(crate) own_failure: Option<ErrorKind>,
     /// It may not start before.
     pub(crate) not_before: Option<Instant>,
+    /// Those before it that failed retryably in the same bulk: they come back with it.
+    pub(crate) returns_with: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,13 @@ impl InvocationLog {
 
     pub(crate) fn finished(&self, id: usize) -> bool {
         self.succeeded.contains(&id) || self.confirmed.contains(&id) || self.superseded.contains(&id)
+    }
+
+    /// For how many earlier changes a record stands, if that is sure.
+    pub(crate) fn surely_superseded(&self, id: usize) -> Option<usize> {
+        let superseded = self.stands_for.get(&id)?;
+        let is_sure = !superseded.iter().any(|earlier| self.done_before.contains(earlier));
+        is_sure.then_some(superseded.len())
     }
 
     /// What is known of a record as one of bulks.

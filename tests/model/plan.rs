@@ -342,16 +342,20 @@ impl Plan {
             // A bulk is halved within an invocation, until its lowest record is alone.
             self.mapping.timeout_seconds = self.mapping.timeout_seconds.max(self.halving_seconds());
         }
-        let taken_out = self.processor.queue && self.processor.policy != PolicyPlan::ReportAll;
+        // A queue that gets nothing, and what needs one without one, are refused when the processor is built.
+        if self.processor.policy == PolicyPlan::ReportAll {
+            self.processor.queue = false;
+        } else if !self.processor.queue {
+            self.processor.policy = PolicyPlan::Default;
+        }
+        self.processor.follow_lane &= self.processor.queue && self.processor.lanes != LanesPlan::Unordered;
+        let taken_out = self.processor.queue;
         if !taken_out && self.mapping.retries < 0 && is_hopeless {
             self.mapping.retries = 2;
         }
         // Where every failure repeats the whole batch, the batch must fit into one invocation.
         if !self.mapping.report_batch_item_failures && self.mapping.retries < 0 {
             self.mapping.timeout_seconds = 900;
-        }
-        if !self.processor.queue {
-            self.processor.policy = PolicyPlan::Default;
         }
         self
     }

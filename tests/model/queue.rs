@@ -111,6 +111,13 @@ impl ModelQueue {
             ErrorKind::Predecessor => follows,
             _ => false,
         };
+        if let Some(superseded) = invocation.and_then(|at| ledger.invocations[at].surely_superseded(id))
+            && bulked.as_ref().is_some_and(|bulked| bulked.own_failure == Some(letter.error_kind()))
+            && superseded != letter.superseded()
+        {
+            let said = letter.superseded();
+            ledger.violation(format!("P6: record {id} superseded {superseded}, and its dead letter says {said}"));
+        }
         if !cause {
             let (kind, plan) = (letter.error_kind(), &known.plan);
             ledger.violation(format!(

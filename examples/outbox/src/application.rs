@@ -7,34 +7,36 @@ use serde_json::json;
 use crate::handler::Event;
 
 pub(crate) const TABLE: &str = "outbox";
-const AGGREGATES: u64 = 40;
-const EVENTS: u64 = 15;
+const AGGREGATES: usize = 40;
+const EVENTS: usize = 600;
+const SEED: u64 = 20_260_104;
 /// The aggregate and the event whose detail is not valid JSON.
-const MALFORMED: (u64, u64) = (17, 5);
+const MALFORMED: (usize, u64) = (17, 5);
 
-/// Writes the events of all aggregates, in turns. (A real application puts each in the transaction that changes its aggregate.)
+/// Writes events of one aggregate or another. (A real application puts each in the transaction that changes its aggregate.)
 pub(crate) async fn write_events(database: &Database) -> Result<Vec<Event>, Failure> {
     database.create_table(TABLE, &[("aggregate", ScalarAttributeType::S), ("seq", ScalarAttributeType::N)]).await?;
     let mut written = Vec::new();
-    for seq in 1..=EVENTS {
-        for aggregate in 0..AGGREGATES {
-            let event = event(aggregate, seq);
-            let item = database.client.put_item().table_name(TABLE).item("seq", AttributeValue::N(seq.to_string()));
-            let texts = [
-                ("aggregate", &event.aggregate),
-                ("event_id", &event.event_id),
-                ("detail_type", &event.detail_type),
-                ("detail", &event.detail),
-            ];
-            let text = |value: &String| AttributeValue::S(value.clone());
-            texts.into_iter().fold(item, |item, (name, value)| item.item(name, text(value))).send().await?;
-            written.push(event);
-        }
+    let (mut random, mut last) = (fastrand::Rng::with_seed(SEED), [0; AGGREGATES]);
+    for _ in 0..EVENTS {
+        let aggregate = random.usize(0..AGGREGATES);
+        last[aggregate] += 1;
+        let event = event(aggregate, last[aggregate]);
+        let item = database.client.put_item().table_name(TABLE).item("seq", AttributeValue::N(event.seq.to_string()));
+        let texts = [
+            ("aggregate", &event.aggregate),
+            ("event_id", &event.event_id),
+            ("detail_type", &event.detail_type),
+            ("detail", &event.detail),
+        ];
+        let text = |value: &String| AttributeValue::S(value.clone());
+        texts.into_iter().fold(item, |item, (name, value)| item.item(name, text(value))).send().await?;
+        written.push(event);
     }
     Ok(written)
 }
 
-fn event(aggregate: u64, seq: u64) -> Event {
+fn event(aggregate: usize, seq: u64) -> Event {
     let detail = match (aggregate, seq) {
         MALFORMED => "{\"status\": ".to_owned(),
         _ => json!({"order": aggregate, "status": format!("status {seq}")}).to_string(),

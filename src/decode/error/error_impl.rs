@@ -64,6 +64,10 @@ impl ErrorImpl {
         Self::new(Kind::WrongType { expected: expected.to_string(), found: Some(found) })
     }
 
+    pub(in crate::decode) fn no_key_attribute() -> Self {
+        Self::new(Kind::NoKeyAttribute)
+    }
+
     #[cold]
     pub(in crate::decode) fn wrong_value(expected: &dyn Expected, found: AttributeType) -> Self {
         Self::new(Kind::WrongValue { expected: expected.to_string(), found: Some(found) })

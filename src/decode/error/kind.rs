@@ -36,6 +36,7 @@ pub(super) enum Kind {
         length: usize,
     },
     MissingField(&'static str),
+    NoKeyAttribute,
     DuplicateField(&'static str),
     UnknownField(&'static [&'static str]),
     UnknownVariant(&'static [&'static str]),
@@ -106,6 +107,7 @@ impl fmt::Display for Kind {
                  `#[serde(with = \"lambda_streams::number\")]`"
             ),
             Self::WrongLength { expected, length } => write!(f, "wanted {expected}, found {length} elements"),
+            Self::NoKeyAttribute => f.write_str("the item's primary key does not have this attribute"),
             Self::MissingField(field) => write!(f, "`{field}` is missing"),
             Self::DuplicateField(field) => write!(f, "more than one attribute is read into the field `{field}`"),
             Self::UnknownField(known) => write!(f, "the type does not have this attribute, it has {}", List(known)),

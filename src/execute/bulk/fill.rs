@@ -26,6 +26,8 @@ pub(super) struct Filling<'a> {
     bytes: usize,
     /// The next records in the lanes of what it holds, where they may share the bulk.
     next_in_lanes: BTreeSet<usize>,
+    /// Changes of an item of which the latest did not decode, so that the one before it is next.
+    shortened: Option<Member>,
     /// The part of a halved bulk that it is made of.
     part: Option<Part>,
     permit: SemaphorePermit<'a>,
@@ -54,17 +56,6 @@ impl Filling<'_> {
     }
 }
 
-/// Whether a record that was to be added was.
-enum Added {
-    Yes,
-    /// It does not decode, or comes too late.
-    No,
-    /// There is no room for it.
-    NoRoom,
-    /// The batch has been stopped.
-    Stopped,
-}
-
 impl<'a> Execution<'a> {
     /// Begins to fill a bulk, for which there is a permit.
     pub(in super::super) fn begin_bulk(&mut self, next: NextBulk, permit: SemaphorePermit<'a>) {
@@ -77,6 +68,7 @@ impl<'a> Execution<'a> {
             members: Vec::new(),
             bytes: 0,
             next_in_lanes: BTreeSet::new(),
+            shortened: None,
             part,
             permit,
             begun: self.clock.now(),
@@ -88,8 +80,7 @@ impl<'a> Execution<'a> {
         let Some(mut filling) = self.bulks.filling.take() else { return };
         while !self.turn.is_over_at(self.clock.now()) {
             self.turn.step();
-            let is_full = filling.members.len() >= self.bulks.queues[filling.queue].route.limits.max_records;
-            let candidate = if is_full && filling.part.is_none() { None } else { self.candidate(&mut filling) };
+            let candidate = if self.is_filled(&filling) { None } else { self.candidate(&mut filling) };
             let Some(member) = candidate else {
                 // Of changes of an item, those before a report may still begin without the later ones.
                 if self.leave_out_held_back(&mut filling) {
@@ -97,19 +88,27 @@ impl<'a> Execution<'a> {
                 }
                 return self.call_bulk(filling);
             };
-            match self.add(&mut filling, member) {
-                Added::Yes | Added::No => {}
-                Added::NoRoom => return self.call_bulk(filling),
-                Added::Stopped => {
-                    self.bulks.filling = Some(filling);
-                    return self.stop();
-                }
+            if !self.has_room(&filling, &member) {
+                return self.call_bulk(filling);
             }
+            self.add(&mut filling, member);
             if self.batch.is_refused() {
                 return self.abort();
             }
+            if self.clock.is_stop_reached() {
+                self.bulks.filling = Some(filling);
+                return self.stop();
+            }
         }
         self.bulks.filling = Some(filling);
+    }
+
+    /// Whether the bulk is to be called with what it holds: it is full, or decoding took as long as is left for its handler. The rest would
+    /// otherwise be decoded up to the deadline in each invocation, and the handler never be called.
+    fn is_filled(&self, filling: &Filling<'a>) -> bool {
+        let has_room = filling.members.len() < self.bulks.queues[filling.queue].route.limits.max_records;
+        let is_late = || self.clock.time_left().is_some_and(|left| left <= self.clock.since(filling.begun));
+        filling.part.is_none() && !filling.members.is_empty() && (!has_room || is_late())
     }
 
     /// The next record for the bulk.
@@ -136,50 +135,53 @@ impl<'a> Execution<'a> {
         }
         let queue = &self.bulks.queues[filling.queue];
         let head = queue.ready.first().into_iter().chain(filling.next_in_lanes.first().copied()).min()?;
-        self.gate.admits(head).then(|| queue.member(head, &self.batch, self.gate))
+        // A lower record may have become ready since, or one in its place may have been reported.
+        let is_next = |member: &Member| member.head() == head && self.gate.admits(member.position);
+        let shortened = filling.shortened.take().filter(is_next);
+        self.gate.admits(head).then(|| shortened.unwrap_or_else(|| queue.member(head, &self.batch, self.gate)))
     }
 
-    /// Decodes a record and adds it to the bulk. Of several changes of an item, the latest that decodes is added.
-    fn add(&mut self, filling: &mut Filling<'a>, mut member: Member) -> Added {
-        let head = member.head();
-        let limits = &self.bulks.queues[filling.queue].route.limits;
-        let (max_bytes, within_lane) = (limits.max_bytes, limits.within_lane);
-        loop {
-            let position = member.position;
-            let bytes = filling.bytes.saturating_add(self.batch.bytes(position));
-            let is_too_much = max_bytes.is_some_and(|most| bytes > most);
-            if is_too_much && filling.part.is_none() && !filling.members.is_empty() {
-                return Added::NoRoom;
-            }
-            let Err(failure) = self.decode(filling, position) else {
-                filling.bytes = bytes;
-                break;
-            };
+    /// Whether the bulk has room for a record. A single record always has, and so has a part of a bulk that had it.
+    fn has_room(&self, filling: &Filling<'a>, member: &Member) -> bool {
+        let most = self.bulks.queues[filling.queue].route.limits.max_bytes;
+        let bytes = filling.bytes.saturating_add(self.batch.bytes(member.position));
+        filling.part.is_some() || filling.members.is_empty() || most.is_none_or(|most| bytes <= most)
+    }
+
+    /// Decodes a record and adds it to the bulk. If it is the latest of several changes of an item and does not decode, the one before it
+    /// is the next to be added.
+    fn add(&mut self, filling: &mut Filling<'a>, mut member: Member) {
+        let (head, position) = (member.head(), member.position);
+        if let Err(failure) = self.decode(filling, position) {
             if let Err(BatchRefused) = self.batch.verify_images(position) {
-                return Added::No;
+                return;
             }
             self.batch.note_undecodable(position);
-            if let Some(earlier) = member.superseded.pop() {
-                if filling.part.is_none() {
-                    self.batch.take_back_attempt(position);
+            let Some(earlier) = member.superseded.pop() else { return self.fails_alone(filling, head, failure) };
+            self.batch.take_back_attempt(position);
+            self.batch.set_in_bulk(position, false);
+            member.position = earlier;
+            match &mut filling.part {
+                Some(part) => {
+                    // The attempt of a part is counted before.
+                    self.batch.begin_attempt(earlier);
+                    part.members.push_front(member);
                 }
-                self.batch.set_in_bulk(position, false);
-                member.position = earlier;
-                continue;
+                None => filling.shortened = Some(member),
             }
-            return self.fails_alone(filling, head, failure);
+            return;
         }
+        filling.bytes = filling.bytes.saturating_add(self.batch.bytes(position));
         if filling.part.is_none() && !filling.next_in_lanes.remove(&head) {
             self.bulks.queues[filling.queue].ready.pop();
         }
         member.positions().for_each(|position| self.batch.set_in_bulk(position, true));
-        if within_lane {
-            let next = self.batch.next_in_lane(member.position);
-            let next = if filling.part.is_some() { next } else { self.batch.next_in_bulk(member.position).and(next) };
+        if self.bulks.queues[filling.queue].route.limits.within_lane {
+            let next = self.batch.next_in_lane(position);
+            let next = if filling.part.is_some() { next } else { self.batch.next_in_bulk(position).and(next) };
             filling.next_in_lanes.extend(next);
         }
         filling.members.push(member);
-        if !self.stopped && self.clock.is_stop_reached() { Added::Stopped } else { Added::Yes }
     }
 
     /// Counts an attempt, unless the bulk is a part of one that was counted, and decodes the record into the bulk.
@@ -201,13 +203,11 @@ impl<'a> Execution<'a> {
     }
 
     /// A record does not decode. It fails by itself, in its turn: not before the record before it in its lane.
-    fn fails_alone(&mut self, filling: &mut Filling<'a>, position: usize, failed: AttemptFailure) -> Added {
+    fn fails_alone(&mut self, filling: &mut Filling<'a>, position: usize, failed: AttemptFailure) {
         let AttemptFailure { failure, class } = failed;
         self.batch.set_in_bulk(position, false);
         if filling.next_in_lanes.remove(&position) {
-            if filling.part.is_none() {
-                self.batch.take_back_attempt(position);
-            }
+            self.batch.take_back_attempt(position);
         } else {
             if filling.part.is_none() {
                 self.bulks.queues[filling.queue].ready.pop();
@@ -215,7 +215,6 @@ impl<'a> Execution<'a> {
             self.batch.note_failure(position, failure, filling.begun);
             self.fail(position, class);
         }
-        if !self.stopped && self.clock.is_stop_reached() { Added::Stopped } else { Added::No }
     }
 
     /// Calls the handler of a bulk that is full.

@@ -57,10 +57,10 @@ impl<'a> BulkQueue<'a> {
     }
 
     /// The record at the head of what is ready in its lane; for a handler that takes the latest change, the last of the consecutive changes
-    /// of its item.
+    /// of its item. Of dead letters that are put back, whose order is the queue's, none stands for another.
     pub(super) fn member(&self, head: usize, batch: &Batch<'_>, gate: Gate) -> Member {
         let mut member = Member { position: head, superseded: Vec::new() };
-        if self.route.latest_only {
+        if self.route.latest_only && batch.is_from_stream() {
             while let Some(next) = batch.next_in_bulk(member.position)
                 && gate.admits(next)
                 && batch.are_of_one_item(head, next)

@@ -8,7 +8,7 @@ use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::shown;
-use crate::record::{Record, RecordRef};
+use crate::record::RecordRef;
 
 thread_local! {
     /// Out of all scopes it is `None`, so that nothing is left to drop when the thread ends. A value that were dropped then would have each
@@ -29,9 +29,9 @@ impl CurrentRecord {
     pub(crate) const NONE: Self = Self(None);
 
     /// Holds nothing if nothing asks for the current record.
-    pub(crate) fn new(record: &Record) -> Self {
+    pub(crate) fn new(record: &RecordRef) -> Self {
         let is_asked_for = IS_ASKED_FOR.load(Ordering::Relaxed);
-        Self(is_asked_for.then(|| record.reference().clone()))
+        Self(is_asked_for.then(|| record.clone()))
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! Which records make a bulk, and when it starts.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lambda_streams::Outcome::*;
@@ -230,10 +231,25 @@ async fn a_bulk_that_is_still_being_filled_at_the_stop_does_not_start() {
         .on_insert(bulk(|_: Vec<Insert<Slow>>| async { panic!("too late") as BulkFailures }))
         .build()
         .unwrap();
-    let report = processor.process(event(&inserts(20)), Deadline::after(Duration::from_secs(10))).await;
+    let report = processor.process(event(&inserts(20)), Deadline::after(Duration::from_secs(1))).await;
     assert!(report.stopped_at_deadline());
     assert!(outcomes(&report).iter().all(|outcome| *outcome == Unfinished));
     assert!(report.records().iter().all(|record| record.attempts == 0), "no handler was called");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_that_takes_long_to_decode_leaves_its_handler_as_much_time() {
+    // Else each invocation would decode up to its deadline, and none get further.
+    let sizes = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&sizes);
+    let handler = move |changes: Vec<Insert<Slow>>| {
+        note.lock().unwrap().push(changes.len());
+        async { BulkFailures::new() }
+    };
+    let processor = StreamProcessor::builder().on_insert(bulk(handler)).build().unwrap();
+    let report = processor.process(event(&inserts(20)), Deadline::after(Duration::from_secs(10))).await;
+    assert_eq!(*sizes.lock().unwrap(), [5, 2, 1], "of nine seconds, then of four, then of two");
+    assert_eq!(report.checkpoint().map(|record| record.position), Some(8));
 }
 
 #[tokio::test(start_paused = true)]

@@ -226,3 +226,28 @@ async fn a_lane_in_flight_stays_out_of_other_bulks() {
     assert_eq!(sink.began()[2], Duration::from_secs(5));
     assert_eq!(report.counts().succeeded, 6);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_decode_in_a_half_counts_no_attempt_before_its_turn() {
+    static DECODED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    struct Fickle;
+    impl<'de> serde::Deserialize<'de> for Fickle {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            serde::de::IgnoredAny::deserialize(deserializer)?;
+            // The fifth and sixth are those of the first half.
+            match DECODED.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                5 => Err(serde::de::Error::custom("not this time")),
+                _ => Ok(Self),
+            }
+        }
+    }
+    let handler = |changes: Vec<lambda_streams::Insert<Fickle>>| async move {
+        if changes.len() == 4 { Err(lambda_streams::HandlerError::permanent("too many")) } else { Ok(()) }
+    };
+    let processor = StreamProcessor::builder().on_insert(lambda_streams::bulk(handler).within_lane()).build().unwrap();
+    let changes: Vec<Change> = (0..4).map(|number| change(number, "a", 0)).collect();
+    let report = process(&processor, &changes).await;
+    assert_eq!(outcomes(&report), [Succeeded; 4]);
+    let attempts: Vec<u32> = report.records().iter().map(|record| record.attempts).collect();
+    assert_eq!(attempts, [1; 4]);
+}

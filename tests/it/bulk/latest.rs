@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use lambda_streams::Outcome::*;
 use lambda_streams::{
-    AfterDeadLetter, Deadline, FailurePolicy, Lanes, MemoryDeadLetterQueue, Outcome, RetryPolicy, SkipReason,
-    StreamProcessor,
+    AfterDeadLetter, Deadline, FailurePolicy, HandlerError, Lanes, MemoryDeadLetterQueue, Outcome, Record, RetryPolicy,
+    SkipReason, StreamProcessor,
 };
 
 use super::{Says, Sink, sink};
-use crate::support::{Change, change, event, outcomes, process};
+use crate::support::{Change, change, checkpoint, event, outcomes, process};
 
 const SUPERSEDED: Outcome = Skipped(SkipReason::Superseded);
 
@@ -257,4 +257,88 @@ async fn halves_keep_a_run_together() {
     assert_eq!(outcomes(&report)[..4], [SUPERSEDED; 4]);
     assert_eq!(outcomes(&report)[4..], [Succeeded, Succeeded, DeadLettered, Succeeded]);
     assert_eq!(queue.letters()[0].superseded(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_latest_is_held_back_goes_on_without_it() {
+    // `b` is reported while the run of `a` is in its first call: `a`'s first change is before it, and its second one behind it.
+    let sink = Sink::slow(|call, seen| match (seen[0].0.as_str(), call) {
+        ("b", _) => (Duration::ZERO, Says::Refuses(vec!["b"])),
+        (_, 1) => (Duration::from_secs(1), Says::Fails(vec!["a"])),
+        _ => (Duration::ZERO, Says::Done),
+    });
+    let processor = StreamProcessor::builder().on_record(sink!(sink).latest_only().max_records(1)).build().unwrap();
+    let report = process(&processor, &[change(0, "a", 0), change(1, "b", 0), change(2, "a", 1)]).await;
+    assert_eq!(sink.versions(), [[1], [0], [0]]);
+    assert_eq!((outcomes(&report), checkpoint(&report)), (vec![Succeeded, Reported, HeldBack], Some(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_given_up_once_its_first_change_is_old() {
+    // Otherwise an item that changes often would never be given up, and Lambda would discard its old changes and those after them.
+    let queue = MemoryDeadLetterQueue::new();
+    let sink = Sink::new(|_, _| Says::Fails(vec!["a"]));
+    let processor = StreamProcessor::builder()
+        .on_record(sink!(sink).latest_only())
+        .retry(RetryPolicy::none())
+        .dead_letter_queue(queue.clone())
+        .build()
+        .unwrap();
+    let report = process(&processor, &[change(0, "a", 1).aged(7 * 3_600), change(1, "a", 2).aged(1)]).await;
+    assert_eq!(outcomes(&report), [SUPERSEDED, DeadLettered]);
+    assert_eq!(queue.letters()[0].superseded(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redrive_hands_over_each_change() {
+    // A queue may return the letters of an item in any order: the last of them need not be the latest change.
+    let queue = MemoryDeadLetterQueue::new();
+    let refusing = StreamProcessor::builder()
+        .on_record(|_: Record| async { Err(HandlerError::permanent("no")) })
+        .dead_letter_queue(queue.clone())
+        .build()
+        .unwrap();
+    process(&refusing, &versions("a", 1..3)).await;
+    let message = |(number, letter): (usize, &lambda_streams::DeadLetter)| serde_json::json!({"messageId": format!("m-{number}"), "eventSource": "aws:sqs", "body": letter.to_json()});
+    let messages: Vec<_> = queue.letters().iter().rev().enumerate().map(message).collect();
+    let event = serde_json::json!({"Records": messages}).to_string();
+    let sink = Sink::new(|_, _| Says::Done);
+    let processor = StreamProcessor::builder().on_record(sink!(sink).latest_only()).build().unwrap();
+    let event = lambda_streams::DeadLetterEvent::from_slice(event.as_bytes()).unwrap();
+    let report = processor.redrive(event, Deadline::none()).await;
+    assert_eq!(sink.versions(), [[2], [1]]);
+    assert_eq!(outcomes(report.batch()), [Succeeded; 2]);
+}
+
+/// Decoding takes a millisecond of the paused clock, without awaiting, and fails.
+struct SlowlyRefused;
+
+impl<'de> serde::Deserialize<'de> for SlowlyRefused {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        let _ = futures::FutureExt::now_or_never(tokio::time::advance(Duration::from_millis(1)));
+        Err(serde::de::Error::custom("no"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_run_that_does_not_decode_keeps_neither_the_thread_nor_the_batch_beyond_its_stop() {
+    let handler = |_: Vec<lambda_streams::Change<SlowlyRefused>>| async { lambda_streams::BulkFailures::new() };
+    let processor = StreamProcessor::builder()
+        .on_change(lambda_streams::bulk(handler).latest_only())
+        .deadline_margin(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    let event = event(&versions("a", 0..500));
+    let begun = tokio::time::Instant::now();
+    let mut processing = std::pin::pin!(processor.process(event, Deadline::after(Duration::from_millis(300))));
+    let mut longest = Duration::ZERO;
+    let report = std::future::poll_fn(|context| {
+        let polled_at = tokio::time::Instant::now();
+        let polled = processing.as_mut().poll(context);
+        longest = longest.max(polled_at.elapsed());
+        polled
+    });
+    let report = report.await;
+    assert!(report.stopped_at_deadline() && begun.elapsed() < Duration::from_millis(220), "{:?}", begun.elapsed());
+    assert!(longest < Duration::from_millis(20), "{longest:?}");
 }
