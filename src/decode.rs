@@ -36,7 +36,9 @@ pub use self::number::{Number, NumberError};
 
 pub(crate) use self::attribute::{attribute, is_same_attribute, scalar};
 pub(crate) use self::compare::changed_attributes;
-pub(crate) use self::keys::{KeyValue, are_same_keys, canonical_keys, check_keys, hash_keys, key_value};
+pub(crate) use self::keys::{
+    KeyValue, are_same_keys, canonical_keys, check_keys, find_key_value, hash_keys, key_value,
+};
 #[cfg(feature = "serde_dynamo")]
 pub(crate) use self::raw_item::raw_item;
 

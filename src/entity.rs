@@ -228,7 +228,7 @@ impl<'a> EntityFinder<'a> {
         if self.last.as_ref().is_none_or(|(known_place, known, _)| (*known_place, *known) != (place, name)) {
             let value = match place {
                 Place::Keys => {
-                    decode::key_value(self.record.keys_json(), name).map_err(|error| error.within("Keys"))?
+                    decode::find_key_value(self.record.keys_json(), name).map_err(|error| error.within("Keys"))?
                 }
                 Place::Image => image(self.record)?.attribute(name)?.and_then(decode::scalar),
             };

@@ -3,7 +3,10 @@
 use lambda_streams::{Deadline, Remove, StreamProcessor};
 use tokio::runtime::Runtime;
 
-use crate::{Item, Shape, by_hand, by_hand_untracked, counting, counting_bulks, payload, processor, through_runtime};
+use crate::{
+    Item, Shape, by_attribute, by_hand, by_hand_untracked, by_key, counting, counting_bulks, payload, processor,
+    through_runtime,
+};
 
 /// One way to process an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub enum Column {
     ByHandUntracked,
     TowerService,
     FromBytes,
+    EntitiesByKey,
+    EntitiesByAttribute,
     ImagesChecked,
     NoHandler,
     KeysOnly,
@@ -20,11 +25,13 @@ pub enum Column {
 }
 
 impl Column {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ByHand,
         Self::ByHandUntracked,
         Self::TowerService,
         Self::FromBytes,
+        Self::EntitiesByKey,
+        Self::EntitiesByAttribute,
         Self::ImagesChecked,
         Self::NoHandler,
         Self::KeysOnly,
@@ -39,6 +46,8 @@ impl Column {
             Self::ByHandUntracked => "by hand, without path tracking",
             Self::TowerService => "ours, the tower service",
             Self::FromBytes => "ours, from the bytes",
+            Self::EntitiesByKey => "ours, the third entity by key",
+            Self::EntitiesByAttribute => "ours, the third entity by attribute",
             Self::ImagesChecked => "ours, images checked only",
             Self::NoHandler => "ours, no handler for the kind",
             Self::KeysOnly => "ours, keys only, empty handler",
@@ -63,6 +72,8 @@ pub struct Stage {
     with_images: Vec<u8>,
     keys_only: Vec<u8>,
     typed: StreamProcessor,
+    by_key: StreamProcessor,
+    by_attribute: StreamProcessor,
     raw: StreamProcessor,
     bulks: StreamProcessor,
     skipping: StreamProcessor,
@@ -78,6 +89,8 @@ impl Stage {
             with_images: payload(Shape::of(records)),
             keys_only: payload(Shape { images: false, ..Shape::of(records) }),
             typed: processor(|builder| builder),
+            by_key: by_key(),
+            by_attribute: by_attribute(),
             raw: counting(),
             bulks: counting_bulks(),
             skipping: skipping.expect("a processor"),
@@ -96,6 +109,8 @@ impl Stage {
             Column::ByHandUntracked => drop(self.runtime.block_on(by_hand_untracked(body))),
             Column::TowerService => drop(self.runtime.block_on(through_runtime(&self.typed, body))),
             Column::FromBytes => self.process(&self.typed, body),
+            Column::EntitiesByKey => self.process(&self.by_key, body),
+            Column::EntitiesByAttribute => self.process(&self.by_attribute, body),
             Column::ImagesChecked | Column::KeysOnly => self.process(&self.raw, body),
             Column::KeysOnlyBulks => self.process(&self.bulks, body),
             Column::NoHandler | Column::KeysOnlyNoHandler => self.process(&self.skipping, body),

@@ -2,7 +2,7 @@
 
 use lambda_runtime::{Context, LambdaEvent};
 use lambda_streams::{
-    HandlerError, Modify, ProcessorBuilder, Record, StreamEvent, StreamProcessor, StreamResponse, bulk,
+    Entity, HandlerError, Modify, ProcessorBuilder, Record, StreamEvent, StreamProcessor, StreamResponse, bulk,
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,21 @@ async fn modified(change: Modify<Item>) -> Result<(), HandlerError> {
 /// The processor with the documented defaults.
 pub fn processor(with: impl FnOnce(ProcessorBuilder) -> ProcessorBuilder) -> StreamProcessor {
     with(StreamProcessor::builder().on_modify(modified)).build().expect("a processor")
+}
+
+/// The same handler, for the third of three entities, which are told by the prefix of a key.
+pub fn by_key() -> StreamProcessor {
+    of_entities(["customer-", "line-", "order-"].map(|prefix| Entity::key_prefix("id", prefix)))
+}
+
+/// The same handler, for the third of three entities, which are told by the sixth attribute of an item.
+pub fn by_attribute() -> StreamProcessor {
+    of_entities(["USD", "GBP", "EUR"].map(|currency| Entity::attribute("currency", currency)))
+}
+
+fn of_entities(entities: [Entity; 3]) -> StreamProcessor {
+    let add = |builder: ProcessorBuilder, entity| builder.entity(entity, |handlers| handlers.on_modify(modified));
+    entities.into_iter().fold(StreamProcessor::builder(), add).build().expect("a processor")
 }
 
 /// A processor whose handler takes records as they are.

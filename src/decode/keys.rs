@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use super::cursor::Cursor;
 use super::decimal;
 use super::error::{AttributeType, DecodeError, ErrorImpl};
+use super::seen_names::SeenNames;
 
 /// A primary key in its canonical spelling, which does not depend on the order of attributes, escapes and the spelling of numbers.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -60,6 +61,20 @@ pub(crate) fn key_value<'de>(json: &'de str, wanted: &str) -> Result<Option<KeyV
         }
     })?;
     Ok(found)
+}
+
+/// The same, but nothing is looked at that comes after the attribute: for a key that is checked elsewhere.
+pub(crate) fn find_key_value<'de>(json: &'de str, wanted: &str) -> Result<Option<KeyValue<'de>>, DecodeError> {
+    let mut cursor = Cursor::new(json);
+    let mut names = cursor.open_members()?;
+    while let Some(name) = cursor.next_member(&mut names)? {
+        let value = cursor.key_value().map_err(|error| error.at_name(&name.text))?;
+        if name.text == wanted {
+            return Ok(Some(value));
+        }
+    }
+    cursor.end_of_keys(&names)?;
+    Ok(None)
 }
 
 /// The names of a primary key's attributes, as far as it is well-formed.
@@ -143,14 +158,17 @@ fn read<'de>(json: &'de str, mut visit: impl FnMut(Cow<'de, str>, KeyValue<'de>)
         let value = cursor.key_value().map_err(|error| error.at_name(&name.text))?;
         visit(name.text, value);
     }
-    cursor.end()?;
-    if names.is_empty() {
-        cursor.malformed::<()>("a primary key must have at least one attribute")?;
-    }
-    Ok(())
+    Ok(cursor.end_of_keys(&names)?)
 }
 
 impl<'de> Cursor<'de> {
+    /// Checks that nothing comes after a primary key, and that it had an attribute.
+    #[inline]
+    fn end_of_keys(&mut self, names: &SeenNames<'de>) -> Result<(), ErrorImpl> {
+        self.end()?;
+        if names.is_empty() { self.malformed("a primary key must have at least one attribute") } else { Ok(()) }
+    }
+
     #[inline]
     pub(super) fn key_value(&mut self) -> Result<KeyValue<'de>, ErrorImpl> {
         if let Some(text) = self.plain_text() {
@@ -231,10 +249,24 @@ mod tests {
         for (name, value) in all {
             let found = key_value(json, name).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(found.map(|found| found.canonical()).as_deref(), Some(value));
+            let found = find_key_value(json, name).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(found.map(|found| found.canonical()).as_deref(), Some(value));
         }
         assert!(key_value(json, "a").is_ok_and(|found| found.is_none()));
+        assert!(find_key_value(json, "a").is_ok_and(|found| found.is_none()));
         assert_eq!(keys(json).attributes().collect::<Vec<_>>(), all);
         assert_eq!(format!("{:?}", keys(json)), r#"{"b", "s", "é"}"#);
+    }
+
+    #[test]
+    fn what_comes_after_an_attribute_is_looked_at_by_key_value_alone() {
+        for json in [r#"{"a":{"S":"x"},"b":{"BOOL":true}}"#, r#"{"a":{"S":"x"},"a":{"S":"y"}}"#, r#"{"a":{"S":"x"}"#] {
+            assert!(key_value(json, "a").is_err(), "{json}");
+            let found = find_key_value(json, "a").unwrap_or_else(|error| panic!("{json}: {error}"));
+            assert_eq!(found.as_ref().and_then(KeyValue::text), Some("x"), "{json}");
+            assert!(find_key_value(json, "c").is_err(), "{json}");
+        }
+        assert!(find_key_value("{}", "a").is_err(), "a primary key has an attribute");
     }
 
     #[test]

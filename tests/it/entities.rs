@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use lambda_streams::Outcome::*;
 use lambda_streams::{
     BulkFailures, Change, Deadline, Entity, EntityValue, ErrorKind, FailurePolicy, HandlerError, Insert,
-    MemoryDeadLetterQueue, Modify, Number, Record, Remove, SkipReason, StreamProcessor, Unmatched, bulk,
+    MemoryDeadLetterQueue, Modify, Number, ProcessorBuilder, Record, Remove, SkipReason, StreamProcessor, Unmatched,
+    bulk,
 };
 use serde_json::{Value, json};
 
@@ -157,6 +158,29 @@ async fn the_image_is_the_one_after_the_change_or_before_a_removal() {
     let report = process(&processor, &[moved, removed]).await;
     assert_eq!(entities(&report), [Some("customer"), Some("customer")]);
     assert_eq!(outcomes(&report), [Succeeded, Succeeded]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entities_may_look_at_several_attributes_and_keys_in_turn() {
+    let of = |entity: &str, name: &str| json!({"entity": {"S": entity}, "name": {"S": name}});
+    let record = |number: usize, entity: &str, name: &str| {
+        change(number, "a", 0).with("/dynamodb/OldImage", json!({})).with("/dynamodb/NewImage", of(entity, name))
+    };
+    let entities = [
+        Entity::attribute("entity", "one"),
+        Entity::key_equals("pk", "one").named("pk"),
+        Entity::attribute("name", "two"),
+        Entity::key_equals("sk", "two").named("sk"),
+        Entity::attribute("entity", "three"),
+        Entity::attribute("name", "four"),
+    ];
+    let add =
+        |builder: ProcessorBuilder, entity| builder.entity(entity, |it| it.on_record(|_: Record| async { Ok(()) }));
+    let processor = entities.into_iter().fold(StreamProcessor::builder(), add).build().unwrap();
+    let records =
+        [record(0, "one", "two"), record(1, "-", "two"), record(2, "three", "four"), record(3, "two", "four")];
+    let report = process(&processor, &records).await;
+    assert_eq!(self::entities(&report), [Some("one"), Some("two"), Some("three"), Some("four")]);
 }
 
 #[tokio::test(start_paused = true)]
