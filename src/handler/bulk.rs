@@ -181,6 +181,9 @@ impl<F, M> Bulk<F, M> {
 
     /// How long one call of the handler may take; more than zero. Default: the processor's
     /// [`handler_timeout`](crate::ProcessorBuilder::handler_timeout).
+    ///
+    /// It counts from when the bulk began to be filled, and includes decoding. A bulk that runs into it only because it is large is
+    /// retried whole, and halved only where its records would become dead letters: choose a smaller [`max_records`](Self::max_records).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = Some(timeout);
         self
