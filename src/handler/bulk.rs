@@ -73,7 +73,8 @@ const DEFAULT_MAX_RECORDS: usize = 100;
 ///
 /// Halving waits for no backoff and counts as no attempt. It repeats what the bulk did: an attempt calls the handler with the same record up
 /// to log₂ n + 1 times, rounded up, where n is the number of records in the bulk. No record is handed over again after an answer said that it
-/// succeeded. When the deadline stops the batch in the middle of this, the records are reported.
+/// succeeded. When the deadline stops the batch in the middle of this, the records are reported: give an invocation the time for these
+/// calls, or the checkpoint does not move past a slow record that fails its bulks.
 ///
 /// A wrong number of answers, or a position outside the bulk, is a bug of the handler. The attempt of all its records then fails
 /// retryably, none counts as done, and the bulk is not halved. A bulk of one fails as its record does.
