@@ -59,3 +59,28 @@ impl Deadlines {
         self.moments.map(|moments| if stopped { moments.last_send } else { moments.stop })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_margin_is_too_long_if_it_is_not_below_the_time_left() {
+        let now = Instant::now();
+        let is_too_long = |left: u64, margin: Option<u64>| {
+            let deadline = Deadline::at(now + Duration::from_secs(left));
+            Deadlines::new(deadline, margin.map(Duration::from_secs), now).is_margin_too_long()
+        };
+        for (left, margin, expected) in [
+            (30, Some(29), false),
+            (30, Some(30), true),
+            (30, Some(31), true),
+            (30, None, false),
+            (1, None, false),
+            (0, Some(5), false),
+        ] {
+            assert_eq!(is_too_long(left, margin), expected, "{left} s left, a margin of {margin:?}");
+        }
+        assert!(!Deadlines::new(Deadline::none(), Some(Duration::from_secs(5)), now).is_margin_too_long());
+    }
+}
