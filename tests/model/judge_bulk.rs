@@ -204,10 +204,12 @@ impl Judge<'_> {
         }
     }
 
-    /// What failed retryably in one bulk comes back together, the lower positions first.
+    /// What failed retryably in one bulk comes back together, the lower positions first, without what has been held back since.
     fn company(&self, log: &InvocationLog, handed: &[Handed], with: &HashSet<usize>) -> Option<String> {
+        let is_held_back = |id: usize| log.reported.is_some_and(|reported| reported <= log.position(id));
         let missing = |one: &Handed| {
-            let missing = log.bulked.get(&one.id)?.returns_with.iter().find(|id| !with.contains(id))?;
+            let mut returns_with = log.bulked.get(&one.id)?.returns_with.iter();
+            let missing = returns_with.find(|id| !with.contains(id) && !is_held_back(**id))?;
             Some(format!("backoff: record {} comes back without record {missing}", one.id))
         };
         handed.iter().find_map(missing)
