@@ -9,7 +9,7 @@ use crate::json;
 /// The value of an attribute of an item, as its text; `None` if the item does not have it.
 ///
 /// What comes after the attribute is not looked at, and the values before it are not checked.
-pub(crate) fn attribute<'a>(item: &'a str, wanted: &str) -> Result<Option<&'a str>, DecodeError> {
+fn attribute<'a>(item: &'a str, wanted: &str) -> Result<Option<&'a str>, DecodeError> {
     let mut cursor = Cursor::new(item);
     let mut names = cursor.open_members()?;
     while let Some(name) = cursor.next_member(&mut names)? {
@@ -31,9 +31,11 @@ pub(crate) fn is_same_attribute(old: &str, new: &str, name: &str) -> Result<bool
     }
 }
 
-/// A value as that of a key attribute; `None` if it is not a well-formed `S`, `N` or `B`.
-pub(crate) fn scalar(value: &str) -> Option<KeyValue<'_>> {
-    Cursor::new(value).key_value().ok()
+/// The value of an attribute of an item as that of a key attribute; `None` if the item does not have it, or if it is not of the type `S`,
+/// `N` or `B`.
+pub(crate) fn scalar_attribute<'a>(item: &'a str, wanted: &str) -> Result<Option<KeyValue<'a>>, DecodeError> {
+    let Some(value) = attribute(item, wanted)? else { return Ok(None) };
+    Ok(Cursor::new(value).scalar().map_err(|error| error.at_name(wanted))?)
 }
 
 impl<'de> Cursor<'de> {
@@ -68,7 +70,15 @@ mod tests {
         assert_eq!(found("b"), Some(r#"{"N":"1"}"#));
         assert_eq!(found("c"), Some(r#"{"L":[{"S":"x"}]}"#), "by its name, however it is spelled");
         assert_eq!((found("d"), found("x"), found("")), (Some(r#"{"BOOL":true}"#), None, None));
-        assert!(scalar(r#"{"S":"x"}"#).is_some() && scalar(r#"{"L":[]}"#).is_none() && scalar("{").is_none());
+    }
+
+    #[test]
+    fn a_scalar_attribute_is_well_formed_or_of_another_type() {
+        let item = r#"{"s":{"S":"x"},"l":{"L":[]},"m":{"S":{}},"n":{"N":"many"},"u":{"X":"x"}}"#;
+        let found = |name| scalar_attribute(item, name);
+        assert!(found("s").is_ok_and(|value| value.is_some_and(|value| value.text() == Some("x"))));
+        assert!(["l", "x"].into_iter().all(|name| found(name).is_ok_and(|value| value.is_none())));
+        assert!(["m", "n", "u"].into_iter().all(|name| found(name).is_err_and(|error| error.path() == name)));
     }
 
     #[test]
