@@ -34,7 +34,7 @@ pub use self::error::{AttributeType, DecodeError};
 pub use self::item_keys::Keys;
 pub use self::number::{Number, NumberError};
 
-pub(crate) use self::attribute::{attribute, is_same_attribute, scalar};
+pub(crate) use self::attribute::{is_same_attribute, scalar_attribute};
 pub(crate) use self::compare::changed_attributes;
 pub(crate) use self::keys::{
     KeyValue, are_same_keys, canonical_keys, check_keys, find_key_value, hash_keys, key_value,

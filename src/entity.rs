@@ -67,8 +67,9 @@ impl Entity {
     /// Items whose top-level attribute `attribute` has this value.
     ///
     /// It is read from the item after the change of an INSERT or MODIFY, and from the item before the change of a REMOVE. A record
-    /// without that image has failed, with an error that names the stream's view type; one without the attribute is of another
-    /// entity. An attribute whose value is changed moves its item from one entity to another, without a removal.
+    /// without that image has failed, with an error that names the stream's view type, and so has one in which the attribute is malformed.
+    /// One without the attribute is of another entity. An attribute whose value is changed moves its item from one entity to another,
+    /// without a removal.
     pub fn attribute(attribute: impl Into<String>, value: impl Into<EntityValue>) -> Self {
         Self::of(Matcher::Attribute { attribute: attribute.into(), value: value.into() })
     }
@@ -230,7 +231,7 @@ impl<'a> EntityFinder<'a> {
                 Place::Keys => {
                     decode::find_key_value(self.record.keys_json(), name).map_err(|error| error.within("Keys"))?
                 }
-                Place::Image => image(self.record)?.attribute(name)?.and_then(decode::scalar),
+                Place::Image => image(self.record)?.attribute(name)?,
             };
             self.last = Some((place, name, value));
         }
@@ -254,7 +255,7 @@ fn image(record: &Record) -> Result<Image<'_>, DecodeError> {
 }
 
 impl<'a> Image<'a> {
-    fn attribute(&self, name: &str) -> Result<Option<&'a str>, DecodeError> {
-        decode::attribute(self.json, name).map_err(|error| error.within(self.member))
+    fn attribute(&self, name: &str) -> Result<Option<KeyValue<'a>>, DecodeError> {
+        decode::scalar_attribute(self.json, name).map_err(|error| error.within(self.member))
     }
 }

@@ -10,16 +10,19 @@ use crate::json;
 ///
 /// What comes after the attribute is not looked at, and what comes before it is not checked, neither for its values nor for names that occur
 /// twice: decoding does that.
-pub(crate) fn attribute<'a>(item: &'a str, wanted: &str) -> Result<Option<&'a str>, DecodeError> {
+fn attribute<'a>(item: &'a str, wanted: &str) -> Result<Option<&'a str>, DecodeError> {
     let mut cursor = Cursor::new(item);
     cursor.open_members()?;
     let mut is_first = true;
     loop {
-        let at = cursor.mark().at + usize::from(!is_first);
+        let start = cursor.mark().at + usize::from(!is_first);
         // As DynamoDB writes it: this way the name stays in registers.
-        let is_wanted = match cursor.pass_plain_name(is_first) {
-            Some(name) => name == wanted,
-            None if cursor.next_in(is_first, b'}')? => cursor.name()?.text == wanted,
+        let (is_wanted, at) = match cursor.pass_plain_name(is_first) {
+            Some(name) => (name == wanted, start),
+            None if cursor.next_in(is_first, b'}')? => {
+                let name = cursor.name()?;
+                (name.text == wanted, name.at)
+            }
             None => return Ok(None),
         };
         let value = match cursor.pass_value() {
@@ -46,9 +49,11 @@ pub(crate) fn is_same_attribute(old: &str, new: &str, name: &str) -> Result<bool
     }
 }
 
-/// A value as that of a key attribute; `None` if it is not a well-formed `S`, `N` or `B`.
-pub(crate) fn scalar(value: &str) -> Option<KeyValue<'_>> {
-    Cursor::new(value).key_value().ok()
+/// The value of an attribute of an item as that of a key attribute; `None` if the item does not have it, or if it is not of the type `S`,
+/// `N` or `B`.
+pub(crate) fn scalar_attribute<'a>(item: &'a str, wanted: &str) -> Result<Option<KeyValue<'a>>, DecodeError> {
+    let Some(value) = attribute(item, wanted)? else { return Ok(None) };
+    Ok(Cursor::new(value).scalar().map_err(|error| error.at_name(wanted))?)
 }
 
 impl<'de> Cursor<'de> {
@@ -117,7 +122,15 @@ mod tests {
         assert_eq!(found("b"), Some(r#"{"N":"1"}"#));
         assert_eq!(found("c"), Some(r#"{"L":[{"S":"x"}]}"#), "by its name, however it is spelled");
         assert_eq!((found("d"), found("x"), found("")), (Some(r#"{"BOOL":true}"#), None, None));
-        assert!(scalar(r#"{"S":"x"}"#).is_some() && scalar(r#"{"L":[]}"#).is_none() && scalar("{").is_none());
+    }
+
+    #[test]
+    fn a_scalar_attribute_is_well_formed_or_of_another_type() {
+        let item = r#"{"s":{"S":"x"},"l":{"L":[]},"m":{"S":{}},"n":{"N":"many"},"u":{"X":"x"}}"#;
+        let found = |name| scalar_attribute(item, name);
+        assert!(found("s").is_ok_and(|value| value.is_some_and(|value| value.text() == Some("x"))));
+        assert!(["l", "x"].into_iter().all(|name| found(name).is_ok_and(|value| value.is_none())));
+        assert!(["m", "n", "u"].into_iter().all(|name| found(name).is_err_and(|error| error.path() == name)));
     }
 
     #[test]
@@ -127,7 +140,9 @@ mod tests {
             let error = attribute(item, "b").expect_err(item);
             assert!(error.is_malformed() && !error.to_string().contains("canary"), "{item}: {error}");
         }
-        assert!(attribute(r#"{"a":7,"b":{"S":""}}"#, "b").is_err_and(|error| error.path() == "a"));
+        for item in [r#"{"a":7,"b":{"S":""}}"#, r#"{"x":{"S":""}, "a" : 7,"b":{"S":""}}"#, r#"{"x":{"S":""},"a":7}"#] {
+            assert!(attribute(item, "b").is_err_and(|error| error.path() == "a"), "{item}");
+        }
     }
 
     #[test]

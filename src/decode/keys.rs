@@ -171,21 +171,30 @@ impl<'de> Cursor<'de> {
 
     #[inline]
     pub(super) fn key_value(&mut self) -> Result<KeyValue<'de>, ErrorImpl> {
+        match self.scalar()? {
+            Some(value) => Ok(value),
+            None => self.malformed("an attribute of a primary key must be S, N or B"),
+        }
+    }
+
+    /// A value of a type that a key can have; `None` for another type, of which no more is looked at.
+    #[inline]
+    pub(super) fn scalar(&mut self) -> Result<Option<KeyValue<'de>>, ErrorImpl> {
         if let Some(text) = self.plain_text() {
-            return Ok(KeyValue { tag: AttributeType::S, text: Cow::Borrowed(text) });
+            return Ok(Some(KeyValue { tag: AttributeType::S, text: Cow::Borrowed(text) }));
         }
         if let Some(number) = self.plain_number() {
-            return Ok(KeyValue { tag: AttributeType::N, text: Cow::Borrowed(number) });
+            return Ok(Some(KeyValue { tag: AttributeType::N, text: Cow::Borrowed(number) }));
         }
         let tag = self.open_value()?;
         let text = match tag {
             AttributeType::S => self.text_content()?,
             AttributeType::N => self.number_content()?,
             AttributeType::B => self.base64_content()?,
-            _ => return self.malformed("an attribute of a primary key must be S, N or B"),
+            _ => return Ok(None),
         };
         self.close_value()?;
-        Ok(KeyValue { tag, text })
+        Ok(Some(KeyValue { tag, text }))
     }
 }
 

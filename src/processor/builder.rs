@@ -172,9 +172,9 @@ impl ProcessorBuilder {
     /// at the top level take what no entity takes; what has none there either is [`unmatched`](Self::unmatched). A record is decoded once,
     /// for the handler that it goes to.
     ///
-    /// A record fails if its entity cannot be told: its keys are malformed, or [`Entity::attribute`] needs an image that the stream does not
-    /// carry. The error names the stream's view type. Reports ([`RecordReport::entity`](crate::RecordReport::entity)), log lines and
-    /// metrics name the entity.
+    /// A record fails if its entity cannot be told: its keys or the attribute of [`Entity::attribute`] are malformed, or the stream does not
+    /// carry the image that has the attribute. The error then names the stream's view type. Reports
+    /// ([`RecordReport::entity`](crate::RecordReport::entity)), log lines and metrics name the entity.
     ///
     /// ```
     /// use lambda_streams::{Entity, HandlerError, Insert, Modify, Remove, StreamProcessor};

@@ -203,6 +203,23 @@ async fn a_record_whose_entity_cannot_be_told_fails_and_names_the_view_type() {
     assert!(failures[1].message.contains("NewImage.total"), "{}", failures[1]);
     assert!(failures[2].message.contains("Keys.sk"), "{}", failures[2]);
 
+    // A value that is not well-formed is not one of another entity, which would be skipped.
+    let of = |value| order(0).with("/dynamodb/NewImage/entity", value);
+    let processor = StreamProcessor::builder()
+        .entity(Entity::attribute("entity", "customer"), |it| it.on_record(|_: Record| async { Ok(()) }))
+        .dead_letter_queue(MemoryDeadLetterQueue::new())
+        .build()
+        .unwrap();
+    for value in [json!({"S": 5}), json!({"S": {}}), json!({"N": "many"}), json!({"X": "customer"}), json!({})] {
+        let report = process(&processor, &[of(value)]).await;
+        assert_eq!(outcomes(&report), [DeadLettered]);
+        let failure = report.records()[0].failure.as_ref().unwrap();
+        assert_eq!(failure.kind, ErrorKind::Decode);
+        assert!(failure.message.contains("NewImage.entity"), "{failure}");
+    }
+    let report = process(&processor, &[of(json!({"M": {}}))]).await;
+    assert_eq!(outcomes(&report), [Skipped(SkipReason::Unmatched)]);
+
     // A kind that nothing has a handler for is skipped before anything is looked at.
     let processor = builder(&seen).build().unwrap();
     let removed = order(0).with("/eventName", "REMOVE").without("/dynamodb/NewImage");

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::bulk::Said;
 use crate::environment::{Ran, Subject};
+use crate::routing::{Fault, Kind, Route};
 use crate::world::World;
 
 /// The classic loop: every record is tried, every failure is named, and nothing is remembered.
@@ -32,10 +33,14 @@ pub(crate) async fn goes_on_behind_failures(
     for record in event.records {
         let id = world.stream.id(record.get()).expect("the mapping sends what the stream has");
         let known = &world.stream.known[id];
-        let handled = AssertUnwindSafe(world.handle(environment, record.get())).catch_unwind();
-        let fine = known.is_skipped()
-            || known.is_well_formed()
-                && tokio::time::timeout_at(stop, handled).await.is_ok_and(|ended| matches!(ended, Ok(Ok(()))));
+        let fine = match known.route {
+            Route::To(at) if known.decodes => {
+                let handled = AssertUnwindSafe(world.handle(environment, at, record.get())).catch_unwind();
+                tokio::time::timeout_at(stop, handled).await.is_ok_and(|ended| matches!(ended, Ok(Ok(()))))
+            }
+            Route::Skipped(_) => true,
+            _ => false,
+        };
         if !fine {
             failures.extend(known.sequence_number.as_ref().map(|number| json!({"itemIdentifier": number})));
         }
@@ -50,6 +55,26 @@ pub(crate) fn empty_identifier(answer: String) -> String {
         failure["itemIdentifier"] = Value::from("");
     }
     answer.to_string()
+}
+
+/// Gives a record to the handler that it would have if a modification's entity were told by the old image.
+pub(crate) async fn by_old_image(world: Arc<World>, environment: usize, record: Record) -> Result<(), HandlerError> {
+    let id = world.stream.id(record.raw_json()).expect("a handler gets the record as it came");
+    let known = &world.stream.known[id];
+    let mut plan = known.plan.clone();
+    if plan.kind() == Some(Kind::Modify) {
+        plan.images.new_type = plan.images.old_type;
+    }
+    match world.plan.processor.route(&plan) {
+        Route::To(at) if known.decodes => world.handle(environment, at, record.raw_json()).await,
+        _ => Ok(()),
+    }
+}
+
+/// Whether the record lacks an image that its handler's condition needs.
+pub(crate) fn has_untold_condition(world: &World, record: &Record) -> bool {
+    let id = world.stream.id(record.raw_json()).expect("a filter gets the record as it came");
+    world.stream.known[id].route == Route::Fails(Fault::ConditionUntold)
 }
 
 /// A call of the bulk handler, and what the subject makes of the answer.

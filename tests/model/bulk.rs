@@ -124,6 +124,9 @@ impl RunningBulk {
         let members: Vec<Member> = handed.iter().map(member).collect();
         let tally = &world.tally;
         tally.bulks.count();
+        if world.plan.processor.routing.bulk_at.is_some() {
+            tally.bulks_of_entities.count();
+        }
         tally.bulk_records.add(members.len() as u64);
         if is_part {
             tally.halves.count();

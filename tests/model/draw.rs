@@ -4,30 +4,44 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::plan::{
-    Answers, Behaviour, BulkPlan, CallFault, InvocationFault, InvocationPlan, LanesPlan, MappingPlan, Plan, PolicyPlan,
-    ProcessorPlan, QueueFault, RecordPlan, Shape, Takes,
+    Answers, Behaviour, BulkPlan, CallFault, ImagesPlan, InvocationFault, InvocationPlan, LanesPlan, MappingPlan,
+    MissingImages, Plan, PolicyPlan, ProcessorPlan, QueueFault, RecordPlan, Shape, Takes,
 };
+use crate::routing::{EntityPlan, HandlersPlan, RoutingPlan, ToldBy};
 
 pub(crate) fn plans() -> impl Strategy<Value = Plan> {
+    let without_entities = plans_of(|| (shapes(1, 0), Just(ImagesPlan::default())), Just(RoutingPlan::default()));
+    let with_entities = plans_of(|| (shapes(6, 3), images()), routings());
+    prop_oneof![2 => without_entities, 1 => with_entities]
+}
+
+fn plans_of<L: Strategy<Value = (Shape, ImagesPlan)>>(
+    looks: impl Fn() -> L,
+    routing: impl Strategy<Value = RoutingPlan>,
+) -> impl Strategy<Value = Plan> {
     let stream = (
-        prop_oneof![vec(records(behaviours()), 1..30), vec(records(calm_behaviours()), 1..40)],
+        prop_oneof![vec(records(looks(), behaviours()), 1..30), vec(records(looks(), calm_behaviours()), 1..40)],
         prop::bool::weighted(0.3),
         prop_oneof![1 => Just(1_usize), 1 => 2..6_usize, 2 => Just(1_000)],
     );
     let trouble = (vec(queue_faults(), 0..8), vec(invocations(), 0..12), prop::bool::weighted(0.3), any::<u64>());
-    (stream, mappings(), processors(), trouble).prop_map(
+    (stream, mappings(), processors(routing), trouble).prop_map(
         |((records, split_shards, page), mapping, processor, (queue, invocations, managed, seed))| {
             Plan { records, split_shards, page, mapping, processor, queue, invocations, managed, seed }.finite()
         },
     )
 }
 
-fn records(behaviours: impl Strategy<Value = Behaviour>) -> impl Strategy<Value = RecordPlan> {
-    (prop_oneof![9 => Just(0_u8), 1 => Just(1)], items(), shapes(), behaviours, computing()).prop_map(
-        |(table, item, shape, behaviour, computes_millis)| RecordPlan {
+fn records(
+    looks: impl Strategy<Value = (Shape, ImagesPlan)>,
+    behaviours: impl Strategy<Value = Behaviour>,
+) -> impl Strategy<Value = RecordPlan> {
+    (prop_oneof![9 => Just(0_u8), 1 => Just(1)], items(), looks, behaviours, computing()).prop_map(
+        |(table, item, (shape, images), behaviour, computes_millis)| RecordPlan {
             table,
             item,
             shape,
+            images,
             behaviour,
             computes_millis,
         },
@@ -44,15 +58,17 @@ fn computing() -> impl Strategy<Value = u8> {
     prop_oneof![3 => Just(0_u8), 1 => 1..20_u8]
 }
 
-fn shapes() -> impl Strategy<Value = Shape> {
+/// With that many modifications and removals in addition, to nine insertions.
+fn shapes(modified: usize, removed: usize) -> impl Strategy<Value = Shape> {
     use Shape::*;
     let odd = prop::sample::select(vec![
-        NoHandler,
+        Removed,
         FilteredOut,
         EventNameMissing,
         EventNameUnknown,
         DynamodbNull,
         ImageMalformed,
+        TypeMalformed,
         KeysMissing,
         KeysNotScalar,
         SequenceMissing,
@@ -64,7 +80,46 @@ fn shapes() -> impl Strategy<Value = Shape> {
         List,
         Number,
     ]);
-    prop_oneof![9 => Just(Good), 1 => Just(Modified), 2 => odd]
+    let weighted = [vec![Good; 9], vec![Modified; modified], vec![Removed; removed]].concat();
+    let total = weighted.len() as u32;
+    prop_oneof![total => prop::sample::select(weighted), 2 => odd]
+}
+
+fn images() -> impl Strategy<Value = ImagesPlan> {
+    use MissingImages::*;
+    // Most items keep their type.
+    let types = || prop_oneof![1 => Just(Option::None), 2 => (0..3_u8).prop_map(Some)];
+    let missing = prop_oneof![15 => Just(None), 1 => prop::sample::select(vec![Old, New, Both])];
+    (types(), prop::option::weighted(0.5, types()), any::<bool>(), missing).prop_map(
+        |(old_type, other_type, watched_changes, missing)| ImagesPlan {
+            old_type,
+            new_type: other_type.unwrap_or(old_type),
+            watched_changes,
+            missing,
+        },
+    )
+}
+
+fn routings() -> impl Strategy<Value = RoutingPlan> {
+    use ToldBy::*;
+    let all = vec![Table(1), Partition(0), Partition(1), SortKey(2), SortKey(3), Type(0), Type(1), Type(2)];
+    let entities = prop::sample::subsequence(all, 0..=4).prop_shuffle();
+    let entities = (entities, vec(handlers(), 4)).prop_map(|(entities, handlers)| {
+        entities.into_iter().zip(handlers).map(|(told_by, handlers)| EntityPlan { told_by, handlers }).collect()
+    });
+    (entities, handlers(), any::<bool>(), prop::option::of(0..4_usize)).prop_map(
+        |(entities, top_level, unmatched_fails, bulk_at)| RoutingPlan { entities, top_level, unmatched_fails, bulk_at },
+    )
+}
+
+fn handlers() -> impl Strategy<Value = HandlersPlan> {
+    let some = || prop::bool::weighted(0.7);
+    (some(), some(), any::<bool>(), any::<bool>()).prop_map(|(insert, modify, remove, watches)| HandlersPlan {
+        insert,
+        modify,
+        remove,
+        watches,
+    })
 }
 
 fn behaviours() -> impl Strategy<Value = Behaviour> {
@@ -129,7 +184,7 @@ fn mappings() -> impl Strategy<Value = MappingPlan> {
     )
 }
 
-fn processors() -> impl Strategy<Value = ProcessorPlan> {
+fn processors(routing: impl Strategy<Value = RoutingPlan>) -> impl Strategy<Value = ProcessorPlan> {
     let lanes = prop_oneof![
         6 => Just(LanesPlan::PerItem),
         1 => Just(LanesPlan::PerPartition),
@@ -156,7 +211,7 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.8),
         (computing(), computing()),
-        prop_oneof![Just(None), bulks().prop_map(Some)],
+        (prop_oneof![Just(None), bulks().prop_map(Some)], routing),
     )
         .prop_map(
             |(
@@ -168,9 +223,10 @@ fn processors() -> impl Strategy<Value = ProcessorPlan> {
                 follow_lane,
                 remember,
                 (filter_millis, queue_millis),
-                bulk,
+                (bulk, routing),
             )| {
                 ProcessorPlan {
+                    routing,
                     bulk,
                     concurrency,
                     lanes,

@@ -6,16 +6,18 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lambda_streams::{
-    AfterDeadLetter, Bulk, BulkAnswer, BulkFailures, Change, Deadline, FailurePolicy, HandlerError, Insert, Invocation,
-    Lanes, Modify, Outcome, ProcessorBuilder, Record, RetryPolicy, StreamProcessor, bulk,
+    AfterDeadLetter, Bulk, BulkAnswer, BulkFailures, Change, Deadline, EntityHandlers, FailurePolicy, Handler,
+    HandlerError, Insert, Invocation, Lanes, Modify, Outcome, ProcessorBuilder, Record, RecordReport, Register, Remove,
+    RetryPolicy, StreamProcessor, Unmatched, bulk, when_changed,
 };
 use serde::de::IgnoredAny;
 
 use crate::broken;
 use crate::bulk::Said;
 use crate::judge_bulk::MAX_BACKOFF;
-use crate::plan::{Answers, BulkPlan, LanesPlan, Plan, PolicyPlan, Takes};
+use crate::plan::{Answers, BulkPlan, ImagesPlan, LanesPlan, Plan, PolicyPlan, Takes};
 use crate::queue::ModelQueue;
+use crate::routing::{Destination, EntityPlan, HandlersPlan, Kind, PARTITION, RoutingPlan, ToldBy, WATCHED};
 use crate::world::World;
 
 /// What is judged.
@@ -35,6 +37,12 @@ pub(crate) enum Subject {
     IgnoresTheDeadline,
     /// Stops at the deadline, and not a margin before it.
     LeavesNoMargin,
+    /// Gives the top level what an entity has no handler for.
+    FallsThrough,
+    /// Tells the entity of a modification by the item as it was before.
+    RoutesByOldImage,
+    /// Skips a modification where its condition cannot be told.
+    SkipsWhatItCannotTell,
     /// Takes a bulk's failures for successes.
     SwallowsErrorsOfBulks,
     /// Has records of one lane in two bulks at once.
@@ -54,13 +62,16 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(crate) const BROKEN: [Self; 14] = [
+    pub(crate) const BROKEN: [Self; 17] = [
         Self::GoesOnBehindFailures,
         Self::AcknowledgesBeforeTheQueue,
         Self::OrdersByNothing,
         Self::EmptyIdentifier,
         Self::IgnoresTheDeadline,
         Self::LeavesNoMargin,
+        Self::FallsThrough,
+        Self::RoutesByOldImage,
+        Self::SkipsWhatItCannotTell,
         Self::SwallowsErrorsOfBulks,
         Self::SplitsLanesOverBulks,
         Self::OverfillsBulks,
@@ -77,10 +88,12 @@ impl Subject {
             Self::Processor => None,
             Self::GoesOnBehindFailures | Self::OrdersByNothing | Self::SplitsLanesOverBulks => Some("P2"),
             Self::AcknowledgesBeforeTheQueue
+            | Self::SkipsWhatItCannotTell
             | Self::SwallowsErrorsOfBulks
             | Self::PadsAnswers
             | Self::CountsSupersededAtOnce => Some("P1"),
             Self::EmptyIdentifier => Some("P5"),
+            Self::FallsThrough | Self::RoutesByOldImage => Some("routing"),
             Self::IgnoresTheDeadline => Some("P4"),
             Self::LeavesNoMargin => Some("deadline"),
             Self::OverfillsBulks => Some("bulk size"),
@@ -95,7 +108,26 @@ impl Subject {
     }
 
     fn is_of_bulks(self) -> bool {
-        Self::BROKEN.iter().position(|subject| *subject == self).is_some_and(|position| position >= 6)
+        Self::BROKEN.iter().position(|subject| *subject == self).is_some_and(|position| position >= 9)
+    }
+
+    fn is_of_routing(self) -> bool {
+        matches!(self, Self::FallsThrough | Self::RoutesByOldImage | Self::SkipsWhatItCannotTell)
+    }
+
+    fn adapt_routing(self, routing: &mut RoutingPlan) {
+        routing.unmatched_fails = false;
+        routing.top_level = HandlersPlan { watches: self == Self::SkipsWhatItCannotTell, ..HandlersPlan::default() };
+        let told_by = match self {
+            Self::FallsThrough => ToldBy::Partition(0),
+            Self::RoutesByOldImage => ToldBy::Type(0),
+            _ => ToldBy::Table(1),
+        };
+        let handlers = match self {
+            Self::RoutesByOldImage => HandlersPlan::default(),
+            _ => HandlersPlan::NONE,
+        };
+        routing.entities = vec![EntityPlan { told_by, handlers }];
     }
 
     /// Makes the plan one in which the subject can break its promise.
@@ -104,6 +136,13 @@ impl Subject {
             return;
         }
         plan.processor.lanes = LanesPlan::PerItem;
+        if self.is_of_routing() {
+            plan.processor.bulk = None;
+            self.adapt_routing(&mut plan.processor.routing);
+            return;
+        }
+        plan.processor.routing = RoutingPlan::default();
+        plan.records.iter_mut().for_each(|record| record.images = ImagesPlan::default());
         if !self.is_of_bulks() {
             plan.processor.bulk = None;
             return;
@@ -117,12 +156,20 @@ impl Subject {
     }
 }
 
+/// What a report says of a record.
+#[derive(Debug)]
+pub(crate) struct Reported {
+    pub(crate) outcome: Outcome,
+    pub(crate) attempts: u32,
+    pub(crate) entity: Option<String>,
+}
+
 /// What came of an invocation.
 pub(crate) struct Ran {
     /// The JSON answer, or the function error's message.
     pub(crate) answer: Result<String, String>,
-    /// The report's outcomes and attempts, where the subject has a report.
-    pub(crate) outcomes: Option<Vec<(Outcome, u32)>>,
+    /// The report, where the subject has one.
+    pub(crate) outcomes: Option<Vec<Reported>>,
 }
 
 pub(crate) struct Environment {
@@ -153,7 +200,12 @@ impl Environment {
                 Ok(report) => report,
                 Err(error) => return Ran { answer: Err(error.to_string()), outcomes: None },
             };
-            let outcomes = report.records().iter().map(|record| (record.outcome, record.attempts)).collect();
+            let reported = |record: &RecordReport| Reported {
+                outcome: record.outcome,
+                attempts: record.attempts,
+                entity: record.entity().map(str::to_owned),
+            };
+            let outcomes = report.records().iter().map(reported).collect();
             let response = report.response().map_err(|error| error.to_string());
             let answer = response.map(|response| serde_json::to_string(&response).expect("a response is JSON"));
             let answer =
@@ -165,40 +217,23 @@ impl Environment {
 
 fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> StreamProcessor {
     let plan = &world.plan.processor;
-    let handler = |world: &Arc<World>| {
-        let world = Arc::clone(world);
-        move |record: Record| {
-            let world = Arc::clone(&world);
-            async move { world.handle(environment, record.raw_json()).await }
-        }
-    };
     let lanes = match plan.lanes {
         _ if subject.is_unordered() => Lanes::Unordered,
         LanesPlan::PerItem => Lanes::PerItem,
-        LanesPlan::PerPartition => Lanes::per_key_attribute("pk"),
+        LanesPlan::PerPartition => Lanes::per_key_attribute(PARTITION),
         LanesPlan::WholeBatch => Lanes::WholeBatch,
         LanesPlan::Unordered => Lanes::Unordered,
     };
     let mut builder = StreamProcessor::builder();
-    builder = match &plan.bulk {
-        None => {
-            let of_record = handler(world);
-            builder.on_insert(move |change: Insert<IgnoredAny>| of_record(change.record))
-        }
-        Some(BulkPlan { answers: Answers::Each, .. }) => bulks(subject, world, environment).add(builder, |said| said),
-        Some(BulkPlan { answers: Answers::Failures, .. }) => {
-            bulks(subject, world, environment).add(builder, only_failures)
-        }
-        Some(BulkPlan { answers: Answers::Whole, .. }) => {
-            bulks(subject, world, environment).add(builder, |said| said.map(drop))
-        }
-    };
-    let of_record = handler(world);
+    let handlers = Handlers { subject, world: Arc::clone(world), environment };
+    builder = handlers.add_all(builder);
     builder = builder
-        .on_modify(move |change: Modify<IgnoredAny>| of_record(change.record))
         .filter({
             let world = Arc::clone(world);
-            move |record| world.filter(environment, record)
+            move |record| {
+                let is_kept = world.filter(environment, record);
+                is_kept && !(subject == Subject::SkipsWhatItCannotTell && broken::has_untold_condition(&world, record))
+            }
         })
         .concurrency(plan.concurrency + usize::from(subject == Subject::RunsBulksWithoutPermit))
         .lanes(lanes)
@@ -235,40 +270,132 @@ fn processor(subject: Subject, world: &Arc<World>, environment: usize) -> Stream
     builder.build().expect("the plan's settings are right")
 }
 
-/// The bulk handler of a plan.
-fn bulks(subject: Subject, world: &Arc<World>, environment: usize) -> Bulks {
-    Bulks { subject, world: Arc::clone(world), environment }
+/// What the builder and the handlers of an entity have in common.
+trait Registers: Sized {
+    fn insert(self, handler: impl Register<Insert<IgnoredAny>>) -> Self;
+    fn modify(self, handler: impl Register<Modify<IgnoredAny>>) -> Self;
+    fn remove(self, handler: impl Register<Remove<IgnoredAny>>) -> Self;
+    fn change(self, handler: impl Register<Change<IgnoredAny>>) -> Self;
+    fn record(self, handler: impl Register<Record>) -> Self;
 }
 
+macro_rules! registers {
+    ($($builder:ty)*) => {$(
+        impl Registers for $builder {
+            fn insert(self, handler: impl Register<Insert<IgnoredAny>>) -> Self {
+                self.on_insert(handler)
+            }
+
+            fn modify(self, handler: impl Register<Modify<IgnoredAny>>) -> Self {
+                self.on_modify(handler)
+            }
+
+            fn remove(self, handler: impl Register<Remove<IgnoredAny>>) -> Self {
+                self.on_remove(handler)
+            }
+
+            fn change(self, handler: impl Register<Change<IgnoredAny>>) -> Self {
+                self.on_change(handler)
+            }
+
+            fn record(self, handler: impl Register<Record>) -> Self {
+                self.on_record(handler)
+            }
+        }
+    )*};
+}
+
+registers! { ProcessorBuilder EntityHandlers }
+
+/// The handlers of a plan.
 #[derive(Clone)]
-struct Bulks {
+struct Handlers {
     subject: Subject,
     world: Arc<World>,
     environment: usize,
 }
 
-impl Bulks {
-    /// Adds it, with answers of this type.
-    fn add<A: BulkAnswer + 'static>(self, builder: ProcessorBuilder, answer: fn(Said) -> A) -> ProcessorBuilder {
-        let takes = self.world.plan.processor.bulk.as_ref().map(|bulk| bulk.takes);
-        let records = |of: &Self| of.limited(bulk(of.clone().handler(|record: Record| record, answer)));
-        let changes =
-            |of: &Self| of.limited(bulk(of.clone().handler(|change: Change<IgnoredAny>| change.record, answer)));
-        match takes.unwrap_or(Takes::Inserts) {
-            Takes::Inserts => {
-                let handler = self.clone().handler(|change: Insert<IgnoredAny>| change.record, answer);
-                builder.on_insert(self.limited(bulk(handler)))
-            }
-            Takes::Changes => builder.on_change(changes(&self)),
-            Takes::LatestChanges => builder.on_change(changes(&self).latest_only()),
-            Takes::LatestRecords if self.subject != Subject::CountsSupersededAtOnce => {
-                builder.on_record(records(&self).latest_only())
-            }
-            Takes::Records | Takes::LatestRecords => builder.on_record(records(&self)),
+impl Handlers {
+    /// Adds those of all entities, and of the top level.
+    fn add_all(&self, mut builder: ProcessorBuilder) -> ProcessorBuilder {
+        let routing = &self.world.plan.processor.routing;
+        if self.subject == Subject::RoutesByOldImage {
+            let (world, environment) = (Arc::clone(&self.world), self.environment);
+            return builder
+                .on_record(move |record: Record| broken::by_old_image(Arc::clone(&world), environment, record));
+        }
+        for (at, entity) in routing.entities.iter().enumerate() {
+            builder = builder.entity(entity.told_by.entity(), |handlers| self.add(handlers, Some(at)));
+        }
+        if routing.unmatched_fails {
+            builder = builder.unmatched(Unmatched::DeadLetter);
+        }
+        self.add(builder, None)
+    }
+
+    /// Adds those of an entity or of the top level.
+    fn add<B: Registers>(&self, mut builder: B, entity: Option<usize>) -> B {
+        let plan = &self.world.plan.processor;
+        let HandlersPlan { watches, .. } = plan.handlers(entity);
+        let bulk = plan.bulk_of(entity);
+        for kind in Kind::ALL {
+            let is_for_bulk = bulk.is_some() && kind == Kind::Insert;
+            let own = plan.handlers(entity).has(kind) && !is_for_bulk;
+            let falls = self.subject == Subject::FallsThrough && plan.handlers(None).has(kind);
+            let at = match (own, falls) {
+                (true, _) => Destination { entity, kind: Some(kind) },
+                (false, true) => Destination { entity: None, kind: Some(kind) },
+                (false, false) => continue,
+            };
+            builder = match kind {
+                Kind::Insert => builder.insert(self.each(at, |change: Insert<IgnoredAny>| change.record)),
+                Kind::Remove => builder.remove(self.each(at, |change: Remove<IgnoredAny>| change.record)),
+                Kind::Modify => {
+                    let handler = self.each(at, |change: Modify<IgnoredAny>| change.record);
+                    if watches { builder.modify(when_changed([WATCHED], handler)) } else { builder.modify(handler) }
+                }
+            };
+        }
+        match bulk.map(|bulk| bulk.answers) {
+            None => builder,
+            Some(Answers::Each) => self.add_bulk(builder, watches, |said| said),
+            Some(Answers::Failures) => self.add_bulk(builder, watches, only_failures),
+            Some(Answers::Whole) => self.add_bulk(builder, watches, |said| said.map(drop)),
         }
     }
 
-    fn handler<C: Send + 'static, A: 'static>(
+    /// A handler of one record.
+    fn each<C: Send + 'static>(&self, at: Destination, record: fn(C) -> Record) -> impl Handler<C> + use<C> {
+        let (world, environment) = (Arc::clone(&self.world), self.environment);
+        move |change: C| {
+            let (world, record) = (Arc::clone(&world), record(change));
+            async move { world.handle(environment, at, record.raw_json()).await }
+        }
+    }
+
+    /// Adds the bulk handler, with answers of this type.
+    fn add_bulk<B: Registers, A: BulkAnswer + 'static>(&self, builder: B, watches: bool, answer: fn(Said) -> A) -> B {
+        let takes = self.world.plan.processor.bulk.as_ref().map(|bulk| bulk.takes);
+        let records = || self.limited(bulk(self.clone().many(|record: Record| record, answer)));
+        let changes = || self.limited(bulk(self.clone().many(|change: Change<IgnoredAny>| change.record, answer)));
+        match takes.unwrap_or(Takes::Inserts) {
+            Takes::Inserts => {
+                let handler = self.clone().many(|change: Insert<IgnoredAny>| change.record, answer);
+                builder.insert(self.limited(bulk(handler)))
+            }
+            Takes::Changes if watches => builder.change(when_changed([WATCHED], changes())),
+            Takes::Changes => builder.change(changes()),
+            Takes::LatestChanges if watches => builder.change(when_changed([WATCHED], changes().latest_only())),
+            Takes::LatestChanges => builder.change(changes().latest_only()),
+            Takes::LatestRecords if self.subject != Subject::CountsSupersededAtOnce => {
+                builder.record(records().latest_only())
+            }
+            Takes::Records | Takes::LatestRecords => builder.record(records()),
+        }
+    }
+
+    /// A handler of many records.
+    fn many<C: Send + 'static, A: 'static>(
         self,
         record: fn(C) -> Record,
         answer: fn(Said) -> A,

@@ -7,6 +7,7 @@ use lambda_streams::{HandlerError, Record};
 use tokio::time::{Instant, sleep};
 
 use crate::plan::{Behaviour, PANIC_IN_DROP_MILLIS, RecordPlan, Shape};
+use crate::routing::Destination;
 use crate::world::{ON_PURPOSE, World};
 
 /// After so long whatever was down is up again.
@@ -14,8 +15,13 @@ pub(crate) const HEALED: Duration = Duration::from_secs(600);
 
 impl World {
     /// One attempt at a record: what every handler does.
-    pub(crate) async fn handle(self: &Arc<Self>, environment: usize, json: &str) -> Result<(), HandlerError> {
-        let running = Running::start(self, environment, json);
+    pub(crate) async fn handle(
+        self: &Arc<Self>,
+        environment: usize,
+        at: Destination,
+        json: &str,
+    ) -> Result<(), HandlerError> {
+        let running = Running::start(self, environment, at, json);
         let RecordPlan { behaviour, computes_millis, .. } = self.stream.known[running.id].plan;
         self.compute(computes_millis, &self.tally.computing_handlers);
         let result = self.behave(behaviour, running.attempt).await;
@@ -36,6 +42,11 @@ impl World {
         }
         drop(ledger);
         self.compute(self.plan.processor.filter_millis, &self.tally.computing_filters);
+        let mut ledger = self.ledger();
+        let log = &mut ledger.invocations[invocation];
+        if keep && Instant::now() < log.stop {
+            log.kept.insert(id);
+        }
         keep
     }
 
@@ -100,11 +111,18 @@ struct Running {
 }
 
 impl Running {
-    fn start(world: &Arc<World>, environment: usize, json: &str) -> Self {
+    fn start(world: &Arc<World>, environment: usize, at: Destination, json: &str) -> Self {
         let id = world.stream.id(json).expect("a handler gets the record as it came");
         let mut ledger = world.ledger();
         let invocation = ledger.invocation_of(environment, id).expect("a handler runs inside its invocation");
+        world.judge().arrive(&mut ledger, id, at);
         world.judge().start(&mut ledger, environment, invocation, id);
+        if at.entity.is_some() {
+            world.tally.of_entities.count();
+        }
+        if world.judge().changes_entity(&ledger.invocations[invocation], id) {
+            world.tally.changes_of_entity.count();
+        }
         ledger.invocations[invocation].started.insert(id);
         *ledger.invocations[invocation].attempts.entry(id).or_default() += 1;
         ledger.environments[environment].running += 1;

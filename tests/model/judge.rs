@@ -7,9 +7,12 @@ use lambda_streams::{Outcome, SkipReason};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::environment::Reported;
 use crate::ledger::{InvocationLog, Ledger};
 use crate::plan::{LanesPlan, Plan, PolicyPlan, Shape};
+use crate::routing::{Destination, Kind, Route};
 use crate::stream::{Known, Stream};
+use crate::tally::Tally;
 
 /// The processor's memory holds for an hour.
 const MEMORY: Duration = Duration::from_secs(3_540);
@@ -26,6 +29,16 @@ pub(crate) struct Judge<'a> {
 impl Judge<'_> {
     fn known(&self, id: usize) -> &Known {
         &self.stream.known[id]
+    }
+
+    /// Routing: is this the handler that the record goes to?
+    pub(crate) fn arrive(&self, ledger: &mut Ledger, id: usize, at: Destination) {
+        let Known { route, decodes, .. } = self.known(id);
+        if *route != Route::To(at) || !decodes {
+            let made = if *decodes { "" } else { ", which cannot be made of it" };
+            ledger
+                .violation(format!("routing: record {id}, of which comes {route:?}, reaches the handler {at:?}{made}"));
+        }
     }
 
     /// P2, P3 and the memory: may this handler start now?
@@ -125,6 +138,16 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether the processor rightly has nothing to do with a record of a batch, however it finds that out.
+    pub(crate) fn is_skipped(&self, log: &InvocationLog, id: usize) -> bool {
+        self.known(id).is_skipped() && !self.is_repeated(log, id)
+    }
+
+    /// Whether a record has the sequence number of an earlier one of the batch, which makes it malformed.
+    pub(crate) fn is_repeated(&self, log: &InvocationLog, id: usize) -> bool {
+        self.known(id).plan.shape == Shape::SequenceRepeated && !self.nameable(&log.batch).contains(&id)
+    }
+
     /// Whether a record was ever finished, or is nothing that will be.
     fn is_over(&self, ledger: &Ledger, id: usize) -> bool {
         let history = &ledger.records[id];
@@ -136,7 +159,7 @@ impl Judge<'_> {
     /// Whether a record is finished as far as this invocation goes.
     fn is_over_in(&self, ledger: &Ledger, log: &InvocationLog, id: usize) -> bool {
         let earlier = ledger.environments[log.environment].done.contains(&id) && !log.started.contains(&id);
-        ledger.records[id].running == 0 && (log.finished(id) || self.known(id).is_skipped() || earlier)
+        ledger.records[id].running == 0 && (log.finished(id) || self.is_skipped(log, id) || earlier)
     }
 
     /// Which records of a batch a sequence number names: those that have a usable one, and had it first.
@@ -204,10 +227,11 @@ impl Judge<'_> {
         log: &InvocationLog,
     ) -> (Result<Option<usize>, ()>, Vec<Result<Option<usize>, ()>>) {
         let before = &ledger.environments[log.environment].done;
-        // What the filter would drop is done once the filter was asked, which it is not after the stop.
-        let skipped = |id: usize| match self.known(id).plan.shape {
-            Shape::FilteredOut => log.filtered_out.contains(&id),
-            _ => self.known(id).is_skipped(),
+        // What the filter or a condition drops is done once it was asked, which it is not after the stop.
+        let skipped = |id: usize| match self.known(id).route {
+            Route::Skipped(SkipReason::Filtered) => log.filtered_out.contains(&id),
+            Route::Skipped(SkipReason::Unchanged) => log.kept.contains(&id),
+            _ => self.is_skipped(log, id),
         };
         let open = |id: usize| !log.finished(id) && !skipped(id);
         let unsure = |id: usize| open(id) && before.contains(&id) && !log.started.contains(&id);
@@ -226,28 +250,35 @@ impl Judge<'_> {
         named.filter(|_| self.plan.mapping.report_batch_item_failures).map(Some).ok_or(())
     }
 
-    /// Whether the report's outcomes and attempts are what the ledger says.
-    pub(crate) fn outcomes(&self, ledger: &mut Ledger, invocation: usize, outcomes: &[(Outcome, u32)]) {
+    /// Whether the report's outcomes, attempts and entities are what the ledger says.
+    pub(crate) fn outcomes(&self, ledger: &mut Ledger, invocation: usize, outcomes: &[Reported], tally: &Tally) {
         let log = &ledger.invocations[invocation];
         let before = &ledger.environments[log.environment].done;
         let mut wrong = Vec::new();
-        for (id, (outcome, attempts)) in log.batch.iter().zip(outcomes) {
+        for (id, Reported { outcome, attempts, entity }) in log.batch.iter().zip(outcomes) {
             let (succeeded, confirmed) = (log.succeeded.contains(id), log.confirmed.contains(id));
             let superseded = log.superseded.contains(id);
+            let route = self.known(*id).route;
             let right = match outcome {
                 Outcome::Succeeded => succeeded,
                 Outcome::DeadLettered => confirmed,
                 Outcome::Skipped(SkipReason::Redelivered) => before.contains(id) && !log.started.contains(id),
                 Outcome::Skipped(SkipReason::Superseded) => superseded && !succeeded && !confirmed,
-                Outcome::Skipped(_) => self.known(*id).is_skipped(),
-                _ => !log.finished(*id),
+                Outcome::Skipped(reason) => self.is_skipped(log, *id) && route == Route::Skipped(*reason),
+                _ => !(log.finished(*id) || self.is_skipped(log, *id) && is_found_at_once(route)),
             };
             if !right {
                 wrong.push(format!(
                     "P5: record {id} is said to be {outcome:?}: succeeded {succeeded}, accepted {confirmed}, superseded \
-                     {superseded}"
+                     {superseded}, of it comes {route:?}"
                 ));
             }
+            let is_asked = *outcome != Outcome::Skipped(SkipReason::Redelivered) && !self.is_repeated(log, *id);
+            let named = self.known(*id).entity.map(|at| self.plan.processor.routing.entities[at].told_by.name());
+            if is_asked && *entity != named {
+                wrong.push(format!("entity: record {id} is said to be of the entity {entity:?}, and is of {named:?}"));
+            }
+            tally.count_skipped(*outcome, named.is_some());
             let counted = log.attempts.get(id).copied().unwrap_or_default();
             let may_be_left_out = log.bulked.get(id).is_some_and(|bulked| bulked.may_be_left_out);
             let right = *attempts == counted || may_be_left_out && attempts + 1 == counted;
@@ -276,6 +307,15 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether the record of an item comes to another entity than the one before it, in the same batch.
+    pub(crate) fn changes_entity(&self, log: &InvocationLog, id: usize) -> bool {
+        let item = self.known(id).item;
+        let of_item = |earlier: &&usize| item.is_some() && self.known(**earlier).item == item;
+        let earlier = log.batch.iter().take_while(|earlier| **earlier != id).filter(of_item).last();
+        let is_modification = self.known(id).plan.kind() == Some(Kind::Modify);
+        is_modification && earlier.is_some_and(|earlier| self.known(*earlier).entity != self.known(id).entity)
+    }
+
     /// P1 at the end: everything came to something.
     pub(crate) fn end(&self, ledger: &mut Ledger) {
         let lost: Vec<usize> = (0..ledger.records.len()).filter(|id| !self.is_over(ledger, *id)).collect();
@@ -287,4 +327,9 @@ impl Judge<'_> {
             ledger.violation("P1: the mapping discarded records without a limit".to_owned());
         }
     }
+}
+
+/// Whether a record is skipped whatever else happens, because that needs no code of the user's.
+fn is_found_at_once(route: Route) -> bool {
+    matches!(route, Route::Skipped(SkipReason::NoHandler | SkipReason::Unmatched))
 }

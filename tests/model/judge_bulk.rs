@@ -10,6 +10,7 @@ use crate::bulk::{Handed, Said};
 use crate::judge::Judge;
 use crate::ledger::{InvocationLog, Ledger};
 use crate::plan::{BulkPlan, Shape};
+use crate::routing::Destination;
 use crate::tally::Tally;
 
 /// The retry policy's longest, as the plan's processor has it.
@@ -47,6 +48,8 @@ impl Judge<'_> {
         handed: &[Handed],
     ) -> bool {
         let mut wrong = self.size(handed);
+        let here = Destination { entity: self.plan.processor.routing.bulk_at, kind: None };
+        handed.iter().for_each(|one| self.arrive(ledger, one.id, here));
         let log = &ledger.invocations[invocation];
         if ledger.environments[environment].running >= self.plan.processor.concurrency {
             wrong.push(format!("P3: {} handlers run at once", ledger.environments[environment].running + 1));
@@ -179,7 +182,7 @@ impl Judge<'_> {
         let before = self.predecessors_in(log, id);
         for earlier in before.into_iter().rev() {
             // What enters no lane, or is skipped as redelivered, is no longer there.
-            if self.stream.known[earlier].is_skipped() {
+            if self.is_skipped(log, earlier) {
                 continue;
             }
             let ends = log.finished(earlier)
@@ -197,17 +200,15 @@ impl Judge<'_> {
 
     /// Whether a record that is read goes to the bulk handler, unless its image does not decode.
     fn goes_to_bulk(&self, log: &InvocationLog, id: usize) -> bool {
-        match self.stream.known[id].plan.shape {
-            Shape::Good | Shape::ImageMalformed => true,
-            Shape::SequenceRepeated => self.nameable(&log.batch).contains(&id),
-            _ => false,
-        }
+        self.stream.known[id].route.is_bulk() && !self.is_repeated(log, id)
     }
 
-    /// What failed retryably in one bulk comes back together, the lower positions first.
+    /// What failed retryably in one bulk comes back together, the lower positions first, without what has been held back since.
     fn company(&self, log: &InvocationLog, handed: &[Handed], with: &HashSet<usize>) -> Option<String> {
+        let is_held_back = |id: usize| log.reported.is_some_and(|reported| reported <= log.position(id));
         let missing = |one: &Handed| {
-            let missing = log.bulked.get(&one.id)?.returns_with.iter().find(|id| !with.contains(id))?;
+            let mut returns_with = log.bulked.get(&one.id)?.returns_with.iter();
+            let missing = returns_with.find(|id| !with.contains(id) && !is_held_back(**id))?;
             Some(format!("backoff: record {} comes back without record {missing}", one.id))
         };
         handed.iter().find_map(missing)
@@ -223,7 +224,7 @@ impl Judge<'_> {
         let done = &ledger.environments[log.environment].done;
         let is_waited_for = |id: usize| log.stands_for.values().any(|superseded| superseded.contains(&id));
         // What an environment has done before, it may have forgotten.
-        let is_over = |earlier: &usize| log.finished(*earlier) || self.stream.known[*earlier].is_skipped();
+        let is_over = |earlier: &usize| log.finished(*earlier) || self.is_skipped(log, *earlier);
         // What cannot be read, or has failed, may be reported already, so that nothing after it starts.
         let has_failed = |id: &usize| log.started.contains(id) && ledger.records[*id].running == 0;
         let is_unreadable = |id: &usize| {
@@ -236,7 +237,8 @@ impl Judge<'_> {
             let known = &self.stream.known[**id];
             let is_new = !log.started.contains(id) && !done.contains(id) && !with.contains(id) && !is_waited_for(**id);
             is_new
-                && known.plan.shape == Shape::Good
+                && known.route.is_bulk()
+                && !is_unreadable(id)
                 && log.reported.is_none_or(|reported| log.position(**id) < reported)
                 && self.predecessors_in(log, **id).iter().all(is_over)
         };

@@ -72,6 +72,8 @@ pub(crate) struct InvocationLog {
     pub(crate) bulks_running: usize,
     /// The filter was asked about them, and keeps none of them.
     pub(crate) filtered_out: HashSet<usize>,
+    /// The filter keeps them, and has said so before the stop.
+    pub(crate) kept: HashSet<usize>,
     /// Accepted by the queue, and the processor was told.
     pub(crate) confirmed: HashSet<usize>,
     /// The earliest position that can only be reported, if there is one: nothing behind it starts any more.
@@ -148,6 +150,7 @@ impl Ledger {
             bulk_calls: 0,
             bulks_running: 0,
             filtered_out: HashSet::new(),
+            kept: HashSet::new(),
             confirmed: HashSet::new(),
             reported: None,
         });

@@ -3,7 +3,8 @@
 //!
 //! A schedule is a stream, settings of mapping and processor, and what goes wrong: in handlers, in the dead-letter
 //! queue, in invocations, in execution environments. In half of the schedules a bulk handler takes the inserted items; what the
-//! promises say of it is in `judge_bulk`. Everything runs on a paused clock, so a schedule
+//! promises say of it is in `judge_bulk`. In a third of them there are entities and conditions; which handler a record goes to is in
+//! `routing`. Everything runs on a paused clock, so a schedule
 //! is repeatable.
 //!
 //! - `MODEL_SCHEDULES` is how many are tried; 10,000 by default.
@@ -20,6 +21,7 @@ mod judge_bulk;
 mod ledger;
 mod plan;
 mod queue;
+mod routing;
 mod stream;
 mod tally;
 mod world;

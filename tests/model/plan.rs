@@ -1,5 +1,7 @@
 //! What a schedule consists of.
 
+use crate::routing::RoutingPlan;
+
 /// One schedule.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -23,25 +25,57 @@ pub(crate) struct RecordPlan {
     pub(crate) table: u8,
     pub(crate) item: u8,
     pub(crate) shape: Shape,
+    pub(crate) images: ImagesPlan,
     pub(crate) behaviour: Behaviour,
     /// How long its handler computes before it first waits, and again when it is woken.
     pub(crate) computes_millis: u8,
+}
+
+/// What the record's images say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ImagesPlan {
+    /// The item's type before and after the change, which makes entities.
+    pub(crate) old_type: Option<u8>,
+    pub(crate) new_type: Option<u8>,
+    /// Whether the attribute changes that conditions watch.
+    pub(crate) watched_changes: bool,
+    pub(crate) missing: MissingImages,
+}
+
+/// The images that the record should have and does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum MissingImages {
+    #[default]
+    None,
+    Old,
+    New,
+    Both,
+}
+
+impl MissingImages {
+    pub(crate) fn has_old(self) -> bool {
+        !matches!(self, Self::Old | Self::Both)
+    }
+
+    pub(crate) fn has_new(self) -> bool {
+        !matches!(self, Self::New | Self::Both)
+    }
 }
 
 /// What the record looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Good,
-    /// A modification, which always goes to a handler of one record.
     Modified,
-    /// A removal, for which there is no handler.
-    NoHandler,
+    Removed,
     /// A modification that the processor's filter does not keep.
     FilteredOut,
     EventNameMissing,
     EventNameUnknown,
     DynamodbNull,
     ImageMalformed,
+    /// The attribute that makes entities is not a value.
+    TypeMalformed,
     KeysMissing,
     KeysNotScalar,
     SequenceMissing,
@@ -109,7 +143,7 @@ pub(crate) struct MappingPlan {
     pub(crate) timeout_seconds: u64,
 }
 
-/// The handler of inserted items, where it takes many at once.
+/// A handler of many records at once, in place of one entity's or the top level's handler of inserted items.
 #[derive(Debug, Clone)]
 pub(crate) struct BulkPlan {
     pub(crate) takes: Takes,
@@ -139,6 +173,10 @@ impl Default for BulkPlan {
 impl BulkPlan {
     pub(crate) fn latest_only(&self) -> bool {
         matches!(self.takes, Takes::LatestChanges | Takes::LatestRecords)
+    }
+
+    pub(crate) fn is_of_changes(&self) -> bool {
+        matches!(self.takes, Takes::Changes | Takes::LatestChanges)
     }
 }
 
@@ -184,6 +222,7 @@ pub(crate) enum CallFault {
 
 #[derive(Debug, Clone)]
 pub(crate) struct ProcessorPlan {
+    pub(crate) routing: RoutingPlan,
     pub(crate) bulk: Option<BulkPlan>,
     pub(crate) concurrency: usize,
     pub(crate) lanes: LanesPlan,
@@ -271,7 +310,7 @@ impl RecordPlan {
     }
 
     fn is_fine(&self) -> bool {
-        matches!(self.shape, Shape::Good | Shape::Modified | Shape::NoHandler | Shape::FilteredOut)
+        matches!(self.shape, Shape::Good | Shape::Modified | Shape::Removed | Shape::FilteredOut)
     }
 
     /// How long its handler waits, where it is done in the end.
@@ -295,14 +334,9 @@ impl RecordPlan {
 }
 
 impl ProcessorPlan {
-    /// Whether the bulk handler takes it, if it is well-formed.
-    pub(crate) fn is_for_bulk(&self, record: &RecordPlan) -> bool {
-        self.bulk.is_some() && record.shape != Shape::Modified
-    }
-
     /// How long a call of the handler of this record may take.
     pub(crate) fn timeout_of(&self, record: &RecordPlan) -> Option<u16> {
-        let own = self.bulk.as_ref().filter(|_| self.is_for_bulk(record)).and_then(|bulk| bulk.timeout_millis);
+        let own = self.bulk.as_ref().filter(|_| self.route(record).is_bulk()).and_then(|bulk| bulk.timeout_millis);
         own.or(self.handler_timeout_millis)
     }
 }
@@ -317,10 +351,12 @@ impl Plan {
             if processor.lanes == LanesPlan::Unordered && bulk.latest_only() {
                 bulk.takes = Takes::Changes;
             }
-            if bulk.takes != Takes::Inserts {
-                let removals = self.records.iter_mut().filter(|record| record.shape == Shape::NoHandler);
-                removals.for_each(|record| record.shape = Shape::Good);
-            }
+        }
+        processor.routing.unmatched_fails &= processor.queue && processor.policy != PolicyPlan::ReportAll;
+        let entities = processor.routing.entities.len();
+        processor.routing.bulk_at = processor.routing.bulk_at.filter(|_| entities > 0).map(|at| at % entities);
+        if processor.has_no_handler() {
+            processor.routing.top_level.insert = true;
         }
         for record in self.records.iter_mut().filter(|record| record.behaviour == Behaviour::Hang) {
             if self.processor.timeout_of(record).is_none() {
@@ -329,7 +365,8 @@ impl Plan {
         }
         let timeout = |record: &RecordPlan| self.processor.timeout_of(record);
         let times_out = |record: &RecordPlan| timeout(record).is_some_and(|timeout| record.always_times_out(timeout));
-        let is_hopeless = self.records.iter().any(|record| record.is_hopeless(timeout(record)));
+        let fails = |record: &RecordPlan| self.processor.fails(record) || record.is_hopeless(timeout(record));
+        let is_hopeless = self.records.iter().any(fails);
         // What may be tried again is taken out only for its age: not after a quarter of a day of ever the same.
         if self.records.iter().any(times_out) {
             self.processor.give_up_after_seconds = self.processor.give_up_after_seconds.min(30);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lambda_streams::{DeadLetter, DeadLetterError, DeadLetterQueue, ErrorKind};
 
 use crate::plan::{Behaviour, QueueFault, Shape};
+use crate::routing::{Fault, Route};
 use crate::world::{ON_PURPOSE, World};
 
 type Answers = Vec<Result<(), DeadLetterError>>;
@@ -92,17 +93,21 @@ impl ModelQueue {
         let invocation = letter.request_id().parse().ok().filter(|at| *at < ledger.invocations.len());
         // Of a bulk, what was said of the record alone.
         let bulked = invocation.and_then(|at: usize| ledger.invocations[at].bulked.get(&id)).cloned();
-        let bulked = bulked.filter(|_| processor.is_for_bulk(&known.plan));
+        let bulked = bulked.filter(|_| known.route.is_bulk());
         let follows = processor.follow_lane;
+        let is_repeated = known.plan.shape == Shape::SequenceRepeated;
         let cause = match letter.error_kind() {
             ErrorKind::Malformed => {
-                use Shape::*;
-                !matches!(known.plan.shape, Good | Modified | NoHandler | FilteredOut | ImageMalformed)
+                known.route == Route::Fails(Fault::Malformed) || is_repeated || known.plan.shape == Shape::KeysNotScalar
             }
-            ErrorKind::Decode => matches!(known.plan.shape, Shape::ImageMalformed | Shape::KeysNotScalar),
-            kind @ (ErrorKind::Panic | ErrorKind::Handler | ErrorKind::Timeout)
-                if processor.is_for_bulk(&known.plan) =>
-            {
+            _ if known.is_skipped() && !is_repeated => false,
+            ErrorKind::Decode => match known.route {
+                Route::To(_) => !known.decodes,
+                Route::Fails(fault) => matches!(fault, Fault::EntityUntold | Fault::ConditionUntold | Fault::Keys),
+                Route::Skipped(_) => false,
+            },
+            ErrorKind::Unmatched => known.route == Route::Fails(Fault::Unmatched),
+            kind @ (ErrorKind::Panic | ErrorKind::Handler | ErrorKind::Timeout) if known.route.is_bulk() => {
                 bulked.as_ref().and_then(|bulked| bulked.own_failure) == Some(kind)
             }
             ErrorKind::Panic => known.is_well_formed() && known.plan.behaviour.panics(),
@@ -133,6 +138,12 @@ impl ModelQueue {
             ledger.finish_superseded(at, id);
         }
         self.world.tally.dead_letters.count();
+        match (letter.error_kind(), known.route) {
+            (ErrorKind::Unmatched, _) => self.world.tally.unmatched_letters.count(),
+            (ErrorKind::Decode, Route::Fails(Fault::EntityUntold)) => self.world.tally.untold_entities.count(),
+            (ErrorKind::Decode, Route::Fails(Fault::ConditionUntold)) => self.world.tally.untold_conditions.count(),
+            _ => {}
+        }
     }
 
     /// What the processor is told was not accepted can only be reported.

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lambda_streams_local::{Page, Position, Shard, ShardIterator, Source, SourceError, SourceRecord};
 
 use crate::plan::{Plan, RecordPlan, Shape};
+use crate::routing::{PARTITION, Route, SORT, TYPE, WATCHED};
 
 const STREAM: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/t0/stream/2026-01-01T00:00:00.000";
 
@@ -14,6 +15,12 @@ const STREAM: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/t0/stream/20
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) plan: RecordPlan,
+    /// What comes of it, if its sequence number is its own.
+    pub(crate) route: Route,
+    /// The entity that reports name.
+    pub(crate) entity: Option<usize>,
+    /// Whether what its handler takes can be made of it.
+    pub(crate) decodes: bool,
     pub(crate) json: Arc<str>,
     /// Table and item, where the record's keys can be read.
     pub(crate) item: Option<(u8, u8)>,
@@ -28,14 +35,14 @@ impl Known {
         plan.mapping.filter && !matches!(self.event_name, Some("INSERT" | "MODIFY"))
     }
 
-    /// Whether the processor rightly has nothing to do with it.
+    /// Whether the processor rightly has nothing to do with it, if its sequence number is its own.
     pub(crate) fn is_skipped(&self) -> bool {
-        matches!(self.plan.shape, Shape::NoHandler | Shape::FilteredOut)
+        matches!(self.route, Route::Skipped(_))
     }
 
     /// Whether its handler is ever called.
     pub(crate) fn is_well_formed(&self) -> bool {
-        matches!(self.plan.shape, Shape::Good | Shape::Modified | Shape::SequenceRepeated)
+        matches!(self.route, Route::To(_)) && self.decodes
     }
 }
 
@@ -66,7 +73,7 @@ impl Stream {
         for (_, records) in &shards {
             let mut last = None;
             for id in records {
-                let record = build(*id, &plan.records[*id], last.as_deref());
+                let record = build(*id, plan, last.as_deref());
                 last = record.sequence_number.clone();
                 known[*id] = Some(record);
             }
@@ -86,8 +93,9 @@ impl Stream {
     }
 }
 
-fn build(id: usize, plan: &RecordPlan, last: Option<&str>) -> Known {
+fn build(id: usize, Plan { records, processor, .. }: &Plan, last: Option<&str>) -> Known {
     use Shape::*;
+    let plan = &records[id];
     // Lengths vary as DynamoDB's do: 21 and 22 digits.
     let own = format!("{}", 999_999_999_999_999_999_990_u128 + 3 * id as u128);
     let (number, sequence_number) = match plan.shape {
@@ -104,7 +112,7 @@ fn build(id: usize, plan: &RecordPlan, last: Option<&str>) -> Known {
     let event_name = match plan.shape {
         EventNameMissing => None,
         EventNameUnknown => Some("UPSERT"),
-        NoHandler => Some("REMOVE"),
+        Removed => Some("REMOVE"),
         Modified | FilteredOut => Some("MODIFY"),
         _ => Some("INSERT"),
     };
@@ -112,18 +120,19 @@ fn build(id: usize, plan: &RecordPlan, last: Option<&str>) -> Known {
     let RecordPlan { table, item, shape, .. } = plan;
     let keys = match shape {
         KeysMissing => String::new(),
-        KeysNotScalar => format!(r#""Keys":{{"pk":{{"M":{{}}}},"sk":{{"S":"{item}"}}}},"#),
+        KeysNotScalar => format!(r#""Keys":{{"{PARTITION}":{{"M":{{}}}},"{SORT}":{{"S":"{item}"}}}},"#),
         // The order of the keys varies, as it does in streams.
-        _ if id.is_multiple_of(2) => format!(r#""Keys":{{"pk":{{"S":"{}"}},"sk":{{"N":"{item}"}}}},"#, item % 2),
-        _ => format!(r#""Keys":{{"sk":{{"N":"{item}.0"}},"pk":{{"S":"{}"}}}},"#, item % 2),
+        _ if id.is_multiple_of(2) => {
+            format!(r#""Keys":{{"{PARTITION}":{{"S":"{}"}},"{SORT}":{{"N":"{item}"}}}},"#, item % 2)
+        }
+        _ => format!(r#""Keys":{{"{SORT}":{{"N":"{item}.0"}},"{PARTITION}":{{"S":"{}"}}}},"#, item % 2),
     };
-    let image = if *shape == ImageMalformed { r#"{"n":{"N":"many"}}"# } else { r#"{"n":{"N":"1"}}"# };
-    let old = if *shape == Modified { r#""OldImage":{"n":{"N":"0"}},"# } else { "" };
+    let images = images(plan, event_name);
     let created = SystemTime::now().duration_since(UNIX_EPOCH).expect("after the epoch").as_millis() as f64 / 1e3;
     let change = match shape {
         DynamodbNull => "null".to_owned(),
         _ => format!(
-            r#"{{"ApproximateCreationDateTime":{created},{keys}"NewImage":{image},{old}{number}"StreamViewType":"NEW_AND_OLD_IMAGES"}}"#
+            r#"{{"ApproximateCreationDateTime":{created},{keys}{images}{number}"StreamViewType":"NEW_AND_OLD_IMAGES"}}"#
         ),
     };
     let record = format!(
@@ -140,11 +149,38 @@ fn build(id: usize, plan: &RecordPlan, last: Option<&str>) -> Known {
     let keyless = bare || matches!(shape, KeysMissing | KeysNotScalar | DynamodbNull);
     Known {
         plan: plan.clone(),
+        route: processor.route(plan),
+        entity: processor.entity_of(plan),
+        decodes: processor.decodes(plan),
         json: json.into(),
         item: (!keyless).then_some((*table, *item)),
         sequence_number: sequence_number.filter(|_| !bare && *shape != DynamodbNull),
         event_name: event_name.filter(|_| !bare),
     }
+}
+
+/// The images that a change has, unless they are missing.
+fn images(plan: &RecordPlan, event_name: Option<&str>) -> String {
+    let RecordPlan { shape, images, .. } = plan;
+    let item_type = |of: Option<u8>| match (shape, of) {
+        (Shape::TypeMalformed, _) => format!(r#","{TYPE}":{{"S":{{}}}}"#),
+        (_, Some(of)) => format!(r#","{TYPE}":{{"S":"{of}"}}"#),
+        (_, None) => String::new(),
+    };
+    let image = |member: &str, number: &str, watched: &str, of: Option<u8>| {
+        format!(r#""{member}":{{"n":{{"N":"{number}"}},"{WATCHED}":{{"N":"{watched}"}}{}}},"#, item_type(of))
+    };
+    let number = if *shape == Shape::ImageMalformed { "many" } else { "1" };
+    // What has not changed may be spelled in another way.
+    let watched = if images.watched_changes { "2" } else { "1.0" };
+    let old = Some(image("OldImage", "0", "1", images.old_type)).filter(|_| images.missing.has_old());
+    let new = Some(image("NewImage", number, watched, images.new_type)).filter(|_| images.missing.has_new());
+    let (old, new) = match event_name {
+        Some("REMOVE") => (old, None),
+        Some("MODIFY") => (old, new),
+        _ => (None, new),
+    };
+    new.into_iter().chain(old).collect()
 }
 
 /// Shared with the judge.

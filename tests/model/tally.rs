@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lambda_streams::{Outcome, SkipReason};
 use lambda_streams_local::Summary;
 
 #[derive(Debug, Default)]
@@ -62,6 +63,15 @@ pub(crate) struct Counts {
     pub(crate) blocked: Count,
     pub(crate) superseded: Count,
     pub(crate) bulk_dead_letters: Count,
+    pub(crate) of_entities: Count,
+    pub(crate) bulks_of_entities: Count,
+    pub(crate) changes_of_entity: Count,
+    pub(crate) without_handler: Count,
+    pub(crate) unmatched: Count,
+    pub(crate) unmatched_letters: Count,
+    pub(crate) unchanged: Count,
+    pub(crate) untold_entities: Count,
+    pub(crate) untold_conditions: Count,
     records: Count,
     invocations: Count,
     retries: Count,
@@ -82,7 +92,17 @@ impl Tally {
         self.discarded.add(summary.discarded);
     }
 
-    fn all(&self) -> [(&'static str, u64); 33] {
+    /// Counts a record that is skipped; it is of an entity or not.
+    pub(crate) fn count_skipped(&self, outcome: Outcome, of_entity: bool) {
+        match outcome {
+            Outcome::Skipped(SkipReason::NoHandler) if of_entity => self.without_handler.count(),
+            Outcome::Skipped(SkipReason::Unmatched) => self.unmatched.count(),
+            Outcome::Skipped(SkipReason::Unchanged) => self.unchanged.count(),
+            _ => {}
+        }
+    }
+
+    fn all(&self) -> [(&'static str, u64); 42] {
         [
             ("schedules", self.schedules.get()),
             ("records", self.records.get()),
@@ -117,6 +137,15 @@ impl Tally {
             ("answers of blocked lanes", self.blocked.get()),
             ("superseded changes", self.superseded.get()),
             ("dead letters of bulks", self.bulk_dead_letters.get()),
+            ("records of entities", self.of_entities.get()),
+            ("bulks of entities", self.bulks_of_entities.get()),
+            ("changes of an item's entity", self.changes_of_entity.get()),
+            ("records of entities without their handler", self.without_handler.get()),
+            ("unmatched records", self.unmatched.get()),
+            ("dead letters of unmatched records", self.unmatched_letters.get()),
+            ("unchanged records", self.unchanged.get()),
+            ("dead letters of untold entities", self.untold_entities.get()),
+            ("dead letters of untold conditions", self.untold_conditions.get()),
         ]
     }
 

@@ -13,7 +13,7 @@ use lambda_streams_local::{
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::environment::{Environment, Ran, Subject};
+use crate::environment::{Environment, Ran, Reported, Subject};
 use crate::judge::Judge;
 use crate::ledger::Ledger;
 use crate::plan::{InvocationFault, InvocationPlan, Plan};
@@ -269,16 +269,11 @@ impl Function for Environments {
 }
 
 impl Environments {
-    fn judge(
-        &self,
-        invocation: usize,
-        answer: &Result<String, String>,
-        outcomes: Option<Vec<(lambda_streams::Outcome, u32)>>,
-    ) {
+    fn judge(&self, invocation: usize, answer: &Result<String, String>, outcomes: Option<Vec<Reported>>) {
         let (judge, mut ledger) = (self.world.judge(), self.world.ledger());
         let from = judge.answer(&mut ledger, invocation, answer.as_deref().map_err(String::as_str));
         if let Some(outcomes) = outcomes {
-            judge.outcomes(&mut ledger, invocation, &outcomes);
+            judge.outcomes(&mut ledger, invocation, &outcomes, &self.world.tally);
         }
         judge.remember(&mut ledger, invocation, from);
     }
