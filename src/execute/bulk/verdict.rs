@@ -71,3 +71,40 @@ impl Verdict {
         Self::WrongCount(AttemptFailure { failure: Failure::new(ErrorKind::Handler, message), class })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(text: &str) -> AttemptFailure {
+        AttemptFailure::permanent(Failure::new(ErrorKind::Panic, text))
+    }
+
+    fn answered(results: Vec<Result<(), HandlerError>>) -> Ended<Answer> {
+        Ended::AnsweredAndPanicked(Answer::Each(results), failed("dropped"))
+    }
+
+    #[test]
+    fn a_panic_while_the_future_is_dropped_counts_where_nothing_else_failed() {
+        let Verdict::Whole(failure) = Verdict::of(answered(vec![Ok(()), Ok(())]), 2, None) else {
+            panic!("the bulk failed as a whole");
+        };
+        assert_eq!(failure.failure.message, "dropped");
+        let some = answered(vec![Ok(()), Err(HandlerError::permanent("refused"))]);
+        let Verdict::Each(results) = Verdict::of(some, 2, None) else { panic!("the answer names a record") };
+        let messages = results.iter().map(|result| result.as_ref().map(|failed| failed.failure.message.as_str()));
+        assert_eq!(messages.collect::<Vec<_>>(), [None, Some("refused")]);
+    }
+
+    #[test]
+    fn what_a_bulk_of_one_says_it_says_of_its_record() {
+        for ended in [
+            Ended::Failed(failed("down")),
+            Ended::Answered(Answer::Failed(HandlerError::permanent("down"))),
+            Ended::Answered(Answer::Each(Vec::new())),
+        ] {
+            let Verdict::Each(results) = Verdict::of(ended, 1, None) else { panic!("it is the record's") };
+            assert!(matches!(results.as_slice(), [Some(_)]));
+        }
+    }
+}
