@@ -277,3 +277,31 @@ async fn a_redrive_has_bulks_as_well() {
     let kept: Vec<_> = kept.batch_item_failures.iter().map(|it| it.item_identifier.clone().unwrap()).collect();
     assert_eq!(kept, ["m-1"]);
 }
+
+/// As `Slow`, and panics when it is dropped.
+struct SlowBomb(Slow);
+
+impl<'de> serde::Deserialize<'de> for SlowBomb {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Slow::deserialize(deserializer).map(Self)
+    }
+}
+
+impl Drop for SlowBomb {
+    fn drop(&mut self) {
+        let _ = &self.0;
+        if !std::thread::panicking() {
+            panic!("a bug in the drop");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_what_a_stopped_bulk_has_decoded_stays_inside() {
+    let processor = StreamProcessor::builder()
+        .on_insert(bulk(|_: Vec<Insert<SlowBomb>>| async { BulkFailures::new() }))
+        .build()
+        .unwrap();
+    let report = processor.process(event(&inserts(1)), Deadline::after(Duration::from_millis(900))).await;
+    assert_eq!(outcomes(&report), [Unfinished], "decoding takes a second, and the processor has stopped by then");
+}
