@@ -192,7 +192,7 @@ impl StreamProcessor {
     /// that would take more than five patterns, or one of more than 4,096 bytes, it lets more through. A malformed record, which would be
     /// a dead letter, may be dropped by it.
     ///
-    /// **What the filter drops is gone for ever**: deploy, and roll back, the filter together with the code, and add a handler to the
+    /// **What the filter drops is lost**: deploy and roll back the filter together with the code, and add a handler to the
     /// deployed function before its pattern
     /// ([AWS: event filtering](https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html)).
     ///

@@ -78,7 +78,7 @@ export interface StreamMappingOptions {
   /**
    * The path of a file with the processor's own filter, in place of `filters`: the JSON of `StreamProcessor::filter_criteria`, which drops
    * only what the processor would have skipped. `null` in it means every record. Keep the file beside the function's code, with a test
-   * that compares the two: what a filter drops is gone for ever, so that both are deployed and rolled back together.
+   * that compares the two: what a filter drops is lost, so that both are deployed and rolled back together.
    *
    * @default - `filters`
    */

@@ -219,7 +219,7 @@ impl<'a> Batch<'a> {
         let record = &mut self.records[position];
         let kind = record.facts.kind().filter(|_| record.failure().is_none())?;
         if routes.has_entities() {
-            // Where what no entity takes is to fail, that has to be found out for every kind.
+            // With `Unmatched::DeadLetter` a record of any kind may have to fail, so that its entity is always looked up.
             if !routes.takes(kind) && routes.unmatched == Unmatched::Skip {
                 return Some(SkipReason::NoHandler);
             }

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
 
 pub(super) use self::call::{BulkAttempt, BulkOutcome};
 use self::fill::Filling;
@@ -293,11 +294,7 @@ impl Execution<'_> {
     }
 
     /// Decides what happens to each record that failed by itself, and does it; returns those that are retried, and when.
-    fn act_on_failures(
-        &mut self,
-        failed: Vec<(Member, AttemptFailure)>,
-        begun: tokio::time::Instant,
-    ) -> Vec<(Member, Duration)> {
+    fn act_on_failures(&mut self, failed: Vec<(Member, AttemptFailure)>, begun: Instant) -> Vec<(Member, Duration)> {
         let mut retried = Vec::new();
         for (member, AttemptFailure { failure, class }) in failed {
             self.batch.note_failure(member.position, failure, begun);
@@ -332,7 +329,7 @@ impl Execution<'_> {
         members: Vec<Member>,
         mut rest: Vec<Vec<Member>>,
         failed: AttemptFailure,
-        begun: tokio::time::Instant,
+        begun: Instant,
         may_be_halved: bool,
     ) {
         let AttemptFailure { failure, class } = failed;

@@ -37,7 +37,7 @@ fn entry(event: &Event) -> PutEventsRequestEntry {
     entry.resources(format!("{}/{}", event.aggregate, event.seq)).resources(&event.event_id).build()
 }
 
-/// An entry that is wrong in itself never gets better; all else does, or is for somebody to fix who fixes it for every entry.
+/// An entry that is wrong in itself fails permanently. Everything else passes, or somebody fixes it for all entries at once.
 fn answer(entry: &PutEventsResultEntry) -> Result<(), HandlerError> {
     let Some(code) = entry.error_code() else { return Ok(()) };
     let message = format!("{code}: {}", entry.error_message().unwrap_or_default());
