@@ -1,12 +1,13 @@
 //! What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::invocation::{Invocation, Origin};
+use crate::record::SequenceNumber;
 
 /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
 ///
@@ -51,6 +52,23 @@ pub(crate) struct BatchContext {
     pub(crate) stop: Option<Instant>,
     pub(crate) handler_timeout: Option<Duration>,
     pub(crate) max_attempts: u32,
+    pub(crate) guarded: Guarded,
+}
+
+/// The records whose marks are moved by transactions of their handlers, which were given guards for that.
+#[derive(Clone, Default)]
+pub(crate) struct Guarded(Arc<Mutex<Vec<SequenceNumber>>>);
+
+impl Guarded {
+    /// Whether a guard was given out for the record of this number.
+    pub(crate) fn contains(&self, number: &SequenceNumber) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(number)
+    }
+
+    #[cfg(feature = "dynamodb")]
+    fn insert(&self, number: &SequenceNumber) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(*number);
+    }
 }
 
 impl ChangeContext {
@@ -106,6 +124,14 @@ impl ChangeContext {
     /// The X-Ray trace header, if the invocation is traced.
     pub fn trace_header(&self) -> Option<&str> {
         self.invocation().trace_header.as_deref()
+    }
+
+    /// Notes that a guard was given out for the record of this number: if its handler succeeds, it has moved the item's mark.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn note_guard(&self, number: &SequenceNumber) {
+        if let Some(attempt) = &self.attempt {
+            attempt.batch.guarded.insert(number);
+        }
     }
 
     fn invocation(&self) -> &Invocation {

@@ -51,7 +51,7 @@ use self::in_flight::InFlight;
 use self::lanes::Arrival;
 use self::ready::Ready;
 use self::settings::{HandlerRef, Settings};
-use crate::context::{BatchContext, ChangeContext};
+use crate::context::{BatchContext, ChangeContext, Guarded};
 use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
 use crate::failure::{ErrorKind, Failure};
@@ -137,6 +137,7 @@ impl<'a> Execution<'a> {
             stop: clock.next_end(false),
             handler_timeout: settings.handler_timeout,
             max_attempts: settings.failing.retry.max_attempts,
+            guarded: Guarded::default(),
         };
         let context = Arc::new(context);
         Self {

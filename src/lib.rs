@@ -158,6 +158,7 @@ mod execute;
 mod failure;
 mod guard;
 mod handler;
+mod idempotency;
 mod invocation;
 mod json;
 mod observe;
@@ -209,6 +210,10 @@ pub use crate::handler::AwsResultExt;
 pub use crate::handler::{
     Bulk, BulkAnswer, BulkFailures, EachChange, ErrInto, Handler, HandlerError, HandlerResultExt, LatestChange,
     Register, WhenChanged, bulk, err_into, when_changed, with,
+};
+pub use crate::idempotency::{
+    CompletedRecords, Idempotency, IdempotencyStore, IdempotencyStoreError, Mark, Marks, MemoryIdempotencyStore,
+    OnMarksUnavailable, Stale, StoreKey,
 };
 pub use crate::invocation::{Deadline, Invocation, Origin};
 #[cfg(feature = "emf")]

@@ -49,8 +49,12 @@ pub enum SkipReason {
     Filtered,
     /// None of the attributes has changed that its handler's [`when_changed`](crate::when_changed) names.
     Unchanged,
-    /// It succeeded or became a dead letter in an earlier invocation, after the checkpoint.
+    /// It succeeded or became a dead letter in an earlier invocation of this execution environment, after the checkpoint.
     Redelivered,
+    /// The [store](crate::ProcessorBuilder::idempotency) says that it was done in an earlier invocation.
+    AlreadyDone,
+    /// It does not come from the stream and is older than what is applied to its item, and [`Stale::Skip`](crate::Stale::Skip) is set.
+    Stale,
     /// A later change of its item was in the same bulk of a handler with [`latest_only`](crate::Bulk::latest_only), and that one is
     /// finished.
     Superseded,

@@ -70,6 +70,18 @@ impl SequenceNumber {
         (ours.len(), ours) > (others.len(), others)
     }
 
+    /// The number with zeros before it, 40 digits in all: such texts compare as the numbers do. For stores that compare text; DynamoDB's
+    /// type `N` holds 38 digits.
+    ///
+    /// ```
+    /// # use lambda_streams::SequenceNumber;
+    /// let number = SequenceNumber::new("999").expect("digits");
+    /// assert_eq!(number.to_padded(), format!("{:0>40}", 999));
+    /// ```
+    pub fn to_padded(&self) -> String {
+        format!("{:0>MAX_DIGITS$}", self.as_str())
+    }
+
     /// Whether this number is shorter, or as long and lower. A sequence that only ever goes up like that has no duplicates.
     pub(crate) fn is_below(&self, other: &Self) -> bool {
         (self.len, self.digits) < (other.len, other.digits)
