@@ -25,6 +25,7 @@ mod gate;
 mod in_flight;
 mod lanes;
 mod ready;
+mod recall;
 mod record_state;
 pub(crate) mod redelivery;
 pub(crate) mod settings;
@@ -50,14 +51,16 @@ use self::gate::Gate;
 use self::in_flight::InFlight;
 use self::lanes::Arrival;
 use self::ready::Ready;
+use self::recall::{Recall, StoreCall};
 use self::settings::{HandlerRef, Settings};
 use crate::context::{BatchContext, ChangeContext, Guarded};
 use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
 use crate::failure::{ErrorKind, Failure};
+use crate::idempotency::CompletedRecords;
 use crate::invocation::Invocation;
 use crate::observe::log;
-use crate::observe::metrics::{Measurements, millis};
+use crate::observe::metrics::{Measurements, StoreMeasurements, millis};
 use crate::outcome::{BatchReport, Outcome};
 
 /// Processes a batch until every record is finished or reported, and measures it.
@@ -72,7 +75,14 @@ pub(crate) async fn run(
     let mut execution = Execution::new(settings, batch, clock, invocation);
     execution.run().await;
     execution.read_rest().await;
-    execution.end()
+    let (recalled, until) = (execution.batch.take_recalled(), execution.clock.next_end(true));
+    let (report, mut measured) = execution.end();
+    if let Some(idempotency) = &settings.idempotency
+        && let Some(call) = recall::keep(idempotency, &report, recalled, until).await
+    {
+        measured.note_store_call(0, call.took, call.result.err());
+    }
+    (report, measured)
 }
 
 /// A batch at work.
@@ -94,6 +104,8 @@ struct Execution<'a> {
     /// The records of bulk handlers, which are in none of the fields above.
     bulks: Bulks<'a>,
     dead_letters: DeadLetterSender<'a>,
+    /// What is done after the batch's first record, while that is being read.
+    recall: Option<Recall<'a>>,
     /// What is left until others get their turn.
     turn: Turn,
     /// Whether attempts are polled before calls of the queue. It changes with each poll, because either may use up the task's
@@ -121,6 +133,7 @@ enum Event<'a> {
     /// `None` if there is no limit any more, which does not happen.
     Granted(Option<SemaphorePermit<'a>>),
     Sent(Sent),
+    Recalled(StoreCall<Option<CompletedRecords>>),
     Attempted(AttemptOutcome),
     BulkEnded(BulkOutcome),
     /// The records of this number, which failed in one bulk.
@@ -131,7 +144,11 @@ enum Event<'a> {
 
 impl<'a> Execution<'a> {
     fn new(settings: &'a Settings, batch: Batch<'a>, clock: Clock, invocation: Arc<Invocation>) -> Self {
-        let measured = Measurements { attempts: Vec::with_capacity(batch.estimate()), ..Measurements::default() };
+        let measured = Measurements {
+            attempts: Vec::with_capacity(batch.estimate()),
+            store: settings.idempotency.as_ref().map(|_| StoreMeasurements::default()),
+            ..Measurements::default()
+        };
         let context = BatchContext {
             invocation: Arc::clone(&invocation),
             stop: clock.next_end(false),
@@ -152,6 +169,7 @@ impl<'a> Execution<'a> {
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
             dead_letters: DeadLetterSender::new(settings.queue.as_deref(), invocation),
+            recall: None,
             context,
             turn: Turn::begin(),
             attempts_first: true,
@@ -163,6 +181,7 @@ impl<'a> Execution<'a> {
     async fn run(&mut self) {
         let mut permit: Option<PermitWait<'a>> = None;
         let mut deadline = wait_until(self.clock.next_end(self.stopped));
+        self.recall = self.batch.begin_recall();
         loop {
             self.start_ready(None);
             self.send_dead_letters();
@@ -205,6 +224,7 @@ impl<'a> Execution<'a> {
                     self.start_ready(granted);
                 }
                 Event::Sent(sent) => self.sent(sent),
+                Event::Recalled(call) => self.recalled(call),
                 Event::Attempted(outcome) => self.attempted(outcome),
                 Event::BulkEnded(outcome) => self.bulk_ended(outcome),
                 Event::None => {}
@@ -225,6 +245,9 @@ impl<'a> Execution<'a> {
     ) -> Poll<Event<'a>> {
         if deadline.poll_unpin(context).is_ready() {
             return Poll::Ready(Event::Deadline);
+        }
+        if let Some(Poll::Ready(call)) = self.recall.as_mut().map(|recall| recall.poll_unpin(context)) {
+            return Poll::Ready(Event::Recalled(call));
         }
         if let Poll::Ready(Some(position)) = self.backoffs.poll_next_unpin(context) {
             return Poll::Ready(Event::BackedOff(position));
@@ -295,6 +318,7 @@ impl<'a> Execution<'a> {
             && self.dead_letters.is_empty()
             && self.next().is_none()
             && !self.may_read()
+            && !self.awaits_store()
             && !self.is_retry_pending()
     }
 
@@ -315,7 +339,9 @@ impl<'a> Execution<'a> {
 
     /// What starts next of this record and the bulks.
     fn next_of_all(&self, record: Option<usize>) -> Option<Next> {
-        match (record, self.bulks.next(self.gate)) {
+        // One that has room waits for what the store says of the records after it.
+        let is_held = |bulk: &NextBulk| self.awaits_store() && !self.bulks.is_full(*bulk, &self.batch, self.gate);
+        match (record, self.bulks.next(self.gate).filter(|bulk| !is_held(bulk))) {
             (Some(record), Some(bulk)) if bulk.position < record => Some(Next::Bulk(bulk)),
             (Some(record), _) => Some(Next::Record(record)),
             (None, bulk) => bulk.map(Next::Bulk),
@@ -331,9 +357,22 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Whether an unread record might start.
+    /// Whether an unread record might start, and may be read now.
     fn may_read(&self) -> bool {
-        self.batch.next_unread().is_some_and(|position| self.gate.admits(position))
+        self.batch.next_readable().is_some_and(|position| self.gate.admits(position))
+    }
+
+    /// Whether an unread record might start that waits for what the store says.
+    fn awaits_store(&self) -> bool {
+        self.recall.is_some() && self.batch.next_unread().is_some_and(|position| self.gate.admits(position))
+    }
+
+    /// Takes what is done after the batch's first record.
+    fn recalled(&mut self, call: StoreCall<Option<CompletedRecords>>) {
+        self.recall = None;
+        let StoreCall { result, took } = call;
+        self.measured.note_store_call(0, took, result.as_ref().err());
+        self.batch.end_recall(result.unwrap_or_default());
     }
 
     fn read_next(&mut self) {
@@ -612,5 +651,8 @@ impl<'a> Execution<'a> {
         self.backoffs.clear();
         self.backing_off.clear();
         self.bulks.clear(&mut self.batch);
+        if self.recall.take().is_some() {
+            self.batch.end_recall(None);
+        }
     }
 }

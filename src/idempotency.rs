@@ -19,4 +19,5 @@ pub use self::settings::{Idempotency, Marks, OnMarksUnavailable, Stale};
 pub use self::store::{IdempotencyStore, IdempotencyStoreError};
 
 pub(crate) use self::completed::Completion;
+pub(crate) use self::settings::CHECKPOINT_LIFE;
 pub(crate) use self::store::ErasedStore;

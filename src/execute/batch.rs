@@ -14,8 +14,9 @@ use super::clock::{Clock, Turn};
 use super::duplicates::SequenceNumbers;
 use super::gate::Gate;
 use super::lanes::{Arrival, Entered, LaneMap};
+use super::recall::Recall;
 use super::record_state::RecordState;
-use super::redelivery::{Completed, Completion};
+use super::redelivery::Completed;
 use super::settings::{EntityNumber, HandlerRef, Settings, Target};
 use crate::dead_letter::{DeadLetter, DeadLetterError};
 use crate::decode;
@@ -24,6 +25,7 @@ use crate::error::Error;
 use crate::event::{Records, Window};
 use crate::failure::{ErrorKind, Failure};
 use crate::guard::guard;
+use crate::idempotency::{CompletedRecords, Completion};
 use crate::invocation::Invocation;
 use crate::observe::log::{self, CurrentRecord};
 use crate::observe::metrics::Ages;
@@ -44,6 +46,10 @@ pub(super) struct Batch<'a> {
     superseded: HashMap<usize, Vec<usize>>,
     /// What was completed in earlier invocations, if anything was.
     completed: Option<&'a Completed>,
+    /// What was completed after the batch's first record, as the store says.
+    recalled: Option<CompletedRecords>,
+    /// Whether the store has not said yet what was.
+    is_recalling: bool,
     from_stream: bool,
     table: Option<String>,
     /// The positions of records whose keys lack the attribute by which lanes go.
@@ -77,6 +83,8 @@ impl<'a> Batch<'a> {
             lanes: LaneMap::new(&settings.lanes, unread.estimate()),
             superseded: HashMap::new(),
             completed: completed.filter(|completed| from_stream && !completed.is_empty()),
+            recalled: None,
+            is_recalling: false,
             from_stream,
             table: None,
             without_lane_attribute: Vec::new(),
@@ -93,14 +101,47 @@ impl<'a> Batch<'a> {
         (self.chunk.len() > 0 || self.unread.has_next()).then_some(self.records.len())
     }
 
+    /// The position of the next record that can be read now: all but the first wait for what the store says.
+    pub(super) fn next_readable(&self) -> Option<usize> {
+        let waits = |position: usize| self.is_recalling && (position > 0 || !self.settings.report_batch_item_failures);
+        self.next_unread().filter(|position| !waits(*position))
+    }
+
+    /// Begins to read what is done after the batch's first record, if a store keeps that and there are records after it.
+    pub(super) fn begin_recall(&mut self) -> Option<Recall<'a>> {
+        let idempotency = self.settings.idempotency.as_ref().filter(|_| self.from_stream)?;
+        self.fill_chunk();
+        let [first, rest @ ..] = self.chunk.as_slice() else { return None };
+        if rest.is_empty() && !self.unread.has_next() {
+            return None;
+        }
+        let recall = Recall::begin(idempotency, first);
+        self.is_recalling = recall.is_some();
+        recall
+    }
+
+    /// Notes what the store says; `None` if that is nothing, or could not be read.
+    pub(super) fn end_recall(&mut self, recalled: Option<CompletedRecords>) {
+        self.is_recalling = false;
+        self.recalled = recalled;
+    }
+
+    pub(super) fn take_recalled(&mut self) -> Option<CompletedRecords> {
+        self.recalled.take()
+    }
+
+    fn fill_chunk(&mut self) {
+        if self.chunk.len() == 0 {
+            self.chunk = self.unread.next().into_iter();
+        }
+    }
+
     /// Reads the next records, up to the end of a chunk or of the turn: skips those that need no handler, enters the rest into their
     /// lanes, and returns those that need not wait for an earlier record. What may not start, because of the gate or the deadline,
     /// enters no lane, and the filter is not asked about it.
     pub(super) fn read_next(&mut self, gate: Gate, clock: &mut Clock, turn: &mut Turn) -> Vec<Arrival> {
         let text = self.unread.text();
-        if self.chunk.len() == 0 {
-            self.chunk = self.unread.next().into_iter();
-        }
+        self.fill_chunk();
         let mut arrivals = Vec::with_capacity(self.chunk.len());
         let asks_user = self.settings.filter.is_some() || self.lanes.asks_user();
         while let Some(facts) = self.chunk.next() {
@@ -115,8 +156,8 @@ impl<'a> Batch<'a> {
                 record.fail_in_reading(Failure::of(ErrorKind::Malformed, &error));
             }
             self.name(position);
-            if self.is_redelivered(position, clock) {
-                self.records[position].settle(Outcome::Skipped(SkipReason::Redelivered));
+            if let Some(reason) = self.find_completed(position, clock) {
+                self.records[position].settle(Outcome::Skipped(reason));
                 // Where the rest of a lane follows a dead letter, one of an earlier invocation is among those that it follows.
                 let may_be_followed = gate.admits(position) && !clock.is_stop_reached();
                 if self.records[position].was_dead_lettered && may_be_followed {
@@ -137,7 +178,7 @@ impl<'a> Batch<'a> {
             }
             turn.step();
             // Nothing else takes time here.
-            if asks_user && turn.is_late_at(clock.now()) {
+            if asks_user && turn.is_late_at(clock.now()) || self.is_recalling {
                 break;
             }
         }
@@ -204,13 +245,17 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Whether an earlier invocation has completed the record.
-    fn is_redelivered(&mut self, position: usize, clock: &Clock) -> bool {
+    /// Whether an earlier invocation has completed the record, and who says so.
+    #[inline]
+    fn find_completed(&mut self, position: usize, clock: &Clock) -> Option<SkipReason> {
         let record = &mut self.records[position];
         let find = |completed: &Completed| completed.find(&record.facts, record.nameable, clock.now());
-        let Some(completion) = self.completed.and_then(find) else { return false };
+        let remembered = self.completed.and_then(find).map(|completion| (completion, SkipReason::Redelivered));
+        let recall = |recalled: &CompletedRecords| recalled.find(&record.facts).filter(|_| record.nameable);
+        let recalled = || Some((self.recalled.as_ref().and_then(recall)?, SkipReason::AlreadyDone));
+        let (completion, reason) = remembered.or_else(recalled)?;
         record.was_dead_lettered = completion == Completion::DeadLettered;
-        true
+        Some(reason)
     }
 
     /// Finds the entity of a well-formed record, and why no handler takes it, if none does. Where that cannot be told, the record fails.

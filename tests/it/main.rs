@@ -29,6 +29,7 @@ mod entities;
 mod environment;
 mod failures;
 mod fairness;
+mod idempotency;
 #[cfg(feature = "logs")]
 mod logs;
 #[cfg(feature = "emf")]
