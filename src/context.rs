@@ -42,6 +42,7 @@ struct Attempt {
     batch: Arc<BatchContext>,
     began: Instant,
     number: u32,
+    is_stale: bool,
 }
 
 /// What the contexts of a batch share.
@@ -75,8 +76,8 @@ impl ChangeContext {
     /// Of a record that no processor has handed over.
     pub(crate) const OUTSIDE: Self = Self { attempt: None };
 
-    pub(crate) fn of_attempt(batch: &Arc<BatchContext>, began: Instant, number: u32) -> Self {
-        Self { attempt: Some(Attempt { batch: Arc::clone(batch), began, number }) }
+    pub(crate) fn of_attempt(batch: &Arc<BatchContext>, began: Instant, number: u32, is_stale: bool) -> Self {
+        Self { attempt: Some(Attempt { batch: Arc::clone(batch), began, number, is_stale }) }
     }
 
     /// When the handler is dropped at the latest: at the end of its [timeout], or when the invocation stops before its deadline.
@@ -104,6 +105,13 @@ impl ChangeContext {
     /// How many attempts the [retry policy](crate::RetryPolicy::max_attempts) allows in one invocation.
     pub fn max_attempts(&self) -> u32 {
         self.attempt.as_ref().map_or(1, |attempt| attempt.batch.max_attempts)
+    }
+
+    /// Whether the record does not come from the stream and is older than a change that was applied to its item already, as the item's
+    /// [mark](crate::ProcessorBuilder::marks) says. Always false without marks, and with [`Stale::Skip`](crate::Stale::Skip), which skips such
+    /// records.
+    pub fn is_stale(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.is_stale)
     }
 
     /// Where the record comes from.

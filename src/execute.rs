@@ -24,6 +24,8 @@ mod duplicates;
 mod gate;
 mod in_flight;
 mod lanes;
+mod marks;
+mod outside;
 mod ready;
 mod recall;
 mod record_state;
@@ -50,6 +52,7 @@ use self::disposition::{AttemptFailure, Disposition, FailedRecord, FailureClass}
 use self::gate::Gate;
 use self::in_flight::InFlight;
 use self::lanes::Arrival;
+use self::marks::{MarkRead, Moved};
 use self::ready::Ready;
 use self::recall::{Recall, StoreCall};
 use self::settings::{HandlerRef, Settings};
@@ -134,6 +137,8 @@ enum Event<'a> {
     Granted(Option<SemaphorePermit<'a>>),
     Sent(Sent),
     Recalled(StoreCall<Option<CompletedRecords>>),
+    MarksRead(MarkRead),
+    MarkMoved(Moved),
     Attempted(AttemptOutcome),
     BulkEnded(BulkOutcome),
     /// The records of this number, which failed in one bulk.
@@ -157,6 +162,8 @@ impl<'a> Execution<'a> {
             guarded: Guarded::default(),
         };
         let context = Arc::new(context);
+        let mut batch = batch;
+        batch.keep_marks(&context.guarded);
         Self {
             settings,
             bulks: Bulks::new(settings, &context),
@@ -183,9 +190,11 @@ impl<'a> Execution<'a> {
         let mut deadline = wait_until(self.clock.next_end(self.stopped));
         self.recall = self.batch.begin_recall();
         loop {
+            self.read_marks();
             self.start_ready(None);
             self.send_dead_letters();
-            if self.is_settled() {
+            self.raise_marks();
+            if self.is_settled() && self.are_marks_raised() {
                 return;
             }
             let yields = self.turn.is_over_at(self.clock.now());
@@ -215,7 +224,10 @@ impl<'a> Execution<'a> {
             }
             self.turn.step();
             match event {
-                Event::Deadline if self.stopped => return self.give_up_dead_letters(),
+                Event::Deadline if self.stopped => {
+                    self.give_up_dead_letters();
+                    return self.give_up_marks();
+                }
                 Event::Deadline => self.stop(),
                 Event::BackedOff(position) => self.backed_off(position),
                 Event::BulkBackedOff(number) => self.bulks.backed_off(number),
@@ -225,6 +237,8 @@ impl<'a> Execution<'a> {
                 }
                 Event::Sent(sent) => self.sent(sent),
                 Event::Recalled(call) => self.recalled(call),
+                Event::MarksRead(read) => self.marks_read(read),
+                Event::MarkMoved(moved) => self.mark_moved(moved),
                 Event::Attempted(outcome) => self.attempted(outcome),
                 Event::BulkEnded(outcome) => self.bulk_ended(outcome),
                 Event::None => {}
@@ -246,8 +260,8 @@ impl<'a> Execution<'a> {
         if deadline.poll_unpin(context).is_ready() {
             return Poll::Ready(Event::Deadline);
         }
-        if let Some(Poll::Ready(call)) = self.recall.as_mut().map(|recall| recall.poll_unpin(context)) {
-            return Poll::Ready(Event::Recalled(call));
+        if let Some(event) = self.poll_store(context) {
+            return Poll::Ready(event);
         }
         if let Poll::Ready(Some(position)) = self.backoffs.poll_next_unpin(context) {
             return Poll::Ready(Event::BackedOff(position));
@@ -295,6 +309,7 @@ impl<'a> Execution<'a> {
 
     /// Reads what was left unread, none of which starts any more.
     async fn read_rest(&mut self) {
+        self.batch.give_up_marks();
         while self.batch.next_unread().is_some() {
             self.read_next();
             if self.turn.is_over_at(self.clock.now()) {
@@ -308,6 +323,9 @@ impl<'a> Execution<'a> {
         self.measured.ages = self.batch.ages(&self.clock);
         self.measured.table = self.batch.take_table();
         self.measured.without_lane_attribute = self.batch.take_without_lane_attribute();
+        if let Some(store) = &mut self.measured.store {
+            store.regressions = self.batch.take_regressions();
+        }
         (self.batch.into_report(self.stopped, self.clock.now()), self.measured)
     }
 
@@ -319,6 +337,7 @@ impl<'a> Execution<'a> {
             && self.next().is_none()
             && !self.may_read()
             && !self.awaits_store()
+            && !self.batch.marks.as_ref().is_some_and(|marks| marks.moves.holds_records())
             && !self.is_retry_pending()
     }
 
@@ -362,23 +381,11 @@ impl<'a> Execution<'a> {
         self.batch.next_readable().is_some_and(|position| self.gate.admits(position))
     }
 
-    /// Whether an unread record might start that waits for what the store says.
-    fn awaits_store(&self) -> bool {
-        self.recall.is_some() && self.batch.next_unread().is_some_and(|position| self.gate.admits(position))
-    }
-
-    /// Takes what is done after the batch's first record.
-    fn recalled(&mut self, call: StoreCall<Option<CompletedRecords>>) {
-        self.recall = None;
-        let StoreCall { result, took } = call;
-        self.measured.note_store_call(0, took, result.as_ref().err());
-        self.batch.end_recall(result.unwrap_or_default());
-    }
-
     fn read_next(&mut self) {
         for arrival in self.batch.read_next(self.gate, &mut self.clock, &mut self.turn) {
             self.arrive(arrival);
         }
+        self.read_marks();
         if self.batch.is_refused() {
             self.abort();
         }
@@ -402,12 +409,17 @@ impl<'a> Execution<'a> {
             }
             let Some(next) = next else { return };
             self.turn.step();
-            if let Next::Record(position) = next
-                && self.batch.has_failed_in_reading(position)
-            {
-                self.ready.pop();
-                self.fail(position, FailureClass::Permanent);
-                continue;
+            if let Next::Record(position) = next {
+                if self.batch.has_failed_in_reading(position) {
+                    self.ready.pop();
+                    self.fail(position, FailureClass::Permanent);
+                    continue;
+                }
+                if self.batch.is_mark_unknown(position) {
+                    self.ready.pop();
+                    self.report_unknown(position);
+                    continue;
+                }
             }
             let permit = granted.take().or_else(|| self.settings.limit.try_acquire().ok());
             let Some(permit) = permit else { return };
@@ -425,7 +437,7 @@ impl<'a> Execution<'a> {
     fn start(&mut self, position: usize, permit: SemaphorePermit<'a>) {
         let record = self.batch.begin_attempt(position);
         let attempt = self.batch.attempts(position);
-        let record = record.in_context(ChangeContext::of_attempt(&self.context, self.clock.now(), attempt));
+        let record = record.in_context(ChangeContext::of_attempt(&self.context, self.clock.now(), attempt, self.batch.is_stale(position)));
         let Some(HandlerRef::Each(handler)) = self.batch.target(position).map(|target| &target.handler) else {
             unreachable!("a record without a handler is skipped, and that of a bulk handler waits for its bulk")
         };
@@ -571,6 +583,11 @@ impl<'a> Execution<'a> {
 
     /// Gives a record its turn, because it need not wait for another of its lane.
     fn arrive(&mut self, arrival: Arrival) {
+        let mut arrival = arrival;
+        if self.batch.marks.is_some() {
+            let Some(open) = self.pass_marks(arrival) else { return };
+            arrival = open;
+        }
         match arrival {
             Arrival::Ready(position) if self.bulks.are_unused() => self.ready.push(position),
             // Its part of a halved bulk, or the rest of its bulk's answer, comes next.
@@ -654,5 +671,6 @@ impl<'a> Execution<'a> {
         if self.recall.take().is_some() {
             self.batch.end_recall(None);
         }
+        self.batch.give_up_marks();
     }
 }

@@ -20,4 +20,3 @@ pub use self::store::{IdempotencyStore, IdempotencyStoreError};
 
 pub(crate) use self::completed::Completion;
 pub(crate) use self::settings::CHECKPOINT_LIFE;
-pub(crate) use self::store::ErasedStore;

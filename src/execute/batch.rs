@@ -14,10 +14,12 @@ use super::clock::{Clock, Turn};
 use super::duplicates::SequenceNumbers;
 use super::gate::Gate;
 use super::lanes::{Arrival, Entered, LaneMap};
+use super::marks::{ItemMarks, MarkRead, MarkVerdict};
 use super::recall::Recall;
 use super::record_state::RecordState;
 use super::redelivery::Completed;
 use super::settings::{EntityNumber, HandlerRef, Settings, Target};
+use crate::context::Guarded;
 use crate::dead_letter::{DeadLetter, DeadLetterError};
 use crate::decode;
 use crate::entity::Unmatched;
@@ -50,10 +52,14 @@ pub(super) struct Batch<'a> {
     recalled: Option<CompletedRecords>,
     /// Whether the store has not said yet what was.
     is_recalling: bool,
+    /// The marks of the items, if they are kept.
+    pub(super) marks: Option<Box<ItemMarks<'a>>>,
     from_stream: bool,
     table: Option<String>,
     /// The positions of records whose keys lack the attribute by which lanes go.
     without_lane_attribute: Vec<usize>,
+    /// The positions of records at or below the marks of their items that were made after those.
+    regressions: Vec<usize>,
     window: Option<Window>,
     /// Why the payload is not the event of a stream, once that is found; the batch as a whole fails then.
     refusal: Option<Error>,
@@ -85,9 +91,11 @@ impl<'a> Batch<'a> {
             completed: completed.filter(|completed| from_stream && !completed.is_empty()),
             recalled: None,
             is_recalling: false,
+            marks: None,
             from_stream,
             table: None,
             without_lane_attribute: Vec::new(),
+            regressions: Vec::new(),
             window: None,
             refusal: None,
             settings,
@@ -98,24 +106,51 @@ impl<'a> Batch<'a> {
 
     /// The position of the next record to be read; `None` once all are.
     pub(super) fn next_unread(&self) -> Option<usize> {
-        (self.chunk.len() > 0 || self.unread.has_next()).then_some(self.records.len())
+        let is_ahead = || self.marks.as_ref().is_some_and(|marks| marks.reader.has_records());
+        (self.chunk.len() > 0 || self.unread.has_next() || is_ahead()).then_some(self.records.len())
     }
 
-    /// The position of the next record that can be read now: all but the first wait for what the store says.
+    /// The position of the next record that can be read now. All but the first wait for what the store says of the records after it, and each
+    /// waits for the mark of its item.
     pub(super) fn next_readable(&self) -> Option<usize> {
-        let waits = |position: usize| self.is_recalling && (position > 0 || !self.settings.report_batch_item_failures);
-        self.next_unread().filter(|position| !waits(*position))
+        let recalls = |position: usize| self.is_recalling && (position > 0 || !self.settings.report_batch_item_failures);
+        let asks = || self.chunk.len() == 0 && self.marks.as_ref().is_some_and(|marks| !marks.reader.is_readable());
+        self.next_unread().filter(|position| !recalls(*position) && !asks())
+    }
+
+    /// Keeps marks in this batch, if the settings say so.
+    pub(super) fn keep_marks(&mut self, guarded: &Guarded) {
+        self.marks = ItemMarks::new(self.settings, self.from_stream, guarded).map(Box::new);
+    }
+
+    /// Begins to read the marks of the next records, if there are any to be read.
+    pub(super) fn read_marks(&mut self, now: Instant) {
+        if let Some(marks) = &mut self.marks {
+            marks.reader.begin(&mut self.unread, self.completed, now);
+        }
+    }
+
+    /// Takes what the store has said of the marks of the next records.
+    pub(super) fn take_marks(&mut self, read: MarkRead) {
+        if let Some(marks) = &mut self.marks {
+            marks.take_read(read);
+        }
     }
 
     /// Begins to read what is done after the batch's first record, if a store keeps that and there are records after it.
     pub(super) fn begin_recall(&mut self) -> Option<Recall<'a>> {
         let idempotency = self.settings.idempotency.as_ref().filter(|_| self.from_stream)?;
-        self.fill_chunk();
-        let [first, rest @ ..] = self.chunk.as_slice() else { return None };
-        if rest.is_empty() && !self.unread.has_next() {
+        let (first, count) = match &mut self.marks {
+            Some(marks) => marks.reader.first(&mut self.unread),
+            None => {
+                self.fill_chunk();
+                (self.chunk.as_slice().first(), self.chunk.len())
+            }
+        };
+        if count == 1 && !self.unread.has_next() {
             return None;
         }
-        let recall = Recall::begin(idempotency, first);
+        let recall = Recall::begin(idempotency, first?);
         self.is_recalling = recall.is_some();
         recall
     }
@@ -132,7 +167,15 @@ impl<'a> Batch<'a> {
 
     fn fill_chunk(&mut self) {
         if self.chunk.len() == 0 {
-            self.chunk = self.unread.next().into_iter();
+            let ahead = self.marks.as_mut().map(|marks| marks.reader.take()).unwrap_or_default();
+            self.chunk = ahead.unwrap_or_else(|| self.unread.next()).into_iter();
+        }
+    }
+
+    /// Reads no more marks: the records that are left do not start.
+    pub(super) fn give_up_marks(&mut self) {
+        if let Some(marks) = &mut self.marks {
+            marks.reader.give_up();
         }
     }
 
@@ -167,7 +210,12 @@ impl<'a> Batch<'a> {
                 self.records[position].settle(Outcome::Skipped(reason));
             } else if gate.admits(position) && !clock.is_stop_reached() {
                 match self.ask_filter(position, clock) {
-                    Verdict::Kept => arrivals.extend(self.enter_lane(position, keys, clock)),
+                    Verdict::Kept => {
+                        if let Some(marks) = &mut self.marks {
+                            marks.enter(position);
+                        }
+                        arrivals.extend(self.enter_lane(position, keys, clock));
+                    }
                     Verdict::Skipped(reason) => self.records[position].settle(Outcome::Skipped(reason)),
                     Verdict::TooLate => {}
                 }
@@ -253,9 +301,41 @@ impl<'a> Batch<'a> {
         let remembered = self.completed.and_then(find).map(|completion| (completion, SkipReason::Redelivered));
         let recall = |recalled: &CompletedRecords| recalled.find(&record.facts).filter(|_| record.nameable);
         let recalled = || Some((self.recalled.as_ref().and_then(recall)?, SkipReason::AlreadyDone));
-        let (completion, reason) = remembered.or_else(recalled)?;
-        record.was_dead_lettered = completion == Completion::DeadLettered;
-        Some(reason)
+        if let Some((completion, reason)) = remembered.or_else(recalled) {
+            record.was_dead_lettered = completion == Completion::DeadLettered;
+            return Some(reason);
+        }
+        if self.marks.is_some() { self.ask_mark(position, clock) } else { None }
+    }
+
+    /// Why a record is skipped by the mark of its item, if it is. What else the mark says of it is noted.
+    pub(super) fn ask_mark(&mut self, position: usize, clock: &Clock) -> Option<SkipReason> {
+        let record = &mut self.records[position];
+        let marks = self.marks.as_ref()?;
+        // A record without a name of its own is malformed.
+        let verdict = marks.verdict(position, &record.facts, clock.time_of_day(clock.now()));
+        record.is_stale = verdict == MarkVerdict::Stale;
+        match verdict {
+            MarkVerdict::Open | MarkVerdict::Stale => {}
+            MarkVerdict::Regressed => self.regressions.push(position),
+            MarkVerdict::Done { was_dead_lettered } => {
+                record.was_dead_lettered = was_dead_lettered;
+                return Some(SkipReason::AlreadyDone);
+            }
+            MarkVerdict::SkipStale => return Some(SkipReason::Stale),
+            MarkVerdict::Unknown => record.is_mark_unknown = true,
+        }
+        None
+    }
+
+    /// Whether the record is to be reported because the mark of its item is unknown.
+    pub(super) fn is_mark_unknown(&self, position: usize) -> bool {
+        self.records[position].is_mark_unknown
+    }
+
+    /// Whether the record is older than what is applied to its item.
+    pub(super) fn is_stale(&self, position: usize) -> bool {
+        self.records[position].is_stale
     }
 
     /// Finds the entity of a well-formed record, and why no handler takes it, if none does. Where that cannot be told, the record fails.
@@ -374,6 +454,9 @@ impl<'a> Batch<'a> {
     pub(super) fn settle(&mut self, position: usize, outcome: Outcome) -> Option<Arrival> {
         let record = &mut self.records[position];
         record.settle(outcome);
+        if let Some(marks) = &mut self.marks {
+            marks.settle(position, &record.facts, outcome);
+        }
         record.next_in_lane?;
         self.next_arrival(position)
     }
@@ -428,7 +511,7 @@ impl<'a> Batch<'a> {
 
     /// The bulk handler that a well-formed record goes to.
     pub(super) fn bulk_of(&self, position: usize) -> Option<usize> {
-        if self.has_failed_in_reading(position) {
+        if self.has_failed_in_reading(position) || self.is_mark_unknown(position) {
             return None;
         }
         match self.target(position)?.handler {
@@ -450,7 +533,8 @@ impl<'a> Batch<'a> {
     pub(super) fn next_in_bulk(&self, position: usize) -> Option<usize> {
         let next = self.next_in_lane(position)?;
         let record = &self.records[next];
-        let is_free = !record.settled && !record.in_bulk && !record.is_undecodable;
+        let is_moving = || self.marks.as_ref().is_some_and(|marks| marks.is_moving(next));
+        let is_free = !record.settled && !record.in_bulk && !record.is_undecodable && !is_moving();
         (is_free && self.bulk_of(next) == self.bulk_of(position)).then_some(next)
     }
 
@@ -513,14 +597,17 @@ impl<'a> Batch<'a> {
         // It waited for nothing but those.
         self.records[position].waits = false;
         for earlier in superseded {
-            if outcome.is_done() {
-                self.records[earlier].settle(Outcome::Skipped(SkipReason::Superseded));
-                continue;
-            }
-            if let Some(failure) = self.records[position].failure().cloned() {
+            if !outcome.is_done()
+                && let Some(failure) = self.records[position].failure().cloned()
+            {
                 self.records[earlier].fail_in_reading(failure);
             }
-            self.records[earlier].settle(outcome);
+            let outcome = if outcome.is_done() { Outcome::Skipped(SkipReason::Superseded) } else { outcome };
+            let record = &mut self.records[earlier];
+            record.settle(outcome);
+            if let Some(marks) = &mut self.marks {
+                marks.settle(earlier, &record.facts, outcome);
+            }
         }
     }
 
@@ -565,6 +652,11 @@ impl<'a> Batch<'a> {
             attempts: record.attempts,
             entity: self.settings.routes.name_of(record.entity).map(|name| &**name),
         }
+    }
+
+    /// The positions of records at or below the marks of their items that were made after those.
+    pub(super) fn take_regressions(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.regressions)
     }
 
     /// The name of the table whose stream it is.

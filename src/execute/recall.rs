@@ -34,7 +34,7 @@ pub(super) struct StoreCall<T> {
 impl<'a> Recall<'a> {
     /// Reads what is done after this record, the first of its batch; `None` if it cannot be the checkpoint of an earlier one.
     pub(super) fn begin(idempotency: &'a Idempotency, first: &RecordRef) -> Option<Self> {
-        let Idempotency { consumer, store, budget } = idempotency;
+        let Idempotency { consumer, store, budget, .. } = idempotency;
         let key = StoreKey::of_checkpoint(consumer, first.stream_arn()?, first.sequence_number()?);
         let answer = within(*budget, store.load(key));
         Some(Self { began: Instant::now(), answer: Guarded::new("idempotency store", answer) })
@@ -59,7 +59,7 @@ pub(super) async fn keep(
     recalled: Option<CompletedRecords>,
     until: Option<Instant>,
 ) -> Option<StoreCall<()>> {
-    let Idempotency { consumer, store, budget } = idempotency;
+    let Idempotency { consumer, store, budget, .. } = idempotency;
     let checkpoint = report.resumes_at()?;
     let key = StoreKey::of_checkpoint(consumer, checkpoint.record.stream_arn()?, checkpoint.sequence_number()?);
     let mut completed = CompletedRecords::default();

@@ -85,6 +85,22 @@ impl Measurements {
         }
     }
 
+    /// Notes that the mark of the item of the record at this position was raised, or not; without a duration, no call was made.
+    pub(crate) fn note_move<E: Display>(&mut self, position: usize, took: Option<Duration>, failure: Option<E>) {
+        match (took, failure, &mut self.store) {
+            (Some(took), failure, _) => self.note_store_call(position, took, failure),
+            (None, Some(_), Some(store)) => store.failures.push(position),
+            _ => {}
+        }
+    }
+
+    /// Notes that so many records, the first of which is about at this position, cannot have a mark.
+    pub(crate) fn note_unmarkable(&mut self, position: usize, records: usize) {
+        if let Some(store) = &mut self.store {
+            store.failures.extend(std::iter::repeat_n(position, records));
+        }
+    }
+
     /// What was measured of each of so many tables; `tables` has the table of each record by its position.
     fn split(&self, tables: &[usize], count: usize) -> Vec<Self> {
         let of_table = || Self { ages: self.ages, concurrency: self.concurrency, ..Self::default() };
