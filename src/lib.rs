@@ -115,6 +115,7 @@
 //! | `sqs` | yes | `SqsDeadLetterQueue`, with the AWS SDK's SQS client |
 //! | `emf` | yes | `Emf`: metrics in CloudWatch's embedded metric format; no further dependency |
 //! | `logs` | yes | `Logs`: Lambda's JSON log lines, with `tracing-subscriber`'s registry |
+//! | `dynamodb` | no | `DynamoDbIdempotencyStore` and `Guard`, with the AWS SDK's DynamoDB client |
 //! | `aws-errors` | no | `AwsResultExt`: errors of the AWS SDK, classed as permanent or retryable |
 //! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
 //! | `serde_dynamo` | no | items as `serde_dynamo::Item`: `Record::new_item`, `old_item` and `key_item` |
@@ -145,6 +146,8 @@
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
 //!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
 
+#[cfg(any(feature = "sqs", feature = "dynamodb"))]
+mod aws;
 mod change;
 mod clock;
 mod context;
@@ -215,6 +218,8 @@ pub use crate::idempotency::{
     CompletedRecords, Idempotency, IdempotencyStore, IdempotencyStoreError, Mark, Marks, MemoryIdempotencyStore,
     OnMarksUnavailable, Stale, StoreKey,
 };
+#[cfg(feature = "dynamodb")]
+pub use crate::idempotency::{DynamoDbIdempotencyStore, Guard, GuardOutcome};
 pub use crate::invocation::{Deadline, Invocation, Origin};
 #[cfg(feature = "emf")]
 pub use crate::observe::emf::{Emf, EmfBuilder};

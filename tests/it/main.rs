@@ -29,6 +29,8 @@ mod entities;
 mod environment;
 mod failures;
 mod fairness;
+#[cfg(feature = "dynamodb")]
+mod idempotency_table;
 #[cfg(feature = "logs")]
 mod logs;
 #[cfg(feature = "emf")]
