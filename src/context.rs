@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::invocation::{Invocation, Origin};
-use crate::record::SequenceNumber;
 
 /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
 ///
@@ -42,6 +41,7 @@ struct Attempt {
     batch: Arc<BatchContext>,
     began: Instant,
     number: u32,
+    is_stale: bool,
 }
 
 /// What the contexts of a batch share.
@@ -55,19 +55,21 @@ pub(crate) struct BatchContext {
     pub(crate) guarded: Guarded,
 }
 
-/// The records whose marks are moved by transactions of their handlers, which were given guards for that.
+/// The sequence numbers of the records whose marks are moved by transactions of their handlers, which were given guards for that. (Their
+/// text: the module `record` is above this one.)
 #[derive(Clone, Default)]
-pub(crate) struct Guarded(Arc<Mutex<Vec<SequenceNumber>>>);
+pub(crate) struct Guarded(Arc<Mutex<Vec<String>>>);
 
 impl Guarded {
     /// Whether a guard was given out for the record of this number.
-    pub(crate) fn contains(&self, number: &SequenceNumber) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(number)
+    pub(crate) fn contains(&self, number: impl fmt::Display) -> bool {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !numbers.is_empty() && numbers.contains(&number.to_string())
     }
 
     #[cfg(feature = "dynamodb")]
-    fn insert(&self, number: &SequenceNumber) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(*number);
+    fn insert(&self, number: impl fmt::Display) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(number.to_string());
     }
 }
 
@@ -75,8 +77,8 @@ impl ChangeContext {
     /// Of a record that no processor has handed over.
     pub(crate) const OUTSIDE: Self = Self { attempt: None };
 
-    pub(crate) fn of_attempt(batch: &Arc<BatchContext>, began: Instant, number: u32) -> Self {
-        Self { attempt: Some(Attempt { batch: Arc::clone(batch), began, number }) }
+    pub(crate) fn of_attempt(batch: &Arc<BatchContext>, began: Instant, number: u32, is_stale: bool) -> Self {
+        Self { attempt: Some(Attempt { batch: Arc::clone(batch), began, number, is_stale }) }
     }
 
     /// When the handler is dropped at the latest: at the end of its [timeout], or when the invocation stops before its deadline.
@@ -106,6 +108,13 @@ impl ChangeContext {
         self.attempt.as_ref().map_or(1, |attempt| attempt.batch.max_attempts)
     }
 
+    /// Whether the record does not come from the stream and is older than a change that was applied to its item already, as the item's
+    /// [mark](crate::ProcessorBuilder::marks) says. Always false without marks, and with [`Stale::Skip`](crate::Stale::Skip), which skips such
+    /// records.
+    pub fn is_stale(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.is_stale)
+    }
+
     /// Where the record comes from.
     pub fn origin(&self) -> Origin {
         self.invocation().origin
@@ -128,7 +137,7 @@ impl ChangeContext {
 
     /// Notes that a guard was given out for the record of this number: if its handler succeeds, it has moved the item's mark.
     #[cfg(feature = "dynamodb")]
-    pub(crate) fn note_guard(&self, number: &SequenceNumber) {
+    pub(crate) fn note_guard(&self, number: impl fmt::Display) {
         if let Some(attempt) = &self.attempt {
             attempt.batch.guarded.insert(number);
         }

@@ -24,7 +24,10 @@ mod duplicates;
 mod gate;
 mod in_flight;
 mod lanes;
+mod marks;
+mod outside;
 mod ready;
+mod recall;
 mod record_state;
 pub(crate) mod redelivery;
 pub(crate) mod settings;
@@ -49,15 +52,18 @@ use self::disposition::{AttemptFailure, Disposition, FailedRecord, FailureClass}
 use self::gate::Gate;
 use self::in_flight::InFlight;
 use self::lanes::Arrival;
+use self::marks::{MarkRead, Moved};
 use self::ready::Ready;
+use self::recall::{Recall, StoreCall};
 use self::settings::{HandlerRef, Settings};
 use crate::context::{BatchContext, ChangeContext, Guarded};
 use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
 use crate::failure::{ErrorKind, Failure};
+use crate::idempotency::CompletedRecords;
 use crate::invocation::Invocation;
 use crate::observe::log;
-use crate::observe::metrics::{Measurements, millis};
+use crate::observe::metrics::{Measurements, StoreMeasurements, millis};
 use crate::outcome::{BatchReport, Outcome};
 
 /// Processes a batch until every record is finished or reported, and measures it.
@@ -72,7 +78,14 @@ pub(crate) async fn run(
     let mut execution = Execution::new(settings, batch, clock, invocation);
     execution.run().await;
     execution.read_rest().await;
-    execution.end()
+    let (recalled, until) = (execution.batch.take_recalled(), execution.clock.next_end(true));
+    let (report, mut measured) = execution.end();
+    if let Some(idempotency) = &settings.idempotency
+        && let Some(call) = recall::keep(idempotency, &report, recalled, until).await
+    {
+        measured.note_store_call(0, call.took, call.result.err());
+    }
+    (report, measured)
 }
 
 /// A batch at work.
@@ -94,6 +107,8 @@ struct Execution<'a> {
     /// The records of bulk handlers, which are in none of the fields above.
     bulks: Bulks<'a>,
     dead_letters: DeadLetterSender<'a>,
+    /// What is done after the batch's first record, while that is being read.
+    recall: Option<Recall<'a>>,
     /// What is left until others get their turn.
     turn: Turn,
     /// Whether attempts are polled before calls of the queue. It changes with each poll, because either may use up the task's
@@ -121,6 +136,9 @@ enum Event<'a> {
     /// `None` if there is no limit any more, which does not happen.
     Granted(Option<SemaphorePermit<'a>>),
     Sent(Sent),
+    Recalled(StoreCall<Option<CompletedRecords>>),
+    MarksRead(MarkRead),
+    MarkMoved(Moved),
     Attempted(AttemptOutcome),
     BulkEnded(BulkOutcome),
     /// The records of this number, which failed in one bulk.
@@ -131,7 +149,11 @@ enum Event<'a> {
 
 impl<'a> Execution<'a> {
     fn new(settings: &'a Settings, batch: Batch<'a>, clock: Clock, invocation: Arc<Invocation>) -> Self {
-        let measured = Measurements { attempts: Vec::with_capacity(batch.estimate()), ..Measurements::default() };
+        let measured = Measurements {
+            attempts: Vec::with_capacity(batch.estimate()),
+            store: settings.idempotency.as_ref().map(|_| StoreMeasurements::default()),
+            ..Measurements::default()
+        };
         let context = BatchContext {
             invocation: Arc::clone(&invocation),
             stop: clock.next_end(false),
@@ -140,6 +162,8 @@ impl<'a> Execution<'a> {
             guarded: Guarded::default(),
         };
         let context = Arc::new(context);
+        let mut batch = batch;
+        batch.keep_marks(&context.guarded);
         Self {
             settings,
             bulks: Bulks::new(settings, &context),
@@ -152,6 +176,7 @@ impl<'a> Execution<'a> {
             backoffs: FuturesUnordered::new(),
             backing_off: BTreeSet::new(),
             dead_letters: DeadLetterSender::new(settings.queue.as_deref(), invocation),
+            recall: None,
             context,
             turn: Turn::begin(),
             attempts_first: true,
@@ -163,10 +188,13 @@ impl<'a> Execution<'a> {
     async fn run(&mut self) {
         let mut permit: Option<PermitWait<'a>> = None;
         let mut deadline = wait_until(self.clock.next_end(self.stopped));
+        self.recall = self.batch.begin_recall();
         loop {
+            self.read_marks();
             self.start_ready(None);
             self.send_dead_letters();
-            if self.is_settled() {
+            self.raise_marks();
+            if self.is_settled() && self.are_marks_raised() {
                 return;
             }
             let yields = self.turn.is_over_at(self.clock.now());
@@ -196,7 +224,10 @@ impl<'a> Execution<'a> {
             }
             self.turn.step();
             match event {
-                Event::Deadline if self.stopped => return self.give_up_dead_letters(),
+                Event::Deadline if self.stopped => {
+                    self.give_up_dead_letters();
+                    return self.give_up_marks();
+                }
                 Event::Deadline => self.stop(),
                 Event::BackedOff(position) => self.backed_off(position),
                 Event::BulkBackedOff(number) => self.bulks.backed_off(number),
@@ -205,6 +236,9 @@ impl<'a> Execution<'a> {
                     self.start_ready(granted);
                 }
                 Event::Sent(sent) => self.sent(sent),
+                Event::Recalled(call) => self.recalled(call),
+                Event::MarksRead(read) => self.marks_read(read),
+                Event::MarkMoved(moved) => self.mark_moved(moved),
                 Event::Attempted(outcome) => self.attempted(outcome),
                 Event::BulkEnded(outcome) => self.bulk_ended(outcome),
                 Event::None => {}
@@ -225,6 +259,9 @@ impl<'a> Execution<'a> {
     ) -> Poll<Event<'a>> {
         if deadline.poll_unpin(context).is_ready() {
             return Poll::Ready(Event::Deadline);
+        }
+        if let Some(event) = self.poll_store(context) {
+            return Poll::Ready(event);
         }
         if let Poll::Ready(Some(position)) = self.backoffs.poll_next_unpin(context) {
             return Poll::Ready(Event::BackedOff(position));
@@ -272,6 +309,7 @@ impl<'a> Execution<'a> {
 
     /// Reads what was left unread, none of which starts any more.
     async fn read_rest(&mut self) {
+        self.batch.give_up_marks();
         while self.batch.next_unread().is_some() {
             self.read_next();
             if self.turn.is_over_at(self.clock.now()) {
@@ -285,6 +323,9 @@ impl<'a> Execution<'a> {
         self.measured.ages = self.batch.ages(&self.clock);
         self.measured.table = self.batch.take_table();
         self.measured.without_lane_attribute = self.batch.take_without_lane_attribute();
+        if let Some(store) = &mut self.measured.store {
+            store.regressions = self.batch.take_regressions();
+        }
         (self.batch.into_report(self.stopped, self.clock.now()), self.measured)
     }
 
@@ -295,6 +336,8 @@ impl<'a> Execution<'a> {
             && self.dead_letters.is_empty()
             && self.next().is_none()
             && !self.may_read()
+            && !self.awaits_store()
+            && !self.batch.marks.as_ref().is_some_and(|marks| marks.moves.holds_records())
             && !self.is_retry_pending()
     }
 
@@ -315,7 +358,9 @@ impl<'a> Execution<'a> {
 
     /// What starts next of this record and the bulks.
     fn next_of_all(&self, record: Option<usize>) -> Option<Next> {
-        match (record, self.bulks.next(self.gate)) {
+        // One that has room waits for what the store says of the records after it.
+        let is_held = |bulk: &NextBulk| self.awaits_store() && !self.bulks.is_full(*bulk, &self.batch, self.gate);
+        match (record, self.bulks.next(self.gate).filter(|bulk| !is_held(bulk))) {
             (Some(record), Some(bulk)) if bulk.position < record => Some(Next::Bulk(bulk)),
             (Some(record), _) => Some(Next::Record(record)),
             (None, bulk) => bulk.map(Next::Bulk),
@@ -331,15 +376,16 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Whether an unread record might start.
+    /// Whether an unread record might start, and may be read now.
     fn may_read(&self) -> bool {
-        self.batch.next_unread().is_some_and(|position| self.gate.admits(position))
+        self.batch.next_readable().is_some_and(|position| self.gate.admits(position))
     }
 
     fn read_next(&mut self) {
         for arrival in self.batch.read_next(self.gate, &mut self.clock, &mut self.turn) {
             self.arrive(arrival);
         }
+        self.read_marks();
         if self.batch.is_refused() {
             self.abort();
         }
@@ -363,12 +409,17 @@ impl<'a> Execution<'a> {
             }
             let Some(next) = next else { return };
             self.turn.step();
-            if let Next::Record(position) = next
-                && self.batch.has_failed_in_reading(position)
-            {
-                self.ready.pop();
-                self.fail(position, FailureClass::Permanent);
-                continue;
+            if let Next::Record(position) = next {
+                if self.batch.has_failed_in_reading(position) {
+                    self.ready.pop();
+                    self.fail(position, FailureClass::Permanent);
+                    continue;
+                }
+                if self.batch.is_mark_unknown(position) {
+                    self.ready.pop();
+                    self.report_unknown(position);
+                    continue;
+                }
             }
             let permit = granted.take().or_else(|| self.settings.limit.try_acquire().ok());
             let Some(permit) = permit else { return };
@@ -386,7 +437,7 @@ impl<'a> Execution<'a> {
     fn start(&mut self, position: usize, permit: SemaphorePermit<'a>) {
         let record = self.batch.begin_attempt(position);
         let attempt = self.batch.attempts(position);
-        let record = record.in_context(ChangeContext::of_attempt(&self.context, self.clock.now(), attempt));
+        let record = record.in_context(ChangeContext::of_attempt(&self.context, self.clock.now(), attempt, self.batch.is_stale(position)));
         let Some(HandlerRef::Each(handler)) = self.batch.target(position).map(|target| &target.handler) else {
             unreachable!("a record without a handler is skipped, and that of a bulk handler waits for its bulk")
         };
@@ -532,6 +583,11 @@ impl<'a> Execution<'a> {
 
     /// Gives a record its turn, because it need not wait for another of its lane.
     fn arrive(&mut self, arrival: Arrival) {
+        let mut arrival = arrival;
+        if self.batch.marks.is_some() {
+            let Some(open) = self.pass_marks(arrival) else { return };
+            arrival = open;
+        }
         match arrival {
             Arrival::Ready(position) if self.bulks.are_unused() => self.ready.push(position),
             // Its part of a halved bulk, or the rest of its bulk's answer, comes next.
@@ -612,5 +668,9 @@ impl<'a> Execution<'a> {
         self.backoffs.clear();
         self.backing_off.clear();
         self.bulks.clear(&mut self.batch);
+        if self.recall.take().is_some() {
+            self.batch.end_recall(None);
+        }
+        self.batch.give_up_marks();
     }
 }

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     Predecessor,
     /// No [entity](crate::ProcessorBuilder::entity) takes the record, and [`Unmatched::DeadLetter`](crate::Unmatched::DeadLetter) is set.
     Unmatched,
+    /// The [mark](crate::ProcessorBuilder::marks) of its item could not be read, or does not tell whether the record is done.
+    Mark,
 }
 
 impl ErrorKind {
@@ -51,6 +53,7 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Predecessor => "predecessor",
             Self::Unmatched => "unmatched",
+            Self::Mark => "mark",
         }
     }
 }

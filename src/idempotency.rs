@@ -27,6 +27,7 @@ pub use self::settings::{Idempotency, Marks, OnMarksUnavailable, Stale};
 pub use self::store::{IdempotencyStore, IdempotencyStoreError};
 
 pub(crate) use self::completed::Completion;
+pub(crate) use self::settings::CHECKPOINT_LIFE;
 #[cfg(feature = "dynamodb")]
 pub(crate) use self::settings::consumer_fault;
 pub(crate) use self::store::ErasedStore;

@@ -14,9 +14,12 @@ use super::clock::{Clock, Turn};
 use super::duplicates::SequenceNumbers;
 use super::gate::Gate;
 use super::lanes::{Arrival, Entered, LaneMap};
+use super::marks::{ItemMarks, MarkRead, MarkVerdict};
+use super::recall::Recall;
 use super::record_state::RecordState;
-use super::redelivery::{Completed, Completion};
+use super::redelivery::Completed;
 use super::settings::{EntityNumber, HandlerRef, Settings, Target};
+use crate::context::Guarded;
 use crate::dead_letter::{DeadLetter, DeadLetterError};
 use crate::decode;
 use crate::entity::Unmatched;
@@ -24,6 +27,7 @@ use crate::error::Error;
 use crate::event::{Records, Window};
 use crate::failure::{ErrorKind, Failure};
 use crate::guard::guard;
+use crate::idempotency::{CompletedRecords, Completion};
 use crate::invocation::Invocation;
 use crate::observe::log::{self, CurrentRecord};
 use crate::observe::metrics::Ages;
@@ -44,10 +48,18 @@ pub(super) struct Batch<'a> {
     superseded: HashMap<usize, Vec<usize>>,
     /// What was completed in earlier invocations, if anything was.
     completed: Option<&'a Completed>,
+    /// What was completed after the batch's first record, as the store says.
+    recalled: Option<CompletedRecords>,
+    /// Whether the store has not said yet what was.
+    is_recalling: bool,
+    /// The marks of the items, if they are kept.
+    pub(super) marks: Option<Box<ItemMarks<'a>>>,
     from_stream: bool,
     table: Option<String>,
     /// The positions of records whose keys lack the attribute by which lanes go.
     without_lane_attribute: Vec<usize>,
+    /// The positions of records at or below the marks of their items that were made after those.
+    regressions: Vec<usize>,
     window: Option<Window>,
     /// Why the payload is not the event of a stream, once that is found; the batch as a whole fails then.
     refusal: Option<Error>,
@@ -77,9 +89,13 @@ impl<'a> Batch<'a> {
             lanes: LaneMap::new(&settings.lanes, unread.estimate()),
             superseded: HashMap::new(),
             completed: completed.filter(|completed| from_stream && !completed.is_empty()),
+            recalled: None,
+            is_recalling: false,
+            marks: None,
             from_stream,
             table: None,
             without_lane_attribute: Vec::new(),
+            regressions: Vec::new(),
             window: None,
             refusal: None,
             settings,
@@ -90,7 +106,77 @@ impl<'a> Batch<'a> {
 
     /// The position of the next record to be read; `None` once all are.
     pub(super) fn next_unread(&self) -> Option<usize> {
-        (self.chunk.len() > 0 || self.unread.has_next()).then_some(self.records.len())
+        let is_ahead = || self.marks.as_ref().is_some_and(|marks| marks.reader.has_records());
+        (self.chunk.len() > 0 || self.unread.has_next() || is_ahead()).then_some(self.records.len())
+    }
+
+    /// The position of the next record that can be read now. All but the first wait for what the store says of the records after it, and each
+    /// waits for the mark of its item.
+    pub(super) fn next_readable(&self) -> Option<usize> {
+        let recalls = |position: usize| self.is_recalling && (position > 0 || !self.settings.report_batch_item_failures);
+        let asks = || self.chunk.len() == 0 && self.marks.as_ref().is_some_and(|marks| !marks.reader.is_readable());
+        self.next_unread().filter(|position| !recalls(*position) && !asks())
+    }
+
+    /// Keeps marks in this batch, if the settings say so.
+    pub(super) fn keep_marks(&mut self, guarded: &Guarded) {
+        self.marks = ItemMarks::new(self.settings, self.from_stream, guarded).map(Box::new);
+    }
+
+    /// Begins to read the marks of the next records, if there are any to be read.
+    pub(super) fn read_marks(&mut self, now: Instant) {
+        if let Some(marks) = &mut self.marks {
+            marks.reader.begin(&mut self.unread, self.completed, now);
+        }
+    }
+
+    /// Takes what the store has said of the marks of the next records.
+    pub(super) fn take_marks(&mut self, read: MarkRead) {
+        if let Some(marks) = &mut self.marks {
+            marks.take_read(read);
+        }
+    }
+
+    /// Begins to read what is done after the batch's first record, if a store keeps that and there are records after it.
+    pub(super) fn begin_recall(&mut self) -> Option<Recall<'a>> {
+        let idempotency = self.settings.idempotency.as_ref().filter(|_| self.from_stream)?;
+        let (first, count) = match &mut self.marks {
+            Some(marks) => marks.reader.first(&mut self.unread),
+            None => {
+                self.fill_chunk();
+                (self.chunk.as_slice().first(), self.chunk.len())
+            }
+        };
+        if count == 1 && !self.unread.has_next() {
+            return None;
+        }
+        let recall = Recall::begin(idempotency, first?);
+        self.is_recalling = recall.is_some();
+        recall
+    }
+
+    /// Notes what the store says; `None` if that is nothing, or could not be read.
+    pub(super) fn end_recall(&mut self, recalled: Option<CompletedRecords>) {
+        self.is_recalling = false;
+        self.recalled = recalled;
+    }
+
+    pub(super) fn take_recalled(&mut self) -> Option<CompletedRecords> {
+        self.recalled.take()
+    }
+
+    fn fill_chunk(&mut self) {
+        if self.chunk.len() == 0 {
+            let ahead = self.marks.as_mut().map(|marks| marks.reader.take()).unwrap_or_default();
+            self.chunk = ahead.unwrap_or_else(|| self.unread.next()).into_iter();
+        }
+    }
+
+    /// Reads no more marks: the records that are left do not start.
+    pub(super) fn give_up_marks(&mut self) {
+        if let Some(marks) = &mut self.marks {
+            marks.reader.give_up();
+        }
     }
 
     /// Reads the next records, up to the end of a chunk or of the turn: skips those that need no handler, enters the rest into their
@@ -98,9 +184,7 @@ impl<'a> Batch<'a> {
     /// enters no lane, and the filter is not asked about it.
     pub(super) fn read_next(&mut self, gate: Gate, clock: &mut Clock, turn: &mut Turn) -> Vec<Arrival> {
         let text = self.unread.text();
-        if self.chunk.len() == 0 {
-            self.chunk = self.unread.next().into_iter();
-        }
+        self.fill_chunk();
         let mut arrivals = Vec::with_capacity(self.chunk.len());
         let asks_user = self.settings.filter.is_some() || self.lanes.asks_user();
         while let Some(facts) = self.chunk.next() {
@@ -115,8 +199,8 @@ impl<'a> Batch<'a> {
                 record.fail_in_reading(Failure::of(ErrorKind::Malformed, &error));
             }
             self.name(position);
-            if self.is_redelivered(position, clock) {
-                self.records[position].settle(Outcome::Skipped(SkipReason::Redelivered));
+            if let Some(reason) = self.find_completed(position, clock) {
+                self.records[position].settle(Outcome::Skipped(reason));
                 // Where the rest of a lane follows a dead letter, one of an earlier invocation is among those that it follows.
                 let may_be_followed = gate.admits(position) && !clock.is_stop_reached();
                 if self.records[position].was_dead_lettered && may_be_followed {
@@ -126,7 +210,12 @@ impl<'a> Batch<'a> {
                 self.records[position].settle(Outcome::Skipped(reason));
             } else if gate.admits(position) && !clock.is_stop_reached() {
                 match self.ask_filter(position, clock) {
-                    Verdict::Kept => arrivals.extend(self.enter_lane(position, keys, clock)),
+                    Verdict::Kept => {
+                        if let Some(marks) = &mut self.marks {
+                            marks.enter(position);
+                        }
+                        arrivals.extend(self.enter_lane(position, keys, clock));
+                    }
                     Verdict::Skipped(reason) => self.records[position].settle(Outcome::Skipped(reason)),
                     Verdict::TooLate => {}
                 }
@@ -137,7 +226,7 @@ impl<'a> Batch<'a> {
             }
             turn.step();
             // Nothing else takes time here.
-            if asks_user && turn.is_late_at(clock.now()) {
+            if asks_user && turn.is_late_at(clock.now()) || self.is_recalling {
                 break;
             }
         }
@@ -204,13 +293,49 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Whether an earlier invocation has completed the record.
-    fn is_redelivered(&mut self, position: usize, clock: &Clock) -> bool {
+    /// Whether an earlier invocation has completed the record, and who says so.
+    #[inline]
+    fn find_completed(&mut self, position: usize, clock: &Clock) -> Option<SkipReason> {
         let record = &mut self.records[position];
         let find = |completed: &Completed| completed.find(&record.facts, record.nameable, clock.now());
-        let Some(completion) = self.completed.and_then(find) else { return false };
-        record.was_dead_lettered = completion == Completion::DeadLettered;
-        true
+        let remembered = self.completed.and_then(find).map(|completion| (completion, SkipReason::Redelivered));
+        let recall = |recalled: &CompletedRecords| recalled.find(&record.facts).filter(|_| record.nameable);
+        let recalled = || Some((self.recalled.as_ref().and_then(recall)?, SkipReason::AlreadyDone));
+        if let Some((completion, reason)) = remembered.or_else(recalled) {
+            record.was_dead_lettered = completion == Completion::DeadLettered;
+            return Some(reason);
+        }
+        if self.marks.is_some() { self.ask_mark(position, clock) } else { None }
+    }
+
+    /// Why a record is skipped by the mark of its item, if it is. What else the mark says of it is noted.
+    pub(super) fn ask_mark(&mut self, position: usize, clock: &Clock) -> Option<SkipReason> {
+        let record = &mut self.records[position];
+        let marks = self.marks.as_ref()?;
+        // A record without a name of its own is malformed.
+        let verdict = marks.verdict(position, &record.facts, clock.time_of_day(clock.now()));
+        record.is_stale = verdict == MarkVerdict::Stale;
+        match verdict {
+            MarkVerdict::Open | MarkVerdict::Stale => {}
+            MarkVerdict::Regressed => self.regressions.push(position),
+            MarkVerdict::Done { was_dead_lettered } => {
+                record.was_dead_lettered = was_dead_lettered;
+                return Some(SkipReason::AlreadyDone);
+            }
+            MarkVerdict::SkipStale => return Some(SkipReason::Stale),
+            MarkVerdict::Unknown => record.is_mark_unknown = true,
+        }
+        None
+    }
+
+    /// Whether the record is to be reported because the mark of its item is unknown.
+    pub(super) fn is_mark_unknown(&self, position: usize) -> bool {
+        self.records[position].is_mark_unknown
+    }
+
+    /// Whether the record is older than what is applied to its item.
+    pub(super) fn is_stale(&self, position: usize) -> bool {
+        self.records[position].is_stale
     }
 
     /// Finds the entity of a well-formed record, and why no handler takes it, if none does. Where that cannot be told, the record fails.
@@ -329,6 +454,9 @@ impl<'a> Batch<'a> {
     pub(super) fn settle(&mut self, position: usize, outcome: Outcome) -> Option<Arrival> {
         let record = &mut self.records[position];
         record.settle(outcome);
+        if let Some(marks) = &mut self.marks {
+            marks.settle(position, &record.facts, outcome);
+        }
         record.next_in_lane?;
         self.next_arrival(position)
     }
@@ -383,7 +511,7 @@ impl<'a> Batch<'a> {
 
     /// The bulk handler that a well-formed record goes to.
     pub(super) fn bulk_of(&self, position: usize) -> Option<usize> {
-        if self.has_failed_in_reading(position) {
+        if self.has_failed_in_reading(position) || self.is_mark_unknown(position) {
             return None;
         }
         match self.target(position)?.handler {
@@ -405,7 +533,8 @@ impl<'a> Batch<'a> {
     pub(super) fn next_in_bulk(&self, position: usize) -> Option<usize> {
         let next = self.next_in_lane(position)?;
         let record = &self.records[next];
-        let is_free = !record.settled && !record.in_bulk && !record.is_undecodable;
+        let is_moving = || self.marks.as_ref().is_some_and(|marks| marks.is_moving(next));
+        let is_free = !record.settled && !record.in_bulk && !record.is_undecodable && !is_moving();
         (is_free && self.bulk_of(next) == self.bulk_of(position)).then_some(next)
     }
 
@@ -468,14 +597,17 @@ impl<'a> Batch<'a> {
         // It waited for nothing but those.
         self.records[position].waits = false;
         for earlier in superseded {
-            if outcome.is_done() {
-                self.records[earlier].settle(Outcome::Skipped(SkipReason::Superseded));
-                continue;
-            }
-            if let Some(failure) = self.records[position].failure().cloned() {
+            if !outcome.is_done()
+                && let Some(failure) = self.records[position].failure().cloned()
+            {
                 self.records[earlier].fail_in_reading(failure);
             }
-            self.records[earlier].settle(outcome);
+            let outcome = if outcome.is_done() { Outcome::Skipped(SkipReason::Superseded) } else { outcome };
+            let record = &mut self.records[earlier];
+            record.settle(outcome);
+            if let Some(marks) = &mut self.marks {
+                marks.settle(earlier, &record.facts, outcome);
+            }
         }
     }
 
@@ -520,6 +652,11 @@ impl<'a> Batch<'a> {
             attempts: record.attempts,
             entity: self.settings.routes.name_of(record.entity).map(|name| &**name),
         }
+    }
+
+    /// The positions of records at or below the marks of their items that were made after those.
+    pub(super) fn take_regressions(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.regressions)
     }
 
     /// The name of the table whose stream it is.

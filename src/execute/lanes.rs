@@ -58,7 +58,9 @@ impl Arrival {
     /// delivery.
     pub(super) fn after(outcome: Outcome, rest_of_lane: AfterDeadLetter, next: usize) -> Option<Self> {
         match (outcome, rest_of_lane) {
-            (Outcome::Succeeded, _) | (Outcome::DeadLettered, AfterDeadLetter::Continue) => Some(Self::Ready(next)),
+            (Outcome::Succeeded | Outcome::Skipped(_), _) | (Outcome::DeadLettered, AfterDeadLetter::Continue) => {
+                Some(Self::Ready(next))
+            }
             (Outcome::DeadLettered, AfterDeadLetter::FollowLane) => Some(Self::FollowsDeadLetter(next)),
             _ => None,
         }

@@ -35,6 +35,10 @@ pub(super) struct RecordState {
     pub(super) in_bulk: bool,
     /// Whether it did not decode when its lane's turn had not come yet.
     pub(super) is_undecodable: bool,
+    /// Whether it is to be reported because the mark of its item is unknown.
+    pub(super) is_mark_unknown: bool,
+    /// Whether it is older than what is applied to its item.
+    pub(super) is_stale: bool,
 }
 
 /// What is known of a record that has failed. Few have, so that it lies apart.
@@ -66,6 +70,8 @@ impl RecordState {
             was_dead_lettered: false,
             in_bulk: false,
             is_undecodable: false,
+            is_mark_unknown: false,
+            is_stale: false,
         }
     }
 

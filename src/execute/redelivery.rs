@@ -9,20 +9,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::outcome::{BatchReport, Outcome, SkipReason};
+use crate::idempotency::Completion;
+use crate::outcome::{BatchReport, Outcome, RecordReport, SkipReason};
 use crate::record::RecordRef;
 
 /// The bound in number: about 8 MB, and several of the largest batches.
 const MAX_RECORDS: usize = 50_000;
 /// The bound in age: far longer than Lambda waits between two deliveries of a failing batch.
 const MAX_AGE: Duration = Duration::from_secs(60 * 60);
-
-/// How a record was completed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Completion {
-    Succeeded,
-    DeadLettered,
-}
 
 /// Identifies a record of a stream: a hash of 128 bits, with keys of this process's own, of the stream's ARN, the sequence number
 /// and the event id. The texts themselves take five times the memory; that two of all records that a process ever meets have the
@@ -67,17 +61,10 @@ impl Completed {
         let mut passed = Vec::new();
         for entry in report.records() {
             let was_redelivered = entry.outcome == Outcome::Skipped(SkipReason::Redelivered);
-            let completion = match entry.outcome {
-                Outcome::Succeeded | Outcome::Skipped(SkipReason::Superseded) => Some(Completion::Succeeded),
-                Outcome::DeadLettered => Some(Completion::DeadLettered),
-                _ if was_redelivered && entry.was_dead_lettered => Some(Completion::DeadLettered),
-                _ if was_redelivered => Some(Completion::Succeeded),
-                _ => None,
-            };
             if entry.position < redelivered_from && !was_redelivered {
                 continue;
             }
-            let (Some(completion), Some(id)) = (completion, self.id(&entry.record, entry.nameable)) else { continue };
+            let (Some(completion), Some(id)) = (completion(entry), self.id(&entry.record, entry.nameable)) else { continue };
             if entry.position >= redelivered_from {
                 completed.push((id, completion));
             } else {
@@ -115,6 +102,19 @@ impl Completed {
     fn lock(&self) -> MutexGuard<'_, Remembered> {
         // Nothing panics while the lock is held; and if it did, the maps are whole between any two calls.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How the record was completed, in this invocation or an earlier one; `None` if it was not.
+pub(super) fn completion(entry: &RecordReport) -> Option<Completion> {
+    match entry.outcome {
+        Outcome::Succeeded | Outcome::Skipped(SkipReason::Superseded) => Some(Completion::Succeeded),
+        Outcome::DeadLettered => Some(Completion::DeadLettered),
+        Outcome::Skipped(SkipReason::Redelivered | SkipReason::AlreadyDone) if entry.was_dead_lettered => {
+            Some(Completion::DeadLettered)
+        }
+        Outcome::Skipped(SkipReason::Redelivered | SkipReason::AlreadyDone) => Some(Completion::Succeeded),
+        _ => None,
     }
 }
 

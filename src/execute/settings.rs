@@ -17,6 +17,7 @@ use crate::handler::ErasedHandler;
 use crate::handler::bulk::BulkRoute;
 use crate::handler::register::sealed::{Registered, Route};
 use crate::handler::when_changed::Condition;
+use crate::idempotency::{Idempotency, Marks};
 use crate::invocation::Origin;
 use crate::observe::log;
 use crate::observe::metrics::Meter;
@@ -45,6 +46,9 @@ pub(crate) struct Settings {
     pub(crate) is_queue_declined: bool,
     pub(crate) deadline_margin: Option<Duration>,
     pub(crate) completed: Option<Completed>,
+    pub(crate) idempotency: Option<Idempotency>,
+    /// Only with a store.
+    pub(crate) marks: Option<Marks>,
     pub(crate) report_batch_item_failures: bool,
     pub(crate) delete_skipped_on_redrive: bool,
     pub(crate) meter: Meter,

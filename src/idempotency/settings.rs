@@ -1,8 +1,9 @@
 //! What the user chooses: the consumer's name, the store, and what marks are kept for.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use super::store::{ErasedStore, IdempotencyStore};
 
@@ -41,12 +42,19 @@ pub struct Idempotency {
     pub(crate) consumer: Arc<str>,
     pub(crate) store: Arc<dyn ErasedStore>,
     pub(crate) budget: Duration,
+    /// When the marks of each stream began, as far as this environment has asked.
+    beginnings: Arc<Mutex<HashMap<Arc<str>, SystemTime>>>,
 }
 
 impl Idempotency {
     /// Keeps what this consumer has done in this store.
     pub fn new(consumer: impl Into<String>, store: impl IdempotencyStore) -> Self {
-        Self { consumer: consumer.into().into(), store: Arc::new(store), budget: Duration::from_millis(500) }
+        Self {
+            consumer: consumer.into().into(),
+            store: Arc::new(store),
+            budget: Duration::from_millis(500),
+            beginnings: Arc::default(),
+        }
     }
 
     /// How long a batch waits for one read of the store, and, once its records are finished, for the store's writes. Default: 500 ms.
@@ -55,6 +63,15 @@ impl Idempotency {
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
         self
+    }
+
+    /// When the marks of a stream began, if this environment knows.
+    pub(crate) fn beginning(&self, stream: &str) -> Option<SystemTime> {
+        self.beginnings.lock().unwrap_or_else(PoisonError::into_inner).get(stream).copied()
+    }
+
+    pub(crate) fn note_beginning(&self, stream: Arc<str>, began: SystemTime) {
+        self.beginnings.lock().unwrap_or_else(PoisonError::into_inner).insert(stream, began);
     }
 
     /// What is wrong with the settings.

@@ -182,6 +182,14 @@ pub(crate) fn halved(first: &LoggedRecord<'_>, records: usize) {
     );
 }
 
+/// Logs that a call of the idempotency store failed.
+pub(crate) fn store_failed(error: &impl std::fmt::Display) {
+    warn!(
+        error = bounded(error, MAX_MESSAGE),
+        "the idempotency store could not be read or written: no record fails for it, but records that are done may be processed again"
+    );
+}
+
 /// Warns that the margin that was set would leave an invocation no time.
 pub(crate) fn margin_is_too_long(margin: Option<Duration>) {
     warn!(
@@ -242,6 +250,8 @@ pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
         succeeded = counts.succeeded,
         skipped = counts.skipped,
         redelivered = counts.redelivered,
+        already_done = counts.already_done,
+        stale = counts.stale,
         superseded = counts.superseded,
         failed = counts.dead_lettered + counts.reported,
         dead_lettered = counts.dead_lettered,

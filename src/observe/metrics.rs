@@ -1,12 +1,14 @@
 //! Emits the processor's metrics through the [`metrics`](::metrics) facade. Counters are totals of a batch; only the durations
 //! of attempts and of the dead-letter queue's calls are recorded one by one.
 
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ::metrics::{Key, Label, Level, Metadata, Recorder, Unit, describe_counter, describe_histogram};
 
+use super::log;
 use crate::outcome::{BatchReport, EntityTotals, KindTotals, PerKind, Tables, Totals};
 
 /// What is measured while a batch runs, in addition to the outcomes of its records.
@@ -26,6 +28,19 @@ pub(crate) struct Measurements {
     pub(crate) concurrency: usize,
     /// The positions of records whose keys lack the attribute by which lanes go.
     pub(crate) without_lane_attribute: Vec<usize>,
+    /// What is measured of an idempotency store; `None` without one.
+    pub(crate) store: Option<StoreMeasurements>,
+}
+
+/// What is measured of an idempotency store. Each has the position of a record that it was about.
+#[derive(Debug, Default)]
+pub(crate) struct StoreMeasurements {
+    /// The duration of each call in milliseconds.
+    pub(crate) calls: Vec<(usize, f64)>,
+    /// Calls that failed.
+    pub(crate) failures: Vec<usize>,
+    /// Records at or below their item's mark that were made after it.
+    pub(crate) regressions: Vec<usize>,
 }
 
 /// How long before the batch its changes were made.
@@ -58,6 +73,34 @@ struct EndedBatch<'a> {
 }
 
 impl Measurements {
+    /// Notes a call of the idempotency store that was about the record at this position. The log has the first failure of a batch.
+    pub(crate) fn note_store_call<E: Display>(&mut self, position: usize, took: Duration, failure: Option<E>) {
+        let Some(store) = &mut self.store else { return };
+        store.calls.push((position, millis(took)));
+        if let Some(failure) = failure {
+            if store.failures.is_empty() {
+                log::store_failed(&failure);
+            }
+            store.failures.push(position);
+        }
+    }
+
+    /// Notes that the mark of the item of the record at this position was raised, or not; without a duration, no call was made.
+    pub(crate) fn note_move<E: Display>(&mut self, position: usize, took: Option<Duration>, failure: Option<E>) {
+        match (took, failure, &mut self.store) {
+            (Some(took), failure, _) => self.note_store_call(position, took, failure),
+            (None, Some(_), Some(store)) => store.failures.push(position),
+            _ => {}
+        }
+    }
+
+    /// Notes that so many records, the first of which is about at this position, cannot have a mark.
+    pub(crate) fn note_unmarkable(&mut self, position: usize, records: usize) {
+        if let Some(store) = &mut self.store {
+            store.failures.extend(std::iter::repeat_n(position, records));
+        }
+    }
+
     /// What was measured of each of so many tables; `tables` has the table of each record by its position.
     fn split(&self, tables: &[usize], count: usize) -> Vec<Self> {
         let of_table = || Self { ages: self.ages, concurrency: self.concurrency, ..Self::default() };
@@ -73,6 +116,13 @@ impl Measurements {
         }
         for position in &self.without_lane_attribute {
             split[tables[*position]].without_lane_attribute.push(*position);
+        }
+        if let Some(store) = &self.store {
+            let mut stores: Vec<StoreMeasurements> = (0..count).map(|_| StoreMeasurements::default()).collect();
+            store.calls.iter().for_each(|call| stores[tables[call.0]].calls.push(*call));
+            store.failures.iter().for_each(|position| stores[tables[*position]].failures.push(*position));
+            store.regressions.iter().for_each(|position| stores[tables[*position]].regressions.push(*position));
+            split.iter_mut().zip(stores).for_each(|(of_table, store)| of_table.store = Some(store));
         }
         split
     }
@@ -92,6 +142,7 @@ struct Metric {
 
 type KindCount = fn(&KindTotals) -> usize;
 type BatchCount = fn(&EndedBatch<'_>) -> usize;
+type StoreCount = fn(&EndedBatch<'_>, &StoreMeasurements) -> usize;
 type Samples = fn(&EndedBatch<'_>, &mut dyn FnMut(f64));
 
 // The tables of all metrics. Each one is stated once: its name, its unit, its meaning, and how it is read from a batch.
@@ -113,6 +164,23 @@ const FAILED: Metric =
 /// A counter that is recorded only where it is not zero: it says that a setting is wrong, and CloudWatch charges for each metric.
 const WITHOUT_LANE_ATTRIBUTE: Metric =
     count("RecordsWithoutLaneAttribute", "records whose key lacks the attribute of `Lanes::per_key_attribute`");
+
+/// Counters that are recorded only where there is an idempotency store, for the same reason; then zeros are recorded too.
+const OF_STORE: [(Metric, StoreCount); 3] = [
+    (count("RecordsAlreadyDone", "records skipped because the idempotency store says that they are done"), |batch, _| {
+        batch.totals.counts.already_done
+    }),
+    (count("MarkFailures", "calls of the idempotency store that failed, and records that cannot have a mark"), |_, store| {
+        store.failures.len()
+    }),
+    (
+        count("MarkRegressions", "records at or below the mark of their item that were made after it, and were processed"),
+        |_, store| store.regressions.len(),
+    ),
+];
+
+/// The histogram of an idempotency store.
+const MARK_DURATION: Metric = duration("MarkDuration", "duration of a call of the idempotency store");
 
 /// Counters of the whole batch. Zeros are recorded too: a graph of zeros shows that batches were processed.
 const COUNTERS: [(Metric, BatchCount); 7] = [
@@ -174,12 +242,13 @@ const fn duration(name: &'static str, meaning: &'static str) -> Metric {
 pub(crate) fn describe() {
     let by_kind = BY_KIND.iter().map(|(metric, _)| metric);
     let of_batch = COUNTERS.iter().map(|(metric, _)| metric);
+    let of_store = OF_STORE.iter().map(|(metric, _)| metric);
     for Metric { name, unit, meaning } in
-        by_kind.chain([&FAILED]).chain(of_batch).chain([&COLD_START, &WITHOUT_LANE_ATTRIBUTE])
+        by_kind.chain([&FAILED]).chain(of_batch).chain(of_store).chain([&COLD_START, &WITHOUT_LANE_ATTRIBUTE])
     {
         describe_counter!(*name, *unit, *meaning);
     }
-    for (Metric { name, unit, meaning }, _) in &HISTOGRAMS {
+    for Metric { name, unit, meaning } in HISTOGRAMS.iter().map(|(metric, _)| metric).chain([&MARK_DURATION]) {
         describe_histogram!(*name, *unit, *meaning);
     }
 }
@@ -305,6 +374,11 @@ impl TableMetrics {
         if without_lane_attribute > 0 {
             add(&key(&self.name, &WITHOUT_LANE_ATTRIBUTE, []), without_lane_attribute);
         }
+        if let Some(store) = &batch.measured.store {
+            for (metric, count) in &OF_STORE {
+                add(&key(&self.name, metric, []), count(batch, store));
+            }
+        }
     }
 
     fn sample(&self, recorder: &dyn Recorder, batch: &EndedBatch<'_>) {
@@ -313,6 +387,12 @@ impl TableMetrics {
             samples(batch, &mut |sample| {
                 histogram.get_or_insert_with(|| recorder.register_histogram(key, &METADATA)).record(sample);
             });
+        }
+        if let Some(StoreMeasurements { calls, .. }) = &batch.measured.store
+            && !calls.is_empty()
+        {
+            let histogram = recorder.register_histogram(&key(&self.name, &MARK_DURATION, []), &METADATA);
+            each(calls, &mut |sample| histogram.record(sample));
         }
     }
 }

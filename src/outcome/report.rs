@@ -155,8 +155,12 @@ pub struct Counts {
     pub succeeded: usize,
     /// Records that needed no handler, redelivered ones included.
     pub skipped: usize,
-    /// Skipped records that an earlier invocation had already completed.
+    /// Skipped records that an earlier invocation of this environment had already completed.
     pub redelivered: usize,
+    /// Skipped records that the [store](crate::ProcessorBuilder::idempotency) says were done in an earlier invocation.
+    pub already_done: usize,
+    /// Skipped records that are older than what is applied to their items, with [`Stale::Skip`](crate::Stale::Skip).
+    pub stale: usize,
     /// Skipped records that a later change of their item superseded in a bulk.
     pub superseded: usize,
     /// Records that the dead-letter queue has accepted.
@@ -182,6 +186,8 @@ impl Counts {
                 Outcome::Skipped(reason) => {
                     counts.skipped += 1;
                     counts.redelivered += usize::from(reason == SkipReason::Redelivered);
+                    counts.already_done += usize::from(reason == SkipReason::AlreadyDone);
+                    counts.stale += usize::from(reason == SkipReason::Stale);
                     counts.superseded += usize::from(reason == SkipReason::Superseded);
                 }
                 Outcome::DeadLettered => counts.dead_lettered += 1,
@@ -309,6 +315,15 @@ impl BatchReport {
             Some(named) => Redelivery::From(named),
             None => Redelivery::Everything(first),
         }
+    }
+
+    /// The record at which Lambda resumes, or the first one where it redelivers the whole batch; `None` if it redelivers nothing, and for
+    /// what does not come from a stream.
+    pub(crate) fn resumes_at(&self) -> Option<&RecordReport> {
+        if !self.context.from_stream || self.context.refusal.is_some() || matches!(self.redelivery(), Redelivery::Nothing) {
+            return None;
+        }
+        self.records.get(self.redelivered_from())
     }
 
     /// The first position that Lambda redelivers; the batch's length if there is none.

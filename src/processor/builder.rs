@@ -20,6 +20,7 @@ use crate::handler::Register;
 use crate::handler::bulk::BulkRoute;
 use crate::handler::register::sealed::Route;
 use crate::handler::when_changed::Condition;
+use crate::idempotency::{Idempotency, Marks};
 use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::Record;
@@ -77,6 +78,8 @@ pub struct ProcessorBuilder {
     skip_redelivered: bool,
     report_batch_item_failures: bool,
     delete_skipped_on_redrive: bool,
+    idempotency: Option<Idempotency>,
+    marks: Option<Marks>,
 }
 
 /// What the code says of the dead-letter queue.
@@ -118,6 +121,8 @@ impl ProcessorBuilder {
             skip_redelivered: true,
             report_batch_item_failures: true,
             delete_skipped_on_redrive: false,
+            idempotency: None,
+            marks: None,
         }
     }
 
@@ -421,6 +426,45 @@ impl ProcessorBuilder {
         self
     }
 
+    /// Keeps what is done after a checkpoint outside of the execution environment, so that no environment does it again. Default: the
+    /// environment's own memory alone.
+    ///
+    /// [`Idempotency`] says what it promises and costs.
+    pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.idempotency = Some(idempotency);
+        self
+    }
+
+    /// Keeps a high-water mark of each item in the store of [`idempotency`](Self::idempotency): for crashes, timeouts, and records that come
+    /// late. Default: none.
+    ///
+    /// # What it promises
+    /// A record is not handed to a handler again once its success was recorded before its mark was read. A crash between a handler's success
+    /// and its record causes one repetition. That two executions never overlap is promised by nobody (a timeout whose request is still on its
+    /// way, two mappings, a redrive during the live stream). Marks only move upwards, so nothing is lost by it, and both may run a handler.
+    ///
+    /// # How it works
+    /// - **From the stream**, a record at or below the mark that the stream has passed is skipped
+    ///   ([`SkipReason::AlreadyDone`](crate::SkipReason::AlreadyDone)). A record whose creation time is later than that of the mark is processed all
+    ///   the same, and counted (`MarkRegressions`): that sequence numbers rise from a shard to those that follow it is observed, and not
+    ///   promised.
+    /// - **From elsewhere** (a redrive, or [`Origin::OnDemand`](crate::Origin::OnDemand)), only the mark of what was applied counts. A record that
+    ///   equals it is skipped, and a newer one is processed. An older one is *stale*, and [`Stale`](crate::Stale) decides.
+    ///
+    /// A handler's success moves the mark, and so does a dead letter that the queue has accepted, from the stream alone. A skipped record moves
+    /// none. Without a [guard](crate::Idempotency), [`Stale::Skip`](crate::Stale::Skip) is a check before the act: a live change that passes
+    /// in between may be overwritten.
+    ///
+    /// # What it costs
+    /// A strongly consistent read of each item of a batch that has a handler, 100 a call, filtered or not: one read unit each in DynamoDB. A
+    /// write for each changed item of a batch, also where it does not raise the mark: one write unit each, and about two for an item that
+    /// is changed again after its mark has been written. The first records of a batch wait for the first read; later reads are made while
+    /// records before them are processed. The invocation answers once the writes have ended.
+    pub fn marks(mut self, marks: Marks) -> Self {
+        self.marks = Some(marks);
+        self
+    }
+
     /// Whether the event source mapping has `ReportBatchItemFailures` among its `FunctionResponseTypes`. Default `true`.
     ///
     /// **It must say what is deployed.** If the mapping has it not, Lambda ignores the answer, and reported records would
@@ -490,6 +534,8 @@ impl ProcessorBuilder {
             is_queue_declined,
             deadline_margin: self.deadline_margin,
             completed: self.skip_redelivered.then(Completed::default),
+            idempotency: self.idempotency,
+            marks: self.marks,
             report_batch_item_failures: self.report_batch_item_failures,
             delete_skipped_on_redrive: self.delete_skipped_on_redrive,
             meter: Meter::default(),
@@ -532,6 +578,9 @@ impl ProcessorBuilder {
                 "`after_dead_letter` is `FollowLane`, but with `Lanes::Unordered` no record follows another".to_owned(),
             );
         }
+        if let Some(fault) = self.fault_of_idempotency() {
+            return Some(fault);
+        }
         let reports_all = self.failure_policy == Some(FailurePolicy::ReportAll);
         if reports_all && self.routes.unmatched == Unmatched::DeadLetter {
             return Some(
@@ -560,6 +609,25 @@ impl ProcessorBuilder {
             "{what}, but there is no dead-letter queue: set `DLQ_URL` and start with `builder_from_env`, or call \
              `dead_letter_queue`{remedy}"
         ))
+    }
+
+    /// What is wrong with what is kept outside, by itself or with other settings.
+    fn fault_of_idempotency(&self) -> Option<String> {
+        let fault = match (&self.idempotency, &self.marks) {
+            (None, None) => return None,
+            (None, Some(_)) => "there are `marks`, but no store to keep them in: call `idempotency`",
+            (Some(_), Some(_)) if self.lanes == Lanes::Unordered => {
+                "`marks` need the order of an item, which `Lanes::Unordered` does not keep: a guard of each record's own \
+                 works without it"
+            }
+            (Some(_), _) if !self.skip_redelivered => {
+                "`skip_redelivered` is off, but there is a store of what to skip: call `idempotency`, or turn it off"
+            }
+            (Some(idempotency), marks) => {
+                return idempotency.fault().or_else(|| marks.as_ref().and_then(Marks::fault));
+            }
+        };
+        Some(fault.to_owned())
     }
 
     /// Whether the code says that no queue is wanted.

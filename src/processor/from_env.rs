@@ -95,11 +95,7 @@ fn with_store(builder: ProcessorBuilder, environment: &Environment, faults: &mut
         faults.add(format!("the consumer's name in `{IDEMPOTENCY_CONSUMER}` {fault}"));
     }
     match DynamoDbIdempotencyStore::of_variable(table) {
-        Ok(store) => {
-            // >>> TO BE MERGED: `builder.idempotency(Idempotency::new(consumer, store))`, once the builder has it.
-            drop(Idempotency::new(consumer, store));
-            builder
-        }
+        Ok(store) => builder.idempotency(Idempotency::new(consumer, store)),
         Err(error) => {
             faults.add(error.to_string());
             builder

@@ -29,6 +29,7 @@ mod entities;
 mod environment;
 mod failures;
 mod fairness;
+mod idempotency;
 #[cfg(feature = "dynamodb")]
 mod idempotency_table;
 #[cfg(feature = "logs")]
