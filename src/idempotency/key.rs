@@ -149,6 +149,9 @@ mod tests {
     /// Rows that are in somebody's table keep their keys.
     #[test]
     fn the_keys_do_not_change() {
-        assert_eq!(item("orders", "arn", r#"{"id":{"S":"a"}}"#).as_str(), "orders#item#fb08250ed18d5b1c604abee09fc150cb");
+        assert_eq!(
+            item("orders", "arn", r#"{"id":{"S":"a"}}"#).as_str(),
+            "orders#item#fb08250ed18d5b1c604abee09fc150cb"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What the user chooses: the consumer's name, the store, and what marks are kept for.
 
-use std::fmt;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
