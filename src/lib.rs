@@ -149,6 +149,8 @@
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
 //!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
 
+#[cfg(any(feature = "sqs", feature = "dynamodb"))]
+mod aws;
 mod change;
 mod clock;
 mod context;
@@ -224,6 +226,8 @@ pub use crate::idempotency::{
     CompletedRecords, Idempotency, IdempotencyStore, IdempotencyStoreError, Mark, Marks, MemoryIdempotencyStore,
     OnMarksUnavailable, Stale, StoreKey,
 };
+#[cfg(feature = "dynamodb")]
+pub use crate::idempotency::{DynamoDbIdempotencyStore, Guard, GuardOutcome};
 pub use crate::invocation::{Deadline, Invocation, Origin};
 #[cfg(feature = "emf")]
 pub use crate::observe::emf::{Emf, EmfBuilder};

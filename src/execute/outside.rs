@@ -16,7 +16,8 @@ use crate::outcome::Outcome;
 impl<'a> Execution<'a> {
     /// Whether an unread record might start that waits for what the store says.
     pub(super) fn awaits_store(&self) -> bool {
-        let is_asked = self.recall.is_some() || self.batch.marks.as_ref().is_some_and(|marks| marks.reader.is_reading());
+        let is_asked =
+            self.recall.is_some() || self.batch.marks.as_ref().is_some_and(|marks| marks.reader.is_reading());
         is_asked && self.batch.next_unread().is_some_and(|position| self.gate.admits(position))
     }
 

@@ -168,14 +168,19 @@ const WITHOUT_LANE_ATTRIBUTE: Metric =
 
 /// Counters that are recorded only where there is an idempotency store, for the same reason; then zeros are recorded too.
 const OF_STORE: [(Metric, StoreCount); 3] = [
-    (count("RecordsAlreadyDone", "records skipped because the idempotency store says that they are done"), |batch, _| {
-        batch.totals.counts.already_done
-    }),
-    (count("MarkFailures", "calls of the idempotency store that failed, and records that cannot have a mark"), |_, store| {
-        store.failures.len()
-    }),
     (
-        count("MarkRegressions", "records at or below the mark of their item that were made after it, and were processed"),
+        count("RecordsAlreadyDone", "records skipped because the idempotency store says that they are done"),
+        |batch, _| batch.totals.counts.already_done,
+    ),
+    (
+        count("MarkFailures", "calls of the idempotency store that failed, and records that cannot have a mark"),
+        |_, store| store.failures.len(),
+    ),
+    (
+        count(
+            "MarkRegressions",
+            "records at or below the mark of their item that were made after it, and were processed",
+        ),
         |_, store| store.regressions.len(),
     ),
 ];

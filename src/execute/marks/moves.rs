@@ -70,7 +70,16 @@ struct Call<'a> {
 
 impl<'a> MarkMoves<'a> {
     pub(super) fn new(idempotency: &'a Idempotency, life: Duration) -> Self {
-        Self { idempotency, life, items: HashMap::new(), waiting: VecDeque::new(), calls: InFlight::new(), has_failed: false, is_flushed: true, held: 0 }
+        Self {
+            idempotency,
+            life,
+            items: HashMap::new(),
+            waiting: VecDeque::new(),
+            calls: InFlight::new(),
+            has_failed: false,
+            is_flushed: true,
+            held: 0,
+        }
     }
 
     pub(super) fn enter(&mut self, key: &StoreKey) {
@@ -146,7 +155,8 @@ impl<'a> MarkMoves<'a> {
             let Idempotency { store, budget, .. } = self.idempotency;
             let expires = time_of_day() + self.life;
             let raised = timeout(*budget, store.raise(key.clone(), to, expires));
-            let answer = Guarded::new("idempotency store", Box::pin(async move { raised.await.ok() }) as BoxFuture<'a, _>);
+            let answer =
+                Guarded::new("idempotency store", Box::pin(async move { raised.await.ok() }) as BoxFuture<'a, _>);
             let call = Call { key, position: item.position, began: Instant::now(), answer };
             if let Some(moved) = self.calls.start(call) {
                 return Some(moved);
