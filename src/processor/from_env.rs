@@ -95,7 +95,7 @@ fn with_store(builder: ProcessorBuilder, environment: &Environment, faults: &mut
         faults.add(format!("the consumer's name in `{IDEMPOTENCY_CONSUMER}` {fault}"));
     }
     match DynamoDbIdempotencyStore::of_variable(table) {
-        Ok(store) => builder.idempotency(Idempotency::new(consumer, store)),
+        Ok(store) => builder.idempotency_of_environment(Idempotency::new(consumer, store)),
         Err(error) => {
             faults.add(error.to_string());
             builder

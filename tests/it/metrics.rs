@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lambda_streams::{
-    AfterDeadLetter, Deadline, Emf, FailurePolicy, Idempotency, Invocation, Lanes, Marks, MemoryIdempotencyStore, Origin,
-    ProcessorBuilder, Stale, StreamProcessor,
+    AfterDeadLetter, Deadline, Emf, FailurePolicy, Idempotency, Invocation, Lanes, Marks, MemoryIdempotencyStore,
+    Origin, ProcessorBuilder, Stale, StreamProcessor,
 };
 
 use serde_json::json;
