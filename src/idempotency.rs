@@ -30,4 +30,3 @@ pub(crate) use self::completed::Completion;
 pub(crate) use self::settings::CHECKPOINT_LIFE;
 #[cfg(feature = "dynamodb")]
 pub(crate) use self::settings::consumer_fault;
-pub(crate) use self::store::ErasedStore;
