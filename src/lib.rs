@@ -142,7 +142,8 @@
 //!   works, but the crate has no part in it.
 //! - **Kinesis, SQS and other sources**: their order, checkpoints and answers differ; an event of theirs is refused with an
 //!   error that says what it is ([`PayloadKind`]).
-//! - **exactly once**: neither the stream nor the mapping offers it.
+//! - **exactly once** in general: neither the stream nor the mapping offers it. Into DynamoDB it is had by a guard in the handler's own
+//!   transaction (`Guard`, feature `dynamodb`); elsewhere the sink has to keep a version or a key of its own.
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
 //!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
 

@@ -122,7 +122,7 @@ mod store_tests {
     fn faults(table: &str, consumer: &str) -> String {
         let variables = [("LAMBDA_STREAMS_IDEMPOTENCY_TABLE", table), ("LAMBDA_STREAMS_CONSUMER", consumer)];
         let (environment, mut faults) = Environment::read(variables.map(|(name, value)| (name.into(), value.into())));
-        with_store(StreamProcessor::builder(), &environment, &mut faults);
+        let _ = with_store(StreamProcessor::builder(), &environment, &mut faults);
         faults.into_result().map_or_else(|error| error.to_string(), |()| String::new())
     }
 

@@ -150,8 +150,8 @@ async fn a_condition_that_fails_for_one_number_raises_the_other_alone() {
     }
     // Of one number, a refusal is the answer.
     let one = Mark { applied: Some(number("20")), ..Mark::default() };
-    assert_eq!(updates(&one, row("1", "30")).await, [applied.clone()]);
-    assert_eq!(updates(&one, Value::Null).await, [applied]);
+    assert_eq!(updates(&one, row("1", "30")).await, [&*applied]);
+    assert_eq!(updates(&one, Value::Null).await, [&*applied]);
 }
 
 #[tokio::test]
