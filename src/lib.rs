@@ -132,6 +132,8 @@
     doc = "\n[`coming_from_aws_lambda_events`] moves a function over, step by step."
 )]
 //!
+//! [`done_once`] is about doing it once: what repeats, what each mechanism promises and costs, and recipes for sinks.
+//!
 //! [`laptop`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
 //! The event source mapping that it uses is a crate of its own,
 //! [`lambda-streams-local`](https://docs.rs/lambda-streams-local), and drives functions in any language.
@@ -142,8 +144,8 @@
 //!   works, but the crate has no part in it.
 //! - **Kinesis, SQS and other sources**: their order, checkpoints and answers differ; an event of theirs is refused with an
 //!   error that says what it is ([`PayloadKind`]).
-//! - **exactly once** in general: neither the stream nor the mapping offers it. Into DynamoDB it is had by a guard in the handler's own
-//!   transaction (`Guard`, feature `dynamodb`); elsewhere the sink has to keep a version or a key of its own.
+//! - **exactly once, whatever the sink**: neither the stream nor the mapping offers it. Into DynamoDB it is there, by a guard in the handler's
+//!   own transaction; [`done_once`] has what holds for other sinks.
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
 //!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
 
@@ -193,6 +195,11 @@ pub mod coming_from_aws_lambda_events {}
 
 #[doc = include_str!("docs/laptop.md")]
 pub mod laptop {}
+
+#[doc = include_str!("docs/done_once.md")]
+#[cfg_attr(feature = "dynamodb", doc = include_str!("docs/done_once_guards.md"))]
+#[doc = include_str!("docs/done_once_sinks.md")]
+pub mod done_once {}
 
 pub use crate::change::{Change, Insert, Modify, Remove, StreamChange};
 pub use crate::context::ChangeContext;

@@ -55,12 +55,13 @@ pub(crate) struct Ages {
 impl Ages {
     /// The ages at `now` of changes made at these times, in stream order; `None` if no time is known.
     pub(crate) fn of(times: impl Iterator<Item = Option<SystemTime>>, now: SystemTime) -> Option<Self> {
-        times.flatten().fold(None, |ages: Option<Self>, time| {
-            // A change in the future means that the clocks differ.
-            let age = now.duration_since(time).unwrap_or(Duration::ZERO);
-            let Self { newest, oldest, .. } = ages.unwrap_or(Self { newest: age, oldest: age, last: age });
-            Some(Self { newest: newest.min(age), oldest: oldest.max(age), last: age })
-        })
+        let mut times = times.flatten();
+        let first = times.next()?;
+        let (newest, oldest, last) =
+            times.fold((first, first, first), |(newest, oldest, _), time| (newest.max(time), oldest.min(time), time));
+        // A change in the future means that the clocks differ.
+        let age = |time| now.duration_since(time).unwrap_or(Duration::ZERO);
+        Some(Self { newest: age(newest), oldest: age(oldest), last: age(last) })
     }
 }
 

@@ -95,7 +95,7 @@ fn with_store(builder: ProcessorBuilder, environment: &Environment, faults: &mut
         faults.add(format!("the consumer's name in `{IDEMPOTENCY_CONSUMER}` {fault}"));
     }
     match DynamoDbIdempotencyStore::of_variable(table) {
-        Ok(store) => builder.idempotency(Idempotency::new(consumer, store)),
+        Ok(store) => builder.idempotency_of_environment(Idempotency::new(consumer, store)),
         Err(error) => {
             faults.add(error.to_string());
             builder
@@ -138,6 +138,25 @@ mod store_tests {
             both.contains("`LAMBDA_STREAMS_IDEMPOTENCY_TABLE` is \"not a table\": it must be the name or the ARN"),
             "{both}"
         );
+    }
+
+    #[cfg(feature = "dynamodb")]
+    #[test]
+    fn the_processor_has_the_store() {
+        use crate::idempotency::{Marks, Stale};
+
+        // Marks are refused without a store.
+        let with_marks = |variables: &[(&str, &str)]| {
+            let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+            let (environment, mut faults) = Environment::read(variables);
+            let builder = with_store(StreamProcessor::builder(), &environment, &mut faults);
+            faults.into_result().expect("valid variables");
+            builder.on_record(|_: crate::record::Record| async { Ok(()) }).marks(Marks::new(Stale::Skip)).build()
+        };
+        assert!(with_marks(&[]).is_err());
+        let table = "arn:aws:dynamodb:eu-central-1:123456789012:table/done";
+        let both = [("LAMBDA_STREAMS_IDEMPOTENCY_TABLE", table), ("LAMBDA_STREAMS_CONSUMER", "order-totals")];
+        assert!(with_marks(&both).is_ok());
     }
 
     #[cfg(not(feature = "dynamodb"))]
