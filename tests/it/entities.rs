@@ -352,6 +352,21 @@ fn entities_that_never_take_a_record_are_refused() {
     );
 }
 
+#[test]
+fn an_entity_says_how_it_is_told() {
+    let seven = EntityValue::N(Number::from(7_u64));
+    for (entity, text) in [
+        (Entity::key_prefix("sk", "A#"), r##"key attribute `sk` starts with "A#""##),
+        (Entity::key_equals("sk", "A"), r#"key attribute `sk` is "A""#),
+        (Entity::key_equals("sk", seven.clone()), "key attribute `sk` is 7"),
+        (Entity::attribute("entity", "a"), r#"attribute `entity` is "a""#),
+        (Entity::table("orders"), "table `orders`"),
+    ] {
+        assert_eq!(entity.to_string(), text);
+    }
+    assert_eq!((seven.to_string(), EntityValue::from("a").to_string()), ("7".to_owned(), r#""a""#.to_owned()));
+}
+
 fn patterns(processor: &StreamProcessor) -> Option<Vec<Value>> {
     let criteria: Value = serde_json::from_str(&processor.filter_criteria()?).unwrap();
     let filters = criteria["Filters"].as_array().unwrap().iter();
@@ -401,6 +416,13 @@ fn filter_criteria_let_through_what_has_a_handler() {
             .entity(Entity::key_prefix("x", "A#"), |it| it.on_insert(orders));
         assert_eq!(criteria(builder), Some(vec![json!({"eventName": ["INSERT"]})]));
     }
+    // A record without the image that an entity looks at fails, whatever its keys: the stream does not carry it.
+    let kinds = json!({"eventName": ["INSERT", "MODIFY"]});
+    let looks_at_image = builder()
+        .on_insert(orders)
+        .entity(Entity::attribute("entity", "a"), |it| it.on_insert(orders))
+        .entity(prefix("A#"), |it| it.on_modify(|_: Modify<Order>| async { Ok::<(), HandlerError>(()) }));
+    assert_eq!(criteria(looks_at_image), Some(vec![kinds]));
     // More than five patterns, and more than 4,096 bytes.
     let many = (0..6).fold(builder(), |builder, number| {
         builder.entity(Entity::key_prefix(format!("k{number}"), format!("A{number}")), |it| it.on_insert(orders))
