@@ -129,6 +129,10 @@ impl<'a> Batch<'a> {
         if let Some(marks) = &mut self.marks {
             marks.reader.begin(&mut self.unread, self.completed, now);
         }
+        // What was there may have been the end of the payload and no record.
+        if self.next_unread().is_none() {
+            self.finish_reading();
+        }
     }
 
     /// Takes what the store has said of the marks of the next records.
@@ -151,7 +155,12 @@ impl<'a> Batch<'a> {
         if count == 1 && !self.unread.has_next() {
             return None;
         }
-        let recall = Recall::begin(idempotency, first?);
+        let Some(first) = first else {
+            // An empty event counts as one step, which has just been taken.
+            self.finish_reading();
+            return None;
+        };
+        let recall = Recall::begin(idempotency, first);
         self.is_recalling = recall.is_some();
         recall
     }
