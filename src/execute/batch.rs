@@ -541,6 +541,10 @@ impl<'a> Batch<'a> {
 
     /// The record after this one in its lane, if it goes to the same bulk handler, only waits for this one, and is not known to fail.
     pub(super) fn next_in_bulk(&self, position: usize) -> Option<usize> {
+        // Elsewhere, whether this one is applied decides whether the next one is stale, or done.
+        if self.marks.is_some() && !self.from_stream {
+            return None;
+        }
         let next = self.next_in_lane(position)?;
         let record = &self.records[next];
         let is_moving = || self.marks.as_ref().is_some_and(|marks| marks.is_moving(next));
