@@ -325,15 +325,15 @@ impl<'a> Batch<'a> {
         // A record without a name of its own is malformed.
         let verdict = marks.verdict(position, &record.facts, clock.time_of_day(clock.now()));
         record.is_stale = verdict == MarkVerdict::Stale;
+        record.is_mark_unknown = verdict == MarkVerdict::Unknown;
         match verdict {
-            MarkVerdict::Open | MarkVerdict::Stale => {}
+            MarkVerdict::Open | MarkVerdict::Stale | MarkVerdict::Unknown => {}
             MarkVerdict::Regressed => self.regressions.push(position),
             MarkVerdict::Done { was_dead_lettered } => {
                 record.was_dead_lettered = was_dead_lettered;
                 return Some(SkipReason::AlreadyDone);
             }
             MarkVerdict::SkipStale => return Some(SkipReason::Stale),
-            MarkVerdict::Unknown => record.is_mark_unknown = true,
         }
         None
     }
