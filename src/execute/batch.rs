@@ -321,8 +321,8 @@ impl<'a> Batch<'a> {
     /// Why a record is skipped by the mark of its item, if it is. What else the mark says of it is noted.
     pub(super) fn ask_mark(&mut self, position: usize, clock: &Clock) -> Option<SkipReason> {
         let record = &mut self.records[position];
-        let marks = self.marks.as_ref()?;
-        // A record without a name of its own is malformed.
+        // A record without a name of its own is malformed: the mark of its number may be that of another one.
+        let marks = self.marks.as_ref().filter(|_| record.nameable)?;
         let verdict = marks.verdict(position, &record.facts, clock.time_of_day(clock.now()));
         record.is_stale = verdict == MarkVerdict::Stale;
         record.is_mark_unknown = verdict == MarkVerdict::Unknown;
