@@ -443,6 +443,10 @@ impl<'a> Batch<'a> {
         }
         if let Err(failure) = keys {
             record.fail_in_reading(*failure);
+            // Nothing keeps later changes of its item from overtaking it.
+            if let Some(marks) = &mut self.marks {
+                marks.block(position);
+            }
         }
         if lacks_attribute {
             self.without_lane_attribute.push(position);
