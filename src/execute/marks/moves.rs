@@ -190,6 +190,8 @@ impl<'a> MarkMoves<'a> {
         if item.open == 0 && item.to.is_some() {
             self.waiting.push_back(moved.key.clone());
         }
+        // What was settled meanwhile may be all that is.
+        self.is_flushed &= item.to.is_none();
         std::mem::take(&mut item.held)
     }
 
