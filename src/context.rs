@@ -1,5 +1,6 @@
 //! What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -58,7 +59,7 @@ pub(crate) struct BatchContext {
 /// The sequence numbers of the records whose marks are moved by transactions of their handlers, which were given guards for that. (Their
 /// text: the module `record` is above this one.)
 #[derive(Clone, Default)]
-pub(crate) struct Guarded(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Guarded(Arc<Mutex<HashSet<String>>>);
 
 impl Guarded {
     /// Whether a guard was given out for the record of this number.
@@ -69,7 +70,7 @@ impl Guarded {
 
     #[cfg(feature = "dynamodb")]
     fn insert(&self, number: impl fmt::Display) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(number.to_string());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number.to_string());
     }
 }
 

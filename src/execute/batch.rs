@@ -129,6 +129,10 @@ impl<'a> Batch<'a> {
         if let Some(marks) = &mut self.marks {
             marks.reader.begin(&mut self.unread, self.completed, now);
         }
+        // What was there may have been the end of the payload and no record.
+        if self.next_unread().is_none() {
+            self.finish_reading();
+        }
     }
 
     /// Takes what the store has said of the marks of the next records.
@@ -151,7 +155,12 @@ impl<'a> Batch<'a> {
         if count == 1 && !self.unread.has_next() {
             return None;
         }
-        let recall = Recall::begin(idempotency, first?);
+        let Some(first) = first else {
+            // An empty event counts as one step, which has just been taken.
+            self.finish_reading();
+            return None;
+        };
+        let recall = Recall::begin(idempotency, first);
         self.is_recalling = recall.is_some();
         recall
     }
@@ -312,19 +321,19 @@ impl<'a> Batch<'a> {
     /// Why a record is skipped by the mark of its item, if it is. What else the mark says of it is noted.
     pub(super) fn ask_mark(&mut self, position: usize, clock: &Clock) -> Option<SkipReason> {
         let record = &mut self.records[position];
-        let marks = self.marks.as_ref()?;
-        // A record without a name of its own is malformed.
+        // A record without a name of its own is malformed: the mark of its number may be that of another one.
+        let marks = self.marks.as_ref().filter(|_| record.nameable)?;
         let verdict = marks.verdict(position, &record.facts, clock.time_of_day(clock.now()));
         record.is_stale = verdict == MarkVerdict::Stale;
+        record.is_mark_unknown = verdict == MarkVerdict::Unknown;
         match verdict {
-            MarkVerdict::Open | MarkVerdict::Stale => {}
+            MarkVerdict::Open | MarkVerdict::Stale | MarkVerdict::Unknown => {}
             MarkVerdict::Regressed => self.regressions.push(position),
             MarkVerdict::Done { was_dead_lettered } => {
                 record.was_dead_lettered = was_dead_lettered;
                 return Some(SkipReason::AlreadyDone);
             }
             MarkVerdict::SkipStale => return Some(SkipReason::Stale),
-            MarkVerdict::Unknown => record.is_mark_unknown = true,
         }
         None
     }
@@ -434,6 +443,10 @@ impl<'a> Batch<'a> {
         }
         if let Err(failure) = keys {
             record.fail_in_reading(*failure);
+            // Nothing keeps later changes of its item from overtaking it.
+            if let Some(marks) = &mut self.marks {
+                marks.block(position);
+            }
         }
         if lacks_attribute {
             self.without_lane_attribute.push(position);
@@ -532,6 +545,10 @@ impl<'a> Batch<'a> {
 
     /// The record after this one in its lane, if it goes to the same bulk handler, only waits for this one, and is not known to fail.
     pub(super) fn next_in_bulk(&self, position: usize) -> Option<usize> {
+        // Elsewhere, whether this one is applied decides whether the next one is stale, or done.
+        if self.marks.is_some() && !self.from_stream {
+            return None;
+        }
         let next = self.next_in_lane(position)?;
         let record = &self.records[next];
         let is_moving = || self.marks.as_ref().is_some_and(|marks| marks.is_moving(next));

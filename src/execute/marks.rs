@@ -81,6 +81,13 @@ impl<'a> ItemMarks<'a> {
         }
     }
 
+    /// The record is in no lane, so that its item's later changes may be finished before it is: its mark stays where it is.
+    pub(super) fn block(&mut self, position: usize) {
+        if let Some(Some(key)) = self.keys.get(position) {
+            self.moves.block(key);
+        }
+    }
+
     /// Whether the record must wait, because the mark of its item is being raised; it comes again once that has ended.
     pub(super) fn hold(&mut self, position: usize) -> bool {
         self.keys.get(position).is_some_and(|key| key.as_ref().is_some_and(|key| self.moves.hold(key, position)))
@@ -103,6 +110,7 @@ impl<'a> ItemMarks<'a> {
             Outcome::DeadLettered if self.from_stream => Some(passed),
             _ => None,
         };
+        let mark = mark.filter(|_| !self.moves.is_blocked(key));
         if let Some(mark) = &mark {
             self.known.entry(key.clone()).or_default().raise(mark);
         }

@@ -45,11 +45,14 @@ impl<'a> Execution<'a> {
         self.batch.end_recall(result.unwrap_or_default());
     }
 
-    /// Begins to read the marks of the next records, if one of them might start.
+    /// Begins to read the marks of the next records, if one of them might start. That may find that the payload is not an event.
     #[inline]
     pub(super) fn read_marks(&mut self) {
         if self.batch.marks.is_some() && self.batch.next_unread().is_some_and(|position| self.gate.admits(position)) {
             self.batch.read_marks(self.clock.now());
+            if self.batch.is_refused() {
+                self.abort();
+            }
         }
     }
 

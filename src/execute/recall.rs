@@ -74,8 +74,12 @@ pub(super) async fn keep(
     }
     let began = Instant::now();
     let expires = crate::clock::time_of_day() + CHECKPOINT_LIFE;
-    let end = until.map_or(began + *budget, |until| until.min(began + *budget));
-    let saved = timeout_at(end, Guarded::new("idempotency store", store.save(key, completed, expires))).await;
+    let saving = Guarded::new("idempotency store", store.save(key, completed, expires));
+    // Without a deadline, a budget that is longer than time can be told has no end.
+    let saved = match [until, began.checked_add(*budget)].into_iter().flatten().min() {
+        Some(end) => timeout_at(end, saving).await,
+        None => Ok(saving.await),
+    };
     let result = match saved {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(IdempotencyStoreError::new(panic.to_string())),

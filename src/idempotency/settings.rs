@@ -11,6 +11,8 @@ use super::store::{ErasedStore, IdempotencyStore};
 pub(crate) const CHECKPOINT_LIFE: Duration = Duration::from_secs(25 * 60 * 60);
 /// How long marks, and the rows of guards, are kept by default: longer than SQS keeps a message.
 pub(crate) const MARK_LIFE: Duration = Duration::from_secs(16 * 24 * 60 * 60);
+/// Marks cannot be kept longer: what a time is added to must not overflow.
+const MAX_LIFE: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
 /// Keeps what is done outside of the execution environment, so that fewer records are processed twice.
 ///
@@ -57,9 +59,9 @@ impl Idempotency {
         }
     }
 
-    /// How long a batch waits for one read of the store, and, once its records are finished, for the store's writes. Default: 500 ms.
+    /// How long a batch waits for one call of the store. Default: 500 ms.
     ///
-    /// A store that takes longer has failed, and is not asked again in that batch.
+    /// The response waits until all marks are written, 32 at a time: with a slow table, several times as long. A store that takes longer has failed, and is not asked again in that batch.
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
         self
@@ -137,7 +139,7 @@ impl Marks {
         self
     }
 
-    /// How long a mark is kept after it was last raised. Default: 16 days.
+    /// How long a mark is kept after it was last raised: 25 hours to 100 years. Default: 16 days.
     ///
     /// It must be longer than anything can take to come back: SQS keeps a message for up to 14 days, and the stream a record for one.
     pub fn life(mut self, life: Duration) -> Self {
@@ -147,9 +149,14 @@ impl Marks {
 
     /// What is wrong with the settings.
     pub(crate) fn fault(&self) -> Option<String> {
-        (self.life < CHECKPOINT_LIFE).then(|| {
-            "`life` of `Marks` is below 25 hours: a mark would expire before the stream's records do".to_owned()
-        })
+        let fault = if self.life < CHECKPOINT_LIFE {
+            "is below 25 hours: a mark would expire before the stream's records do"
+        } else if self.life > MAX_LIFE {
+            "is above 100 years: when a mark expires must be a point in time"
+        } else {
+            return None;
+        };
+        Some(format!("`life` of `Marks` {fault}"))
     }
 }
 

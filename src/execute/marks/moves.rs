@@ -44,6 +44,8 @@ struct Item {
     /// The position of the record that was settled last.
     position: usize,
     is_moving: bool,
+    /// Whether its mark is not raised any more.
+    is_blocked: bool,
     /// The records that wait until its mark has been raised.
     held: Vec<usize>,
 }
@@ -84,6 +86,15 @@ impl<'a> MarkMoves<'a> {
 
     pub(super) fn enter(&mut self, key: &StoreKey) {
         self.items.entry(key.clone()).or_default().open += 1;
+    }
+
+    /// Raises the mark of the item no more.
+    pub(super) fn block(&mut self, key: &StoreKey) {
+        self.items.entry(key.clone()).or_default().is_blocked = true;
+    }
+
+    pub(super) fn is_blocked(&self, key: &StoreKey) -> bool {
+        self.items.get(key).is_some_and(|item| item.is_blocked)
     }
 
     /// Whether the mark of the item is being raised.
@@ -179,6 +190,8 @@ impl<'a> MarkMoves<'a> {
         if item.open == 0 && item.to.is_some() {
             self.waiting.push_back(moved.key.clone());
         }
+        // What was settled meanwhile may be all that is.
+        self.is_flushed &= item.to.is_none();
         std::mem::take(&mut item.held)
     }
 
