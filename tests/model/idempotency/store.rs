@@ -1,0 +1,235 @@
+//! The store as one environment sees it: slow, failing, hanging, and with writes that arrive although their answers are lost.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use lambda_streams::{CompletedRecords, IdempotencyStore, IdempotencyStoreError, Mark, StoreKey};
+use tokio::time::sleep;
+
+use super::broken::Subject;
+use super::plan::StoreFault;
+use super::rows::{CheckpointRow, MarkRow};
+use super::stream::{Row, row};
+use super::tally::Event;
+use super::world::{State, World, time_of_day};
+
+pub(super) struct EnvironmentStore {
+    pub(super) world: Arc<World>,
+    pub(super) environment: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Of the memory after a checkpoint.
+    Load,
+    /// Of marks, and of when they began.
+    Read,
+    Write,
+}
+
+/// A call that has no answer yet. One that is dropped never has.
+struct Call<'a> {
+    world: &'a Arc<World>,
+    execution: usize,
+    kind: Kind,
+    is_answered: bool,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
+        let event = if self.kind == Kind::Write { Event::WriteFailure } else { Event::ReadFailure };
+        self.world.tally.count(event);
+        let mut state = self.world.state();
+        let execution = &mut state.ledger.executions[self.execution];
+        execution.store_failed = true;
+        execution.reads_failed |= self.kind == Kind::Read;
+    }
+}
+
+fn failed() -> IdempotencyStoreError {
+    IdempotencyStoreError::new("the table is gone")
+}
+
+impl EnvironmentStore {
+    fn call(&self, kind: Kind) -> Call<'_> {
+        let execution = self.world.state().ledger.environments[self.environment];
+        Call { world: &self.world, execution, kind, is_answered: false }
+    }
+
+    /// Reads what is there in the middle of the call.
+    async fn read<T>(
+        &self,
+        kind: Kind,
+        read: impl FnOnce(&mut State, usize, bool) -> T,
+    ) -> Result<T, IdempotencyStoreError> {
+        let mut call = self.call(kind);
+        let millis = match self.world.next_store_fault() {
+            StoreFault::Takes(millis) => millis,
+            StoreFault::Hangs | StoreFault::ArrivesAndHangs => pending().await,
+            StoreFault::Fails | StoreFault::ArrivesAndFails | StoreFault::ArrivesLate(_) => return Err(failed()),
+        };
+        self.world.wait(millis / 2).await;
+        // Half of the reads that take time may be behind, if they are of a kind that may.
+        let answer = read(&mut self.world.state(), call.execution, !millis.is_multiple_of(2));
+        self.world.wait(millis / 2).await;
+        call.is_answered = true;
+        Ok(answer)
+    }
+
+    /// Sends a write, which arrives whether or not anybody waits for it.
+    async fn write(&self, write: impl FnOnce(&mut State, usize) + Send + 'static) -> Result<(), IdempotencyStoreError> {
+        let mut call = self.call(Kind::Write);
+        let execution = call.execution;
+        let arrive = move |world: &World| {
+            let mut state = world.state();
+            if !state.ledger.executions[execution].is_open {
+                world.tally.count(Event::WriteArrivedAfterDeath);
+            }
+            write(&mut state, execution);
+        };
+        match self.world.next_store_fault() {
+            StoreFault::Takes(0) => arrive(&self.world),
+            StoreFault::Takes(millis) => {
+                self.world.later(Duration::from_millis(u64::from(millis) / 2), arrive);
+                self.world.wait(millis).await;
+            }
+            StoreFault::Fails => return Err(failed()),
+            StoreFault::Hangs => pending().await,
+            StoreFault::ArrivesAndFails => {
+                self.world.tally.count(Event::WriteArrivedAfterFailure);
+                arrive(&self.world);
+                return Err(failed());
+            }
+            StoreFault::ArrivesAndHangs => {
+                self.world.tally.count(Event::WriteArrivedAfterFailure);
+                arrive(&self.world);
+                pending().await
+            }
+            StoreFault::ArrivesLate(millis) => {
+                self.world.later(Duration::from_millis(millis.into()), arrive);
+                return Err(failed());
+            }
+        }
+        call.is_answered = true;
+        Ok(())
+    }
+}
+
+/// How long something is to be kept, free of the moments that passed since the moment of its expiry was set.
+fn life(expires: SystemTime) -> Duration {
+    let life = expires.duration_since(time_of_day()).unwrap_or_default();
+    Duration::from_secs(life.as_secs_f64().round() as u64)
+}
+
+impl IdempotencyStore for EnvironmentStore {
+    async fn load(&self, checkpoint: &StoreKey) -> Result<Option<CompletedRecords>, IdempotencyStoreError> {
+        let Row::Checkpoint { consumer, first } = row(checkpoint) else { unreachable!("another kind of key") };
+        let world = &self.world;
+        let read = |state: &mut State, execution: usize, is_old: bool| {
+            let found = state.rows.checkpoint(consumer, first, is_old).cloned();
+            world.recall(state, execution, found.as_ref());
+            match world.subject {
+                Subject::KeepsRanges => found.map(|_| world.up_to_the_last_done(state, consumer, first)),
+                Subject::LoadsInvent => Some(world.all_started(state, consumer, first)),
+                _ => found.map(|found| found.completed),
+            }
+        };
+        self.read(Kind::Load, read).await
+    }
+
+    async fn save(
+        &self,
+        checkpoint: &StoreKey,
+        completed: &CompletedRecords,
+        expires: SystemTime,
+    ) -> Result<(), IdempotencyStoreError> {
+        let Row::Checkpoint { consumer, first } = row(checkpoint) else { unreachable!("another kind of key") };
+        let (completed, life) = (completed.clone(), life(expires));
+        let save = move |state: &mut State, writer: usize| {
+            state.rows.save(consumer, first, CheckpointRow { completed, writer }, life);
+        };
+        self.write(save).await
+    }
+
+    async fn marks(&self, items: &[StoreKey]) -> Vec<Result<Mark, IdempotencyStoreError>> {
+        let world = &self.world;
+        let read = |state: &mut State, execution: usize, _: bool| -> Vec<Mark> {
+            let mark = |key: &StoreKey| {
+                let Row::Item { consumer, item } = row(key) else { unreachable!("another kind of key") };
+                let found = state.rows.mark(consumer, item);
+                if found == MarkRow::default() && state.rows.has_expired(consumer, item) {
+                    world.tally.count(Event::RowExpired);
+                }
+                state.ledger.executions[execution].read.insert(item, found);
+                world.broken_mark(state, consumer, item, found).mark()
+            };
+            items.iter().map(mark).collect()
+        };
+        match self.read(Kind::Read, read).await {
+            Ok(marks) => marks.into_iter().map(Ok).collect(),
+            Err(_) => items.iter().map(|_| Err(failed())).collect(),
+        }
+    }
+
+    async fn raise(&self, item: &StoreKey, to: &Mark, expires: SystemTime) -> Result<(), IdempotencyStoreError> {
+        let Row::Item { consumer, item } = row(item) else { unreachable!("another kind of key") };
+        let (to, life) = (MarkRow::of(to), life(expires));
+        self.write(move |state, _| state.rows.raise(consumer, item, to, life)).await
+    }
+
+    async fn begin(&self, stream: &StoreKey, now: SystemTime) -> Result<SystemTime, IdempotencyStoreError> {
+        let Row::Beginning { consumer } = row(stream) else { unreachable!("another kind of key") };
+        self.read(Kind::Read, |state, _, _| state.rows.begin(consumer, now)).await
+    }
+}
+
+impl World {
+    /// Waits, if there is anything to wait for.
+    pub(super) async fn wait(&self, millis: u16) {
+        if millis > 0 {
+            sleep(Duration::from_millis(millis.into())).await;
+        }
+    }
+
+    /// Does something after a while, whoever is still there then.
+    pub(super) fn later(self: &Arc<Self>, delay: Duration, act: impl FnOnce(&World) + Send + 'static) -> tokio::task::JoinHandle<()> {
+        let world = Arc::clone(self);
+        tokio::spawn(async move {
+            sleep(delay).await;
+            act(&world);
+        })
+    }
+
+    /// What a deliberately broken store takes a mark for.
+    fn broken_mark(&self, state: &State, consumer: usize, item: usize, found: MarkRow) -> MarkRow {
+        match self.subject {
+            Subject::TakesPassedForApplied => MarkRow { applied: found.passed.max(found.applied), ..found },
+            Subject::ReadsInvent => {
+                let of_consumer = state.ledger.executions.iter().filter(|execution| execution.consumer == consumer);
+                let running = of_consumer.flat_map(|execution| execution.started.iter());
+                let newest = running.copied().filter(|id| self.item(*id) == item).max();
+                MarkRow { passed: found.passed.max(newest), applied: found.applied.max(newest), ..found }
+            }
+            _ => found,
+        }
+    }
+
+    /// Every change after a checkpoint, up to the last that is done.
+    fn up_to_the_last_done(&self, state: &State, consumer: usize, first: usize) -> CompletedRecords {
+        let histories = &state.ledger.histories[consumer];
+        let last = histories.iter().rposition(|history| history.success || history.accepted).unwrap_or_default();
+        let ids: Vec<usize> = (first + 1..=last).collect();
+        self.stream.completed(&ids)
+    }
+    /// Every change after a checkpoint at which a handler was at work.
+    fn all_started(&self, state: &State, consumer: usize, first: usize) -> CompletedRecords {
+        let of_consumer = state.ledger.executions.iter().filter(|execution| execution.consumer == consumer);
+        let started = of_consumer.flat_map(|execution| execution.started.iter().copied());
+        let ids: Vec<usize> = started.filter(|id| *id > first).collect();
+        self.stream.completed(&ids)
+    }
+}
