@@ -69,7 +69,6 @@ impl Subject {
             Self::NoConsumerInKey => plan.consumers = 2,
             Self::KeepsRanges | Self::LoadsInvent => {
                 (settings.marks, settings.guard) = (None, GuardPlan::None);
-                settings.remembers = false;
                 return;
             }
             Self::GuardsPassed => {

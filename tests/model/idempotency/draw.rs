@@ -70,13 +70,12 @@ fn behaviours() -> impl Strategy<Value = Behaviour> {
 fn settings() -> impl Strategy<Value = SettingsPlan> {
     let bulk = prop_oneof![4 => Just(None), 1 => Just(Some(BulkPlan::Each)), 1 => Just(Some(BulkPlan::LatestOnly))];
     let handlers = (bulk, 1..5_usize, prop::bool::weighted(0.2));
-    let flags = (prop::bool::weighted(0.3), prop::bool::weighted(0.85), prop::bool::weighted(0.6), prop::bool::weighted(0.3));
+    let flags = (prop::bool::weighted(0.85), prop::bool::weighted(0.6), prop::bool::weighted(0.3));
     (prop::option::weighted(0.75, marks()), guards(), handlers, flags).prop_map(
-        |(marks, guard, (bulk, concurrency, per_partition), (remembers, reports_failures, queue, follow_lane))| {
+        |(marks, guard, (bulk, concurrency, per_partition), (reports_failures, queue, follow_lane))| {
             SettingsPlan {
                 marks,
                 guard: if marks.is_some() { guard } else { GuardPlan::None },
-                remembers,
                 reports_failures,
                 per_partition,
                 bulk,
@@ -102,7 +101,7 @@ fn guards() -> impl Strategy<Value = GuardPlan> {
 }
 
 fn invocations() -> impl Strategy<Value = InvocationPlan> {
-    (ends(), prop::bool::weighted(0.4), prop::bool::weighted(0.08)).prop_map(|(end, fresh, discards)| InvocationPlan {
+    (ends(), prop::bool::weighted(0.6), prop::bool::weighted(0.08)).prop_map(|(end, fresh, discards)| InvocationPlan {
         end,
         fresh,
         discards,

@@ -72,7 +72,6 @@ fn processor(world: &Arc<World>, number: usize, environment: usize) -> StreamPro
     let mut builder = StreamProcessor::builder()
         .idempotency(Idempotency::new(consumer(number), store))
         .concurrency(settings.concurrency)
-        .skip_redelivered(settings.remembers)
         .report_batch_item_failures(settings.reports_failures)
         .retry(RetryPolicy::default().max_attempts(2).base_delay(Duration::from_millis(10)));
     if let Some(marks) = settings.marks {
@@ -154,10 +153,8 @@ impl World {
                 self.tally.count(Event::AnswerLost);
                 return None;
             }
-            End::CrashAtPoll(polls) => self.crash(execution, cut(work, polls).await),
-            End::CrashAfter(millis) => {
-                self.crash(execution, timeout(Duration::from_millis(millis.into()), work).await.ok())
-            }
+            End::CrashAtPoll(polls) => self.crash(cut(work, polls).await),
+            End::CrashAfter(millis) => self.crash(timeout(Duration::from_millis(millis.into()), work).await.ok()),
             End::Zombie(millis) => {
                 let mut zombie = tokio::spawn(work);
                 match timeout(Duration::from_millis(millis.into()), &mut zombie).await {
@@ -177,11 +174,9 @@ impl World {
     }
 
     /// Counts an execution that has crashed, if it has.
-    fn crash(&self, execution: usize, ran: Option<Ran>) -> Option<Ran> {
+    fn crash(&self, ran: Option<Ran>) -> Option<Ran> {
         if ran.is_none() {
             self.tally.count(Event::Crash);
-            let died_at_work = !self.state().ledger.executions[execution].running.is_empty();
-            self.tally.add(Event::CrashInHandler, died_at_work.into());
         }
         ran
     }

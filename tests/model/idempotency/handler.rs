@@ -19,10 +19,12 @@ struct AtWork<'a> {
     world: &'a World,
     execution: usize,
     id: usize,
+    is_done: bool,
 }
 
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
+        self.world.tally.add(Event::Dropped, (!self.is_done).into());
         let mut state = self.world.state();
         let running = &mut state.ledger.executions[self.execution].running;
         let at = running.iter().position(|id| *id == self.id).expect("it runs");
@@ -51,18 +53,23 @@ impl World {
 
     async fn attempt(self: &Arc<Self>, environment: usize, id: usize, is_stale: bool) -> Result<AtWork<'_>, HandlerError> {
         let execution = self.starts(environment, id, is_stale);
-        let work = AtWork { world: self, execution, id };
+        let mut work = AtWork { world: self, execution, id, is_done: false };
         let plan = &self.plan.changes[id];
         let attempt = self.count_attempt(execution, id);
         self.wait(plan.before_millis).await;
-        match plan.behaviour {
-            Behaviour::FailTimes(times) if attempt < times.into() => return Err("the sink is down".into()),
-            Behaviour::PermanentTimes(times) if attempt < times.into() => return Err(HandlerError::permanent("a bug")),
+        let failure = match plan.behaviour {
+            Behaviour::FailTimes(times) if attempt < times.into() => Some("the sink is down".into()),
+            Behaviour::PermanentTimes(times) if attempt < times.into() => Some(HandlerError::permanent("a bug")),
             Behaviour::HangTimes(times) if attempt < times.into() => std::future::pending().await,
-            _ => {}
+            _ => None,
+        };
+        if let Some(failure) = failure {
+            work.is_done = true;
+            return Err(failure);
         }
         self.send_effect(execution, id, plan.late_millis).await;
         self.wait(plan.after_millis).await;
+        work.is_done = true;
         match plan.behaviour {
             Behaviour::LosesAnswerTimes(times) if attempt < times.into() => Err("the sink's answer was lost".into()),
             _ => Ok(work),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lambda_streams::{BatchReport, Outcome, RecordReport, SkipReason};
 
-use super::ledger::Execution;
-use super::plan::BulkPlan;
+use super::ledger::{Execution, History};
+use super::plan::{BulkPlan, GuardPlan};
 use super::rows::CheckpointRow;
 use super::tally::Event;
 use super::world::{State, World, time_of_day};
@@ -27,7 +27,7 @@ impl World {
         }
         wrong.extend(self.one_of_an_item_at_once(execution));
         wrong.extend(self.mark(execution, id, is_stale));
-        let is_done_elsewhere = |(consumer, histories): (usize, &Vec<super::ledger::History>)| {
+        let is_done_elsewhere = |(consumer, histories): (usize, &Vec<History>)| {
             consumer != execution.consumer && histories[id].success
         };
         if state.ledger.histories.iter().enumerate().any(is_done_elsewhere) {
@@ -123,9 +123,10 @@ impl World {
         let (consumer, from_stream) = (execution.consumer, execution.from_stream);
         let histories = &state.ledger.histories[consumer];
         let history = &histories[id];
-        let newer_is_done = || {
+        let is_applied = |history: &History| history.success || self.plan.settings.guard == GuardPlan::Newest && history.effects > 0;
+        let newer_is_applied = || {
             let newer = histories.iter().enumerate().skip(id + 1);
-            newer.filter(|(other, _)| self.item(*other) == self.item(id)).any(|(_, history)| history.success)
+            newer.filter(|(other, _)| self.item(*other) == self.item(id)).any(|(_, history)| is_applied(history))
         };
         let skips_stale = self.plan.settings.marks.is_some_and(|marks| marks.skips_stale);
         let right = match entry.outcome {
@@ -133,13 +134,13 @@ impl World {
             Outcome::DeadLettered => from_stream && execution.confirmed.contains(&id),
             Outcome::Skipped(SkipReason::Redelivered) => from_stream && history.is_passed(),
             Outcome::Skipped(SkipReason::AlreadyDone) if from_stream => history.is_passed(),
-            Outcome::Skipped(SkipReason::AlreadyDone) => history.success,
-            Outcome::Skipped(SkipReason::Stale) => !from_stream && skips_stale && newer_is_done(),
+            Outcome::Skipped(SkipReason::AlreadyDone) => is_applied(history),
+            Outcome::Skipped(SkipReason::Stale) => !from_stream && skips_stale && newer_is_applied(),
             Outcome::Skipped(SkipReason::Superseded) => execution.superseded.contains(&id),
             Outcome::Skipped(_) => false,
             _ => true,
         };
-        self.count_outcome(execution, id, entry);
+        self.count_outcome(execution, history, id, entry);
         if entry.outcome == Outcome::Skipped(SkipReason::Stale) {
             state.ledger.history(consumer, id).stale = true;
         }
@@ -149,12 +150,12 @@ impl World {
         (!right).then(|| format!("P1: change {id} from {from} is said to be {outcome:?}, and its history is {history:?}"))
     }
 
-    fn count_outcome(&self, execution: &Execution, id: usize, entry: &RecordReport) {
+    fn count_outcome(&self, execution: &Execution, history: &History, id: usize, entry: &RecordReport) {
         let event = match entry.outcome {
             Outcome::Skipped(SkipReason::Redelivered) => Event::SkippedInEnvironment,
             Outcome::Skipped(SkipReason::AlreadyDone) if !execution.from_stream => Event::SkippedElsewhere,
             Outcome::Skipped(SkipReason::AlreadyDone) if execution.recalled.contains(&id) => Event::SkippedByMemory,
-            Outcome::Skipped(SkipReason::AlreadyDone) if entry.was_dead_lettered => Event::SkippedLetter,
+            Outcome::Skipped(SkipReason::AlreadyDone) if !history.success => Event::SkippedLetter,
             Outcome::Skipped(SkipReason::AlreadyDone) => Event::SkippedByMark,
             Outcome::Skipped(SkipReason::Stale) => Event::StaleSkipped,
             Outcome::Reported if entry.attempts == 0 => Event::Undecidable,

@@ -58,8 +58,6 @@ pub(super) enum Behaviour {
 pub(super) struct SettingsPlan {
     pub(super) marks: Option<MarksPlan>,
     pub(super) guard: GuardPlan,
-    /// Whether the environment remembers by itself, too.
-    pub(super) remembers: bool,
     pub(super) reports_failures: bool,
     pub(super) per_partition: bool,
     pub(super) bulk: Option<BulkPlan>,

@@ -101,12 +101,6 @@ pub(super) fn row(key: &StoreKey) -> Row {
     *rows().get(key).expect("a key of this world")
 }
 
-/// Where the mark of an item is.
-pub(super) fn item_key(consumer: usize, item: usize) -> StoreKey {
-    let is_it = |(_, row): &(&StoreKey, &Row)| **row == Row::Item { consumer, item };
-    rows().iter().find(is_it).expect("every item has a key").0.clone()
-}
-
 /// Finds out all keys, once.
 pub(super) fn rows() -> &'static HashMap<StoreKey, Row> {
     static ROWS: OnceLock<HashMap<StoreKey, Row>> = OnceLock::new();

@@ -23,7 +23,7 @@ events! {
     Redelivery "redelivered records"
     Handler "handlers that ran"
     Crash "crashes"
-    CrashInHandler "crashes while a handler ran"
+    Dropped "handlers that were dropped at work"
     Zombie "executions that went on after their caller had given up"
     AnswerLost "lost answers"
     DeadlineStop "stops at the deadline"
