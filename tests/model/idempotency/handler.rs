@@ -208,12 +208,12 @@ impl World {
         }
     }
 
-    /// Where only the last change of an item is handed over, it stands for those before it in the batch.
+    /// Where only the last change of an item is handed over, it stands for those before it in a batch of the stream.
     fn supersede(&self, state: &mut State, execution: usize, id: usize) {
-        if self.plan.settings.bulk != Some(BulkPlan::LatestOnly) {
+        let Execution { from_stream, consumer, batch, succeeded, confirmed, superseded, .. } = &mut state.ledger.executions[execution];
+        if self.plan.settings.bulk != Some(BulkPlan::LatestOnly) || !*from_stream {
             return;
         }
-        let Execution { consumer, batch, succeeded, confirmed, superseded, .. } = &mut state.ledger.executions[execution];
         let before = batch.iter().take_while(|other| **other != id).copied();
         let open = |other: &usize| !succeeded.contains(other) && !confirmed.contains(other);
         let earlier: Vec<usize> = before.filter(|other| self.item(*other) == self.item(id)).filter(open).collect();

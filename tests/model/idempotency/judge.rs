@@ -7,7 +7,6 @@ use lambda_streams::{BatchReport, Outcome, RecordReport, SkipReason};
 
 use super::ledger::{Execution, History};
 use super::plan::{BulkPlan, GuardPlan};
-use super::rows::CheckpointRow;
 use super::tally::Event;
 use super::world::{State, World, time_of_day};
 
@@ -87,12 +86,11 @@ impl World {
         (is_stale != is_older).then(|| format!("stale: change {id} is said to be stale: {is_stale}, and {applied:?} is applied"))
     }
 
-    /// The store answers with what is done after a checkpoint: what the writer of that row has promised is not to be done again.
-    pub(super) fn recall(&self, state: &mut State, execution: usize, found: Option<&CheckpointRow>) {
-        let promised = found.and_then(|row| state.ledger.executions[row.writer].promised.clone());
-        if let Some((_, promised)) = promised {
-            state.ledger.executions[execution].recalled = promised;
-        }
+    /// The store has answered with the row of a checkpoint that this execution wrote: what that one has promised is not to be done again.
+    pub(super) fn recall(&self, execution: usize, writer: Option<usize>) {
+        let mut state = self.state();
+        let promised = writer.and_then(|writer| state.ledger.executions[writer].promised.clone());
+        state.ledger.executions[execution].recalled = promised.unwrap_or_default();
     }
 
     /// Judges a report. From the stream, everything from `resumes_at` on is delivered again.
@@ -178,7 +176,7 @@ impl World {
             state.ledger.violation(what);
         }
         self.tally.count(Event::MemoryKept);
-        state.ledger.executions[execution].promised = Some((first, done));
+        state.ledger.executions[execution].promised = Some(done);
     }
 
     /// P3: without store failures, the marks of what an execution has done are raised once it answers.
@@ -218,8 +216,9 @@ impl World {
         let histories = &state.ledger.histories[consumer];
         let history = &histories[id];
         let newer = histories.iter().enumerate().skip(id + 1).filter(|(other, _)| self.item(*other) == self.item(id));
-        let newer_is_applied = newer.into_iter().any(|(_, history)| history.effects > 0);
-        let is_in_queue = self.is_in_queue(state, consumer, id);
+        let is_to_come = |id: usize| self.is_in_queue(state, consumer, id);
+        let newer_is_applied = newer.into_iter().any(|(id, history)| history.effects > 0 || is_to_come(id));
+        let is_in_queue = is_to_come(id);
         if is_in_queue && !self.is_undecidable(state, consumer) {
             return Some(format!("P2: change {id} does not leave its queue: {history:?}"));
         }

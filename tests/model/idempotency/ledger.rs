@@ -51,8 +51,8 @@ pub(super) struct Execution {
     pub(super) store_failed: bool,
     /// What earlier executions have promised to remember, as the store has answered.
     pub(super) recalled: HashSet<usize>,
-    /// What it has promised to remember after its checkpoint, with which it ended.
-    pub(super) promised: Option<(usize, HashSet<usize>)>,
+    /// What it has promised to remember from its checkpoint on.
+    pub(super) promised: Option<HashSet<usize>>,
 }
 
 impl Execution {

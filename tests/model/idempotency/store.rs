@@ -131,14 +131,17 @@ impl IdempotencyStore for EnvironmentStore {
         let world = &self.world;
         let read = |state: &mut State, execution: usize, is_old: bool| {
             let found = state.rows.checkpoint(consumer, first, is_old).cloned();
-            world.recall(state, execution, found.as_ref());
-            match world.subject {
+            let writer = found.as_ref().map(|found| found.writer);
+            let completed = match world.subject {
                 Subject::KeepsRanges => found.map(|_| world.up_to_the_last_done(state, consumer, first)),
                 Subject::LoadsInvent => Some(world.all_started(state, consumer, first)),
                 _ => found.map(|found| found.completed),
-            }
+            };
+            (execution, writer, completed)
         };
-        self.read(Kind::Load, read).await
+        let (execution, writer, completed) = self.read(Kind::Load, read).await?;
+        world.recall(execution, writer);
+        Ok(completed)
     }
 
     async fn save(
