@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::invocation::{Invocation, Origin};
-use crate::record::SequenceNumber;
 
 /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
 ///
@@ -56,19 +55,21 @@ pub(crate) struct BatchContext {
     pub(crate) guarded: Guarded,
 }
 
-/// The records whose marks are moved by transactions of their handlers, which were given guards for that.
+/// The sequence numbers of the records whose marks are moved by transactions of their handlers, which were given guards for that. (Their
+/// text: the module `record` is above this one.)
 #[derive(Clone, Default)]
-pub(crate) struct Guarded(Arc<Mutex<Vec<SequenceNumber>>>);
+pub(crate) struct Guarded(Arc<Mutex<Vec<String>>>);
 
 impl Guarded {
     /// Whether a guard was given out for the record of this number.
-    pub(crate) fn contains(&self, number: &SequenceNumber) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(number)
+    pub(crate) fn contains(&self, number: impl fmt::Display) -> bool {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !numbers.is_empty() && numbers.contains(&number.to_string())
     }
 
     #[cfg(feature = "dynamodb")]
-    fn insert(&self, number: &SequenceNumber) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(*number);
+    fn insert(&self, number: impl fmt::Display) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(number.to_string());
     }
 }
 
@@ -136,7 +137,7 @@ impl ChangeContext {
 
     /// Notes that a guard was given out for the record of this number: if its handler succeeds, it has moved the item's mark.
     #[cfg(feature = "dynamodb")]
-    pub(crate) fn note_guard(&self, number: &SequenceNumber) {
+    pub(crate) fn note_guard(&self, number: impl fmt::Display) {
         if let Some(attempt) = &self.attempt {
             attempt.batch.guarded.insert(number);
         }

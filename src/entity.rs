@@ -110,6 +110,27 @@ impl Entity {
         }
     }
 
+    /// The attribute by which its records are told; `None` for a table's entity.
+    pub(crate) fn discriminator(&self) -> Option<Discriminator<'_>> {
+        match &self.matcher {
+            Matcher::KeyPrefix { key, .. } | Matcher::Key { key, .. } => Some(Discriminator::Key(key)),
+            Matcher::Attribute { attribute, .. } => Some(Discriminator::Attribute(attribute)),
+            Matcher::Table(_) => None,
+        }
+    }
+
+    /// Whether a record is of this entity, given the value of its discriminator.
+    pub(crate) fn takes(&self, record: &Record, value: Option<&KeyValue<'_>>) -> bool {
+        match (&self.matcher, value) {
+            (Matcher::Table(name), _) => record.table_name() == Some(name),
+            (Matcher::KeyPrefix { prefix, .. }, Some(found)) => {
+                found.text().is_some_and(|text| text.starts_with(prefix.as_str()))
+            }
+            (Matcher::Key { value, .. } | Matcher::Attribute { value, .. }, Some(found)) => value.is(found),
+            (_, None) => false,
+        }
+    }
+
     /// Whether an item's image is looked at.
     fn reads_image(&self) -> bool {
         matches!(self.matcher, Matcher::Attribute { .. })
@@ -188,54 +209,24 @@ pub enum Unmatched {
     DeadLetter,
 }
 
-/// Finds the first entity that takes a record.
-pub(crate) struct EntityFinder<'a> {
-    record: &'a Record,
-    /// What was read last: where, under which name, and its value.
-    last: Option<(Place, &'a str, Option<KeyValue<'a>>)>,
-}
-
-/// Where an attribute is looked for.
+/// The attribute by whose value the entity of a record is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Keys,
-    Image,
+pub(crate) enum Discriminator<'a> {
+    /// One of the key.
+    Key(&'a str),
+    /// One of the item's image.
+    Attribute(&'a str),
 }
 
-impl<'a> EntityFinder<'a> {
-    pub(crate) fn of(record: &'a Record) -> Self {
-        Self { record, last: None }
-    }
-
-    /// Whether the record is of this entity.
+impl Discriminator<'_> {
+    /// Its value; `None` if the record does not have it.
     ///
     /// An error if that cannot be told: the keys or the image are malformed, or the record does not have the image.
-    pub(crate) fn is_of(&mut self, entity: &'a Entity) -> Result<bool, DecodeError> {
-        match &entity.matcher {
-            Matcher::Table(name) => Ok(self.record.table_name() == Some(name)),
-            Matcher::KeyPrefix { key, prefix } => {
-                let value = self.value(Place::Keys, key)?;
-                Ok(value.and_then(KeyValue::text).is_some_and(|text| text.starts_with(prefix.as_str())))
-            }
-            Matcher::Key { key, value } => Ok(self.value(Place::Keys, key)?.is_some_and(|found| value.is(found))),
-            Matcher::Attribute { attribute, value } => {
-                Ok(self.value(Place::Image, attribute)?.is_some_and(|found| value.is(found)))
-            }
+    pub(crate) fn value<'a>(&self, record: &'a Record) -> Result<Option<KeyValue<'a>>, DecodeError> {
+        match self {
+            Self::Key(name) => decode::find_key_value(record.keys_json(), name).map_err(|error| error.within("Keys")),
+            Self::Attribute(name) => image(record)?.attribute(name),
         }
-    }
-
-    /// The value of an attribute, which is read once for all entities in a row that ask for it.
-    fn value(&mut self, place: Place, name: &'a str) -> Result<Option<&KeyValue<'a>>, DecodeError> {
-        if self.last.as_ref().is_none_or(|(known_place, known, _)| (*known_place, *known) != (place, name)) {
-            let value = match place {
-                Place::Keys => {
-                    decode::find_key_value(self.record.keys_json(), name).map_err(|error| error.within("Keys"))?
-                }
-                Place::Image => image(self.record)?.attribute(name)?,
-            };
-            self.last = Some((place, name, value));
-        }
-        Ok(self.last.as_ref().and_then(|(_, _, value)| value.as_ref()))
     }
 }
 

@@ -437,7 +437,12 @@ impl<'a> Execution<'a> {
     fn start(&mut self, position: usize, permit: SemaphorePermit<'a>) {
         let record = self.batch.begin_attempt(position);
         let attempt = self.batch.attempts(position);
-        let record = record.in_context(ChangeContext::of_attempt(&self.context, self.clock.now(), attempt, self.batch.is_stale(position)));
+        let record = record.in_context(ChangeContext::of_attempt(
+            &self.context,
+            self.clock.now(),
+            attempt,
+            self.batch.is_stale(position),
+        ));
         let Some(HandlerRef::Each(handler)) = self.batch.target(position).map(|target| &target.handler) else {
             unreachable!("a record without a handler is skipped, and that of a bulk handler waits for its bulk")
         };

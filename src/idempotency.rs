@@ -5,6 +5,10 @@
 //! fails to answer, costs a repetition and never a record.
 
 mod completed;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
+#[cfg(feature = "dynamodb")]
+mod guard;
 mod key;
 mod mark;
 mod memory;
@@ -12,6 +16,10 @@ mod settings;
 mod store;
 
 pub use self::completed::CompletedRecords;
+#[cfg(feature = "dynamodb")]
+pub use self::dynamodb::DynamoDbIdempotencyStore;
+#[cfg(feature = "dynamodb")]
+pub use self::guard::{Guard, GuardOutcome};
 pub use self::key::StoreKey;
 pub use self::mark::Mark;
 pub use self::memory::MemoryIdempotencyStore;
@@ -20,3 +28,5 @@ pub use self::store::{IdempotencyStore, IdempotencyStoreError};
 
 pub(crate) use self::completed::Completion;
 pub(crate) use self::settings::CHECKPOINT_LIFE;
+#[cfg(feature = "dynamodb")]
+pub(crate) use self::settings::consumer_fault;

@@ -115,6 +115,7 @@
 //! | `sqs` | yes | `SqsDeadLetterQueue`, with the AWS SDK's SQS client |
 //! | `emf` | yes | `Emf`: metrics in CloudWatch's embedded metric format; no further dependency |
 //! | `logs` | yes | `Logs`: Lambda's JSON log lines, with `tracing-subscriber`'s registry |
+//! | `dynamodb` | no | `DynamoDbIdempotencyStore` and `Guard`, with the AWS SDK's DynamoDB client |
 //! | `aws-errors` | no | `AwsResultExt`: errors of the AWS SDK, classed as permanent or retryable |
 //! | `otel` | no | batches as a part of their X-Ray traces, with `tracing-opentelemetry` |
 //! | `serde_dynamo` | no | items as `serde_dynamo::Item`: `Record::new_item`, `old_item` and `key_item` |
@@ -131,6 +132,8 @@
     doc = "\n[`coming_from_aws_lambda_events`] moves a function over, step by step."
 )]
 //!
+//! [`done_once`] is about doing it once: what repeats, what each mechanism promises and costs, and recipes for sinks.
+//!
 //! [`laptop`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
 //! The event source mapping that it uses is a crate of its own,
 //! [`lambda-streams-local`](https://docs.rs/lambda-streams-local), and drives functions in any language.
@@ -141,10 +144,13 @@
 //!   works, but the crate has no part in it.
 //! - **Kinesis, SQS and other sources**: their order, checkpoints and answers differ; an event of theirs is refused with an
 //!   error that says what it is ([`PayloadKind`]).
-//! - **exactly once**: neither the stream nor the mapping offers it.
+//! - **exactly once, whatever the sink**: neither the stream nor the mapping offers it. Into DynamoDB it is there, by a guard in the handler's
+//!   own transaction; [`done_once`] has what holds for other sinks.
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
 //!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
 
+#[cfg(any(feature = "sqs", feature = "dynamodb"))]
+mod aws;
 mod change;
 mod clock;
 mod context;
@@ -190,6 +196,11 @@ pub mod coming_from_aws_lambda_events {}
 #[doc = include_str!("docs/laptop.md")]
 pub mod laptop {}
 
+#[doc = include_str!("docs/done_once.md")]
+#[cfg_attr(feature = "dynamodb", doc = include_str!("docs/done_once_guards.md"))]
+#[doc = include_str!("docs/done_once_sinks.md")]
+pub mod done_once {}
+
 pub use crate::change::{Change, Insert, Modify, Remove, StreamChange};
 pub use crate::context::ChangeContext;
 pub use crate::dead_letter::{
@@ -215,6 +226,8 @@ pub use crate::idempotency::{
     CompletedRecords, Idempotency, IdempotencyStore, IdempotencyStoreError, Mark, Marks, MemoryIdempotencyStore,
     OnMarksUnavailable, Stale, StoreKey,
 };
+#[cfg(feature = "dynamodb")]
+pub use crate::idempotency::{DynamoDbIdempotencyStore, Guard, GuardOutcome};
 pub use crate::invocation::{Deadline, Invocation, Origin};
 #[cfg(feature = "emf")]
 pub use crate::observe::emf::{Emf, EmfBuilder};

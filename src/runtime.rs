@@ -101,6 +101,8 @@ fn log_settings(settings: &ProcessorSettings) {
         give_up_after_seconds = settings.give_up_after.as_secs(),
         dead_letter_queue = settings.has_dead_letter_queue,
         report_batch_item_failures = settings.report_batch_item_failures,
+        consumer = settings.consumer,
+        marks = settings.has_marks,
         "the function starts"
     );
 }

@@ -19,6 +19,10 @@ use crate::policy::RetryPolicy;
 const PREFIX: &str = "LAMBDA_STREAMS_";
 /// The URL of the dead-letter queue.
 pub(crate) const DLQ_URL: &str = "DLQ_URL";
+/// The table of the idempotency store.
+pub(crate) const IDEMPOTENCY_TABLE: &str = "LAMBDA_STREAMS_IDEMPOTENCY_TABLE";
+/// The consumer's name in that table.
+pub(crate) const IDEMPOTENCY_CONSUMER: &str = "LAMBDA_STREAMS_CONSUMER";
 /// The least severe level that is logged.
 pub(crate) const LOG_LEVEL: &str = "LAMBDA_STREAMS_LOG_LEVEL";
 /// The CloudWatch namespace of the function's metrics.
@@ -31,12 +35,21 @@ pub(crate) const SERVICE_NAME: &str = "POWERTOOLS_SERVICE_NAME";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Environment {
     pub(crate) queue_url: Option<OsString>,
+    pub(crate) store: Option<StoreVariables>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) retry: RetryPolicy,
     pub(crate) handler_timeout: Option<Duration>,
     pub(crate) deadline_margin: Option<Duration>,
     pub(crate) give_up_after: Option<Duration>,
     pub(crate) report_batch_item_failures: Option<bool>,
+}
+
+/// What names an idempotency store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "dynamodb"), expect(dead_code, reason = "without the feature they are a fault"))]
+pub(crate) struct StoreVariables {
+    pub(crate) table: String,
+    pub(crate) consumer: String,
 }
 
 impl Environment {
@@ -57,6 +70,7 @@ impl Environment {
         let give_up_after = variables.number("LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS", 1..=86_400);
         let environment = Self {
             queue_url: variables.take(DLQ_URL),
+            store: variables.store(),
             concurrency: concurrency.map(|number| number as usize),
             retry,
             handler_timeout: variables.millis("LAMBDA_STREAMS_HANDLER_TIMEOUT_MS", 1..=5_400_000),
@@ -138,6 +152,24 @@ impl Variables {
         self.number(name, range).map(|millis| Duration::from_millis(millis.into()))
     }
 
+    /// The table and the consumer, which are nothing without each other.
+    fn store(&mut self) -> Option<StoreVariables> {
+        let mut text = |name| {
+            self.parsed(name, "a text that is not empty", |text| Some(text.to_owned()).filter(|text| !text.is_empty()))
+        };
+        match [text(IDEMPOTENCY_TABLE), text(IDEMPOTENCY_CONSUMER)] {
+            [Some(table), Some(consumer)] => return Some(StoreVariables { table, consumer }),
+            [None, None] => {}
+            [Some(_), None] => self.faults.add(format!(
+                "`{IDEMPOTENCY_TABLE}` is set without `{IDEMPOTENCY_CONSUMER}`, the name of what processes the stream: set both, or neither"
+            )),
+            [None, Some(_)] => self.faults.add(format!(
+                "`{IDEMPOTENCY_CONSUMER}` is set without `{IDEMPOTENCY_TABLE}`, the table of the idempotency store: set both, or neither"
+            )),
+        }
+        None
+    }
+
     fn refuse_contradiction(&mut self, retry: RetryPolicy) {
         if retry.base_delay > retry.max_delay {
             self.faults.add(format!(
@@ -196,7 +228,13 @@ mod tests {
     #[test]
     fn the_documented_values_are_those_that_are_accepted() {
         let rows = documented();
-        assert_eq!(rows.len(), 9, "{rows:?}");
+        assert_eq!(rows.len(), 11, "{rows:?}");
+        let (texts, rows): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|[_, values, _]| values.starts_with("such as"));
+        let examples =
+            texts.iter().map(|[name, values, _]| (&**name, values.trim_start_matches("such as ").trim_matches('`')));
+        assert_eq!(read(&examples.collect::<Vec<_>>()).1, Vec::<String>::new());
+        assert_eq!(texts.len(), 2, "{texts:?}");
         for [name, values, _] in rows {
             let Some((least, most)) = bounds(&values) else {
                 for value in values.split(", ").map(|value| value.trim_matches('`')) {
@@ -237,6 +275,7 @@ mod tests {
         assert_eq!(faults, Vec::<String>::new());
         let expected = Environment {
             queue_url: None,
+            store: None,
             concurrency: None,
             retry: RetryPolicy::default(),
             handler_timeout: None,
@@ -251,6 +290,8 @@ mod tests {
     fn each_variable_is_the_setting_that_it_names() {
         let (environment, faults) = read(&[
             ("DLQ_URL", "https://sqs.eu-central-1.amazonaws.com/123456789012/dead"),
+            ("LAMBDA_STREAMS_IDEMPOTENCY_TABLE", "done"),
+            ("LAMBDA_STREAMS_CONSUMER", "order-totals"),
             ("LAMBDA_STREAMS_CONCURRENCY", "64"),
             ("LAMBDA_STREAMS_MAX_ATTEMPTS", "5"),
             ("LAMBDA_STREAMS_RETRY_BASE_MS", "10"),
@@ -265,6 +306,7 @@ mod tests {
         let millis = Duration::from_millis;
         let expected = Environment {
             queue_url: Some("https://sqs.eu-central-1.amazonaws.com/123456789012/dead".into()),
+            store: Some(StoreVariables { table: "done".to_owned(), consumer: "order-totals".to_owned() }),
             concurrency: Some(64),
             retry: RetryPolicy::default().max_attempts(5).base_delay(millis(10)).max_delay(millis(20)),
             handler_timeout: Some(millis(30)),
@@ -273,6 +315,28 @@ mod tests {
             report_batch_item_failures: Some(false),
         };
         assert_eq!(environment, expected);
+    }
+
+    #[test]
+    fn a_table_and_its_consumer_come_together() {
+        let (table, consumer) = (("LAMBDA_STREAMS_IDEMPOTENCY_TABLE", "done"), ("LAMBDA_STREAMS_CONSUMER", "orders"));
+        let alone = |variable: (&str, &str)| {
+            let (environment, faults) = read(&[variable]);
+            assert_eq!(environment.store, None);
+            faults.join("; ")
+        };
+        assert_eq!(
+            alone(table),
+            "`LAMBDA_STREAMS_IDEMPOTENCY_TABLE` is set without `LAMBDA_STREAMS_CONSUMER`, the name of what processes the stream: set \
+             both, or neither"
+        );
+        assert_eq!(
+            alone(consumer),
+            "`LAMBDA_STREAMS_CONSUMER` is set without `LAMBDA_STREAMS_IDEMPOTENCY_TABLE`, the table of the idempotency store: set both, \
+             or neither"
+        );
+        let (_, faults) = read(&[table, (consumer.0, "")]);
+        assert_eq!(faults[0], "`LAMBDA_STREAMS_CONSUMER` is \"\": it must be a text that is not empty");
     }
 
     #[test]

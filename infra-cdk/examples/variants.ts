@@ -7,7 +7,7 @@ import { Key } from 'aws-cdk-lib/aws-kms';
 import { CapacityProvider } from 'aws-cdk-lib/aws-lambda';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
-import { EncryptionKey, Findings, ProcessorFunction, StreamProcessor, StreamProcessorProps } from '../lib';
+import { EncryptionKey, Findings, IdempotencyTable, ProcessorFunction, StreamProcessor, StreamProcessorProps } from '../lib';
 import { readConfig } from '../lib/app-config';
 
 // One stack for each way to run the function, so that the static gates read what the construct makes of it.
@@ -75,7 +75,8 @@ const handler = new ProcessorFunction(functions, 'Orders', {
   encryptionKey: letters.encryptionMasterKey!,
   failedInvocations,
 }).function;
-variant('function-of-another-stack', () => ({ handler, deadLetterQueue: letters }));
+const rows = new IdempotencyTable(functions, 'Done', { encryptionKey: letters.encryptionMasterKey! });
+variant('function-of-another-stack', () => ({ handler, deadLetterQueue: letters, idempotency: { table: rows } }));
 
 const replicated = new Stack(app, 'replicated-table', { env: { region: 'eu-central-1' } });
 const table = new TableV2(replicated, 'Orders', {
@@ -89,9 +90,10 @@ new StreamProcessor(replicated, 'Processor', { table, code });
 const twice = new Stack(app, 'two-processors');
 const shared = importedTable(twice);
 const encryptionKey = new EncryptionKey(twice, 'Key', { description: 'What both processors keep' });
+const done = new IdempotencyTable(twice, 'Done', { encryptionKey });
 const role = new Role(twice, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
 for (const id of ['First', 'Second']) {
-  new StreamProcessor(twice, id, { table: shared, code, encryptionKey, functionOptions: { role }, redrive: true });
+  new StreamProcessor(twice, id, { table: shared, code, encryptionKey, functionOptions: { role }, redrive: true, idempotency: { table: done } });
 }
 
 function acceptEnd(end: Queue): void {

@@ -13,6 +13,7 @@ export interface AppConfig {
   readonly architecture: Architecture;
   readonly code: ProcessorCode;
   readonly apiCache: boolean;
+  readonly idempotency: boolean;
   /** Whether the app sets the role that API Gateway writes logs with, for the whole account and region; undefined where nothing is said. */
   readonly apiAccount?: boolean;
   readonly startingPosition: StartingPosition;
@@ -52,6 +53,7 @@ export function readConfig(app: Construct, env: NodeJS.ProcessEnv = process.env)
     architecture,
     code: readCode(text('functionAsset')),
     apiCache: flag(app, 'apiCache', text('apiCache'), true),
+    idempotency: flag(app, 'idempotency', text('idempotency'), true),
     apiAccount: optionalFlag(app, 'apiAccount', text('apiAccount')),
     startingPosition: choice(app, 'startingPosition', text('startingPosition') ?? 'LATEST', {
       LATEST: StartingPosition.LATEST,

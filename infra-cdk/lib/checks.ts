@@ -67,7 +67,7 @@ export function checkKnown(scope: Construct, name: string, value: Duration | und
 }
 
 /** Throws where `resource` is known to be in another region or account than the stack of `scope`. */
-export function checkPlace(scope: Construct, part: 'account' | 'region', name: string, resource: IResource, advice: string): void {
+export function checkPlace(scope: Construct, part: 'account' | 'region', name: string, resource: Pick<IResource, 'env'>, advice: string): void {
   const [there, here] = [resource.env[part], Stack.of(scope)[part]];
   check(
     scope,

@@ -29,7 +29,7 @@ export interface DemoStackProps extends StackProps {
   readonly allowedCidrs: string[];
 
   /**
-   * Keeps table, queues, bucket, key and logs when the stack is deleted, and refuses to delete the table.
+   * Keeps tables, queues, bucket, key and logs when the stack is deleted, and refuses to delete the tables.
    *
    * @default false
    */
@@ -55,6 +55,13 @@ export interface DemoStackProps extends StackProps {
    * @default true
    */
   readonly apiCache?: boolean;
+
+  /**
+   * Whether a table keeps what is done, so that a redelivery skips it in any execution environment.
+   *
+   * @default true
+   */
+  readonly idempotency?: boolean;
 
   /**
    * Where the mapping starts to read when it is created.
@@ -136,6 +143,7 @@ export class DemoStack extends Stack {
       settings: this.props.settings,
       mapping: { startingPosition: this.props.startingPosition },
       redrive: true,
+      idempotency: (this.props.idempotency ?? true) && { deletionProtection: this.props.production },
       encryptionKey: this.key,
       alarms: { actions: [new SnsAction(topic)] },
       removalPolicy: this.removalPolicy,
@@ -177,6 +185,9 @@ export class DemoStack extends Stack {
     this.output('RedriveQueueArn', processor.redrive!.queue.queueArn, 'Where dead letters are moved to be put back');
     this.output('FailedInvocationsQueueUrl', processor.failedInvocations!.queueUrl, 'Asynchronous invocations that failed');
     this.output('DiscardedBatchesArn', processor.onFailure.arn, 'Batches that the event source mapping discarded');
+    if (processor.idempotencyTable) {
+      this.output('IdempotencyTableName', processor.idempotencyTable.tableName, 'The table that keeps what is done');
+    }
     this.output('OnDemandFunctionName', this.onDemand.function.functionName, 'The function behind the API');
     this.output('OnDemandLogGroup', this.onDemand.logGroup.logGroupName, "Its logs");
     this.output('ApiEndpoint', api.endpoint, 'GET and POST here');

@@ -1,4 +1,5 @@
-import { Annotations, CfnResource, Duration, Stack } from 'aws-cdk-lib';
+import { Annotations, CfnResource, Duration, IResource, Stack } from 'aws-cdk-lib';
+import { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { IGrantable, IRole } from 'aws-cdk-lib/aws-iam';
 import { Function, IFunction, QualifiedFunctionBase } from 'aws-cdk-lib/aws-lambda';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
@@ -63,7 +64,7 @@ export class ExistingFunction implements BackingFunction {
   }
 
   /** Tells the function where it is read: in its environment, or, where that cannot be written, in a warning. */
-  writeEnvironment(variables: Record<string, string>, deadLetterQueue: IQueue): void {
+  writeEnvironment(variables: Record<string, string>, deadLetterQueue: IQueue, idempotencyTable?: ITable): void {
     const { scope, target, unqualified: written } = this;
     if (!(written instanceof Function)) {
       Annotations.of(scope).addWarningV2(
@@ -73,22 +74,25 @@ export class ExistingFunction implements BackingFunction {
       );
       return;
     }
-    this.checkNoCircle(written, deadLetterQueue);
+    this.checkNoCircle(written, deadLetterQueue, 'the dead-letter queue', 'deadLetterQueue');
+    if (idempotencyTable) {
+      this.checkNoCircle(written, idempotencyTable, 'the idempotency table', 'idempotency: { table }');
+    }
     for (const [name, value] of Object.entries(variables)) {
       written.addEnvironment(name, value);
     }
   }
 
-  // The stack of this construct depends on that of the function, whose environment then must not name a queue of this stack.
-  private checkNoCircle(target: Function, deadLetterQueue: IQueue): void {
+  // The stack of this construct depends on that of the function, whose environment then must not name a resource of this stack.
+  private checkNoCircle(target: Function, resource: IResource, what: string, property: string): void {
     const here = Stack.of(this.scope);
-    const isMadeHere = Stack.of(deadLetterQueue) === here && CfnResource.isCfnResource(deadLetterQueue.node.defaultChild);
+    const isMadeHere = Stack.of(resource) === here && CfnResource.isCfnResource(resource.node.defaultChild);
     check(
       this.scope,
       isPartOf(Stack.of(target), here) || !isMadeHere,
-      `handler is a function of the stack ${Stack.of(target).node.path}, and its environment would name the dead-letter queue of the stack ` +
-        `${here.node.path}: each stack would depend on the other. Make the queue in ${Stack.of(target).node.path} and give it as ` +
-        'deadLetterQueue, or move this construct there',
+      `handler is a function of the stack ${Stack.of(target).node.path}, and its environment would name ${what} of the stack ` +
+        `${here.node.path}: each stack would depend on the other. Make it in ${Stack.of(target).node.path} and give it as ` +
+        `${property}, or move this construct there`,
     );
   }
 }

@@ -13,6 +13,11 @@ import { acceptFinding, acknowledge, wildcardFinding } from './findings';
 export const READ_STREAM = ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams'];
 /** What a mapping does with a queue. */
 export const TAKE_MESSAGES = ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'];
+/**
+ * What the crate's store does with its table. A transaction with a guard needs no action of its own (DynamoDB developer guide, "Using
+ * IAM with DynamoDB transactions").
+ */
+export const KEEP_WHAT_IS_DONE = ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'];
 /** What Lambda does with a VPC. */
 export const ATTACH_TO_VPC = [
   'ec2:AssignPrivateIpAddresses',
@@ -44,14 +49,14 @@ export function granteeOf(scope: Construct, role: IRole): IGrantable {
 
 const FUNCTIONS = new WeakMap<IRole, number>();
 
-// IAM quotas: 10,240 characters for all inline policies of a role. The statements of a processor with a redrive are up to 3,700.
+// IAM quotas: 10,240 characters for all inline policies of a role. The statements of a processor with a redrive are up to 4,300.
 function countFunctions(scope: Construct, role: IRole): void {
   const count = (FUNCTIONS.get(role) ?? 0) + 1;
   FUNCTIONS.set(role, count);
   if (count > 2) {
     Annotations.of(scope).addWarningV2(
       'lambda-streams:SharedRole',
-      `the role ${role.node.path} runs ${count} functions, each with statements of up to 3,700 characters, and IAM takes 10,240 of inline ` +
+      `the role ${role.node.path} runs ${count} functions, each with statements of up to 4,300 characters, and IAM takes 10,240 of inline ` +
         'policies for a role; give each function a role of its own, or acknowledge this warning where they fit',
     );
   }
@@ -110,6 +115,22 @@ export function grantRedrive(grantee: IGrantable, queue: IQueue): void {
   if (queue.encryptionMasterKey) {
     const via = viaService(queue.encryptionMasterKey, 'sqs');
     allow(grantee, 'DecryptDeadLetters', ['kms:Decrypt'], [queue.encryptionMasterKey.keyArn], via);
+  }
+}
+
+/**
+ * Lets the function, as `grantee`, keep what `consumer` has done, and reach no row of another consumer.
+ *
+ * DynamoDB tells IAM the partition keys that a request names, those of a batch too (DynamoDB developer guide, "Using IAM policy conditions for
+ * fine-grained access control"). `ForAllValues` holds where there are none, but none of the four actions works without a key.
+ */
+export function grantIdempotency(grantee: IGrantable, table: ITable, consumer: string): void {
+  const ownRows = { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': [`${consumer}#*`] } };
+  allow(grantee, 'KeepWhatIsDone', KEEP_WHAT_IS_DONE, [table.tableArn], ownRows);
+  if (table.encryptionKey) {
+    // For writes as well: DynamoDB decrypts the table's key as the caller (DynamoDB developer guide, "Encryption at rest").
+    const via = viaService(table.encryptionKey, 'dynamodb');
+    allow(grantee, 'DecryptWhatIsDone', ['kms:Decrypt'], [table.encryptionKey.keyArn], via);
   }
 }
 

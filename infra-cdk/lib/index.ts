@@ -6,6 +6,8 @@ export { EncryptedQueue, type EncryptedQueueProps } from './encrypted-queue';
 export { EncryptionKey, type EncryptionKeyProps } from './encryption-key';
 export { DiscardedBatchesBucket, type DiscardedBatchesBucketProps, FailureDestination } from './failure-destination';
 export { type AcceptedFinding, Findings } from './findings';
+export { type IdempotencyOptions } from './idempotency';
+export { IdempotencyTable, type IdempotencyTableProps } from './idempotency-table';
 export { OnDemandApi } from './on-demand-api';
 export { type OnDemandApiProps } from './on-demand-api-props';
 export { type CargoCodeOptions, ProcessorCode } from './processor-code';

@@ -80,8 +80,8 @@ export interface ProcessorAliasOptions {
  * - `logGroup`: a new one, encrypted, that keeps logs for `logRetention`, by default a month
  * - `loggingFormat`: JSON, with Lambda's own filter never stricter than INFO, which would drop the metrics
  * - `tracing`: `Tracing.ACTIVE`
- * - `vpc`: none. From a VPC the function calls SQS, and what its handlers call: give it a NAT gateway or an interface endpoint
- *   for SQS. Streams, buckets and keys are used by Lambda from outside
+ * - `vpc`: none. From a VPC the function calls SQS, DynamoDB where there is `idempotency`, and what its handlers call: give it a NAT
+ *   gateway, or an interface endpoint for SQS and a gateway endpoint for DynamoDB. Streams, buckets and keys are used by Lambda from outside
  * - `onFailure`, of asynchronous invocations: a new queue, `failedInvocations`. `onSuccess`, `maxEventAge` (6 hours) and
  *   `retryAttempts` (2) go with it; all four are set for the alias or version that is invoked
  */

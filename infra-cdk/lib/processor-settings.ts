@@ -1,6 +1,7 @@
 import { Duration, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { check, checkDuration, checkKnown, checkRange } from './checks';
+import { Idempotency } from './idempotency';
 
 /** The levels that the function can log at. */
 export enum LogLevel {
@@ -177,6 +178,12 @@ export interface ProcessorIdentity {
   readonly metricsNamespace: string;
   /** The value of the metrics' `service` dimension. */
   readonly serviceName: string;
+  /**
+   * Where the function keeps what is done.
+   *
+   * @default - nowhere
+   */
+  readonly idempotency?: Idempotency;
 }
 
 /** Throws unless CloudWatch takes the names; the function would refuse to start with others. */
@@ -207,13 +214,15 @@ export function checkOwnVariables(scope: Construct, own: Record<string, string> 
     scope,
     names.length === 0,
     `environment has ${names.join(', ')}, but DLQ_URL, POWERTOOLS_METRICS_NAMESPACE, POWERTOOLS_SERVICE_NAME and all LAMBDA_STREAMS_ ` +
-      'variables are written by the construct; leave them out, and write deadLetterQueue, metricsNamespace, serviceName or settings instead',
+      'variables are written by the construct; leave them out, and write deadLetterQueue, metricsNamespace, serviceName, idempotency or settings ' +
+      'instead',
   );
 }
 
 /** The environment of a function that is built with `lambda-streams`: the variables of `src/docs/environment.md`. */
 export function processorEnvironment(settings: ResolvedSettings, identity: ProcessorIdentity): Record<string, string> {
   const { deadlineMargin } = settings;
+  const { idempotency } = identity;
   return {
     DLQ_URL: identity.queueUrl,
     LAMBDA_STREAMS_LOG_LEVEL: settings.logLevel,
@@ -225,6 +234,10 @@ export function processorEnvironment(settings: ResolvedSettings, identity: Proce
     ...(deadlineMargin && { LAMBDA_STREAMS_DEADLINE_MARGIN_MS: String(deadlineMargin.toMilliseconds()) }),
     LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS: String(settings.giveUpAfter.toSeconds()),
     LAMBDA_STREAMS_REPORT_BATCH_ITEM_FAILURES: String(REPORT_BATCH_ITEM_FAILURES),
+    ...(idempotency && {
+      LAMBDA_STREAMS_IDEMPOTENCY_TABLE: idempotency.table.tableName,
+      LAMBDA_STREAMS_CONSUMER: idempotency.consumer,
+    }),
     POWERTOOLS_METRICS_NAMESPACE: identity.metricsNamespace,
     POWERTOOLS_SERVICE_NAME: identity.serviceName,
   };

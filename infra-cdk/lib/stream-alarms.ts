@@ -109,6 +109,20 @@ export interface StreamAlarmOptions extends AlarmGroupOptions {
    * @default - from one batch a minute on, three minutes in a row
    */
   readonly deadlineStops?: AlarmOptions;
+
+  /**
+   * The idempotency table cannot be read or written, so that records may be processed twice. Only with `idempotency`.
+   *
+   * @default - from one failed call in five minutes on, three times in a row
+   */
+  readonly markFailures?: AlarmOptions;
+
+  /**
+   * Records have a number below their item's high-water mark although they are newer; they are processed. Only with `idempotency`.
+   *
+   * @default - from one record in a minute on
+   */
+  readonly markRegressions?: AlarmOptions;
 }
 
 /** Properties of `StreamAlarms`. */
@@ -137,6 +151,7 @@ export class StreamAlarms extends Construct {
       ...this.pollsOf(processor, props),
       ...this.functionOf(processor, props),
       ...crateOf(processor, props),
+      ...idempotencyOf(processor, props),
     ];
     this.alarms = createAlarms(this, watches, props);
   }
@@ -306,6 +321,30 @@ function crateOf({ metrics }: StreamProcessor, options: StreamAlarmOptions): Wat
       evaluationPeriods: 3,
       description: 'Batches do not finish in one invocation, three minutes in a row. They continue in the next one, but late.',
       options: options.deadlineStops,
+    },
+  ];
+}
+
+/** What the crate counts of its store. A request that the table throttles or fails is counted as a failed call. */
+function idempotencyOf({ metrics, idempotencyTable }: StreamProcessor, options: StreamAlarmOptions): Watch[] {
+  if (!idempotencyTable) {
+    return [];
+  }
+  return [
+    {
+      id: 'MarkFailures',
+      metric: metrics.own('MarkFailures').with({ period: Duration.minutes(5) }),
+      threshold: 1,
+      evaluationPeriods: 3,
+      description: 'Calls of the idempotency table fail, 15 minutes in a row. No record is lost, but records may be processed twice.',
+      options: options.markFailures,
+    },
+    {
+      id: 'MarkRegressions',
+      metric: metrics.own('MarkRegressions'),
+      threshold: 1,
+      description: "A record has a number below its item's high-water mark although it is newer. It was processed.",
+      options: options.markRegressions,
     },
   ];
 }

@@ -5,6 +5,7 @@ import { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { ApiAlarms } from './api-alarms';
+import { StreamMetrics } from './stream-metrics';
 import type { StreamProcessor } from './stream-processor';
 
 /** Properties of `StreamDashboard`. */
@@ -32,10 +33,12 @@ export interface StreamDashboardProps {
 
 const COLUMNS = 24;
 
-/** One dashboard whose rows follow a change: table, stream, function, records, dead letters, API. */
+/** One dashboard whose rows follow a change: table, stream, function, records, idempotency table, dead letters, API. */
 export class StreamDashboard extends Construct {
   /** The dashboard. */
   readonly dashboard: Dashboard;
+
+  private rows = 0;
 
   constructor(scope: Construct, id: string, props: StreamDashboardProps) {
     super(scope, id);
@@ -45,6 +48,9 @@ export class StreamDashboard extends Construct {
     this.addStream(props.processor);
     this.addFunction(props.processor);
     this.addRecords(props.processor);
+    if (props.processor.idempotencyTable) {
+      this.addIdempotency(props.processor.metrics, props.processor.idempotencyTable);
+    }
     this.addFailures(props.processor);
     if (props.api) {
       this.addApi(props.api);
@@ -60,7 +66,7 @@ export class StreamDashboard extends Construct {
 
   private addTable(table: ITable): void {
     const ofTable = { period: Duration.minutes(1), statistic: Stats.SUM };
-    this.addRow('1. The table', [
+    this.addRow('The table', [
       graph('Writes', [table.metric('ConsumedWriteCapacityUnits', ofTable)]),
       graph('Throttled requests', [table.metric('WriteThrottleEvents', ofTable)]),
     ]);
@@ -68,7 +74,7 @@ export class StreamDashboard extends Construct {
 
   private addStream({ function: fn, metrics }: StreamProcessor): void {
     const age = { period: Duration.minutes(1), statistic: Stats.MAXIMUM };
-    this.addRow('2. The stream and its event source mapping', [
+    this.addRow('The stream and its event source mapping', [
       graph('How far the function is behind (ms)', [fn.metric('IteratorAge', age), metrics.own('RecordAge', Stats.MAXIMUM)]),
       graph('Records polled, filtered out, handed over', [
         metrics.ofMapping('PolledEventCount'),
@@ -82,7 +88,7 @@ export class StreamDashboard extends Construct {
 
   private addFunction({ function: fn }: StreamProcessor): void {
     const minute = { period: Duration.minutes(1) };
-    this.addRow('3. The function', [
+    this.addRow('The function', [
       graph('Invocations, errors, throttles', [fn.metricInvocations(minute), fn.metricErrors(minute), fn.metricThrottles(minute)]),
       graph('Duration (ms)', [
         fn.metricDuration({ ...minute, statistic: 'p50', label: 'p50' }),
@@ -94,7 +100,7 @@ export class StreamDashboard extends Construct {
   }
 
   private addRecords({ metrics }: StreamProcessor): void {
-    this.addRow('4. The records', [
+    this.addRow('The records', [
       graph('What became of them', [
         metrics.own('RecordsReceived'),
         metrics.own('RecordsSucceeded'),
@@ -112,12 +118,25 @@ export class StreamDashboard extends Construct {
     ]);
   }
 
+  private addIdempotency(metrics: StreamMetrics, table: ITable): void {
+    const sum = { period: Duration.minutes(1), statistic: Stats.SUM };
+    this.addRow('What is already done', [
+      graph('Records skipped as done', [metrics.own('RecordsAlreadyDone')]),
+      graph('Failed calls, regressions', [
+        metrics.own('MarkFailures').with({ period: Duration.minutes(5) }),
+        metrics.own('MarkRegressions'),
+      ]),
+      graph('Calls of the idempotency table (ms)', [metrics.own('MarkDuration', 'p50'), metrics.own('MarkDuration', 'p99')]),
+      graph('Its throttled reads and writes', [table.metric('ReadThrottleEvents', sum), table.metric('WriteThrottleEvents', sum)]),
+    ]);
+  }
+
   private addFailures(processor: StreamProcessor): void {
     const { metrics, function: fn } = processor;
     const queues = queuesOf(processor);
     const minute = { period: Duration.minutes(1) };
     const ofQueue = ({ label }: LabelledQueue) => ({ ...minute, statistic: Stats.MAXIMUM, label });
-    this.addRow('5. What failed for good', [
+    this.addRow('What failed for good', [
       graph('Dead letters sent, and not taken', [metrics.own('DeadLetters'), metrics.own('DeadLetterSendFailures')]),
       graph('Not delivered to a destination', [fn.metric('DestinationDeliveryFailures', { ...minute, statistic: Stats.SUM })]),
       graph('Messages that wait', queues.map((it) => it.queue.metricApproximateNumberOfMessagesVisible(ofQueue(it)))),
@@ -127,7 +146,7 @@ export class StreamDashboard extends Construct {
 
   private addApi(api: RestApi): void {
     const minute = { period: Duration.minutes(1) };
-    this.addRow('6. The on-demand API', [
+    this.addRow('The on-demand API', [
       graph('Requests, refused, failed', [
         api.metricCount(minute),
         api.metricClientError(minute),
@@ -139,7 +158,8 @@ export class StreamDashboard extends Construct {
   }
 
   private addRow(title: string, graphs: ((width: number) => IWidget)[]): void {
-    this.dashboard.addWidgets(new TextWidget({ markdown: `## ${title}`, width: COLUMNS, height: 1 }));
+    this.rows += 1;
+    this.dashboard.addWidgets(new TextWidget({ markdown: `## ${this.rows}. ${title}`, width: COLUMNS, height: 1 }));
     this.dashboard.addWidgets(...graphs.map((widget) => widget(COLUMNS / graphs.length)));
   }
 }

@@ -4,6 +4,7 @@ import { IKey } from 'aws-cdk-lib/aws-kms';
 import { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { FailureDestination } from './failure-destination';
+import { IdempotencyOptions } from './idempotency';
 import { ProcessorCode } from './processor-code';
 import { ProcessorFunctionOptions } from './processor-function-options';
 import { ProcessorSettings } from './processor-settings';
@@ -30,8 +31,8 @@ export interface StreamProcessorProps {
    * A function or alias that exists already; the construct adds statements to its role and, where it is a function of this
    * app, variables to its environment. Either this or `code`.
    *
-   * It serves this processor alone. A function of another stack needs a `deadLetterQueue` that is not made in this stack. An
-   * imported function needs its role, `timeout`, and the variables of `environmentFor` where it is made.
+   * It serves this processor alone. A function of another stack needs a `deadLetterQueue`, and a table of `idempotency`, that are not
+   * made in this stack. An imported function needs its role, `timeout`, and the variables of `environmentFor` where it is made.
    *
    * @default - `code` is given
    */
@@ -87,6 +88,16 @@ export interface StreamProcessorProps {
   readonly redrive?: boolean;
 
   /**
+   * Keeps in a table what is done, so that it is skipped when it is redelivered, to any execution environment; `true` makes the table.
+   *
+   * All functions of the processor are told the table and the consumer's name, and may use the consumer's rows. They must be built with the
+   * crate's feature `dynamodb`. High-water marks of items, which cost more, are turned on in the code.
+   *
+   * @default false
+   */
+  readonly idempotency?: IdempotencyOptions | boolean;
+
+  /**
    * Encrypts what the construct makes. The policy of a key of this app gets the statement that CloudWatch Logs needs; an
    * imported key must have it, as a warning says at synth.
    *
@@ -116,7 +127,7 @@ export interface StreamProcessorProps {
   readonly alarms?: StreamAlarmOptions | false;
 
   /**
-   * What happens to queues, bucket, key and logs when the stack is deleted.
+   * What happens to queues, bucket, idempotency table, key and logs when the stack is deleted.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE, which leaves nothing behind where the first deployment fails
    */

@@ -1,4 +1,6 @@
 import { Annotations, Duration, Names, Stack } from 'aws-cdk-lib';
+import { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { IGrantable } from 'aws-cdk-lib/aws-iam';
 import { IKey } from 'aws-cdk-lib/aws-kms';
 import { EventSourceMapping, Function, IFunction } from 'aws-cdk-lib/aws-lambda';
 import { ILogGroup } from 'aws-cdk-lib/aws-logs';
@@ -10,7 +12,8 @@ import { EncryptedQueue } from './encrypted-queue';
 import { EncryptionKey } from './encryption-key';
 import { BackingFunction, ExistingFunction, claim } from './existing-function';
 import { DiscardedBatchesBucket, FailureDestination } from './failure-destination';
-import { READ_STREAM, TAKE_MESSAGES, grantDeadLetters } from './grants';
+import { READ_STREAM, TAKE_MESSAGES, grantDeadLetters, grantIdempotency } from './grants';
+import { Idempotency, createIdempotency } from './idempotency';
 import { ProcessorCode } from './processor-code';
 import { ProcessorFunction } from './processor-function';
 import { ProcessorFunctionOptions } from './processor-function-options';
@@ -52,6 +55,10 @@ export class StreamProcessor extends Construct {
   readonly onFailure: FailureDestination;
   /** The queue through which dead letters are put back, where asked for. */
   readonly redrive?: Redrive;
+  /** The table that keeps what is done, where `idempotency` is on. */
+  readonly idempotencyTable?: ITable;
+  /** The name that this table knows the processor by, where there is one. */
+  readonly consumer?: string;
   /** The event source mapping. */
   readonly mapping: EventSourceMapping;
   /** The metrics of the function and its mapping. */
@@ -64,6 +71,7 @@ export class StreamProcessor extends Construct {
   private readonly props: StreamProcessorProps;
   private readonly metricsNamespace: string;
   private readonly serviceName: string;
+  private readonly idempotency?: Idempotency;
   private readonly backing: BackingFunction;
   private ownKey?: IKey;
 
@@ -81,7 +89,15 @@ export class StreamProcessor extends Construct {
     this.deadLetterQueue = props.deadLetterQueue ?? this.createQueue('DeadLetters', props.redrive);
     this.warnOfSharedRedrive(this.deadLetterQueue);
     this.onFailure = props.onFailure ?? this.createFailureDestination();
-    existing?.writeEnvironment(this.environmentFor(this.serviceName), this.deadLetterQueue);
+    this.idempotency = createIdempotency(this, props.idempotency, {
+      consumer: this.serviceName,
+      source: props.table,
+      encryptionKey: () => this.encryptionKey,
+      removalPolicy: props.removalPolicy,
+    });
+    this.idempotencyTable = this.idempotency?.table;
+    this.consumer = this.idempotency?.consumer;
+    existing?.writeEnvironment(this.environmentFor(this.serviceName), this.deadLetterQueue, this.idempotencyTable);
     this.failedInvocations = existing || props.functionOptions?.onFailure ? undefined : this.createQueue('FailedInvocations');
     const created = existing ? undefined : this.createFunction(props.code!);
     this.createdFunction = created?.function;
@@ -90,6 +106,7 @@ export class StreamProcessor extends Construct {
     this.function = this.backing.target;
     claim(this, this.backing.unqualified);
     grantDeadLetters(this.backing.grantee, this.deadLetterQueue);
+    this.grantIdempotency(this.backing.grantee);
     this.mapping = this.createMapping();
     this.redrive = props.redrive ? this.createRedrive() : undefined;
     this.keepFromTheCode();
@@ -106,7 +123,8 @@ export class StreamProcessor extends Construct {
   /**
    * The environment of a further function with the same settings, which counts as `serviceName`.
    *
-   * With the `timeout` of that function, the default of `handlerTimeout` follows it, and what cannot work there is refused.
+   * With the `timeout` of that function, the default of `handlerTimeout` follows it, and what cannot work there is refused. Where the
+   * processor has `idempotency`, the function is the same consumer, and needs `grantIdempotency`.
    */
   environmentFor(serviceName: string, timeout?: Duration): { [name: string]: string } {
     const settings = timeout === undefined ? this.settings : resolveSettings(this, timeout, this.props.settings);
@@ -114,15 +132,23 @@ export class StreamProcessor extends Construct {
       queueUrl: this.deadLetterQueue.queueUrl,
       metricsNamespace: this.metricsNamespace,
       serviceName,
+      idempotency: this.idempotency,
     });
+  }
+
+  /** Lets a further function use the consumer's rows in the idempotency table; does nothing where there is none. */
+  grantIdempotency(grantee: IGrantable): void {
+    if (this.idempotency) {
+      grantIdempotency(grantee, this.idempotency.table, this.idempotency.consumer);
+    }
   }
 
   /**
    * Creates a second function of the same code and settings that is called on demand, as by `OnDemandApi`.
    *
    * What the code needs to run is that of the first function unless `options` say otherwise: architecture, layers, environment. It
-   * counts as `<serviceName>-on-demand`, gets none of the stream's permissions, and has 28 seconds unless `options` say
-   * otherwise, for API Gateway waits 29. Its failed asynchronous invocations go where those of the first function go.
+   * counts as `<serviceName>-on-demand`, is the same consumer where there is `idempotency`, gets none of the stream's permissions, and
+   * has 28 seconds unless `options` say otherwise, for API Gateway waits 29. Its failed asynchronous invocations go where those of the first function go.
    */
   createOnDemandFunction(scope: Construct, id: string, options: ProcessorFunctionOptions = {}): ProcessorFunction {
     const { code, functionOptions = {}, removalPolicy } = this.props;
@@ -130,7 +156,7 @@ export class StreamProcessor extends Construct {
     const timeout = options.timeout ?? Duration.seconds(28);
     const onFailure = options.onFailure ?? functionOptions.onFailure;
     const environment = { ...functionOptions.environment, ...options.environment };
-    return new ProcessorFunction(scope, id, {
+    const created = new ProcessorFunction(scope, id, {
       description: 'Runs records through the processor on demand',
       architecture: functionOptions.architecture,
       layers: functionOptions.layers,
@@ -144,6 +170,8 @@ export class StreamProcessor extends Construct {
       failedInvocations: onFailure ? undefined : this.failedInvocations,
       removalPolicy,
     });
+    this.grantIdempotency(created.grantee);
+    return created;
   }
 
   private checkProps(): void {

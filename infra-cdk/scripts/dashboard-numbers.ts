@@ -130,8 +130,8 @@ export class Run {
 
   /** A series' number in each minute; nothing where there is none. */
   numbers({ namespace, metric, of, statistic }: Series): (number | undefined)[] {
-    // The run has one queue that anything is in: the numbers of the others are not these.
-    const known = !namespace.startsWith('AWS/ApiGateway') && !/FailedInvocations|Redrive/.test(of);
+    // The run has one queue that anything is in, and one table: the numbers of the others are not these.
+    const known = !namespace.startsWith('AWS/ApiGateway') && !/FailedInvocations|Redrive|Idempotency/.test(of);
     const minutes = known ? this.values.get(`${namespace.startsWith('AWS/') ? 'AWS' : 'own'} ${metric}`) : undefined;
     return Array.from({ length: this.minutes }, (_, minute) => reduce(minutes?.[minute] ?? [], statistic));
   }

@@ -22,6 +22,7 @@ const BOXES = {
   redrive: { at: [2, 1], kind: 'failed', lines: ['Redrive queue', 'mapped to the function', '3 receives, then back'] },
   caller: { at: [0, 3], kind: 'api', lines: ['Callers', 'allow-list, API key', 'signature for POST'] },
   api: { at: [1, 3], kind: 'api', lines: ['REST API', 'validator, throttle, quota', 'cache on GET, access log'] },
+  done: { at: [4, 3], kind: 'data', lines: ['Idempotency table', 'what is done', 'rows expire'] },
   onDemand: { at: [3, 3], kind: 'compute', lines: ['On-demand function', 'the same code, 28 s', '250 reserved'] },
 };
 
@@ -38,6 +39,8 @@ const ARROWS = [
   { from: ['deadLetters', 'w'], to: ['redrive', 'e'], label: 'by hand', failed: true },
   { from: ['onDemand', 'n'], to: ['deadLetters', 's'], label: 'failed for good', failed: true },
   { from: ['onDemand', 'w', -22], to: ['failed', 's'], corner: true, label: 'asynchronous', failed: true },
+  { from: ['stream', 'e', 22], to: ['done', 'w', -22], elbow: true, label: 'done' },
+  { from: ['onDemand', 'e', 12], to: ['done', 'w', 12] },
   { from: ['caller', 'e'], to: ['api', 'w'] },
   { from: ['api', 'e'], to: ['onDemand', 'w'], label: 'GET and POST /process' },
 ];

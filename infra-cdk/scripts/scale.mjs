@@ -19,6 +19,7 @@ export const ASSUMPTIONS = {
 /** List prices in US dollars, us-east-1, arm64, without free tiers; check them before you rely on them. */
 export const PRICES = {
   writeMillion: 0.625,
+  readMillion: 0.125,
   requestMillion: 0.2,
   gbSecond: 0.0000133334,
   sqsMillion: 0.4,
@@ -35,9 +36,9 @@ export const PRICES = {
 /** Limits that AWS publishes: one shard takes what one partition writes. */
 export const LIMITS = { shardWritesPerSecond: 1000, payloadKb: 6000, accountConcurrency: 1000, logKbPerInvocation: 1.5 };
 
-const OWN_METRICS = 19;
+const OWN_METRICS = 23;
 const MAPPING_METRICS = 7;
-const ALARMS = 16;
+const ALARMS = 18;
 
 /** Shards, batches and concurrency that a load needs. */
 export function load(input = {}) {
@@ -84,6 +85,8 @@ export function cost(input = {}) {
   const idle = l.invocationsPerSecond === 0;
   const lines = {
     'table writes': millions(l.writeUnits) * PRICES.writeMillion * 2,
+    // An invocation asks once for what is done, and half a unit is enough; it writes nothing where nothing fails.
+    'idempotency reads': millions(l.invocationsPerSecond * 0.5) * PRICES.readMillion,
     'function requests': millions(l.invocationsPerSecond) * PRICES.requestMillion,
     'function time': l.invocationsPerSecond * (l.runMs / 1000) * (a.memoryMb / 1024) * seconds * PRICES.gbSecond,
     'dead letters': millions(a.changesPerSecond * a.deadLetterShare) * PRICES.sqsMillion,

@@ -8,10 +8,11 @@ import { AlarmOptions, ProcessorCode, StreamAlarmOptions, StreamProcessor } from
 import { BOOTSTRAP, newApp, newTable, processorTemplate, referred, resource, resources } from './support';
 import { differences } from './template-diff';
 
-const plain = processorTemplate({ redrive: true });
+const props = { redrive: true, idempotency: true };
+const plain = processorTemplate(props);
 const names = Object.keys(resources(plain, 'AWS::CloudWatch::Alarm')).map((id) => id.replace(/^ProcessorAlarms(.*)[0-9A-F]{8}$/, '$1'));
 const withAlarm = (name: string, options: AlarmOptions) =>
-  processorTemplate({ redrive: true, alarms: { [name[0]!.toLowerCase() + name.slice(1)]: options } as StreamAlarmOptions });
+  processorTemplate({ ...props, alarms: { [name[0]!.toLowerCase() + name.slice(1)]: options } as StreamAlarmOptions });
 const alarmOf = (template: Template, name: string) => resource(template, 'AWS::CloudWatch::Alarm', `Alarms${name}`).Properties;
 
 describe('each alarm', () => {

@@ -48,8 +48,21 @@ describe('least privilege', () => {
   });
 
   it('gives the function no word on the table itself', () => {
-    const onDynamo = statements.filter(({ effect }) => effect === 'Allow').flatMap(({ actions }) => actions).filter((action) => action.startsWith('dynamodb:'));
-    expect(onDynamo.sort()).toEqual(['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map((a) => `dynamodb:${a}`));
+    const onDynamo = statements.filter(({ effect, actions }) => effect === 'Allow' && actions.some((action) => action.startsWith('dynamodb:')));
+    const ofStream = onDynamo.filter(({ resources }) => !resources.includes('ProcessorIdempotency.Arn'));
+    expect(ofStream.map(({ resources }) => resources)).toEqual([['Table.StreamArn']]);
+    expect(ofStream[0]!.actions).toEqual(['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map((a) => `dynamodb:${a}`));
+  });
+
+  it("gives each function the four calls of the crate's store, on its own consumer's rows of one table", () => {
+    const onRows = statements.filter(({ resources }) => resources.some((one) => one.startsWith('ProcessorIdempotency')));
+    const { LAMBDA_STREAMS_CONSUMER } = resource(template, 'AWS::Lambda::Function', 'Processor').Properties.Environment.Variables;
+    expect(onRows.map(({ holder }) => holder).sort()).toEqual(['OnDemandFunctionRoleDefaultPolicy', 'ProcessorFunctionRoleDefaultPolicy']);
+    for (const { effect, actions, resources, conditions } of onRows) {
+      expect([effect, resources]).toEqual(['Allow', ['ProcessorIdempotency.Arn']]);
+      expect(actions).toEqual(['BatchGetItem', 'GetItem', 'PutItem', 'UpdateItem'].map((a) => `dynamodb:${a}`));
+      expect(conditions).toEqual([`ForAllValues:StringLike dynamodb:LeadingKeys ${LAMBDA_STREAMS_CONSUMER}#*`]);
+    }
   });
 
   it('keeps what callers post away from the dead letters', () => {
@@ -58,11 +71,13 @@ describe('least privilege', () => {
     expect(onDemand.filter(({ resources }) => JSON.stringify(resources).includes('DeadLetters'))).toEqual([]);
   });
 
-  it('asks for no redrive and no encryption where there is none', () => {
+  it('asks for no redrive, no encryption and no idempotency table where there is none', () => {
     const sids = statementsOf(processorTemplate()).map(({ sid }) => sid);
     expect(sids).toContain('SendDeadLetters');
     expect(sids).not.toContain('TakeDeadLettersBack');
     expect(sids).not.toContain('DecryptTheStream');
+    expect(sids).not.toContain('KeepWhatIsDone');
+    expect(sids).not.toContain('DecryptWhatIsDone');
   });
 
   it('gives API Gateway the log role that its guide describes, in a stack of its own that leaves it behind', () => {

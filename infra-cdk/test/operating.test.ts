@@ -51,7 +51,7 @@ describe('the page about operating', () => {
     const links = Object.values(resources(demo, 'AWS::CloudWatch::Alarm')).map(
       ({ Properties }) => /Runbook: (.+)#([a-z-]+)$/.exec(Properties.AlarmDescription)!,
     );
-    expect(links).toHaveLength(16);
+    expect(links).toHaveLength(18);
     expect(new Set(links.map(([, page]) => page))).toEqual(new Set([base]));
     expect(links.map(([, , anchor]) => anchor).filter((anchor) => !headings.includes(anchor!))).toEqual([]);
   });

@@ -98,6 +98,19 @@ describe('a property changes what it says and nothing else', () => {
       ],
     ],
     [
+      'idempotency',
+      { idempotency: true },
+      [
+        '+ DynamoDB::Table(ProcessorIdempotency)',
+        '+ CloudWatch::Alarm(ProcessorAlarmsMarkFailures)',
+        '+ CloudWatch::Alarm(ProcessorAlarmsMarkRegressions)',
+        'IAM::Policy(ProcessorFunctionRoleDefaultPolicy)/PolicyDocument/Statement',
+        variable('LAMBDA_STREAMS_CONSUMER'),
+        variable('LAMBDA_STREAMS_IDEMPOTENCY_TABLE'),
+      ],
+    ],
+    ['idempotency: false', { idempotency: false }, []],
+    [
       'removalPolicy',
       { removalPolicy: RemovalPolicy.DESTROY },
       [

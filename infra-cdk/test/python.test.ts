@@ -67,6 +67,7 @@ describe.skipIf(!python)('the Python package', () => {
       environment: {
         LAMBDA_STREAMS_LOG_LEVEL: 'debug',
         LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS: '3600',
+        LAMBDA_STREAMS_CONSUMER: 'archive',
         REGION_OF_ARCHIVE: 'eu-central-1',
       },
       architectures: ['x86_64'],

@@ -49,6 +49,7 @@ describe('the arithmetic of scale', () => {
     const { cost } = await arithmetic();
     const { lines, total } = cost({ changesPerSecond: 1000 });
     expect(lines['table writes']).toBeCloseTo(2 * 1000 * 730 * 3600 * 0.625e-6);
+    expect(lines['idempotency reads']).toBeCloseTo(10 * 0.5 * 730 * 3600 * 0.125e-6);
     expect(lines['function time']).toBeCloseTo(10 * 0.205 * 730 * 3600 * 0.0000133334);
     expect(total).toBeCloseTo(Object.values(lines).reduce((sum, dollars) => sum + dollars, 0));
   });

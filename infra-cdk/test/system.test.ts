@@ -30,13 +30,13 @@ describe('table', () => {
   });
 
   it('is encrypted with the stack key', () => {
-    const { SSESpecification } = resource(demo, 'AWS::DynamoDB::Table').Properties;
+    const { SSESpecification } = resource(demo, 'AWS::DynamoDB::Table', 'Table').Properties;
     expect(SSESpecification).toMatchObject({ SSEEnabled: true, SSEType: 'KMS' });
     expect(resources(demo, 'AWS::KMS::Key')).toHaveProperty(referred(SSESpecification.KMSMasterKeyId));
   });
 
   it('has the index status-timestamp-index over all attributes', () => {
-    expect(resource(demo, 'AWS::DynamoDB::Table').Properties.GlobalSecondaryIndexes).toEqual([
+    expect(resource(demo, 'AWS::DynamoDB::Table', 'Table').Properties.GlobalSecondaryIndexes).toEqual([
       {
         IndexName: 'status-timestamp-index',
         KeySchema: [
@@ -48,11 +48,11 @@ describe('table', () => {
     ]);
   });
 
-  it('is kept and protected in production, and goes with the stack in development', () => {
-    expect(resource(production, 'AWS::DynamoDB::Table').DeletionPolicy).toBe('Retain');
-    expect(resource(production, 'AWS::DynamoDB::Table').Properties.DeletionProtectionEnabled).toBe(true);
-    expect(resource(demo, 'AWS::DynamoDB::Table').DeletionPolicy).toBe('Delete');
-    expect(resource(demo, 'AWS::DynamoDB::Table').Properties.DeletionProtectionEnabled).toBe(false);
+  it('is kept and protected in production, and goes with the stack in development, as the idempotency table does', () => {
+    const kept = (template: Template) =>
+      Object.values(resources(template, 'AWS::DynamoDB::Table')).map((r) => [r.DeletionPolicy, r.Properties.DeletionProtectionEnabled]);
+    expect(kept(production)).toEqual([['Retain', true], ['Retain', true]]);
+    expect(kept(demo)).toEqual([['Delete', false], ['Delete', false]]);
   });
 
   it.each(['AWS::KMS::Key', 'AWS::SQS::Queue', 'AWS::S3::Bucket', 'AWS::Logs::LogGroup'])(
@@ -85,6 +85,45 @@ describe('dead-letter queue', () => {
       ).map((s: any) => referred(s.Resource)),
     );
     expect(denies.sort()).toEqual(Object.keys(resources(demo, 'AWS::SQS::Queue')).sort());
+  });
+});
+
+describe('idempotency table', () => {
+  it('keeps what is done by key, until its rows expire, encrypted with the stack key', () => {
+    const { Properties } = resource(demo, 'AWS::DynamoDB::Table', 'Idempotency');
+    expect(Properties).toMatchObject({
+      KeySchema: [{ AttributeName: 'key', KeyType: 'HASH' }],
+      AttributeDefinitions: [{ AttributeName: 'key', AttributeType: 'S' }],
+      TimeToLiveSpecification: { AttributeName: 'expires', Enabled: true },
+      BillingMode: 'PAY_PER_REQUEST',
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+      SSESpecification: { SSEEnabled: true, SSEType: 'KMS' },
+    });
+    expect(Properties).not.toHaveProperty('StreamSpecification');
+    expect(resources(demo, 'AWS::KMS::Key')).toHaveProperty(referred(Properties.SSESpecification.KMSMasterKeyId));
+  });
+
+  it('is told to every function, by the name of one consumer', () => {
+    const told = Object.values(resources(demo, 'AWS::Lambda::Function')).map(({ Properties }) => Properties.Environment.Variables);
+    expect(told).toHaveLength(2);
+    const { POWERTOOLS_SERVICE_NAME } = resource(demo, 'AWS::Lambda::Function', 'Processor').Properties.Environment.Variables;
+    for (const { LAMBDA_STREAMS_IDEMPOTENCY_TABLE, LAMBDA_STREAMS_CONSUMER } of told) {
+      expect(referred(LAMBDA_STREAMS_IDEMPOTENCY_TABLE)).toContain('ProcessorIdempotency');
+      expect(LAMBDA_STREAMS_CONSUMER).toBe(POWERTOOLS_SERVICE_NAME);
+    }
+  });
+
+  it('is invoked for by the stream and by the redrive, which are one function', () => {
+    const targets = Object.values(resources(demo, 'AWS::Lambda::EventSourceMapping')).map(({ Properties }) => referred(Properties.FunctionName));
+    expect(targets).toHaveLength(2);
+    expect(new Set(targets).size).toBe(1);
+  });
+
+  it('is left out where that is asked for, with all that belongs to it', () => {
+    const template = demoTemplate({ idempotency: false });
+    template.resourceCountIs('AWS::DynamoDB::Table', 1);
+    const traces = /[Ii]dempotency|LAMBDA_STREAMS_CONSUMER|WhatIsDone|Mark[A-Z]|[Aa]lready ?[Dd]one/;
+    expect(JSON.stringify(template.toJSON()).match(traces)).toBeNull();
   });
 });
 
@@ -325,6 +364,8 @@ describe('alarms and dashboard', () => {
     ['DurationNearTimeout', 'AWS/Lambda', 'Duration', 48_000],
     ['DeadLetterSendFailures', 'LambdaStreams', 'DeadLetterSendFailures', 1],
     ['DeadlineStops', 'LambdaStreams', 'DeadlineStops', 1],
+    ['MarkFailures', 'LambdaStreams', 'MarkFailures', 1],
+    ['MarkRegressions', 'LambdaStreams', 'MarkRegressions', 1],
     ['ClientErrors', 'AWS/ApiGateway', '4XXError', 50],
     ['ServerErrors', 'AWS/ApiGateway', '5XXError', 1],
   ])('%s goes off by %s %s from %d on', (id, namespace, metric, threshold) => {
@@ -356,7 +397,7 @@ describe('alarms and dashboard', () => {
 
   it('have no other alarm; each one tells the topic when it goes off and when it is over', () => {
     const alarms = Object.values(resources(demo, 'AWS::CloudWatch::Alarm'));
-    expect(alarms).toHaveLength(16);
+    expect(alarms).toHaveLength(18);
     for (const { Properties } of alarms) {
       for (const actions of [Properties.AlarmActions, Properties.OKActions]) {
         expect(resources(demo, 'AWS::SNS::Topic')).toHaveProperty(referred(actions[0]));
@@ -396,14 +437,15 @@ describe('alarms and dashboard', () => {
       '2 The stream and its event source mapping',
       '3 The function',
       '4 The records',
-      '5 What failed for good',
-      '6 The on-demand API',
+      '5 What is already done',
+      '6 What failed for good',
+      '7 The on-demand API',
     ]);
   });
 });
 
 describe('outputs', () => {
-  it.each(['TableName', 'StreamArn', 'ApiEndpoint', 'ApiKeyId', 'DeadLetterQueueUrl', 'FunctionName', 'MappingId'])(
+  it.each(['TableName', 'StreamArn', 'ApiEndpoint', 'ApiKeyId', 'DeadLetterQueueUrl', 'FunctionName', 'MappingId', 'IdempotencyTableName'])(
     'have %s, with a description',
     (name) => {
       const output = demo.findOutputs(name)[name]!;

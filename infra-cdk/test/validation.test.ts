@@ -57,6 +57,17 @@ describe('a property that cannot work is refused at synth, with what to write', 
     ['a variable that the construct writes', own({ DLQ_URL: 'https://mine' }), /environment has DLQ_URL, but .* write deadLetterQueue, .* or settings/],
     ['a variable that the function does not know', own({ LAMBDA_STREAMS_CONCURENCY: '1' }), /environment has LAMBDA_STREAMS_CONCURENCY, but/],
     ['a service without a name', { serviceName: '' }, /serviceName has 0 characters; write 1 to 255/],
+    ['a consumer without a name', { idempotency: { consumer: '' } }, /the consumer of idempotency, by default the serviceName, has 0 characters; write 1 to 255/],
+    ['a consumer with too long a name', { idempotency: { consumer: 'x'.repeat(256) } }, /has 256 characters; write 1 to 255/],
+    ['a consumer of two lines', { idempotency: { consumer: 'a\nb' } }, /is "a\\nb"; write printable ASCII characters/],
+    ['a consumer that IAM refuses', { idempotency: { consumer: '注文' } }, /is "注文"; write printable ASCII characters/],
+    ['a consumer of spaces', { idempotency: { consumer: '  ' } }, /is "  "; write printable ASCII characters, and not only spaces/],
+    ...['all*', 'or?ders', '${aws:username}', 'orders#totals'].map((consumer): [string, Props, RegExp] => [
+      `the consumer ${consumer}`,
+      { idempotency: { consumer } },
+      /with which IAM could not tell its rows from those of others; write a consumer without #, \*, \? and \$/,
+    ]),
+    ['a service that cannot be a consumer', { serviceName: 'orders*', idempotency: true }, /by default the serviceName, is "orders\*", with which IAM/],
     ['a stop before the start', { settings: { deadlineMargin: Duration.seconds(60) } }, /deadlineMargin \(1 minute\) is not below the function's timeout/],
     ['a stop before a handler has to', { settings: { deadlineMargin: Duration.seconds(50) } }, /handlerTimeout \(15 seconds\) is not below the 10 seconds after which/],
     ['an hour for an invocation', { functionOptions: { timeout: Duration.hours(1) } }, /timeout is 1 hour; write .* to 15 minutes/],
@@ -177,7 +188,7 @@ describe('the configuration of the app', () => {
 
   it('is development on arm64 unless something else is said', () => {
     const config = read(ranges);
-    expect(config).toMatchObject({ stage: 'dev', production: false, apiCache: true, apiAccount: undefined, cliCredentials: false });
+    expect(config).toMatchObject({ stage: 'dev', production: false, apiCache: true, idempotency: true, apiAccount: undefined, cliCredentials: false });
     expect(config.architecture.name).toBe('arm64');
     expect(read({ ...ranges, production: 'true', stage: 'prod' })).toMatchObject({ stage: 'prod', production: true });
   });
@@ -187,6 +198,7 @@ describe('the configuration of the app', () => {
     [{ stage: 'Prod Stage' }, /stage is "Prod Stage"; write a lower-case name/],
     [{ stage: 'prod' }, /stage is prod; say whether its data is kept, with -c production=true or -c production=false/],
     [{ architecture: 'mips' }, /architecture is "mips"; write one of arm64, x86_64/],
+    [{ idempotency: 'marks' }, /idempotency is "marks"; write one of true, false/],
     [{ startingPosition: 'NOW' }, /startingPosition is "NOW"; write one of LATEST, TRIM_HORIZON/],
     [{ alarmEmail: 'nobody' }, /alarmEmail is "nobody"; write an address/],
   ])('refuses %j', (context, message) => {

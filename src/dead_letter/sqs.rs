@@ -1,8 +1,6 @@
 //! The dead-letter queue on Amazon SQS: splits the letters of a call into requests, and sends them. `Request::has_room_for` knows
 //! SQS's limits.
 
-mod client;
-mod credentials;
 mod endpoint;
 mod link;
 mod message;
@@ -22,13 +20,13 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::SharedHttpClient;
+use aws_sdk_sqs::config::retry::RetryConfig;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 pub use self::url::QueueUrlError;
 
-use self::credentials::FunctionCredentials;
-use self::endpoint::{Endpoint, Variables};
+use self::endpoint::Endpoint;
 use self::link::Link;
 use self::message::Message;
 use self::outage::Outage;
@@ -37,6 +35,7 @@ use self::results::SendResults;
 use self::send_error::SendError;
 use self::url::QueueUrl;
 use super::{DeadLetter, DeadLetterError, DeadLetterQueue};
+use crate::aws::{Connection, FunctionCredentials, Variables, http_client, is_remote_http};
 use crate::variables::DLQ_URL;
 
 /// How long the queue's limit is relied on. It may be changed, and the permission to ask for it be granted.
@@ -194,13 +193,20 @@ impl SqsDeadLetterQueue {
             let (queue_url, endpoint) = (self.url.as_str(), &endpoint.url);
             tracing::info!(queue_url, endpoint, variable, "dead letters go to the endpoint that the variable names");
         }
-        if endpoint.is_remote_http() {
+        if is_remote_http(&endpoint.url) {
             tracing::warn!(endpoint = endpoint.url, "dead letters leave this machine unencrypted: use https");
         }
-        let http = http.clone().unwrap_or_else(|| client::http_client(endpoint, variables));
+        let http = http.clone().unwrap_or_else(|| http_client(Some(&endpoint.url), variables));
         let credentials = FunctionCredentials::new(variables.clone(), http.clone());
-        let client = client::client(endpoint, credentials.clone(), http);
-        Caller { client, credentials: Some(credentials) }
+        let connection = Connection {
+            region: &endpoint.region,
+            endpoint: Some(&endpoint.url),
+            // `Request` retries whole requests and single entries by one policy.
+            retries: RetryConfig::disabled(),
+            credentials: credentials.clone(),
+            http,
+        };
+        Caller { client: Client::new(&connection.into_config()), credentials: Some(credentials) }
     }
 
     fn link(&self) -> Link<'_> {

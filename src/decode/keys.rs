@@ -96,6 +96,11 @@ pub(crate) struct KeyValue<'de> {
 }
 
 impl<'de> KeyValue<'de> {
+    /// An `S`.
+    pub(super) fn of_text(text: &'de str) -> Self {
+        Self { tag: AttributeType::S, text: Cow::Borrowed(text) }
+    }
+
     /// The text of a value of the type `S`, or else its type.
     pub(super) fn into_text(self) -> Result<Cow<'de, str>, AttributeType> {
         match self.tag {
@@ -181,7 +186,7 @@ impl<'de> Cursor<'de> {
     #[inline]
     pub(super) fn scalar(&mut self) -> Result<Option<KeyValue<'de>>, ErrorImpl> {
         if let Some(text) = self.plain_text() {
-            return Ok(Some(KeyValue { tag: AttributeType::S, text: Cow::Borrowed(text) }));
+            return Ok(Some(KeyValue::of_text(text)));
         }
         if let Some(number) = self.plain_number() {
             return Ok(Some(KeyValue { tag: AttributeType::N, text: Cow::Borrowed(number) }));

@@ -113,7 +113,8 @@ impl<'a> Batch<'a> {
     /// The position of the next record that can be read now. All but the first wait for what the store says of the records after it, and each
     /// waits for the mark of its item.
     pub(super) fn next_readable(&self) -> Option<usize> {
-        let recalls = |position: usize| self.is_recalling && (position > 0 || !self.settings.report_batch_item_failures);
+        let recalls =
+            |position: usize| self.is_recalling && (position > 0 || !self.settings.report_batch_item_failures);
         let asks = || self.chunk.len() == 0 && self.marks.as_ref().is_some_and(|marks| !marks.reader.is_readable());
         self.next_unread().filter(|position| !recalls(*position) && !asks())
     }

@@ -86,13 +86,10 @@ impl<'a, T> HandlerCall<'a, T> {
             Err(panic) => return Poll::Ready(read(self.fail(AttemptFailure::permanent(panic)))),
         };
         let Some(running) = self.running.take() else { return Poll::Pending };
-        Poll::Ready(match drop_guarded(running, &mut self.scope) {
-            Ok(()) => self.scope.in_scope(|| read(Ended::Answered(answer))),
-            Err(panic) => {
-                let failure = AttemptFailure::permanent(panic);
-                self.scope.in_scope(|| read(Ended::AnsweredAndPanicked(answer, failure)))
-            }
-        })
+        Poll::Ready(self.scope.in_scope(|| match guard("handler", || drop(running)) {
+            Ok(()) => read(Ended::Answered(answer)),
+            Err(panic) => read(Ended::AnsweredAndPanicked(answer, AttemptFailure::permanent(panic))),
+        }))
     }
 
     /// Drops the handler's future after a failure, which tells more than a panic while it is dropped.

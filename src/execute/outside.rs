@@ -16,7 +16,8 @@ use crate::outcome::Outcome;
 impl<'a> Execution<'a> {
     /// Whether an unread record might start that waits for what the store says.
     pub(super) fn awaits_store(&self) -> bool {
-        let is_asked = self.recall.is_some() || self.batch.marks.as_ref().is_some_and(|marks| marks.reader.is_reading());
+        let is_asked =
+            self.recall.is_some() || self.batch.marks.as_ref().is_some_and(|marks| marks.reader.is_reading());
         is_asked && self.batch.next_unread().is_some_and(|position| self.gate.admits(position))
     }
 
@@ -70,8 +71,10 @@ impl<'a> Execution<'a> {
                 return None;
             }
             // From the stream, records of an item come in the order of their numbers; elsewhere a newer one may just have been applied.
-            let is_settled_by_mark = !self.batch.is_from_stream();
-            let Some(reason) = self.batch.ask_mark(position, &self.clock).filter(|_| is_settled_by_mark) else { break };
+            if self.batch.is_from_stream() {
+                break;
+            }
+            let Some(reason) = self.batch.ask_mark(position, &self.clock) else { break };
             arrival = self.batch.settle(position, Outcome::Skipped(reason))?;
         }
         Some(arrival)

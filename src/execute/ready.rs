@@ -32,8 +32,10 @@ impl Ready {
     }
 
     pub(super) fn pop(&mut self) -> Option<usize> {
-        let first = self.first()?;
-        if self.in_order.front() == Some(&first) { self.in_order.pop_front() } else { self.late.pop_first() }
+        match self.late.first() {
+            Some(late) if self.in_order.front().is_none_or(|first| late < first) => self.late.pop_first(),
+            _ => self.in_order.pop_front(),
+        }
     }
 
     /// All of them, in no particular order.

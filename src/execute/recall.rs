@@ -91,7 +91,5 @@ fn within<'a, T: Send + 'a>(
     budget: Duration,
     answer: BoxFuture<'a, Result<T, IdempotencyStoreError>>,
 ) -> BoxFuture<'a, Result<T, IdempotencyStoreError>> {
-    Box::pin(async move {
-        timeout(budget, answer).await.unwrap_or_else(|_| Err(IdempotencyStoreError::new(TOO_LATE)))
-    })
+    Box::pin(async move { timeout(budget, answer).await.unwrap_or_else(|_| Err(IdempotencyStoreError::new(TOO_LATE))) })
 }

@@ -64,7 +64,9 @@ impl Completed {
             if entry.position < redelivered_from && !was_redelivered {
                 continue;
             }
-            let (Some(completion), Some(id)) = (completion(entry), self.id(&entry.record, entry.nameable)) else { continue };
+            let (Some(completion), Some(id)) = (completion(entry), self.id(&entry.record, entry.nameable)) else {
+                continue;
+            };
             if entry.position >= redelivered_from {
                 completed.push((id, completion));
             } else {

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::redelivery::Completed;
 use crate::dead_letter::ErasedDeadLetterQueue;
 use crate::decode::DecodeError;
-use crate::entity::{self, Entity, EntityFinder, Unmatched};
+use crate::entity::{self, Entity, Unmatched};
 use crate::event_kind::EventKind;
 use crate::handler::ErasedHandler;
 use crate::handler::bulk::BulkRoute;
@@ -132,6 +132,8 @@ pub(crate) struct Routes {
 struct EntityRoutes {
     entity: Entity,
     name: Arc<str>,
+    /// Whether its discriminator is read: it is not the one that was read last for the entities before it.
+    reads_discriminator: bool,
     targets: Targets,
 }
 
@@ -185,7 +187,9 @@ impl Routes {
     /// Adds an entity; its number registers handlers for it. `None` if there are too many.
     pub(crate) fn add_entity(&mut self, entity: Entity) -> Option<EntityNumber> {
         let name = Arc::from(entity.name());
-        self.entities.push(EntityRoutes { entity, name, targets: Targets::default() });
+        let read_before = self.entities.iter().rev().find_map(|it| it.entity.discriminator());
+        let reads_discriminator = entity.discriminator().is_some() && entity.discriminator() != read_before;
+        self.entities.push(EntityRoutes { entity, name, reads_discriminator, targets: Targets::default() });
         let number = u16::try_from(self.entities.len()).ok()?;
         Some(EntityNumber(NonZeroU16::new(number)))
     }
@@ -238,9 +242,12 @@ impl Routes {
 
     /// The first entity that takes a record; an error if that cannot be told.
     pub(crate) fn entity_of(&self, record: &Record) -> Result<EntityNumber, DecodeError> {
-        let mut finder = EntityFinder::of(record);
-        for (number, EntityRoutes { entity, .. }) in (1..).zip(&self.entities) {
-            if finder.is_of(entity)? {
+        let mut value = None;
+        for (number, EntityRoutes { entity, reads_discriminator, .. }) in (1..).zip(&self.entities) {
+            if *reads_discriminator && let Some(discriminator) = entity.discriminator() {
+                value = discriminator.value(record)?;
+            }
+            if entity.takes(record, value.as_ref()) {
                 return Ok(EntityNumber(NonZeroU16::new(number)));
             }
         }

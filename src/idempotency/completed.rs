@@ -134,7 +134,10 @@ mod tests {
     fn a_set_survives_its_bytes_and_holds_nothing_else() {
         let mut completed = CompletedRecords::default();
         for number in 0..100 {
-            completed.insert(&record(number), if number % 3 == 0 { Completion::DeadLettered } else { Completion::Succeeded });
+            completed.insert(
+                &record(number),
+                if number % 3 == 0 { Completion::DeadLettered } else { Completion::Succeeded },
+            );
         }
         let bytes = completed.to_bytes();
         assert_eq!(bytes.len(), 1 + 100 * 17);
@@ -158,7 +161,9 @@ mod tests {
         let completed = CompletedRecords::from_iter([&record(1).record().expect("well-formed")]);
         let other = |from: &str, to: &str| RecordRef::of_text(record(1).raw_json().replace(from, to));
         assert!(completed.find(&record(1)).is_some());
-        for (from, to) in [("\"arn\"", "\"arm\""), ("\"e1\"", "\"e2\""), ("SequenceNumber\":\"1", "SequenceNumber\":\"2")] {
+        for (from, to) in
+            [("\"arn\"", "\"arm\""), ("\"e1\"", "\"e2\""), ("SequenceNumber\":\"1", "SequenceNumber\":\"2")]
+        {
             assert!(completed.find(&other(from, to)).is_none(), "{to}");
         }
     }

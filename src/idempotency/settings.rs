@@ -1,7 +1,7 @@
 //! What the user chooses: the consumer's name, the store, and what marks are kept for.
 
-use std::fmt;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +9,8 @@ use super::store::{ErasedStore, IdempotencyStore};
 
 /// How long a record's time in the stream, and a margin, are: what is done after a checkpoint is of use for as long.
 pub(crate) const CHECKPOINT_LIFE: Duration = Duration::from_secs(25 * 60 * 60);
+/// How long marks, and the rows of guards, are kept by default: longer than SQS keeps a message.
+pub(crate) const MARK_LIFE: Duration = Duration::from_secs(16 * 24 * 60 * 60);
 
 /// Keeps what is done outside of the execution environment, so that fewer records are processed twice.
 ///
@@ -74,19 +76,22 @@ impl Idempotency {
 
     /// What is wrong with the settings.
     pub(crate) fn fault(&self) -> Option<String> {
-        let is_name = (1..=MAX_CONSUMER).contains(&self.consumer.len()) && !self.consumer.chars().any(char::is_control);
-        if !is_name {
-            return Some(format!(
-                "the consumer's name of `Idempotency` has {} bytes: it must have 1 to {MAX_CONSUMER}, and no control characters",
-                self.consumer.len()
-            ));
+        if let Some(fault) = consumer_fault(&self.consumer) {
+            return Some(format!("the consumer's name of `Idempotency` {fault}"));
         }
-        self.budget.is_zero().then(|| "`budget` of `Idempotency` is zero: the store would have no time at all".to_owned())
+        self.budget
+            .is_zero()
+            .then(|| "`budget` of `Idempotency` is zero: the store would have no time at all".to_owned())
     }
 }
 
-/// The longest name of a consumer in bytes.
-const MAX_CONSUMER: usize = 255;
+/// What is wrong with the name of a consumer.
+pub(crate) fn consumer_fault(name: &str) -> Option<String> {
+    const MAX: usize = 255;
+    let is_name = (1..=MAX).contains(&name.len()) && !name.chars().any(char::is_control);
+    let fault = || format!("has {} bytes: it must have 1 to {MAX}, and no control characters", name.len());
+    (!is_name).then(fault)
+}
 
 impl fmt::Debug for Idempotency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,7 +128,7 @@ impl Marks {
     /// Marks, and what happens to a record that comes from elsewhere than the stream and is older than what its item's mark says is
     /// applied. There is no default: either choice loses something that some handlers need.
     pub fn new(stale: Stale) -> Self {
-        Self { stale, on_unavailable: OnMarksUnavailable::default(), life: Duration::from_secs(16 * 24 * 60 * 60) }
+        Self { stale, on_unavailable: OnMarksUnavailable::default(), life: MARK_LIFE }
     }
 
     /// What happens to records whose marks cannot be read. Default: [`OnMarksUnavailable::Proceed`].

@@ -55,12 +55,13 @@ pub(crate) struct Ages {
 impl Ages {
     /// The ages at `now` of changes made at these times, in stream order; `None` if no time is known.
     pub(crate) fn of(times: impl Iterator<Item = Option<SystemTime>>, now: SystemTime) -> Option<Self> {
-        times.flatten().fold(None, |ages: Option<Self>, time| {
-            // A change in the future means that the clocks differ.
-            let age = now.duration_since(time).unwrap_or(Duration::ZERO);
-            let Self { newest, oldest, .. } = ages.unwrap_or(Self { newest: age, oldest: age, last: age });
-            Some(Self { newest: newest.min(age), oldest: oldest.max(age), last: age })
-        })
+        let mut times = times.flatten();
+        let first = times.next()?;
+        let (newest, oldest, last) =
+            times.fold((first, first, first), |(newest, oldest, _), time| (newest.max(time), oldest.min(time), time));
+        // A change in the future means that the clocks differ.
+        let age = |time| now.duration_since(time).unwrap_or(Duration::ZERO);
+        Some(Self { newest: age(newest), oldest: age(oldest), last: age(last) })
     }
 }
 
@@ -167,14 +168,19 @@ const WITHOUT_LANE_ATTRIBUTE: Metric =
 
 /// Counters that are recorded only where there is an idempotency store, for the same reason; then zeros are recorded too.
 const OF_STORE: [(Metric, StoreCount); 3] = [
-    (count("RecordsAlreadyDone", "records skipped because the idempotency store says that they are done"), |batch, _| {
-        batch.totals.counts.already_done
-    }),
-    (count("MarkFailures", "calls of the idempotency store that failed, and records that cannot have a mark"), |_, store| {
-        store.failures.len()
-    }),
     (
-        count("MarkRegressions", "records at or below the mark of their item that were made after it, and were processed"),
+        count("RecordsAlreadyDone", "records skipped because the idempotency store says that they are done"),
+        |batch, _| batch.totals.counts.already_done,
+    ),
+    (
+        count("MarkFailures", "calls of the idempotency store that failed, and records that cannot have a mark"),
+        |_, store| store.failures.len(),
+    ),
+    (
+        count(
+            "MarkRegressions",
+            "records at or below the mark of their item that were made after it, and were processed",
+        ),
         |_, store| store.regressions.len(),
     ),
 ];

@@ -320,7 +320,10 @@ impl BatchReport {
     /// The record at which Lambda resumes, or the first one where it redelivers the whole batch; `None` if it redelivers nothing, and for
     /// what does not come from a stream.
     pub(crate) fn resumes_at(&self) -> Option<&RecordReport> {
-        if !self.context.from_stream || self.context.refusal.is_some() || matches!(self.redelivery(), Redelivery::Nothing) {
+        if !self.context.from_stream
+            || self.context.refusal.is_some()
+            || matches!(self.redelivery(), Redelivery::Nothing)
+        {
             return None;
         }
         self.records.get(self.redelivered_from())

@@ -79,6 +79,7 @@ pub struct ProcessorBuilder {
     report_batch_item_failures: bool,
     delete_skipped_on_redrive: bool,
     idempotency: Option<Idempotency>,
+    idempotency_of_environment: Option<Idempotency>,
     marks: Option<Marks>,
 }
 
@@ -122,6 +123,7 @@ impl ProcessorBuilder {
             report_batch_item_failures: true,
             delete_skipped_on_redrive: false,
             idempotency: None,
+            idempotency_of_environment: None,
             marks: None,
         }
     }
@@ -435,6 +437,19 @@ impl ProcessorBuilder {
         self
     }
 
+    /// The store of the environment, unless the code sets one, or skips nothing.
+    #[cfg(feature = "dynamodb")]
+    pub(super) fn idempotency_of_environment(mut self, idempotency: Idempotency) -> Self {
+        self.idempotency_of_environment = Some(idempotency);
+        self
+    }
+
+    /// The store that the processor gets.
+    fn store(&self) -> Option<&Idempotency> {
+        let of_environment = || self.idempotency_of_environment.as_ref().filter(|_| self.skip_redelivered);
+        self.idempotency.as_ref().or_else(of_environment)
+    }
+
     /// Keeps a high-water mark of each item in the store of [`idempotency`](Self::idempotency): for crashes, timeouts, and records that come
     /// late. Default: none.
     ///
@@ -505,6 +520,7 @@ impl ProcessorBuilder {
     pub fn build(self) -> Result<StreamProcessor, Error> {
         self.validate()?;
         let is_queue_declined = self.is_queue_declined();
+        let idempotency = self.store().cloned();
         let give_up_after = self.give_up_after.or(self.give_up_after_of_environment).unwrap_or(SIX_HOURS);
         let queue = match self.queue {
             QueueChoice::This(queue) => Some(queue),
@@ -534,7 +550,7 @@ impl ProcessorBuilder {
             is_queue_declined,
             deadline_margin: self.deadline_margin,
             completed: self.skip_redelivered.then(Completed::default),
-            idempotency: self.idempotency,
+            idempotency,
             marks: self.marks,
             report_batch_item_failures: self.report_batch_item_failures,
             delete_skipped_on_redrive: self.delete_skipped_on_redrive,
@@ -613,7 +629,7 @@ impl ProcessorBuilder {
 
     /// What is wrong with what is kept outside, by itself or with other settings.
     fn fault_of_idempotency(&self) -> Option<String> {
-        let fault = match (&self.idempotency, &self.marks) {
+        let fault = match (self.store(), &self.marks) {
             (None, None) => return None,
             (None, Some(_)) => "there are `marks`, but no store to keep them in: call `idempotency`",
             (Some(_), Some(_)) if self.lanes == Lanes::Unordered => {

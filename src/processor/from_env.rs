@@ -2,10 +2,17 @@
 
 use super::{ProcessorBuilder, StreamProcessor};
 use crate::error::Error;
+#[cfg(feature = "dynamodb")]
+use crate::idempotency::{DynamoDbIdempotencyStore, Idempotency, consumer_fault};
+#[cfg(not(feature = "dynamodb"))]
+use crate::variables::IDEMPOTENCY_TABLE;
 use crate::variables::{Environment, Faults};
+#[cfg(feature = "dynamodb")]
+use crate::variables::{IDEMPOTENCY_CONSUMER, StoreVariables};
 
 impl StreamProcessor {
-    /// Starts a processor with the settings that the function's environment names, and the dead-letter queue of `DLQ_URL`.
+    /// Starts a processor with the settings that the function's environment names, and the dead-letter queue of `DLQ_URL`,
+    /// and the idempotency store of `LAMBDA_STREAMS_IDEMPOTENCY_TABLE`.
     ///
     /// [`environment`](crate::environment) lists the variables. What the environment does not name has the default of
     /// [`builder`](Self::builder). What you set on the builder overrides the environment.
@@ -13,7 +20,7 @@ impl StreamProcessor {
     /// # Errors
     /// If a variable has a value that is not valid, if two contradict each other, or if one begins with `LAMBDA_STREAMS_` and is not
     /// known ([`Error::is_configuration`]). The error tells all such faults at once. `DLQ_URL` without the feature `sqs` is one of
-    /// them.
+    /// them, and so is `LAMBDA_STREAMS_IDEMPOTENCY_TABLE` without the feature `dynamodb`.
     ///
     /// ```no_run
     /// use lambda_streams::{HandlerError, Insert, StreamProcessor};
@@ -35,6 +42,7 @@ impl StreamProcessor {
     pub fn builder_from_env() -> Result<ProcessorBuilder, Error> {
         let (environment, mut faults) = Environment::read(std::env::vars_os());
         let builder = with_queue(StreamProcessor::builder(), &environment, &mut faults);
+        let builder = with_store(builder, &environment, &mut faults);
         faults.into_result()?;
         Ok(with_settings(builder, &environment))
     }
@@ -78,6 +86,66 @@ fn with_queue(builder: ProcessorBuilder, environment: &Environment, faults: &mut
         faults.add("`DLQ_URL` is set, and the feature `sqs` of `lambda-streams` is not enabled: enable it, or remove the variable");
     }
     builder
+}
+
+#[cfg(feature = "dynamodb")]
+fn with_store(builder: ProcessorBuilder, environment: &Environment, faults: &mut Faults) -> ProcessorBuilder {
+    let Some(StoreVariables { table, consumer }) = &environment.store else { return builder };
+    if let Some(fault) = consumer_fault(consumer) {
+        faults.add(format!("the consumer's name in `{IDEMPOTENCY_CONSUMER}` {fault}"));
+    }
+    match DynamoDbIdempotencyStore::of_variable(table) {
+        Ok(store) => builder.idempotency_of_environment(Idempotency::new(consumer, store)),
+        Err(error) => {
+            faults.add(error.to_string());
+            builder
+        }
+    }
+}
+
+#[cfg(not(feature = "dynamodb"))]
+fn with_store(builder: ProcessorBuilder, environment: &Environment, faults: &mut Faults) -> ProcessorBuilder {
+    if environment.store.is_some() {
+        faults.add(format!(
+            "`{IDEMPOTENCY_TABLE}` is set, and the feature `dynamodb` of `lambda-streams` is not enabled: enable it, or remove the \
+             variable"
+        ));
+    }
+    builder
+}
+
+#[cfg(test)]
+mod store_tests {
+    use super::*;
+
+    /// What is wrong with a function that has these variables and a region.
+    fn faults(table: &str, consumer: &str) -> String {
+        let variables = [("LAMBDA_STREAMS_IDEMPOTENCY_TABLE", table), ("LAMBDA_STREAMS_CONSUMER", consumer)];
+        let (environment, mut faults) = Environment::read(variables.map(|(name, value)| (name.into(), value.into())));
+        drop(with_store(StreamProcessor::builder(), &environment, &mut faults));
+        faults.into_result().map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[cfg(feature = "dynamodb")]
+    #[test]
+    fn a_table_and_a_consumer_are_checked() {
+        // The ARN names the region, whatever the process's environment has.
+        let arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/done";
+        assert_eq!(faults(arn, "order-totals"), "");
+        let both = faults("not a table", "a\nb");
+        assert!(both.contains("`LAMBDA_STREAMS_CONSUMER` has 3 bytes"), "{both}");
+        assert!(
+            both.contains("`LAMBDA_STREAMS_IDEMPOTENCY_TABLE` is \"not a table\": it must be the name or the ARN"),
+            "{both}"
+        );
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    #[test]
+    fn a_table_needs_the_feature() {
+        let fault = faults("done", "order-totals");
+        assert!(fault.contains("the feature `dynamodb` of `lambda-streams` is not enabled"), "{fault}");
+    }
 }
 
 #[cfg(all(test, feature = "sqs"))]

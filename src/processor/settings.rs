@@ -42,6 +42,10 @@ pub struct ProcessorSettings {
     pub has_dead_letter_queue: bool,
     /// Whether the event source mapping is said to have `ReportBatchItemFailures`.
     pub report_batch_item_failures: bool,
+    /// The consumer's name in the idempotency store; `None` without a store.
+    pub consumer: Option<String>,
+    /// Whether marks of items are kept.
+    pub has_marks: bool,
 }
 
 impl StreamProcessor {
@@ -61,6 +65,8 @@ impl StreamProcessor {
             give_up_after: settings.failing.max_record_age,
             has_dead_letter_queue: settings.failing.has_queue,
             report_batch_item_failures: settings.report_batch_item_failures,
+            consumer: settings.idempotency.as_ref().map(|idempotency| idempotency.consumer.to_string()),
+            has_marks: settings.marks.is_some(),
         }
     }
 }

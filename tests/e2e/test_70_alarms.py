@@ -23,6 +23,8 @@ ALARMS = {
     "FunctionThrottles",
     "IteratorAge",
     "MappingStopped",
+    "MarkFailures",
+    "MarkRegressions",
     "RecordsDropped",
     "RedriveStuck",
     "ServerErrors",
@@ -140,7 +142,7 @@ def test_dashboard(deployment: Deployment, alarms: dict[str, dict]) -> None:
     [status] = [it for it in body["widgets"] if it["type"] == "alarm"]
     assert set(status["properties"]["alarms"]) == {alarm["AlarmArn"] for alarm in alarms.values()}
     titles = [it["properties"]["markdown"] for it in body["widgets"] if it["type"] == "text"]
-    assert [title.split(". ")[0] for title in titles] == [f"## {number}" for number in range(1, 7)]
+    assert [title.split(". ")[0] for title in titles] == [f"## {number}" for number in range(1, 8)]
     text = json.dumps(body)
     for name in (deployment.table, deployment.function, deployment.mapping_id):
         assert name in text

@@ -173,14 +173,16 @@ async fn entities_may_look_at_several_attributes_and_keys_in_turn() {
         Entity::key_equals("sk", "two").named("sk"),
         Entity::attribute("entity", "three"),
         Entity::attribute("name", "four"),
+        Entity::table("another"),
+        Entity::attribute("name", "five"),
     ];
     let add =
         |builder: ProcessorBuilder, entity| builder.entity(entity, |it| it.on_record(|_: Record| async { Ok(()) }));
     let processor = entities.into_iter().fold(StreamProcessor::builder(), add).build().unwrap();
-    let records =
-        [record(0, "one", "two"), record(1, "-", "two"), record(2, "three", "four"), record(3, "two", "four")];
+    let values = [("one", "two"), ("-", "two"), ("three", "four"), ("two", "four"), ("two", "five")];
+    let records: Vec<_> = (0..).zip(values).map(|(number, (entity, name))| record(number, entity, name)).collect();
     let report = process(&processor, &records).await;
-    assert_eq!(self::entities(&report), [Some("one"), Some("two"), Some("three"), Some("four")]);
+    assert_eq!(self::entities(&report), ["one", "two", "three", "four", "five"].map(Some));
 }
 
 #[tokio::test(start_paused = true)]

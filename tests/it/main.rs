@@ -30,6 +30,8 @@ mod environment;
 mod failures;
 mod fairness;
 mod idempotency;
+#[cfg(feature = "dynamodb")]
+mod idempotency_table;
 #[cfg(feature = "logs")]
 mod logs;
 #[cfg(feature = "emf")]

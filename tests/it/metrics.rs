@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lambda_streams::{
-    AfterDeadLetter, Deadline, Emf, FailurePolicy, Invocation, Lanes, Origin, ProcessorBuilder, StreamProcessor,
+    AfterDeadLetter, Deadline, Emf, FailurePolicy, Idempotency, Invocation, Lanes, Marks, MemoryIdempotencyStore,
+    Origin, ProcessorBuilder, Stale, StreamProcessor,
 };
 
 use serde_json::json;
@@ -35,6 +36,33 @@ fn assert_sums(documents: &[Document], expected: &[(&str, f64)]) {
     for (name, expected) in expected {
         assert_eq!(sum(documents, name, &ALL), *expected, "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_idempotency_store_has_metrics_only_where_there_is_one() {
+    const NAMES: [&str; 4] = ["RecordsAlreadyDone", "MarkFailures", "MarkRegressions", "MarkDuration"];
+    let store = MemoryIdempotencyStore::new();
+    let stored = || {
+        let builder = with(&Script::default()).idempotency(Idempotency::new("tests", store.clone()));
+        builder.marks(Marks::new(Stale::Skip))
+    };
+    let first = inserts(3).into_iter().map(|change| change.aged(60)).collect::<Vec<_>>();
+    let documents = measure(stored(), &[&first], None).await;
+    assert_sums(&documents, &[("RecordsAlreadyDone", 0.0), ("MarkFailures", 0.0), ("MarkRegressions", 0.0)]);
+    // The memory, the marks with their beginning, and three raised marks.
+    assert_eq!(numbers(&documents, "MarkDuration", &ALL).len(), 5);
+
+    let later = [change(0, "item-2", 0).aged(10)];
+    let documents = measure(stored(), &[&first, &later], None).await;
+    assert_sums(&documents, &[("RecordsAlreadyDone", 3.0), ("MarkFailures", 0.0), ("MarkRegressions", 1.0)]);
+
+    store.fail_next(usize::MAX);
+    let documents = measure(stored(), &[&first], None).await;
+    // The read of the memory, that of the marks, and three that are not raised.
+    assert_sums(&documents, &[("RecordsAlreadyDone", 0.0), ("MarkFailures", 5.0)]);
+
+    let documents = measure(with(&Script::default()), &[&first], None).await;
+    assert!(documents.iter().all(|document| NAMES.iter().all(|name| !document.metrics.contains_key(*name))));
 }
 
 #[tokio::test(start_paused = true)]

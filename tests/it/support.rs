@@ -1,5 +1,7 @@
 //! Events, handlers and queues for the tests.
 
+#[cfg(feature = "dynamodb")]
+pub(crate) mod dynamodb_transport;
 #[cfg(any(feature = "emf", feature = "logs"))]
 pub(crate) mod emf;
 pub(crate) mod letters;

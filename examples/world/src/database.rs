@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-    StreamSpecification, StreamViewType,
+    StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
 use lambda_streams_local::DynamoDbStreams;
 use tokio::net::TcpListener;
@@ -41,6 +41,17 @@ impl Database {
             table = table.attribute_definitions(attribute.build()?).key_schema(key.build()?);
         }
         table.send().await?;
+        Ok(())
+    }
+
+    /// Creates the table of an idempotency store and of its guards, as `DynamoDbIdempotencyStore` describes it.
+    pub async fn create_idempotency_table(&self, name: &str) -> Result<(), Failure> {
+        let key = AttributeDefinition::builder().attribute_name("key").attribute_type(ScalarAttributeType::S);
+        let hash = KeySchemaElement::builder().attribute_name("key").key_type(KeyType::Hash);
+        let table = self.client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+        table.attribute_definitions(key.build()?).key_schema(hash.build()?).send().await?;
+        let life = TimeToLiveSpecification::builder().attribute_name("expires").enabled(true).build()?;
+        self.client.update_time_to_live().table_name(name).time_to_live_specification(life).send().await?;
         Ok(())
     }
 

@@ -49,6 +49,7 @@ class DocumentedSystem(Stack):
             code=code,
             function_options=ProcessorFunctionOptions(reserved_concurrent_executions=100, environment=environment),
             redrive=True,
+            idempotency=True,
             encryption_key=self.key,
             alarms=StreamAlarmOptions(actions=[actions.SnsAction(topic)]),
             removal_policy=RemovalPolicy.DESTROY,

@@ -126,7 +126,7 @@ describe('a function of another stack', () => {
     const { functions, stack } = twoStacks();
     const props = { table: newTable(stack), handler: ownFunction(functions) };
     expect(() => new StreamProcessor(stack, 'Processor', props)).toThrow(
-      /^user\/Processor: handler is a function of the stack functions, .* each stack would depend on the other. Make the queue in functions and give it as deadLetterQueue, or move this construct there/,
+      /^user\/Processor: handler is a function of the stack functions, .* each stack would depend on the other. Make it in functions and give it as deadLetterQueue, or move this construct there/,
     );
   });
 

@@ -3,11 +3,11 @@
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 
-use super::credentials::FunctionCredentials;
 use super::outage::Outage;
 use super::request::MAX_BYTES;
 use super::retry::Attempts;
 use super::send_error::SendError;
+use crate::aws::FunctionCredentials;
 
 /// The lowest limit that a queue can have.
 const LOWEST_LIMIT: usize = 1024;

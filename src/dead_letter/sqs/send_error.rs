@@ -9,7 +9,7 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
 
 use super::outage::REMEMBERED;
-use crate::failure::MAX_SOURCES;
+use crate::aws::{REFUSED_CREDENTIALS, chain, credentials_error, is_any, is_transient};
 
 /// Why a letter was not accepted. `queue` is the queue's URL, and the endpoint where that is another host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +41,9 @@ impl SendError {
     {
         let queue = queue.to_owned();
         let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-        if let Some(error) = sources(error).find_map(|error| error.downcast_ref::<CredentialsError>()) {
+        if let Some((error, what)) = credentials_error(error) {
             let transient =
                 !matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_));
-            // What the error itself says is only its kind.
-            let what = error.source().map_or_else(|| error.to_string(), chain);
             return Self::Credentials { what, transient };
         }
         match (error, error.code()) {
@@ -167,33 +165,6 @@ impl fmt::Display for SendError {
 }
 
 impl StdError for SendError {}
-
-/// The error and its sources.
-fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    // An error may be its own source.
-    std::iter::successors(Some(error), |error| (*error).source()).take(MAX_SOURCES)
-}
-
-/// What the error and its sources say.
-pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
-    sources(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// The codes by which SQS refuses credentials, in parts that all of their spellings share.
-const REFUSED_CREDENTIALS: [&str; 4] =
-    ["InvalidClientTokenId", "UnrecognizedClient", "ExpiredToken", "InvalidSecurity"];
-
-fn is_any(code: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| code.contains(word))
-}
-
-/// Whether a code, in any of its spellings, means throttling or an error of the service.
-fn is_transient(code: &str) -> bool {
-    let code = code.to_ascii_lowercase();
-    ["throttl", "slowdown", "toomanyrequests", "timeout", "internal", "unavailable"]
-        .iter()
-        .any(|word| code.contains(word))
-}
 
 /// Whether a code is about the queue's key. `KmsDisabled` in JSON is `KMS.DisabledException` in the older protocol, whose codes
 /// SQS still sends.

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::aws::{NotAnEndpoint, host, is_authority, origin};
+
 /// A queue's URL: `https://HOST/ACCOUNT/NAME`. Requests are sent to its host, unless an environment variable names another.
 #[derive(Clone)]
 pub(super) struct QueueUrl(String);
@@ -67,27 +69,6 @@ fn parts(url: &str) -> Option<Parts<'_>> {
     matches!(scheme, "http" | "https").then_some(Parts { authority, path })
 }
 
-/// The part of a URL that says where a request goes; `None` if it is not an HTTP URL.
-pub(super) fn origin(url: &str) -> Option<&str> {
-    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
-    let authority = rest.split(['/', '?', '#']).next().filter(|authority| is_authority(authority))?;
-    Some(&url[..scheme.len() + "://".len() + authority.len()])
-}
-
-/// The host of an authority, without its port and without the brackets of an IPv6 address.
-pub(super) fn host(authority: &str) -> &str {
-    match authority.strip_prefix('[') {
-        Some(address) => address.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    }
-}
-
-/// A host, with a port where there is one. A user's name and password do not belong there.
-fn is_authority(authority: &str) -> bool {
-    let is_usable = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-    !host(authority).is_empty() && authority.bytes().all(is_usable)
-}
-
 /// Whether it looks like the name of a region, such as `eu-central-1` and `us-gov-west-1`.
 fn is_region(name: &str) -> bool {
     let parts: Vec<&str> = name.split('-').collect();
@@ -147,10 +128,6 @@ impl QueueUrlError {
         Self { variable: None, kind: Kind::NoRegion }
     }
 
-    pub(super) fn not_an_endpoint(variable: &'static str) -> Self {
-        Self { variable: Some(variable), kind: Kind::NotAnEndpoint }
-    }
-
     pub(super) fn of_variable(self, variable: &'static str) -> Self {
         Self { variable: Some(variable), ..self }
     }
@@ -190,6 +167,12 @@ impl fmt::Debug for QueueUrlError {
 
 impl StdError for QueueUrlError {}
 
+impl From<NotAnEndpoint> for QueueUrlError {
+    fn from(NotAnEndpoint(variable): NotAnEndpoint) -> Self {
+        Self { variable: Some(variable), kind: Kind::NotAnEndpoint }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,20 +207,6 @@ mod tests {
             ("https://sqs.amazonaws.com/1/q", None),
         ] {
             assert_eq!(QueueUrl::parse(url).expect(url).region().as_deref(), region, "{url}");
-        }
-    }
-
-    #[test]
-    fn the_origin_ends_before_the_path() {
-        for (url, expected) in [
-            ("http://127.0.0.1:4566/000000000000/q", Some("http://127.0.0.1:4566")),
-            ("http://[::1]:4566", Some("http://[::1]:4566")),
-            ("https://queue.example?x", Some("https://queue.example")),
-            ("localhost:4566", None),
-            ("http://", None),
-            ("ftp://host", None),
-        ] {
-            assert_eq!(origin(url), expected, "{url}");
         }
     }
 

@@ -191,7 +191,12 @@ impl<'a> Execution<'a> {
             None => self.batch.begin_attempt(position),
         };
         let context = &self.bulks.queues[filling.queue].context;
-        let context = ChangeContext::of_attempt(context, filling.begun, self.batch.attempts(position), self.batch.is_stale(position));
+        let context = ChangeContext::of_attempt(
+            context,
+            filling.begun,
+            self.batch.attempts(position),
+            self.batch.is_stale(position),
+        );
         let record = record.in_context(context);
         let Some(input) = &mut filling.input.0 else { return Ok(()) };
         let decoded = guard("handler", || input.push(record));

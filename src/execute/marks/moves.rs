@@ -28,6 +28,8 @@ pub(in crate::execute) struct MarkMoves<'a> {
     calls: InFlight<Call<'a>>,
     /// Whether the store has failed to answer in time, so that it is not asked again.
     has_failed: bool,
+    /// Whether no item has a mark that waits for its open records.
+    is_flushed: bool,
     /// How many records wait until the marks of their items have been raised.
     held: usize,
 }
@@ -68,7 +70,16 @@ struct Call<'a> {
 
 impl<'a> MarkMoves<'a> {
     pub(super) fn new(idempotency: &'a Idempotency, life: Duration) -> Self {
-        Self { idempotency, life, items: HashMap::new(), waiting: VecDeque::new(), calls: InFlight::new(), has_failed: false, held: 0 }
+        Self {
+            idempotency,
+            life,
+            items: HashMap::new(),
+            waiting: VecDeque::new(),
+            calls: InFlight::new(),
+            has_failed: false,
+            is_flushed: true,
+            held: 0,
+        }
     }
 
     pub(super) fn enter(&mut self, key: &StoreKey) {
@@ -98,6 +109,7 @@ impl<'a> MarkMoves<'a> {
         let Some(item) = self.items.get_mut(key) else { return };
         item.open = item.open.saturating_sub(1);
         item.position = position;
+        self.is_flushed = false;
         if let Some(to) = to {
             item.to.get_or_insert_default().raise(&to);
         }
@@ -113,6 +125,9 @@ impl<'a> MarkMoves<'a> {
 
     /// Lets the marks of items be raised that still have open records, none of which starts any more.
     pub(in crate::execute) fn flush(&mut self) {
+        if std::mem::replace(&mut self.is_flushed, true) {
+            return;
+        }
         let waits = |item: &Item| item.open > 0 && item.to.is_some() && !item.is_moving;
         let mut late: Vec<_> = self.items.iter_mut().filter(|(_, item)| waits(item)).collect();
         late.sort_unstable_by_key(|(_, item)| item.position);
@@ -140,7 +155,8 @@ impl<'a> MarkMoves<'a> {
             let Idempotency { store, budget, .. } = self.idempotency;
             let expires = time_of_day() + self.life;
             let raised = timeout(*budget, store.raise(key.clone(), to, expires));
-            let answer = Guarded::new("idempotency store", Box::pin(async move { raised.await.ok() }) as BoxFuture<'a, _>);
+            let answer =
+                Guarded::new("idempotency store", Box::pin(async move { raised.await.ok() }) as BoxFuture<'a, _>);
             let call = Call { key, position: item.position, began: Instant::now(), answer };
             if let Some(moved) = self.calls.start(call) {
                 return Some(moved);

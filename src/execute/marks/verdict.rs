@@ -55,8 +55,8 @@ impl Question<'_> {
         let Some(passed) = mark.passed.filter(|passed| !self.number.is_newer_than(passed)) else {
             return MarkVerdict::Open;
         };
-        let was_made_after =
-            self.number != &passed && self.created_at.zip(mark.passed_created_at).is_some_and(|(made, then)| made > then);
+        let was_made_after = self.number != &passed
+            && self.created_at.zip(mark.passed_created_at).is_some_and(|(made, then)| made > then);
         if was_made_after {
             return MarkVerdict::Regressed;
         }
@@ -157,8 +157,7 @@ mod tests {
             (false, Stale::Skip, Proceed, Unknown),
         ] {
             let settings = &Marks::new(stale).on_unavailable(on_unavailable);
-            let question =
-                Question { number: &number(1), created_at: None, from_stream, settings, is_memorable: true };
+            let question = Question { number: &number(1), created_at: None, from_stream, settings, is_memorable: true };
             assert_eq!(question.verdict(None), expected, "{from_stream} {settings:?}");
         }
     }

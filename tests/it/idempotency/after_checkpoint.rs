@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use lambda_streams::Outcome::*;
 use lambda_streams::SkipReason::{AlreadyDone, Redelivered};
-use lambda_streams::{AfterDeadLetter, Deadline, Idempotency, Invocation, MemoryIdempotencyStore, Record, StreamProcessor, bulk};
+use lambda_streams::{
+    AfterDeadLetter, Deadline, Idempotency, Invocation, MemoryIdempotencyStore, Record, StreamProcessor, bulk,
+};
 use tokio::time::Instant;
 
 use super::environment;
@@ -92,7 +94,11 @@ async fn the_first_record_runs_while_the_store_is_read_and_the_others_wait() {
     let begun = Instant::now();
     let processor = environment(&script, store.clone()).build().unwrap();
     process(&processor, &inserts(1)).await;
-    assert_eq!((begun.elapsed() < Duration::from_secs(1), store.calls()), (true, vec![]), "nothing can be done after one record");
+    assert_eq!(
+        (begun.elapsed() < Duration::from_secs(1), store.calls()),
+        (true, vec![]),
+        "nothing can be done after one record"
+    );
 
     let script = Script::new([("item-0", Act::Take(Duration::from_millis(30))), ("item-1", Act::Succeed)]);
     let begun = Instant::now();
@@ -190,9 +196,14 @@ async fn a_row_of_another_stream_or_checkpoint_skips_nothing() {
     let (script, store) = (Script::new([("item-0", DOWN_ONCE)]), MemoryIdempotencyStore::new());
     let processor = || environment(&script, store.clone()).build().unwrap();
     process(&processor(), &inserts(3)).await;
-    let elsewhere: Vec<Change> = inserts(3).into_iter().map(|change| change.with("/eventSourceARN", "arn:other")).collect();
+    let elsewhere: Vec<Change> =
+        inserts(3).into_iter().map(|change| change.with("/eventSourceARN", "arn:other")).collect();
     assert_eq!(outcomes(&process(&processor(), &elsewhere).await), [Succeeded; 3]);
-    assert_eq!(outcomes(&process(&processor(), &inserts(3)[1..]).await), [Succeeded; 2], "Lambda resumes at the checkpoint");
+    assert_eq!(
+        outcomes(&process(&processor(), &inserts(3)[1..]).await),
+        [Succeeded; 2],
+        "Lambda resumes at the checkpoint"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,14 +7,16 @@ use std::time::{Duration, SystemTime};
 use lambda_streams::Outcome::*;
 use lambda_streams::SkipReason::{AlreadyDone, NoHandler, Stale as StaleSkip};
 use lambda_streams::{
-    AfterDeadLetter, BatchReport, Deadline, ErrorKind, Idempotency, Insert, Invocation, Lanes, Mark,
-    Marks, OnMarksUnavailable, Origin, ProcessorBuilder, Record, SequenceNumber, Stale, StreamProcessor, bulk,
+    AfterDeadLetter, BatchReport, Deadline, ErrorKind, Idempotency, Insert, Invocation, Lanes, Mark, Marks,
+    OnMarksUnavailable, Origin, ProcessorBuilder, Record, SequenceNumber, Stale, StreamProcessor, bulk,
 };
 use tokio::time::{Instant, timeout};
 
-use super::store::{Answer, TestStore};
 use super::environment;
-use crate::support::{Act, Change, Order, Script, TestQueue, change, event, inserts, outcomes, process, sequence_number};
+use super::store::{Answer, TestStore};
+use crate::support::{
+    Act, Change, Order, Script, TestQueue, change, event, inserts, outcomes, process, sequence_number,
+};
 
 const MS: Duration = Duration::from_millis(1);
 const BUDGET: Duration = Duration::from_millis(500);
@@ -140,7 +142,8 @@ async fn a_mark_is_not_raised_while_a_record_of_its_item_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_passes_and_is_not_applied() {
-    let (script, store, queue) = (Script::new([("a", Act::FailPermanently)]), TestStore::default(), TestQueue::default());
+    let (script, store, queue) =
+        (Script::new([("a", Act::FailPermanently)]), TestStore::default(), TestQueue::default());
     let processor = |script: &Script| {
         let builder = environment(script, store.clone()).marks(Marks::new(Stale::Skip));
         builder.dead_letter_queue(queue.clone()).build().unwrap()
@@ -151,7 +154,8 @@ async fn a_dead_letter_passes_and_is_not_applied() {
     // The stream has passed it; a redrive processes it.
     let fixed = Script::default();
     assert_eq!(outcomes(&process(&processor(&fixed), &changes).await), [Skipped(AlreadyDone)]);
-    let memorable = [change(0, "a", 0).with("/dynamodb/ApproximateCreationDateTime", crate::support::seconds_ago(0) + 60)];
+    let memorable =
+        [change(0, "a", 0).with("/dynamodb/ApproximateCreationDateTime", crate::support::seconds_ago(0) + 60)];
     assert_eq!(outcomes(&from_elsewhere(&processor(&fixed), &memorable).await), [Succeeded]);
     assert_eq!(outcomes(&from_elsewhere(&processor(&fixed), &memorable).await), [Skipped(AlreadyDone)]);
     assert_eq!((mark(&store).passed, mark(&store).applied), (number(0), number(0)));
@@ -168,7 +172,8 @@ async fn a_letter_that_the_queue_did_not_accept_raises_no_mark() {
 
 #[tokio::test(start_paused = true)]
 async fn what_follows_a_dead_letter_follows_it_in_another_environment() {
-    let (script, store, queue) = (Script::new([("a", Act::FailPermanently)]), TestStore::default(), TestQueue::default());
+    let (script, store, queue) =
+        (Script::new([("a", Act::FailPermanently)]), TestStore::default(), TestQueue::default());
     let processor = || {
         let builder = environment(&script, store.clone()).marks(Marks::new(Stale::Skip));
         builder.dead_letter_queue(queue.clone()).after_dead_letter(AfterDeadLetter::FollowLane).build().unwrap()
@@ -393,7 +398,9 @@ async fn superseded_changes_pass_with_the_last_of_their_item() {
 
 #[tokio::test(start_paused = true)]
 async fn a_mark_is_kept_as_long_as_the_settings_say() {
-    for (marks, days) in [(Marks::new(Stale::Skip), 16), (Marks::new(Stale::Skip).life(Duration::from_secs(3 * 86_400)), 3)] {
+    for (marks, days) in
+        [(Marks::new(Stale::Skip), 16), (Marks::new(Stale::Skip).life(Duration::from_secs(3 * 86_400)), 3)]
+    {
         let store = TestStore::default();
         let processor = environment(&Script::default(), store.clone()).marks(marks).build().unwrap();
         process(&processor, &inserts(1)).await;

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use lambda_streams::{CompletedRecords, IdempotencyStore, IdempotencyStoreError, Mark, MemoryIdempotencyStore, StoreKey};
+use lambda_streams::{
+    CompletedRecords, IdempotencyStore, IdempotencyStoreError, Mark, MemoryIdempotencyStore, StoreKey,
+};
 
 /// How a [`TestStore`] answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

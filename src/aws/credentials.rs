@@ -9,19 +9,19 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
-use aws_sdk_sqs::config::http::{HttpRequest, HttpResponse};
-use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, SharedHttpClient, StalledStreamProtectionConfig};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime_api::client::orchestrator::{OrchestratorError, SensitiveOutput};
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError, SensitiveOutput};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::config_bag::Layer;
+use aws_smithy_types::timeout::TimeoutConfig;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::endpoint::Variables;
-use super::url;
+use super::{Variables, chain, host, origin};
 use crate::clock::time_of_day;
 
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -47,7 +47,7 @@ const KEPT: Duration = Duration::from_secs(15 * 60);
 
 /// The function's credentials.
 #[derive(Clone)]
-pub(super) struct FunctionCredentials {
+pub(crate) struct FunctionCredentials {
     variables: Variables,
     http: SharedHttpClient,
     /// Those of the endpoint that are still valid.
@@ -61,17 +61,17 @@ struct Fetched {
 }
 
 impl FunctionCredentials {
-    pub(super) fn new(variables: Variables, http: SharedHttpClient) -> Self {
+    pub(crate) fn new(variables: Variables, http: SharedHttpClient) -> Self {
         Self { variables, http, fetched: Arc::default() }
     }
 
     /// Whether they come from an endpoint with HTTPS.
-    pub(super) fn need_https(variables: &Variables) -> bool {
+    pub(crate) fn need_https(variables: &Variables) -> bool {
         variables.get(FULL_URI).is_some_and(|uri| uri.starts_with("https://"))
     }
 
-    /// Has them fetched anew for the next request, because SQS refused them.
-    pub(super) fn forget(&self) {
+    /// Has them fetched anew for the next request, because a service refused them.
+    pub(crate) fn forget(&self) {
         self.keep(None);
     }
 
@@ -127,7 +127,7 @@ impl FunctionCredentials {
             .operation_name("fetch")
             .behavior_version(BehaviorVersion::latest())
             .http_client(self.http.clone())
-            .endpoint_url(url::origin(uri).unwrap_or_default())
+            .endpoint_url(origin(uri).unwrap_or_default())
             .no_auth()
             .no_retry()
             .timeout_config(TimeoutConfig::disabled())
@@ -144,7 +144,7 @@ impl FunctionCredentials {
         match timeout(FETCH_TIMEOUT, operation.invoke(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(SdkError::ServiceError(error))) => Err(error.into_err()),
-            Ok(Err(error)) => Err(unavailable(uri, &super::send_error::chain(&error))),
+            Ok(Err(error)) => Err(unavailable(uri, &chain(&error))),
             Err(_) => Err(unavailable(uri, &format!("no response within {} s", FETCH_TIMEOUT.as_secs()))),
         }
     }
@@ -161,15 +161,15 @@ impl FunctionCredentials {
 
 /// Whether a token may be sent there: only encrypted, or without leaving the machine.
 fn is_trusted(uri: &str) -> bool {
-    let Some(origin) = url::origin(uri) else { return false };
+    let Some(origin) = origin(uri) else { return false };
     let Some(authority) = origin.strip_prefix("http://") else { return true };
-    let host = url::host(authority);
+    let host = host(authority);
     let is_loopback = host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
     is_loopback || host == "localhost" || CONTAINER_HOSTS.contains(&host)
 }
 
 fn unavailable(uri: &str, what: &str) -> CredentialsError {
-    CredentialsError::provider_error(format!("{} gave none: {what}", url::origin(uri).unwrap_or_default()))
+    CredentialsError::provider_error(format!("{} gave none: {what}", origin(uri).unwrap_or_default()))
 }
 
 /// What the endpoint is asked.

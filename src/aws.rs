@@ -1,0 +1,13 @@
+//! What a function's own clients of AWS services share: the environment, its credentials, and the way to an endpoint.
+
+mod client;
+mod credentials;
+mod endpoint;
+mod errors;
+mod variables;
+
+pub(crate) use self::client::{Connection, http_client};
+pub(crate) use self::credentials::FunctionCredentials;
+pub(crate) use self::endpoint::{NamedEndpoint, NotAnEndpoint, host, is_authority, is_remote_http, origin};
+pub(crate) use self::errors::{REFUSED_CREDENTIALS, chain, credentials_error, is_any, is_transient};
+pub(crate) use self::variables::Variables;
