@@ -17,8 +17,9 @@
 //! - **P7**: with a guard in the sink's own transaction no effect is repeated as long as the guard's row lives; with one that admits only what
 //!   is newer, no projection goes backwards. Both also where executions overlap. (Without a guard both happen, and are counted.)
 //!
-//! The guards are those of the DynamoDB helpers by their conditions, and not by their code: the sink is a map, and shares its rows with the
-//! store. The processor moves the marks in addition, as it does when no guard was given out.
+//! - **P8**: no mark is raised while a change of its item is handled, whose transaction that would cancel.
+//!
+//! The guards are the crate's own; the sink is a map that does what they say, and shares its rows with the store.
 
 mod broken;
 mod draw;
@@ -28,6 +29,7 @@ mod judge;
 mod ledger;
 mod plan;
 mod rows;
+mod sink;
 mod store;
 mod stream;
 mod tally;

@@ -91,13 +91,13 @@ fn processor(world: &Arc<World>, number: usize, environment: usize) -> StreamPro
     }
     let one = Arc::clone(world);
     let handle = move |record: Record| {
-        let (world, (id, is_stale)) = (Arc::clone(&one), facts(&record));
-        async move { world.handle(environment, id, is_stale).await }
+        let world = Arc::clone(&one);
+        async move { world.handle(environment, &record).await }
     };
     let many = Arc::clone(world);
     let handle_all = move |records: Vec<Record>| {
-        let (world, records) = (Arc::clone(&many), records.iter().map(facts).collect());
-        async move { world.handle_all(environment, records).await }
+        let world = Arc::clone(&many);
+        async move { world.handle_all(environment, &records).await }
     };
     let builder = match settings.bulk {
         None => builder.on_record(handle),
@@ -105,11 +105,6 @@ fn processor(world: &Arc<World>, number: usize, environment: usize) -> StreamPro
         Some(BulkPlan::LatestOnly) => builder.on_record(bulk(handle_all).max_records(3).latest_only()),
     };
     builder.build().expect("the plan's settings are right")
-}
-
-/// A record's change, and whether it is said to be stale.
-fn facts(record: &Record) -> (usize, bool) {
-    (id(record.sequence_number().expect("every record has a number")), record.context().is_stale())
 }
 
 /// Polls a future so many times at most, and drops it then.

@@ -1,16 +1,17 @@
-//! The handler of a plan, and the sink that it writes to: a projection of each item, with a guard or without.
+//! The handler of a plan.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::join_all;
-use lambda_streams::HandlerError;
+use lambda_streams::{HandlerError, Record};
 
 use super::broken::Subject;
 use super::environment::Returned;
 use super::ledger::Execution;
-use super::plan::{Behaviour, BulkPlan, GuardPlan};
+use super::plan::{Behaviour, BulkPlan};
 use super::rows::MarkRow;
+use super::sink::Effect;
+use super::stream::id;
 use super::tally::Event;
 use super::world::{LONG_LIFE, State, World};
 
@@ -34,9 +35,9 @@ impl Drop for AtWork<'_> {
 
 impl World {
     /// Handles one record.
-    pub(super) async fn handle(self: &Arc<Self>, environment: usize, id: usize, is_stale: bool) -> Result<(), HandlerError> {
-        let work = self.attempt(environment, id, is_stale).await?;
-        self.succeed(work.execution, id);
+    pub(super) async fn handle(self: &Arc<Self>, environment: usize, record: &Record) -> Result<(), HandlerError> {
+        let work = self.attempt(environment, record).await?;
+        self.succeed(work.execution, work.id);
         Ok(())
     }
 
@@ -44,15 +45,15 @@ impl World {
     pub(super) async fn handle_all(
         self: &Arc<Self>,
         environment: usize,
-        records: Vec<(usize, bool)>,
+        records: &[Record],
     ) -> Vec<Result<(), HandlerError>> {
-        let attempts = records.iter().map(|(id, is_stale)| self.attempt(environment, *id, *is_stale));
-        let attempts = join_all(attempts).await;
+        let attempts = join_all(records.iter().map(|record| self.attempt(environment, record))).await;
         attempts.into_iter().map(|attempt| attempt.map(|work| self.succeed(work.execution, work.id))).collect()
     }
 
-    async fn attempt(self: &Arc<Self>, environment: usize, id: usize, is_stale: bool) -> Result<AtWork<'_>, HandlerError> {
-        let execution = self.starts(environment, id, is_stale);
+    async fn attempt(self: &Arc<Self>, environment: usize, record: &Record) -> Result<AtWork<'_>, HandlerError> {
+        let id = id(record.sequence_number().expect("every record has a number"));
+        let execution = self.starts(environment, id, record.context().is_stale());
         let mut work = AtWork { world: self, execution, id, is_done: false };
         let plan = &self.plan.changes[id];
         let attempt = self.count_attempt(execution, id);
@@ -67,7 +68,8 @@ impl World {
             work.is_done = true;
             return Err(failure);
         }
-        self.send_effect(execution, id, plan.late_millis).await;
+        let effect = Effect { execution, id, guard: self.guard(execution, record) };
+        self.send(effect, plan.late_millis).await;
         self.wait(plan.after_millis).await;
         work.is_done = true;
         match plan.behaviour {
@@ -90,99 +92,6 @@ impl World {
         if is_healed { u32::MAX } else { *attempts - 1 }
     }
 
-    /// Writes to the sink. What is sent arrives, also if the environment dies.
-    async fn send_effect(self: &Arc<Self>, execution: usize, id: usize, late_millis: u16) {
-        if late_millis == 0 {
-            return self.effect(execution, id);
-        }
-        let arrives = self.later(Duration::from_millis(late_millis.into()), move |world| world.effect(execution, id));
-        arrives.await.expect("a sink does not panic");
-    }
-
-    /// The effect and its guard, in one step.
-    fn effect(&self, execution: usize, id: usize) {
-        let mut state = self.state();
-        let state = &mut *state;
-        let consumer = state.ledger.executions[execution].consumer;
-        if !state.ledger.executions[execution].is_open {
-            self.tally.count(Event::EffectAfterDeath);
-        }
-        let is_admitted = match self.plan.settings.guard {
-            GuardPlan::None => true,
-            GuardPlan::Once => self.guard_once(state, consumer, id),
-            GuardPlan::Newest => self.guard_newest(state, consumer, id),
-        };
-        if is_admitted {
-            self.apply(state, consumer, id);
-        }
-    }
-
-    /// How long the rows of guards are kept.
-    fn life(&self) -> Duration {
-        self.plan.settings.marks.map_or(LONG_LIFE, |marks| marks.life)
-    }
-
-    /// Whether the rows that guards have made at any time are still there, as far as the settings say.
-    fn guards_live(&self) -> bool {
-        self.begun.elapsed() + Duration::from_secs(200) < self.life()
-    }
-
-    fn guard_once(&self, state: &mut State, consumer: usize, id: usize) -> bool {
-        let is_new = state.rows.insert_once(consumer, id, self.life());
-        self.tally.count(if is_new { Event::OnceEffect } else { Event::OnceRefused });
-        is_new
-    }
-
-    fn guard_newest(&self, state: &mut State, consumer: usize, id: usize) -> bool {
-        let (item, newer) = (self.item(id), Some(id));
-        let row = state.rows.mark(consumer, item);
-        let (moved, to) = if self.subject == Subject::GuardsPassed {
-            (row.passed, MarkRow { passed: newer, ..MarkRow::default() })
-        } else {
-            (row.applied, MarkRow { applied: newer, ..MarkRow::default() })
-        };
-        let event = match moved.cmp(&newer) {
-            std::cmp::Ordering::Less => Event::NewestEffect,
-            std::cmp::Ordering::Equal => Event::NewestDone,
-            std::cmp::Ordering::Greater => Event::NewestStale,
-        };
-        self.tally.count(event);
-        if event == Event::NewestStale {
-            state.ledger.history(consumer, id).stale = true;
-        } else if event == Event::NewestEffect {
-            state.rows.raise(consumer, item, to, self.life());
-        }
-        event == Event::NewestEffect
-    }
-
-    /// P7: with a guard, no effect is repeated, and a guard of the item lets no projection go backwards.
-    fn apply(&self, state: &mut State, consumer: usize, id: usize) {
-        let (item, guard) = (self.item(id), self.plan.settings.guard);
-        let history = state.ledger.history(consumer, id);
-        history.effects += 1;
-        let is_repeated = history.effects > 1;
-        let before = state.ledger.projection.insert((consumer, item), id);
-        let goes_backwards = before.is_some_and(|before| before > id);
-        if is_repeated {
-            self.tally.count(Event::Repetition);
-        }
-        if goes_backwards && guard == GuardPlan::None {
-            self.tally.count(Event::Backwards);
-            let skips = self.plan.settings.marks.is_some_and(|marks| marks.skips_stale);
-            self.tally.add(Event::BackwardsWithSkip, skips.into());
-        }
-        if guard == GuardPlan::None || !self.guards_live() {
-            return;
-        }
-        if is_repeated {
-            state.ledger.violation(format!("P7: the effect of change {id} is repeated although there is a guard"));
-        }
-        if goes_backwards && guard == GuardPlan::Newest {
-            let before = before.unwrap_or_default();
-            state.ledger.violation(format!("P7: the projection of item {item} goes back from change {before} to {id}"));
-        }
-    }
-
     /// A handler is about to return `Ok`.
     fn succeed(&self, execution: usize, id: usize) {
         let mut state = self.state();
@@ -190,7 +99,7 @@ impl World {
         ledger.executions[execution].succeeded.insert(id);
         let consumer = ledger.executions[execution].consumer;
         ledger.history(consumer, id).success = true;
-        self.supersede(&mut state, execution, id);
+        self.supersede(&mut state, execution, id, true);
     }
 
     /// The queue takes a dead letter; the processor is told or not.
@@ -204,22 +113,26 @@ impl World {
         state.ledger.history(consumer, id).accepted = true;
         state.letters[consumer].push(Returned { id, letter: Some(letter.into()) });
         if is_told {
-            self.supersede(&mut state, at, id);
+            self.supersede(&mut state, at, id, true);
         }
     }
 
-    /// Where only the last change of an item is handed over, it stands for those before it in a batch of the stream.
-    fn supersede(&self, state: &mut State, execution: usize, id: usize) {
-        let Execution { from_stream, consumer, batch, succeeded, confirmed, superseded, .. } = &mut state.ledger.executions[execution];
+    /// Where only the last change of an item is handed over, it stands for those before it in a batch of the stream; the processor is told
+    /// that it is done, or not.
+    pub(super) fn supersede(&self, state: &mut State, execution: usize, id: usize, is_told: bool) {
+        let Execution { from_stream, consumer, batch, succeeded, confirmed, superseded, .. } =
+            &mut state.ledger.executions[execution];
         if self.plan.settings.bulk != Some(BulkPlan::LatestOnly) || !*from_stream {
             return;
         }
         let before = batch.iter().take_while(|other| **other != id).copied();
         let open = |other: &usize| !succeeded.contains(other) && !confirmed.contains(other);
         let earlier: Vec<usize> = before.filter(|other| self.item(*other) == self.item(id)).filter(open).collect();
-        superseded.extend(&earlier);
         let consumer = *consumer;
-        self.tally.add(Event::Superseded, earlier.len());
+        if is_told {
+            superseded.extend(&earlier);
+            self.tally.add(Event::Superseded, earlier.len());
+        }
         earlier.into_iter().for_each(|id| state.ledger.history(consumer, id).superseded = true);
     }
 }

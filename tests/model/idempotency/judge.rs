@@ -1,14 +1,13 @@
 //! The judge of the idempotency world: what the promises say of each start of a handler, each report, and the end.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use lambda_streams::{BatchReport, Outcome, RecordReport, SkipReason};
 
 use super::ledger::{Execution, History};
 use super::plan::{BulkPlan, GuardPlan};
 use super::tally::Event;
-use super::world::{State, World, time_of_day};
+use super::world::{SETTLES, State, World, time_of_day};
 
 impl World {
     /// A handler starts; returns its execution.
@@ -25,7 +24,10 @@ impl World {
             wrong.extend(self.memory(execution, id));
         }
         wrong.extend(self.one_of_an_item_at_once(execution));
-        wrong.extend(self.mark(execution, id, is_stale));
+        wrong.extend(self.mark(state, execution, id, is_stale));
+        if execution.raising.contains(&self.item(id)) {
+            wrong.push(format!("P8: change {id} starts while the mark of its item is raised"));
+        }
         let is_done_elsewhere = |(consumer, histories): (usize, &Vec<History>)| {
             consumer != execution.consumer && histories[id].success
         };
@@ -64,7 +66,7 @@ impl World {
     }
 
     /// P3: what the item's mark says is done is not handled again; and a handler is told what is stale.
-    fn mark(&self, execution: &Execution, id: usize, is_stale: bool) -> Option<String> {
+    fn mark(&self, state: &State, execution: &Execution, id: usize, is_stale: bool) -> Option<String> {
         let settings = self.plan.settings.marks?;
         let item = self.item(id);
         let own = execution.succeeded.iter().filter(|other| self.item(**other) == item).max().copied();
@@ -78,12 +80,25 @@ impl World {
             return is_done.then(|| format!("P3: change {id} is handled although the stream had passed it: {read:?}"));
         }
         let applied = read.applied.max(own);
+        if applied.is_none() && settings.skips_stale && self.is_surely_undecidable(self.began_late(state, execution.consumer)) {
+            return Some(format!("P3: change {id}, which comes back, is handled although nobody can tell whether it is stale"));
+        }
         let is_older = applied > Some(id);
         if applied == Some(id) || is_older && settings.skips_stale {
             return Some(format!("P3: change {id}, which comes back, is handled although change {applied:?} is applied"));
         }
         self.tally.add(Event::StaleProcessed, is_older.into());
         (is_stale != is_older).then(|| format!("stale: change {id} is said to be stale: {is_stale}, and {applied:?} is applied"))
+    }
+
+    /// P8: no mark is raised while a change of its item is handled, whose transaction it would cancel.
+    pub(super) fn raises(&self, execution: usize, item: usize) {
+        let mut state = self.state();
+        let execution = &mut state.ledger.executions[execution];
+        execution.raising.push(item);
+        if execution.running.iter().any(|id| self.item(*id) == item) {
+            state.ledger.violation(format!("P8: the mark of item {item} is raised while a change of it is handled"));
+        }
     }
 
     /// The store has answered with the row of a checkpoint that this execution wrote: what that one has promised is not to be done again.
@@ -121,10 +136,9 @@ impl World {
         let (consumer, from_stream) = (execution.consumer, execution.from_stream);
         let histories = &state.ledger.histories[consumer];
         let history = &histories[id];
-        let is_applied = |history: &History| history.success || self.plan.settings.guard == GuardPlan::Newest && history.effects > 0;
         let newer_is_applied = || {
             let newer = histories.iter().enumerate().skip(id + 1);
-            newer.filter(|(other, _)| self.item(*other) == self.item(id)).any(|(_, history)| is_applied(history))
+            newer.filter(|(other, _)| self.item(*other) == self.item(id)).any(|(_, history)| history.is_applied())
         };
         let skips_stale = self.plan.settings.marks.is_some_and(|marks| marks.skips_stale);
         let right = match entry.outcome {
@@ -132,7 +146,7 @@ impl World {
             Outcome::DeadLettered => from_stream && execution.confirmed.contains(&id),
             Outcome::Skipped(SkipReason::Redelivered) => from_stream && history.is_passed(),
             Outcome::Skipped(SkipReason::AlreadyDone) if from_stream => history.is_passed(),
-            Outcome::Skipped(SkipReason::AlreadyDone) => is_applied(history),
+            Outcome::Skipped(SkipReason::AlreadyDone) => history.is_applied(),
             Outcome::Skipped(SkipReason::Stale) => !from_stream && skips_stale && newer_is_applied(),
             Outcome::Skipped(SkipReason::Superseded) => execution.superseded.contains(&id),
             Outcome::Skipped(_) => false,
@@ -182,19 +196,21 @@ impl World {
     /// P3: without store failures, the marks of what an execution has done are raised once it answers.
     fn raised(&self, state: &mut State, execution: usize) {
         let Some(settings) = self.plan.settings.marks else { return };
-        let Execution { consumer, from_stream, succeeded, confirmed, .. } = &state.ledger.executions[execution];
+        let Execution { consumer, from_stream, succeeded, confirmed, admitted, .. } = &state.ledger.executions[execution];
         let (consumer, from_stream) = (*consumer, *from_stream);
         let mut wrong = Vec::new();
         for id in succeeded.iter().chain(confirmed) {
             let row = state.rows.mark(consumer, self.item(*id));
             let is_applied = !succeeded.contains(id) || row.applied >= Some(*id);
-            let is_passed = !from_stream || row.passed >= Some(*id);
+            // A guard that refuses a success moves nothing, and the processor leaves it to the guard.
+            let is_refused = self.plan.settings.guard == GuardPlan::Newest && !admitted.contains(id) && succeeded.contains(id);
+            let is_passed = !from_stream || is_refused || row.passed >= Some(*id);
             if !(is_applied && is_passed) {
                 wrong.push(format!("P3: change {id} is done, and the mark of its item is {row:?}"));
             }
         }
         // A mark that something else has raised long ago may have expired just now.
-        if self.begun.elapsed() + Duration::from_secs(200) < settings.life {
+        if self.begun.elapsed() + SETTLES < settings.life {
             self.tally.count(Event::MarksKept);
             state.ledger.violations.append(&mut wrong);
         }
@@ -228,11 +244,21 @@ impl World {
         (!is_kept).then(|| format!("P2: change {id} is lost: {history:?}"))
     }
 
-    /// Whether a record without a mark cannot be told to be stale: it is older than marks are kept, or than their beginning.
+    /// Whether a record without a mark cannot be told to be stale, or soon cannot: it is older than marks are kept, or than their beginning.
     fn is_undecidable(&self, state: &State, consumer: usize) -> bool {
         let Some(settings) = self.plan.settings.marks.filter(|marks| marks.skips_stale) else { return false };
-        let age = self.begun.elapsed();
-        let began_late = state.rows.beginning(consumer).is_none_or(|began| began + age + Duration::from_secs(200) > time_of_day());
-        began_late || age + Duration::from_secs(200) > settings.life
+        self.began_late(state, consumer) || self.begun.elapsed() + SETTLES > settings.life
+    }
+
+    /// The same, for a while already.
+    fn is_surely_undecidable(&self, began_late: bool) -> bool {
+        let life = self.plan.settings.marks.map(|marks| marks.life);
+        began_late || life.is_some_and(|life| self.begun.elapsed() > life + SETTLES)
+    }
+
+    /// Whether the marks of a consumer began only after the stream's changes were made.
+    fn began_late(&self, state: &State, consumer: usize) -> bool {
+        let begun = time_of_day() - self.begun.elapsed();
+        state.rows.beginning(consumer).is_none_or(|began| began + SETTLES > begun)
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct History {
     pub(super) attempts: u32,
     /// A handler has returned `Ok`.
     pub(super) success: bool,
+    /// The guard of its item has let its effect through.
+    pub(super) guarded: bool,
     /// The dead-letter queue has it.
     pub(super) accepted: bool,
     /// The mapping has given it up.
@@ -22,9 +24,14 @@ pub(super) struct History {
 }
 
 impl History {
+    /// Whether it has had its effect as far as marks tell.
+    pub(super) fn is_applied(&self) -> bool {
+        self.success || self.guarded
+    }
+
     /// Whether the stream need not deliver it again.
     pub(super) fn is_passed(&self) -> bool {
-        self.success || self.accepted || self.discarded || self.superseded
+        self.is_applied() || self.accepted || self.discarded || self.superseded
     }
 }
 
@@ -39,6 +46,10 @@ pub(super) struct Execution {
     /// Those whose handlers run.
     pub(super) running: Vec<usize>,
     pub(super) started: HashSet<usize>,
+    /// The items whose marks it is raising.
+    pub(super) raising: Vec<usize>,
+    /// Those whose effects the guard of the item has let through.
+    pub(super) admitted: HashSet<usize>,
     pub(super) succeeded: HashSet<usize>,
     /// Dead letters that were accepted, and the processor was told.
     pub(super) confirmed: HashSet<usize>,

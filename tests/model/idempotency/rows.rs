@@ -58,6 +58,8 @@ pub(super) struct Rows {
     beginnings: HashMap<usize, SystemTime>,
     /// The rows of single records.
     once: HashMap<(usize, usize), Instant>,
+    /// Whose rows those are, by their keys.
+    pub(super) once_keys: HashMap<String, (usize, usize)>,
     /// Marks that have fallen.
     pub(super) falls: Vec<String>,
 }
@@ -70,6 +72,7 @@ impl Rows {
             checkpoints: HashMap::new(),
             beginnings: HashMap::new(),
             once: HashMap::new(),
+            once_keys: HashMap::new(),
             falls: Vec::new(),
         }
     }
@@ -102,8 +105,7 @@ impl Rows {
             self.falls.push(format!("P5: the mark of item {item} falls from {old:?} to {new:?}"));
         }
         if new != old {
-            let kept = self.marks.entry((self.owner(consumer), item)).or_insert(Kept { row: new, expires });
-            *kept = Kept { row: new, expires: expires.max(kept.expires) };
+            self.marks.insert((self.owner(consumer), item), Kept { row: new, expires });
         }
     }
 

@@ -12,7 +12,7 @@ use super::plan::StoreFault;
 use super::rows::{CheckpointRow, MarkRow};
 use super::stream::{Row, row};
 use super::tally::Event;
-use super::world::{State, World, time_of_day};
+use super::world::{State, World, life_until};
 
 pub(super) struct EnvironmentStore {
     pub(super) world: Arc<World>,
@@ -33,11 +33,16 @@ struct Call<'a> {
     world: &'a Arc<World>,
     execution: usize,
     kind: Kind,
+    /// The item whose mark it raises.
+    raises: Option<usize>,
     is_answered: bool,
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
+        if let Some(item) = self.raises {
+            self.world.state().ledger.executions[self.execution].raising.retain(|other| *other != item);
+        }
         if self.is_answered {
             return;
         }
@@ -57,7 +62,7 @@ fn failed() -> IdempotencyStoreError {
 impl EnvironmentStore {
     fn call(&self, kind: Kind) -> Call<'_> {
         let execution = self.world.state().ledger.environments[self.environment];
-        Call { world: &self.world, execution, kind, is_answered: false }
+        Call { world: &self.world, execution, kind, raises: None, is_answered: false }
     }
 
     /// Reads what is there in the middle of the call.
@@ -81,8 +86,16 @@ impl EnvironmentStore {
     }
 
     /// Sends a write, which arrives whether or not anybody waits for it.
-    async fn write(&self, write: impl FnOnce(&mut State, usize) + Send + 'static) -> Result<(), IdempotencyStoreError> {
+    async fn write(
+        &self,
+        raises: Option<usize>,
+        write: impl FnOnce(&mut State, usize) + Send + 'static,
+    ) -> Result<(), IdempotencyStoreError> {
         let mut call = self.call(Kind::Write);
+        if let Some(item) = raises {
+            self.world.raises(call.execution, item);
+            call.raises = raises;
+        }
         let execution = call.execution;
         let arrive = move |world: &World| {
             let mut state = world.state();
@@ -119,15 +132,9 @@ impl EnvironmentStore {
     }
 }
 
-/// How long something is to be kept, free of the moments that passed since the moment of its expiry was set.
-fn life(expires: SystemTime) -> Duration {
-    let life = expires.duration_since(time_of_day()).unwrap_or_default();
-    Duration::from_secs(life.as_secs_f64().round() as u64)
-}
-
 impl IdempotencyStore for EnvironmentStore {
     async fn load(&self, checkpoint: &StoreKey) -> Result<Option<CompletedRecords>, IdempotencyStoreError> {
-        let Row::Checkpoint { consumer, first } = row(checkpoint) else { unreachable!("another kind of key") };
+        let Row::Checkpoint { consumer, first } = row(checkpoint.as_str()) else { unreachable!("another kind of key") };
         let world = &self.world;
         let read = |state: &mut State, execution: usize, is_old: bool| {
             let found = state.rows.checkpoint(consumer, first, is_old).cloned();
@@ -150,19 +157,19 @@ impl IdempotencyStore for EnvironmentStore {
         completed: &CompletedRecords,
         expires: SystemTime,
     ) -> Result<(), IdempotencyStoreError> {
-        let Row::Checkpoint { consumer, first } = row(checkpoint) else { unreachable!("another kind of key") };
-        let (completed, life) = (completed.clone(), life(expires));
+        let Row::Checkpoint { consumer, first } = row(checkpoint.as_str()) else { unreachable!("another kind of key") };
+        let (completed, life) = (completed.clone(), life_until(expires));
         let save = move |state: &mut State, writer: usize| {
             state.rows.save(consumer, first, CheckpointRow { completed, writer }, life);
         };
-        self.write(save).await
+        self.write(None, save).await
     }
 
     async fn marks(&self, items: &[StoreKey]) -> Vec<Result<Mark, IdempotencyStoreError>> {
         let world = &self.world;
         let read = |state: &mut State, execution: usize, _: bool| -> Vec<Mark> {
             let mark = |key: &StoreKey| {
-                let Row::Item { consumer, item } = row(key) else { unreachable!("another kind of key") };
+                let Row::Item { consumer, item } = row(key.as_str()) else { unreachable!("another kind of key") };
                 let found = state.rows.mark(consumer, item);
                 if found == MarkRow::default() && state.rows.has_expired(consumer, item) {
                     world.tally.count(Event::RowExpired);
@@ -179,13 +186,13 @@ impl IdempotencyStore for EnvironmentStore {
     }
 
     async fn raise(&self, item: &StoreKey, to: &Mark, expires: SystemTime) -> Result<(), IdempotencyStoreError> {
-        let Row::Item { consumer, item } = row(item) else { unreachable!("another kind of key") };
-        let (to, life) = (MarkRow::of(to), life(expires));
-        self.write(move |state, _| state.rows.raise(consumer, item, to, life)).await
+        let Row::Item { consumer, item } = row(item.as_str()) else { unreachable!("another kind of key") };
+        let (to, life) = (MarkRow::of(to), life_until(expires));
+        self.write(Some(item), move |state, _| state.rows.raise(consumer, item, to, life)).await
     }
 
     async fn begin(&self, stream: &StoreKey, now: SystemTime) -> Result<SystemTime, IdempotencyStoreError> {
-        let Row::Beginning { consumer } = row(stream) else { unreachable!("another kind of key") };
+        let Row::Beginning { consumer } = row(stream.as_str()) else { unreachable!("another kind of key") };
         self.read(Kind::Read, |state, _, _| state.rows.begin(consumer, now)).await
     }
 }

@@ -97,13 +97,13 @@ pub(super) enum Row {
 }
 
 /// Which row a key is of. The processor's keys are hashes, so that all of them are asked for once.
-pub(super) fn row(key: &StoreKey) -> Row {
+pub(super) fn row(key: &str) -> Row {
     *rows().get(key).expect("a key of this world")
 }
 
 /// Finds out all keys, once.
-pub(super) fn rows() -> &'static HashMap<StoreKey, Row> {
-    static ROWS: OnceLock<HashMap<StoreKey, Row>> = OnceLock::new();
+pub(super) fn rows() -> &'static HashMap<String, Row> {
+    static ROWS: OnceLock<HashMap<String, Row>> = OnceLock::new();
     ROWS.get_or_init(|| {
         let probed = std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -113,7 +113,7 @@ pub(super) fn rows() -> &'static HashMap<StoreKey, Row> {
     })
 }
 
-async fn probe() -> HashMap<StoreKey, Row> {
+async fn probe() -> HashMap<String, Row> {
     let mut rows = HashMap::new();
     for number in 0..CONSUMERS {
         for first in 0..MOST_CHANGES {
@@ -129,7 +129,7 @@ async fn probe() -> HashMap<StoreKey, Row> {
                 Row::Beginning { consumer: number },
             ];
             let keys = seen.0.lock().expect("nobody panics");
-            let keys = ["load", "marks", "begin"].map(|call| keys[call].clone());
+            let keys = ["load", "marks", "begin"].map(|call| keys[call].to_string());
             rows.extend(keys.into_iter().zip(kinds));
         }
     }

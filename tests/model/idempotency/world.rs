@@ -19,7 +19,7 @@ use super::tally::{Event, Tally};
 /// How long marks are kept by default.
 pub(super) const LONG_LIFE: Duration = Duration::from_secs(16 * 24 * 60 * 60);
 /// Longer than anything late takes to arrive.
-const SETTLES: Duration = Duration::from_secs(3 * 60 * 60);
+pub(super) const SETTLES: Duration = Duration::from_secs(3 * 60 * 60);
 const TOO_MANY_INVOCATIONS: usize = 400;
 /// How often everything that is in a queue comes back in the end.
 const ROUNDS: usize = 6;
@@ -56,6 +56,12 @@ pub(super) fn time_of_day() -> SystemTime {
         Some(ahead) => SystemTime::now() + ahead,
         None => SystemTime::now() - system.duration_since(paused),
     }
+}
+
+/// For how long something is to be kept, free of the moments that have passed since the moment of its expiry was set.
+pub(super) fn life_until(expires: SystemTime) -> Duration {
+    let life = expires.duration_since(time_of_day()).unwrap_or_default();
+    Duration::from_secs(life.as_secs_f64().round() as u64)
 }
 
 /// Plays one schedule; the violations, if there are any.
