@@ -70,10 +70,17 @@ impl World {
         let settings = self.plan.settings.marks?;
         let item = self.item(id);
         let own = execution.succeeded.iter().filter(|other| self.item(**other) == item).max().copied();
-        let Some(read) = execution.read.get(&item).filter(|_| !execution.reads_failed) else {
-            let was_read = execution.read.contains_key(&item) || execution.reads_failed;
-            return (!was_read).then(|| format!("P3: change {id} is handled, and its mark was not read"));
+        let Some(read) = execution.read.get(&item) else {
+            // What was applied in this batch is known all the same.
+            let must_wait = settings.reports_unavailable || !execution.from_stream && settings.skips_stale && own.is_none();
+            let was_asked = execution.reads_failed || execution.unread.contains(&item);
+            return (must_wait || !was_asked).then(|| {
+                format!("P3: change {id} is handled, and its mark was not read: {settings:?}, asked: {was_asked}")
+            });
         };
+        if execution.reads_failed {
+            return None;
+        }
         self.tally.count(Event::FreshMark);
         if execution.from_stream {
             let is_done = read.passed >= Some(id) || own >= Some(id);

@@ -56,6 +56,8 @@ pub(super) struct Execution {
     pub(super) superseded: HashSet<usize>,
     /// The marks that the store has answered, by item.
     pub(super) read: HashMap<usize, MarkRow>,
+    /// The items of which it has no answer.
+    pub(super) unread: HashSet<usize>,
     /// Whether a mark, or when marks began, was asked for without an answer.
     pub(super) reads_failed: bool,
     /// Whether any call of the store had no answer.

@@ -124,6 +124,9 @@ pub(super) enum StoreFault {
     Takes(u16),
     Fails,
     Hangs,
+    Panics,
+    /// A read of marks has answers for those items only whose bit is set; a write fails.
+    Partly(u8),
     /// A write arrives, and its answer is lost: it fails, or never comes.
     ArrivesAndFails,
     ArrivesAndHangs,

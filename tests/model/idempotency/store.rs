@@ -13,6 +13,7 @@ use super::rows::{CheckpointRow, MarkRow};
 use super::stream::{Row, row};
 use super::tally::Event;
 use super::world::{State, World, life_until};
+use crate::world::ON_PURPOSE;
 
 pub(super) struct EnvironmentStore {
     pub(super) world: Arc<World>,
@@ -55,6 +56,14 @@ impl Drop for Call<'_> {
     }
 }
 
+/// How a read is answered.
+struct Reading {
+    /// As it was before the last write.
+    is_old: bool,
+    /// The items of which there is an answer, a bit each.
+    answers: u8,
+}
+
 fn failed() -> IdempotencyStoreError {
     IdempotencyStoreError::new("the table is gone")
 }
@@ -65,21 +74,29 @@ impl EnvironmentStore {
         Call { world: &self.world, execution, kind, raises: None, is_answered: false }
     }
 
+    fn panic(&self) -> ! {
+        self.world.tally.count(Event::StorePanic);
+        std::panic::panic_any(ON_PURPOSE)
+    }
+
     /// Reads what is there in the middle of the call.
     async fn read<T>(
         &self,
         kind: Kind,
-        read: impl FnOnce(&mut State, usize, bool) -> T,
+        read: impl FnOnce(&mut State, usize, Reading) -> T,
     ) -> Result<T, IdempotencyStoreError> {
         let mut call = self.call(kind);
-        let millis = match self.world.next_store_fault() {
-            StoreFault::Takes(millis) => millis,
+        let (millis, answers) = match self.world.next_store_fault() {
+            StoreFault::Takes(millis) => (millis, u8::MAX),
+            StoreFault::Partly(answers) => (0, answers),
+            StoreFault::Panics => self.panic(),
             StoreFault::Hangs | StoreFault::ArrivesAndHangs => pending().await,
             StoreFault::Fails | StoreFault::ArrivesAndFails | StoreFault::ArrivesLate(_) => return Err(failed()),
         };
         self.world.wait(millis / 2).await;
         // Half of the reads that take time may be behind, if they are of a kind that may.
-        let answer = read(&mut self.world.state(), call.execution, !millis.is_multiple_of(2));
+        let reading = Reading { is_old: !millis.is_multiple_of(2), answers };
+        let answer = read(&mut self.world.state(), call.execution, reading);
         self.world.wait(millis / 2).await;
         call.is_answered = true;
         Ok(answer)
@@ -110,7 +127,8 @@ impl EnvironmentStore {
                 self.world.later(Duration::from_millis(u64::from(millis) / 2), arrive);
                 self.world.wait(millis).await;
             }
-            StoreFault::Fails => return Err(failed()),
+            StoreFault::Fails | StoreFault::Partly(_) => return Err(failed()),
+            StoreFault::Panics => self.panic(),
             StoreFault::Hangs => pending().await,
             StoreFault::ArrivesAndFails => {
                 self.world.tally.count(Event::WriteArrivedAfterFailure);
@@ -136,7 +154,7 @@ impl IdempotencyStore for EnvironmentStore {
     async fn load(&self, checkpoint: &StoreKey) -> Result<Option<CompletedRecords>, IdempotencyStoreError> {
         let Row::Checkpoint { consumer, first } = row(checkpoint.as_str()) else { unreachable!("another kind of key") };
         let world = &self.world;
-        let read = |state: &mut State, execution: usize, is_old: bool| {
+        let read = |state: &mut State, execution: usize, Reading { is_old, .. }: Reading| {
             let found = state.rows.checkpoint(consumer, first, is_old).cloned();
             let writer = found.as_ref().map(|found| found.writer);
             let completed = match world.subject {
@@ -167,20 +185,27 @@ impl IdempotencyStore for EnvironmentStore {
 
     async fn marks(&self, items: &[StoreKey]) -> Vec<Result<Mark, IdempotencyStoreError>> {
         let world = &self.world;
-        let read = |state: &mut State, execution: usize, _: bool| -> Vec<Mark> {
+        let read = |state: &mut State, execution: usize, Reading { answers, .. }: Reading| -> Vec<_> {
             let mark = |key: &StoreKey| {
                 let Row::Item { consumer, item } = row(key.as_str()) else { unreachable!("another kind of key") };
+                if answers >> item & 1 == 0 {
+                    world.tally.count(Event::PartialRead);
+                    let execution = &mut state.ledger.executions[execution];
+                    execution.store_failed = true;
+                    execution.unread.insert(item);
+                    return Err(failed());
+                }
                 let found = state.rows.mark(consumer, item);
                 if found == MarkRow::default() && state.rows.has_expired(consumer, item) {
                     world.tally.count(Event::RowExpired);
                 }
                 state.ledger.executions[execution].read.insert(item, found);
-                world.broken_mark(state, consumer, item, found).mark()
+                Ok(world.broken_mark(state, consumer, item, found).mark())
             };
             items.iter().map(mark).collect()
         };
         match self.read(Kind::Read, read).await {
-            Ok(marks) => marks.into_iter().map(Ok).collect(),
+            Ok(marks) => marks,
             Err(_) => items.iter().map(|_| Err(failed())).collect(),
         }
     }

@@ -37,6 +37,8 @@ events! {
     ReplayAhead "replayed records before the stream delivered them"
     ComesTwice "records that come back twice"
     ReadFailure "store reads that failed"
+    PartialRead "marks that a read had no answer for"
+    StorePanic "store calls that panicked"
     WriteFailure "store writes that failed"
     WriteArrivedAfterFailure "writes that arrived although they failed"
     WriteArrivedAfterDeath "writes that arrived after their execution had ended"
