@@ -8,6 +8,8 @@ mod variables;
 
 pub(crate) use self::client::{Connection, http_client};
 pub(crate) use self::credentials::FunctionCredentials;
-pub(crate) use self::endpoint::{NamedEndpoint, NotAnEndpoint, host, is_authority, is_remote_http, origin};
-pub(crate) use self::errors::{REFUSED_CREDENTIALS, chain, credentials_error, is_any, is_transient};
+pub(crate) use self::endpoint::{NamedEndpoint, NotAnEndpoint, is_remote_http};
+#[cfg(feature = "sqs")]
+pub(crate) use self::endpoint::{host, is_authority, origin};
+pub(crate) use self::errors::{REFUSED_CREDENTIALS, chain, credentials_error, is_any};
 pub(crate) use self::variables::Variables;

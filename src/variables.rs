@@ -46,7 +46,6 @@ pub(crate) struct Environment {
 
 /// What names an idempotency store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(feature = "dynamodb"), expect(dead_code, reason = "without the feature they are a fault"))]
 pub(crate) struct StoreVariables {
     pub(crate) table: String,
     pub(crate) consumer: String,

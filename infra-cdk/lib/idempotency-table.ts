@@ -30,11 +30,11 @@ export interface IdempotencyTableProps {
 }
 
 /**
- * A table that keeps what processors have done, for one of them or for several: partition key `key` (text), TTL attribute `expires`, paid
- * on demand, encrypted with a customer's key.
+ * A table that keeps what one or several processors have done: partition key `key` (text), TTL attribute `expires`, paid on demand,
+ * encrypted with a customer's key.
  *
- * It can be restored to any second. A lost row costs a repetition and never a record. But where handlers write with the crate's guard, the
- * rows are what makes an effect happen once, and a backup of rows this small costs $0.20 for each GB a month.
+ * It can be restored to any second, for $0.20 a GB and month. A lost row costs a repetition and never a record, but where handlers use the
+ * crate's guard, the rows are what makes an effect happen once.
  */
 export class IdempotencyTable extends Table {
   constructor(scope: Construct, id: string, props: IdempotencyTableProps) {

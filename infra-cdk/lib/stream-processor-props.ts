@@ -113,7 +113,7 @@ export interface StreamProcessorProps {
   readonly metricsNamespace?: string;
 
   /**
-   * The value of the `service` dimension of these metrics, 1 to 255 characters.
+   * The value of the `service` dimension of these metrics, 1 to 255 characters; also the consumer's name, unless `idempotency` has another.
    *
    * @default - a name made of the construct's path, different for each stack
    */

@@ -148,7 +148,8 @@ export class StreamProcessor extends Construct {
    *
    * What the code needs to run is that of the first function unless `options` say otherwise: architecture, layers, environment. It
    * counts as `<serviceName>-on-demand`, is the same consumer where there is `idempotency`, gets none of the stream's permissions, and
-   * has 28 seconds unless `options` say otherwise, for API Gateway waits 29. Its failed asynchronous invocations go where those of the first function go.
+   * has 28 seconds unless `options` say otherwise, for API Gateway waits 29. Its failed asynchronous invocations go where those of the
+   * first function go.
    */
   createOnDemandFunction(scope: Construct, id: string, options: ProcessorFunctionOptions = {}): ProcessorFunction {
     const { code, functionOptions = {}, removalPolicy } = this.props;

@@ -21,7 +21,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::{Variables, chain, host, origin};
+use super::endpoint::{host, origin};
+use super::{Variables, chain};
 use crate::clock::time_of_day;
 
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";

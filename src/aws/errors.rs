@@ -1,4 +1,4 @@
-//! Reads the errors of the SDK's clients: what they say, and which codes mean what in every service.
+//! Reads the errors of the SDK's clients: what they say, and the codes by which every service refuses credentials.
 
 use std::error::Error as StdError;
 
@@ -13,12 +13,6 @@ pub(crate) const REFUSED_CREDENTIALS: [&str; 4] =
 /// Whether a code contains one of these words.
 pub(crate) fn is_any(code: &str, words: &[&str]) -> bool {
     words.iter().any(|word| code.contains(word))
-}
-
-/// Whether a code, in any of its spellings, means throttling or an error of the service.
-pub(crate) fn is_transient(code: &str) -> bool {
-    let code = code.to_ascii_lowercase();
-    is_any(&code, &["throttl", "slowdown", "toomanyrequests", "timeout", "internal", "unavailable"])
 }
 
 /// Why there are no credentials, if that is the reason, and what is said of it.

@@ -52,7 +52,7 @@ use super::HandlerError;
 /// [`classify`](Self::classify).
 ///
 /// A condition that does not hold is often the answer that an idempotent handler waits for, because the change was made before. Then it is
-/// not an error: match on it, and return `Ok`.
+/// not an error: match on it, and return `Ok`. Of a transaction with a `Guard` (feature `dynamodb`), `Guard::outcome` says it.
 ///
 /// # Text
 /// The text is the service's code, message and request id, each once:

@@ -4,6 +4,8 @@
 //! the same request. No guard has a condition on `passed`, which a dead letter moves: its redrive would be lost.
 
 mod outcome;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -126,7 +128,8 @@ impl Guard {
     pub fn newest(&self, change: &impl StreamChange) -> Result<TransactWriteItem, HandlerError> {
         let record = change.record();
         let number = number(record)?;
-        let key = StoreKey::of_item(&self.consumer, record.reference())?
+        let key = StoreKey::of_item(&self.consumer, record.reference())
+            .map_err(HandlerError::permanent)?
             .ok_or_else(|| unguardable("it does not name its stream (`eventSourceARN`)"))?;
         let padded = text(&number.to_padded());
         let mut expression = Expression::default();

@@ -78,6 +78,7 @@ impl StoreKey {
     }
 
     /// One record.
+    #[cfg(any(test, feature = "dynamodb"))]
     pub(crate) fn of_record(consumer: &str, record: &RecordRef) -> Self {
         Self::new(consumer, "record", &[record.stream_arn().unwrap_or_default(), &record.idempotency_key()])
     }

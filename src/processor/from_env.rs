@@ -122,7 +122,7 @@ mod store_tests {
     fn faults(table: &str, consumer: &str) -> String {
         let variables = [("LAMBDA_STREAMS_IDEMPOTENCY_TABLE", table), ("LAMBDA_STREAMS_CONSUMER", consumer)];
         let (environment, mut faults) = Environment::read(variables.map(|(name, value)| (name.into(), value.into())));
-        drop(with_store(StreamProcessor::builder(), &environment, &mut faults));
+        let _ = with_store(StreamProcessor::builder(), &environment, &mut faults);
         faults.into_result().map_or_else(|error| error.to_string(), |()| String::new())
     }
 
@@ -138,6 +138,25 @@ mod store_tests {
             both.contains("`LAMBDA_STREAMS_IDEMPOTENCY_TABLE` is \"not a table\": it must be the name or the ARN"),
             "{both}"
         );
+    }
+
+    #[cfg(feature = "dynamodb")]
+    #[test]
+    fn the_processor_has_the_store() {
+        use crate::idempotency::{Marks, Stale};
+
+        // Marks are refused without a store.
+        let with_marks = |variables: &[(&str, &str)]| {
+            let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+            let (environment, mut faults) = Environment::read(variables);
+            let builder = with_store(StreamProcessor::builder(), &environment, &mut faults);
+            faults.into_result().expect("valid variables");
+            builder.on_record(|_: crate::record::Record| async { Ok(()) }).marks(Marks::new(Stale::Skip)).build()
+        };
+        assert!(with_marks(&[]).is_err());
+        let table = "arn:aws:dynamodb:eu-central-1:123456789012:table/done";
+        let both = [("LAMBDA_STREAMS_IDEMPOTENCY_TABLE", table), ("LAMBDA_STREAMS_CONSUMER", "order-totals")];
+        assert!(with_marks(&both).is_ok());
     }
 
     #[cfg(not(feature = "dynamodb"))]

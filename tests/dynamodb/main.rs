@@ -6,6 +6,7 @@
 mod bulks;
 mod guards;
 mod marks;
+mod processor;
 mod rows;
 
 use std::time::{Duration, SystemTime};

@@ -150,8 +150,8 @@ async fn a_condition_that_fails_for_one_number_raises_the_other_alone() {
     }
     // Of one number, a refusal is the answer.
     let one = Mark { applied: Some(number("20")), ..Mark::default() };
-    assert_eq!(updates(&one, row("1", "30")).await, [applied.clone()]);
-    assert_eq!(updates(&one, Value::Null).await, [applied]);
+    assert_eq!(updates(&one, row("1", "30")).await, [&*applied]);
+    assert_eq!(updates(&one, Value::Null).await, [&*applied]);
 }
 
 #[tokio::test]
@@ -207,7 +207,8 @@ async fn errors_name_operation_table_code_and_message_and_say_what_to_do() {
         (
             "AccessDeniedException",
             "User: arn:aws:sts::1:assumed-role/f is not authorized.",
-            ": grant the function dynamodb:GetItem, dynamodb:BatchGetItem, dynamodb:PutItem and dynamodb:UpdateItem on the table",
+            ": grant the function dynamodb:GetItem, dynamodb:BatchGetItem, dynamodb:PutItem and dynamodb:UpdateItem on the table, \
+             for keys that begin with the consumer's name",
         ),
         ("AccessDeniedException", "KMS key access denied", ": grant the function kms:Decrypt on the table's key"),
         (

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use example_world::{Database, Deliveries, Failure};
 use lambda_streams::DeadLetter;
 
-use crate::shop::{ORDERS, TOTALS};
+use crate::shop::{GUARDS, ORDERS, TOTALS};
 
 /// Cents and orders, by customer and day.
 pub(crate) type Sums = BTreeMap<(String, String), (i64, i64)>;
@@ -20,8 +21,8 @@ pub(crate) struct Check {
     /// Of the orders that have a customer.
     pub(crate) expected: Sums,
     pub(crate) totals: Sums,
-    /// The changes that were added.
-    pub(crate) markers: usize,
+    /// The changes that were added, by their guards.
+    pub(crate) guards: usize,
     /// Orders without a customer.
     pub(crate) poison: usize,
     pub(crate) letters: Vec<DeadLetter>,
@@ -35,7 +36,7 @@ impl Check {
         letters: Vec<DeadLetter>,
     ) -> Result<Self, Failure> {
         let (mut expected, mut totals) = (Sums::new(), Sums::new());
-        let (mut markers, mut poison) = (0, 0);
+        let mut poison = 0;
         for order in database.scan(ORDERS).await? {
             let key = (text(&order, "customer")?, text(&order, "day")?);
             if key.0.is_empty() {
@@ -48,15 +49,19 @@ impl Check {
         }
         for total in database.scan(TOTALS).await? {
             let key = (text(&total, "customer")?, text(&total, "day")?);
-            if key.0.starts_with("MARKER#") {
-                markers += 1;
-            } else {
-                totals.insert(key, (number(&total, "cents")?, number(&total, "orders")?));
+            totals.insert(key, (number(&total, "cents")?, number(&total, "orders")?));
+        }
+        let mut guards = 0;
+        for guard in database.scan(GUARDS).await? {
+            // One that expires before a dead letter can come back would not guard it.
+            if !text(&guard, "key")?.starts_with("totals#record#") || number(&guard, "expires")? < in_days(15)? {
+                return Err(format!("this is not the row of a change's guard: {guard:?}").into());
             }
+            guards += 1;
         }
         // Days on which every order was cancelled.
         totals.retain(|_, total| *total != (0, 0));
-        Ok(Self { changes, deliveries, expected, totals, markers, poison, letters })
+        Ok(Self { changes, deliveries, expected, totals, guards, poison, letters })
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -73,8 +78,8 @@ impl Check {
                 faults.push(format!("{} on {}: {total:?} instead of {expected:?}", key.0, key.1));
             }
         }
-        if self.markers != self.changes - self.poison {
-            faults.push(format!("{} changes were added, and not {}", self.markers, self.changes - self.poison));
+        if self.guards != self.changes - self.poison {
+            faults.push(format!("{} changes were added, and not {}", self.guards, self.changes - self.poison));
         }
         let mut dead: Vec<_> = self.letters.iter().map(DeadLetter::event_id).collect();
         dead.sort_unstable();
@@ -84,6 +89,12 @@ impl Check {
         }
         faults
     }
+}
+
+/// The seconds since 1970, in so many days.
+fn in_days(days: u64) -> Result<i64, Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok((now.as_secs() + days * 24 * 60 * 60).try_into()?)
 }
 
 fn text(item: &HashMap<String, AttributeValue>, name: &str) -> Result<String, Failure> {
@@ -98,7 +109,7 @@ fn number(item: &HashMap<String, AttributeValue>, name: &str) -> Result<i64, Fai
 
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { changes, deliveries, totals, markers, letters, .. } = self;
+        let Self { changes, deliveries, totals, guards, letters, .. } = self;
         let (cents, orders) = totals.values().fold((0, 0), |sum, total| (sum.0 + total.0, sum.1 + total.1));
         writeln!(
             f,
@@ -111,7 +122,7 @@ impl fmt::Display for Check {
             "function      {} invocations in {} environments, {} of which were killed at work",
             deliveries.summary.invocations, deliveries.environments, deliveries.killed
         )?;
-        writeln!(f, "totals        {} of customers and days, from {markers} changes", totals.len())?;
+        writeln!(f, "totals        {} of customers and days, from {guards} changes", totals.len())?;
         for ((customer, day), (cents, orders)) in totals {
             writeln!(f, "              {customer}  {day}  {:>3} orders {:>7}.{:02}", orders, cents / 100, cents % 100)?;
         }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use example_world::{Database, Failure, deliver};
-use lambda_streams::{Lanes, MemoryDeadLetterQueue, StreamProcessor, bulk, with};
+use lambda_streams::{DynamoDbIdempotencyStore, Lanes, MemoryDeadLetterQueue, StreamProcessor, bulk, with};
 
 use crate::check::Check;
 use crate::handler::{CHANGES, Totals};
@@ -23,7 +23,9 @@ async fn main() -> Result<ExitCode, Failure> {
 async fn run() -> Result<Check, Failure> {
     let (database, queue) = (Database::start().await?, MemoryDeadLetterQueue::new());
     let changes = shop::trade(&database).await?;
-    let totals = Arc::new(Totals { client: database.client.clone(), table: shop::TOTALS });
+    let client = database.client.clone();
+    let guard = DynamoDbIdempotencyStore::new(client.clone(), shop::GUARDS).guard("totals")?;
+    let totals = Arc::new(Totals { client, table: shop::TOTALS, guard });
     let letters = queue.clone();
     let environment = move || {
         StreamProcessor::builder()

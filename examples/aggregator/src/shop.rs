@@ -5,6 +5,8 @@ use example_world::{Database, Failure};
 
 pub(crate) const ORDERS: &str = "orders";
 pub(crate) const TOTALS: &str = "totals";
+/// The guards of the changes that are in the totals.
+pub(crate) const GUARDS: &str = "guards";
 const PLACED: u32 = 300;
 /// The order that has no customer, for whom there can be no total.
 const POISON: u32 = 123;
@@ -14,6 +16,7 @@ const SEED: u64 = 20_260_103;
 pub(crate) async fn trade(database: &Database) -> Result<usize, Failure> {
     database.create_table(ORDERS, &[("id", ScalarAttributeType::S)]).await?;
     database.create_table(TOTALS, &[("customer", ScalarAttributeType::S), ("day", ScalarAttributeType::S)]).await?;
+    database.create_idempotency_table(GUARDS).await?;
     let mut random = fastrand::Rng::with_seed(SEED);
     let mut changes = 0;
     for number in 0..PLACED {

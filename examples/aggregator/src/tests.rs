@@ -14,7 +14,7 @@ async fn totals_are_exact_and_a_wrong_one_is_told() {
         ("a cent too much", |check| check.totals.values_mut().for_each(|(cents, _)| *cents += 1)),
         ("a total is lost", |check| drop(check.totals.pop_first())),
         ("a total of nothing", |check| _ = check.totals.insert(("nobody".to_owned(), "-".to_owned()), (1, 1))),
-        ("a change is added twice", |check| check.markers += 1),
+        ("a change is added twice", |check| check.guards += 1),
         ("the order without a customer is lost", |check| check.letters.clear()),
     ];
     for (what, breaks) in breaks {

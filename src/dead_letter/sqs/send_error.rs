@@ -9,7 +9,7 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
 
 use super::outage::REMEMBERED;
-use crate::aws::{REFUSED_CREDENTIALS, chain, credentials_error, is_any, is_transient};
+use crate::aws::{REFUSED_CREDENTIALS, chain, credentials_error, is_any};
 
 /// Why a letter was not accepted. `queue` is the queue's URL, and the endpoint where that is another host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +165,12 @@ impl fmt::Display for SendError {
 }
 
 impl StdError for SendError {}
+
+/// Whether a code, in any of its spellings, means throttling or an error of the service.
+fn is_transient(code: &str) -> bool {
+    let code = code.to_ascii_lowercase();
+    is_any(&code, &["throttl", "slowdown", "toomanyrequests", "timeout", "internal", "unavailable"])
+}
 
 /// Whether a code is about the queue's key. `KmsDisabled` in JSON is `KMS.DisabledException` in the older protocol, whose codes
 /// SQS still sends.

@@ -55,7 +55,7 @@ impl Question<'_> {
         let Some(passed) = mark.passed.filter(|passed| !self.number.is_newer_than(passed)) else {
             return MarkVerdict::Open;
         };
-        let was_made_after = self.number != &passed
+        let was_made_after = passed.is_newer_than(self.number)
             && self.created_at.zip(mark.passed_created_at).is_some_and(|(made, then)| made > then);
         if was_made_after {
             return MarkVerdict::Regressed;

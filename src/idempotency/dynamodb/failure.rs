@@ -43,7 +43,8 @@ fn advice(code: &str, message: &str) -> Option<String> {
         let advice = if message.to_ascii_lowercase().contains("kms") {
             "grant the function kms:Decrypt on the table's key"
         } else {
-            "grant the function dynamodb:GetItem, dynamodb:BatchGetItem, dynamodb:PutItem and dynamodb:UpdateItem on the table"
+            "grant the function dynamodb:GetItem, dynamodb:BatchGetItem, dynamodb:PutItem and dynamodb:UpdateItem on the table, \
+             for keys that begin with the consumer's name"
         };
         return Some(advice.to_owned());
     }
