@@ -84,9 +84,8 @@ fn try_chunk<P: Debug>(
     plans: impl Strategy<Value = P>,
     play: impl Fn(&P) -> Result<(), Vec<String>>,
 ) -> Result<(), String> {
-    let result = runner(seed, CHUNK).run(&plans, |plan| {
-        play(&plan).map_err(|violations| TestCaseError::fail(violations.join("\n")))
-    });
+    let result = runner(seed, CHUNK)
+        .run(&plans, |plan| play(&plan).map_err(|violations| TestCaseError::fail(violations.join("\n"))));
     result.map_err(|error| match error {
         TestError::Fail(why, plan) => {
             format!("{why}\nof the schedule {plan:#?}\ntry it again with MODEL_SEED={seed} MODEL_SCHEDULES={CHUNK}")

@@ -6,8 +6,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::plan::{
-    Behaviour, BulkPlan, ChangePlan, End, GuardPlan, InvocationPlan, ITEMS, MOST_CHANGES, MarksPlan, Plan, QueueFault, ReturnFrom,
-    ReturnPlan, SettingsPlan, StoreFault,
+    Behaviour, BulkPlan, ChangePlan, End, GuardPlan, ITEMS, InvocationPlan, MOST_CHANGES, MarksPlan, Plan, QueueFault,
+    ReturnFrom, ReturnPlan, SettingsPlan, StoreFault,
 };
 
 const HOUR: u64 = 60 * 60;
@@ -72,17 +72,15 @@ fn settings() -> impl Strategy<Value = SettingsPlan> {
     let handlers = (bulk, 1..5_usize, prop::bool::weighted(0.2));
     let flags = (prop::bool::weighted(0.85), prop::bool::weighted(0.6), prop::bool::weighted(0.3));
     (prop::option::weighted(0.75, marks()), guards(), handlers, flags).prop_map(
-        |(marks, guard, (bulk, concurrency, per_partition), (reports_failures, queue, follow_lane))| {
-            SettingsPlan {
-                marks,
-                guard: if marks.is_some() { guard } else { GuardPlan::None },
-                reports_failures,
-                per_partition,
-                bulk,
-                queue,
-                follow_lane,
-                concurrency,
-            }
+        |(marks, guard, (bulk, concurrency, per_partition), (reports_failures, queue, follow_lane))| SettingsPlan {
+            marks,
+            guard: if marks.is_some() { guard } else { GuardPlan::None },
+            reports_failures,
+            per_partition,
+            bulk,
+            queue,
+            follow_lane,
+            concurrency,
         },
     )
 }

@@ -7,8 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use lambda_streams::{
-    AfterDeadLetter, BatchReport, DeadLetter, DeadLetterError, DeadLetterEvent, DeadLetterQueue, Deadline, Idempotency, Invocation,
-    Lanes, Marks, OnMarksUnavailable, Origin, Outcome, Record, RetryPolicy, Stale, StreamProcessor, bulk,
+    AfterDeadLetter, BatchReport, DeadLetter, DeadLetterError, DeadLetterEvent, DeadLetterQueue, Deadline, Idempotency,
+    Invocation, Lanes, Marks, OnMarksUnavailable, Origin, Outcome, Record, RetryPolicy, Stale, StreamProcessor, bulk,
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -198,7 +198,8 @@ async fn work(
             let kept = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier);
             kept.collect::<Vec<_>>()
         });
-        let is_kept = |position: usize| response.as_ref().map_or(true, |kept| kept.contains(&Some(position.to_string())));
+        let is_kept =
+            |position: usize| response.as_ref().map_or(true, |kept| kept.contains(&Some(position.to_string())));
         Ran { resumes_at: batch.len(), deletes: (0..batch.len()).map(|position| !is_kept(position)).collect() }
     } else {
         let ids: Vec<usize> = batch.iter().map(|returned| returned.id).collect();

@@ -28,9 +28,8 @@ impl World {
         if execution.raising.contains(&self.item(id)) {
             wrong.push(format!("P8: change {id} starts while the mark of its item is raised"));
         }
-        let is_done_elsewhere = |(consumer, histories): (usize, &Vec<History>)| {
-            consumer != execution.consumer && histories[id].success
-        };
+        let is_done_elsewhere =
+            |(consumer, histories): (usize, &Vec<History>)| consumer != execution.consumer && histories[id].success;
         if state.ledger.histories.iter().enumerate().any(is_done_elsewhere) {
             self.tally.count(Event::OtherConsumerDone);
         }
@@ -62,7 +61,8 @@ impl World {
     /// P4: what an execution has done after its checkpoint, and kept, is not done again.
     fn memory(&self, execution: &Execution, id: usize) -> Option<String> {
         let is_promised = execution.recalled.contains(&id);
-        is_promised.then(|| format!("P4: change {id} is handled again although the memory after its checkpoint was read"))
+        is_promised
+            .then(|| format!("P4: change {id} is handled again although the memory after its checkpoint was read"))
     }
 
     /// P3: what the item's mark says is done is not handled again; and a handler is told what is stale.
@@ -72,7 +72,8 @@ impl World {
         let own = execution.succeeded.iter().filter(|other| self.item(**other) == item).max().copied();
         let Some(read) = execution.read.get(&item) else {
             // What was applied in this batch is known all the same.
-            let must_wait = settings.reports_unavailable || !execution.from_stream && settings.skips_stale && own.is_none();
+            let must_wait =
+                settings.reports_unavailable || !execution.from_stream && settings.skips_stale && own.is_none();
             let was_asked = execution.reads_failed || execution.unread.contains(&item);
             return (must_wait || !was_asked).then(|| {
                 format!("P3: change {id} is handled, and its mark was not read: {settings:?}, asked: {was_asked}")
@@ -87,15 +88,23 @@ impl World {
             return is_done.then(|| format!("P3: change {id} is handled although the stream had passed it: {read:?}"));
         }
         let applied = read.applied.max(own);
-        if applied.is_none() && settings.skips_stale && self.is_surely_undecidable(self.began_late(state, execution.consumer)) {
-            return Some(format!("P3: change {id}, which comes back, is handled although nobody can tell whether it is stale"));
+        if applied.is_none()
+            && settings.skips_stale
+            && self.is_surely_undecidable(self.began_late(state, execution.consumer))
+        {
+            return Some(format!(
+                "P3: change {id}, which comes back, is handled although nobody can tell whether it is stale"
+            ));
         }
         let is_older = applied > Some(id);
         if applied == Some(id) || is_older && settings.skips_stale {
-            return Some(format!("P3: change {id}, which comes back, is handled although change {applied:?} is applied"));
+            return Some(format!(
+                "P3: change {id}, which comes back, is handled although change {applied:?} is applied"
+            ));
         }
         self.tally.add(Event::StaleProcessed, is_older.into());
-        (is_stale != is_older).then(|| format!("stale: change {id} is said to be stale: {is_stale}, and {applied:?} is applied"))
+        (is_stale != is_older)
+            .then(|| format!("stale: change {id} is said to be stale: {is_stale}, and {applied:?} is applied"))
     }
 
     /// P8: no mark is raised while a change of its item is handled, whose transaction it would cancel.
@@ -126,7 +135,11 @@ impl World {
             state.ledger.violations.extend(wrong);
         }
         if report.records().len() != batch.len() {
-            state.ledger.violation(format!("{} records came, and {} are reported", batch.len(), report.records().len()));
+            state.ledger.violation(format!(
+                "{} records came, and {} are reported",
+                batch.len(),
+                report.records().len()
+            ));
         }
         if state.ledger.executions[execution].store_failed {
             return;
@@ -166,7 +179,8 @@ impl World {
         let outcome = entry.outcome;
         let from = if from_stream { "the stream" } else { "elsewhere" };
         let history = &state.ledger.histories[consumer][id];
-        (!right).then(|| format!("P1: change {id} from {from} is said to be {outcome:?}, and its history is {history:?}"))
+        (!right)
+            .then(|| format!("P1: change {id} from {from} is said to be {outcome:?}, and its history is {history:?}"))
     }
 
     fn count_outcome(&self, execution: &Execution, history: &History, id: usize, entry: &RecordReport) {
@@ -203,14 +217,16 @@ impl World {
     /// P3: without store failures, the marks of what an execution has done are raised once it answers.
     fn raised(&self, state: &mut State, execution: usize) {
         let Some(settings) = self.plan.settings.marks else { return };
-        let Execution { consumer, from_stream, succeeded, confirmed, admitted, .. } = &state.ledger.executions[execution];
+        let Execution { consumer, from_stream, succeeded, confirmed, admitted, .. } =
+            &state.ledger.executions[execution];
         let (consumer, from_stream) = (*consumer, *from_stream);
         let mut wrong = Vec::new();
         for id in succeeded.iter().chain(confirmed) {
             let row = state.rows.mark(consumer, self.item(*id));
             let is_applied = !succeeded.contains(id) || row.applied >= Some(*id);
             // A guard that refuses a success moves nothing, and the processor leaves it to the guard.
-            let is_refused = self.plan.settings.guard == GuardPlan::Newest && !admitted.contains(id) && succeeded.contains(id);
+            let is_refused =
+                self.plan.settings.guard == GuardPlan::Newest && !admitted.contains(id) && succeeded.contains(id);
             let is_passed = !from_stream || is_refused || row.passed >= Some(*id);
             if !(is_applied && is_passed) {
                 wrong.push(format!("P3: change {id} is done, and the mark of its item is {row:?}"));

@@ -108,12 +108,25 @@ impl Ledger {
     }
 
     /// Begins an execution; whether another of the consumer runs.
-    pub(super) fn begin(&mut self, environment: usize, consumer: usize, from_stream: bool, batch: Vec<usize>) -> (usize, bool) {
+    pub(super) fn begin(
+        &mut self,
+        environment: usize,
+        consumer: usize,
+        from_stream: bool,
+        batch: Vec<usize>,
+    ) -> (usize, bool) {
         let mut overlaps = false;
         for other in self.executions.iter_mut().filter(|other| other.is_open && other.consumer == consumer) {
             (other.overlaps, overlaps) = (true, true);
         }
-        self.executions.push(Execution { consumer, from_stream, batch, is_open: true, overlaps, ..Execution::default() });
+        self.executions.push(Execution {
+            consumer,
+            from_stream,
+            batch,
+            is_open: true,
+            overlaps,
+            ..Execution::default()
+        });
         self.environments[environment] = self.executions.len() - 1;
         (self.executions.len() - 1, overlaps)
     }

@@ -1,7 +1,7 @@
 //! The sink: a projection of each item and the number of each change's effects, in one transactional map with the store's rows.
 //!
-//! The guards are the crate's own actions. What they say is done to the map: whether they raise `applied` or put a row of the record, under
-//! which key, and until when it is kept.
+//! The guards are the crate's own actions. What they say is done to the map: whether they raise `applied` or put a row of the record, on which
+//! condition, under which key, and until when it is kept.
 
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -85,6 +85,7 @@ impl World {
     fn admits(&self, state: &mut State, execution: usize, of: usize, guard: &TransactWriteItem) -> bool {
         let consumer = state.ledger.executions[execution].consumer;
         if let Some(put) = guard.put() {
+            assert_eq!(put.condition_expression(), Some("attribute_not_exists(#key)"));
             let (key, life) = (text(&put.item()["key"]), expires(&put.item()["expires"]));
             return self.admits_once(state, consumer, of, key, life);
         }
@@ -99,7 +100,11 @@ impl World {
         let passed = values.get(":guarded").map(|_| of);
         let passed_created_at = created_at.map(|millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
         let to = MarkRow { passed, passed_created_at, applied: Some(of) };
-        let is_admitted = self.admits_newest(state, consumer, of, to, expires(&values[":expires"]));
+        let condition = update.condition_expression().expect("a guard has a condition");
+        let is_of_applied = condition == "(attribute_not_exists(#applied) OR #applied < :applied)";
+        assert!(is_of_applied || condition.contains("#guarded <") || condition.contains("#passed <"), "{condition}");
+        let is_of_passed = !is_of_applied || self.subject == Subject::GuardsPassed;
+        let is_admitted = self.admits_newest(state, (consumer, of), (is_of_passed, to), expires(&values[":expires"]));
         if is_admitted {
             state.ledger.executions[execution].admitted.insert(of);
             state.ledger.history(consumer, of).guarded = true;
@@ -111,17 +116,24 @@ impl World {
     fn admits_once(&self, state: &mut State, consumer: usize, id: usize, key: &str, life: Duration) -> bool {
         let of = *state.rows.once_keys.entry(key.to_owned()).or_insert((consumer, id));
         if of != (consumer, id) {
-            state.ledger.violation(format!("the guards of change {id} of consumer {consumer} and of {of:?} have one row"));
+            state
+                .ledger
+                .violation(format!("the guards of change {id} of consumer {consumer} and of {of:?} have one row"));
         }
         let is_new = state.rows.insert_once(consumer, id, life);
         self.tally.count(if is_new { Event::OnceEffect } else { Event::OnceRefused });
         is_new
     }
 
-    fn admits_newest(&self, state: &mut State, consumer: usize, id: usize, to: MarkRow, life: Duration) -> bool {
+    fn admits_newest(
+        &self,
+        state: &mut State,
+        (consumer, id): (usize, usize),
+        (is_of_passed, to): (bool, MarkRow),
+        life: Duration,
+    ) -> bool {
         let item = self.item(id);
         let row = state.rows.mark(consumer, item);
-        let is_of_passed = self.subject == Subject::GuardsPassed;
         let event = match if is_of_passed { row.passed } else { row.applied }.cmp(&Some(id)) {
             Ordering::Less => Event::NewestEffect,
             Ordering::Equal => Event::NewestDone,

@@ -231,7 +231,11 @@ impl World {
     }
 
     /// Does something after a while, whoever is still there then.
-    pub(super) fn later(self: &Arc<Self>, delay: Duration, act: impl FnOnce(&World) + Send + 'static) -> tokio::task::JoinHandle<()> {
+    pub(super) fn later(
+        self: &Arc<Self>,
+        delay: Duration,
+        act: impl FnOnce(&World) + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
         let world = Arc::clone(self);
         tokio::spawn(async move {
             sleep(delay).await;

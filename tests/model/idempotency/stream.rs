@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lambda_streams::{
-    CompletedRecords, Deadline, Idempotency, IdempotencyStore, IdempotencyStoreError, Mark, Marks, Record, SequenceNumber, Stale,
-    StoreKey, StreamEvent, StreamProcessor,
+    CompletedRecords, Deadline, Idempotency, IdempotencyStore, IdempotencyStoreError, Mark, Marks, Record,
+    SequenceNumber, Stale, StoreKey, StreamEvent, StreamProcessor,
 };
 
 use super::plan::{CONSUMERS, ITEMS, MOST_CHANGES, Plan};
