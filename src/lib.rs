@@ -35,7 +35,7 @@
 //! | what happened to a record | its outcome |
 //! |---|---|
 //! | its handler returned `Ok` | done |
-//! | there is no handler for its kind, or the filter did not keep it, or a later change [superseded](Bulk::latest_only) it in a bulk | skipped: done |
+//! | there is no handler for its kind, or the filter did not keep it, a later change [superseded](Bulk::latest_only) it in a bulk, or it is [done already](ProcessorBuilder::idempotency) | skipped: done |
 //! | its handler failed, retryably (what `?` makes of any error, unless [`permanent_if`](ProcessorBuilder::permanent_if) knows better) | tried again in place; then reported, or a dead letter once it is older than [`give_up_after`](ProcessorBuilder::give_up_after) |
 //! | its handler was not done after [`handler_timeout`](ProcessorBuilder::handler_timeout), where that is set | the same |
 //! | its handler failed permanently or panicked, or did not decode what it looked for ([`DecodeError`] by `?`); the record is malformed or does not decode; the [`filter`](ProcessorBuilder::filter) could not tell | a dead letter |
@@ -45,8 +45,9 @@
 //! Without a dead-letter queue every failure is reported, and the log says so once, unless you do
 //! ([`without_dead_letter_queue`](ProcessorBuilder::without_dead_letter_queue)). *Reported* means that Lambda delivers the stream again from the
 //! earliest such record on, the **checkpoint**. Records after it that succeeded are remembered, and skipped when Lambda
-//! redelivers them to the same execution environment. A new environment has no such memory, so that **delivery is at least
-//! once**: make handlers idempotent. [`Record::idempotency_key`] tells repetitions of a change, and
+//! redelivers them to the same execution environment. A new environment has no such memory, unless a
+//! [store](ProcessorBuilder::idempotency) keeps it, so that **delivery is at least once**: make handlers idempotent ([`done_once`]).
+//! [`Record::idempotency_key`] tells repetitions of a change, and
 //! [`SequenceNumber::is_newer_than`] which of two changes of an item is the later one.
 //!
 //! # What a handler can be
