@@ -5,7 +5,7 @@
 //! queue, in invocations, in execution environments. In half of the schedules a bulk handler takes the inserted items; what the
 //! promises say of it is in `judge_bulk`. In a third of them there are entities and conditions; which handler a record goes to is in
 //! `routing`. Everything runs on a paused clock, so a schedule
-//! is repeatable.
+//! is repeatable. What the idempotency store promises is judged in a smaller world of its own, `idempotency`.
 //!
 //! - `MODEL_SCHEDULES` is how many are tried; 10,000 by default.
 //! - `MODEL_SEED` is where they begin; a failure prints the seed of its own.
@@ -16,6 +16,7 @@ mod bulk;
 mod draw;
 mod environment;
 mod handler;
+mod idempotency;
 mod judge;
 mod judge_bulk;
 mod ledger;
@@ -26,6 +27,7 @@ mod stream;
 mod tally;
 mod world;
 
+use std::fmt::{Debug, Display};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -77,11 +79,13 @@ fn runner(seed: u64, schedules: u64) -> TestRunner {
 }
 
 /// Tries a chunk of schedules; a failure is shrunk, and says how to have it again.
-fn try_chunk(seed: u64, schedules: u64, tally: &Tally) -> Result<(), String> {
-    let result = runner(seed, schedules).run(&draw::plans(), |plan: Plan| {
-        let played = world::run(Subject::Processor, &plan, tally);
-        played.map_err(|violations| TestCaseError::fail(violations.join("\n")))
-    });
+fn try_chunk<P: Debug>(
+    seed: u64,
+    plans: impl Strategy<Value = P>,
+    play: impl Fn(&P) -> Result<(), Vec<String>>,
+) -> Result<(), String> {
+    let result = runner(seed, CHUNK)
+        .run(&plans, |plan| play(&plan).map_err(|violations| TestCaseError::fail(violations.join("\n"))));
     result.map_err(|error| match error {
         TestError::Fail(why, plan) => {
             format!("{why}\nof the schedule {plan:#?}\ntry it again with MODEL_SEED={seed} MODEL_SCHEDULES={CHUNK}")
@@ -91,12 +95,16 @@ fn try_chunk(seed: u64, schedules: u64, tally: &Tally) -> Result<(), String> {
 }
 
 /// Tries chunks on every core while `more` gives seeds.
-fn try_all(more: impl Fn() -> Option<u64> + Sync, tally: &Tally) {
+fn try_all(
+    more: impl Fn() -> Option<u64> + Sync,
+    try_chunk: impl Fn(u64) -> Result<(), String> + Sync,
+    tally: &impl Display,
+) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let failures: Vec<String> = std::thread::scope(|scope| {
         let work = || {
             while let Some(seed) = more() {
-                try_chunk(seed, CHUNK, tally)?;
+                try_chunk(seed)?;
             }
             Ok(())
         };
@@ -108,6 +116,23 @@ fn try_all(more: impl Fn() -> Option<u64> + Sync, tally: &Tally) {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
+/// Tries a chunk of schedules of the processor.
+fn play(seed: u64, tally: &Tally) -> Result<(), String> {
+    try_chunk(seed, draw::plans(), |plan: &Plan| world::run(Subject::Processor, plan, tally))
+}
+
+/// For how many seconds to soak, and from which seed on; `None` if not at all.
+fn first_of_soak() -> Option<(u64, u64)> {
+    if std::env::var_os("SOAK_SECONDS").is_none() {
+        println!("set SOAK_SECONDS to soak for that long");
+        return None;
+    }
+    hush_deliberate_panics();
+    let first = number("MODEL_SEED", std::time::UNIX_EPOCH.elapsed().expect("after the epoch").as_secs() << 20);
+    println!("soaking from seed {first}");
+    Some((number("SOAK_SECONDS", 0), first))
+}
+
 #[test]
 fn every_schedule_keeps_the_promises() {
     hush_deliberate_panics();
@@ -115,6 +140,7 @@ fn every_schedule_keeps_the_promises() {
     let (next, tally) = (AtomicU64::new(0), Tally::default());
     try_all(
         || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|chunk| *chunk < chunks).map(|chunk| first + chunk),
+        |seed| play(seed, &tally),
         &tally,
     );
     tally.assert_everything_happened();
@@ -122,16 +148,11 @@ fn every_schedule_keeps_the_promises() {
 
 #[test]
 fn soak() {
-    let Some(seconds) = std::env::var_os("SOAK_SECONDS").map(|_| number("SOAK_SECONDS", 0)) else {
-        println!("set SOAK_SECONDS to soak for that long");
-        return;
-    };
-    hush_deliberate_panics();
+    let Some((seconds, first)) = first_of_soak() else { return };
     let end = Instant::now() + Duration::from_secs(seconds);
-    let first = number("MODEL_SEED", std::time::UNIX_EPOCH.elapsed().expect("after the epoch").as_secs() << 20);
-    println!("soaking from seed {first}");
     let (next, tally) = (AtomicU64::new(first), Tally::default());
-    try_all(|| (Instant::now() < end).then(|| next.fetch_add(1, Ordering::Relaxed)), &tally);
+    let more = || (Instant::now() < end).then(|| next.fetch_add(1, Ordering::Relaxed));
+    try_all(more, |seed| play(seed, &tally), &tally);
 }
 
 /// A test that cannot fail proves nothing: each deliberately broken processor must be caught.
