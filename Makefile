@@ -54,7 +54,7 @@ infra-cdk/node_modules/.package-lock.json: infra-cdk/package-lock.json
 SOAK_SECONDS ?= 600
 
 soak: ## The model tests for SOAK_SECONDS: random schedules against the promises
-	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked -p lambda-streams-local --test model soak -- --nocapture
+	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked -p example-world --test model soak -- --nocapture
 
 mutants: $(TARGET)/tools/bin/cargo-mutants ## Breaks the executor's decisions one by one, and fails if no test notices; about 6 minutes
 	CARGO_TARGET_DIR=$(TARGET)/mutants $< mutants --package lambda-streams $(MUTATED:%=--file %) \
