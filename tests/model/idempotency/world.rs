@@ -67,6 +67,8 @@ pub(super) fn life_until(expires: SystemTime) -> Duration {
 /// Plays one schedule; the violations, if there are any.
 pub(crate) fn run(subject: Subject, plan: &Plan, tally: &Tally) -> Result<(), Vec<String>> {
     rows();
+    // The jitter of backoffs.
+    fastrand::seed(plan.changes.len() as u64);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let mut plan = plan.clone();
     subject.adapt(&mut plan);
