@@ -1,6 +1,7 @@
 //! What is done is not done again, in any environment: the memory after a checkpoint, and marks of items.
 
 mod after_checkpoint;
+mod breaks;
 mod marks;
 mod store;
 
