@@ -1,14 +1,16 @@
 //! A bulk that fails as a whole condemns no record: it is retried or halved, until the record that it fails for is found.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_streams::Outcome::*;
 use lambda_streams::{
-    Deadline, ErrorKind, FailurePolicy, MemoryDeadLetterQueue, Outcome, RetryPolicy, StreamProcessor,
+    Deadline, ErrorKind, FailurePolicy, HandlerError, Insert, MemoryDeadLetterQueue, Modify, Outcome, RetryPolicy,
+    StreamProcessor, bulk,
 };
 
 use super::{Says, Sink, sink};
-use crate::support::{event, inserts, outcomes, process};
+use crate::support::{Change, Order, change, event, inserts, outcomes, process};
 
 /// A sink that says this of every bulk with one of these records, and takes all others.
 fn poisoned(ids: &'static [&'static str], says: Says) -> Sink {
@@ -141,6 +143,28 @@ async fn what_is_being_halved_at_the_deadline_is_reported() {
         let failure = report.records()[7].failure.as_ref().unwrap();
         assert_eq!(failure.message, "the request is not valid", "each says what it was reported for");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_that_waits_for_a_permit_at_the_deadline_is_reported() {
+    // The only permit goes to the first record's second attempt, which hangs.
+    let sink = Sink::slow(|_, _| (Duration::from_millis(200), Says::Invalid));
+    let attempt = std::sync::atomic::AtomicUsize::new(0);
+    let first = move |_: Modify<Order>| {
+        let attempt = attempt.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        async move {
+            if attempt == 0 { Err::<(), HandlerError>("busy".into()) } else { std::future::pending().await }
+        }
+    };
+    let retry = RetryPolicy::default().base_delay(Duration::from_millis(10)).max_delay(Duration::from_millis(10));
+    let take = move |inserts: Vec<Insert<Order>>| {
+        Arc::new(sink.clone()).take(inserts.into_iter().map(|insert| insert.record).collect())
+    };
+    let builder = StreamProcessor::builder().on_modify(first).on_insert(bulk(take)).concurrency(1).retry(retry);
+    let changes: Vec<Change> = [change(0, "first", 1)].into_iter().chain(inserts(5).split_off(1)).collect();
+    let report = builder.build().unwrap().process(event(&changes), Deadline::after(Duration::from_secs(10))).await;
+    assert_eq!(outcomes(&report), [Reported; 5]);
+    assert!(report.records()[1..].iter().all(|record| record.failure.is_some()));
 }
 
 #[tokio::test(start_paused = true)]
