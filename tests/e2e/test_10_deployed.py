@@ -19,6 +19,7 @@ def test_outputs(deployment: Deployment) -> None:
         "RedriveQueueArn",
         "FailedInvocationsQueueUrl",
         "DiscardedBatchesArn",
+        "IdempotencyTableName",
         "OnDemandFunctionName",
         "OnDemandLogGroup",
         "ApiEndpoint",
@@ -72,6 +73,23 @@ def test_function(deployment: Deployment) -> None:
     on_demand = deployment.client("lambda").get_function_configuration(FunctionName=deployment.on_demand_function)
     assert on_demand["CodeSha256"] == it["CodeSha256"], "one program for both"
     assert on_demand["Timeout"] < 29, "API Gateway's own limit"
+
+
+def test_idempotency_table(deployment: Deployment) -> None:
+    """What is done is kept in a table of its own, on demand, which both functions know as one consumer."""
+    name = deployment.outputs["IdempotencyTableName"]
+    table = deployment.client("dynamodb").describe_table(TableName=name)["Table"]
+    assert [(it["AttributeName"], it["KeyType"]) for it in table["KeySchema"]] == [("key", "HASH")]
+    assert table["AttributeDefinitions"] == [{"AttributeName": "key", "AttributeType": "S"}]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["DeletionProtectionEnabled"] is False, "development, not production"
+    of_functions = [
+        deployment.client("lambda").get_function_configuration(FunctionName=it)["Environment"]["Variables"]
+        for it in (deployment.function, deployment.on_demand_function)
+    ]
+    assert {it["LAMBDA_STREAMS_IDEMPOTENCY_TABLE"] for it in of_functions} == {name}
+    [consumer] = {it["LAMBDA_STREAMS_CONSUMER"] for it in of_functions}
+    assert consumer == of_functions[0]["POWERTOOLS_SERVICE_NAME"]
 
 
 def test_mapping(deployment: Deployment) -> None:

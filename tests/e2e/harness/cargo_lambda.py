@@ -14,6 +14,8 @@ from harness import paths, processes, wait
 EXAMPLE = paths.ROOT / "examples" / "stream-processor"
 # The README's program, with a handler that does what an order asks for.
 ORDERS = paths.ROOT / "tests" / "e2e" / "function"
+# The program of the guide on guards.
+TOTALS = paths.ROOT / "tests" / "e2e" / "totals"
 ADDRESS = "127.0.0.1"
 
 

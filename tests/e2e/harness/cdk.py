@@ -7,9 +7,11 @@ from harness import function, paths, processes
 from harness.emulator import ACCOUNT, ADDRESS, REGION, Emulator
 
 STAGE = "e2e"
-# A user's app.
+# Users' apps.
 ORDERS = "examples/orders.ts"
 ORDERS_STACK = "orders"
+TOTALS = "examples/totals.ts"
+TOTALS_STACK = "totals"
 STACK = f"lambda-streams-{STAGE}"
 BOOTSTRAP_STACK = "CDKToolkit"
 

@@ -32,6 +32,13 @@ def build_orders(folder: Path, log: Path) -> Path:
     return folder
 
 
+def build_totals(folder: Path, log: Path) -> Path:
+    """Builds the function of the guide on guards in the same way."""
+    cargo_lambda.build(folder, log, cargo_lambda.TOTALS, "totals")
+    check_glibc(folder / "bootstrap")
+    return folder
+
+
 def check_glibc(program: Path) -> None:
     """Fails if the program needs a newer C library than Lambda has."""
     if shutil.which("objdump") is None:

@@ -76,6 +76,10 @@ class Orders:
         """Has the emulator's own mapping rest: the scenarios invoke the function themselves."""
         self.emulator.client("lambda").update_event_source_mapping(UUID=self.outputs["MappingId"], Enabled=False)
 
+    def resume_mapping(self) -> None:
+        """Has the emulator's own mapping deliver what was written meanwhile, in full batches."""
+        self.emulator.client("lambda").update_event_source_mapping(UUID=self.outputs["MappingId"], Enabled=True)
+
 
 def checkpoint(record: Record) -> Any:
     return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
