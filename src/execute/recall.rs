@@ -2,7 +2,8 @@
 //! done.
 //!
 //! Lambda resumes exactly at a checkpoint, so that the row of a batch's first record has what is done after it. While that row is read, the
-//! first record runs already: it is the checkpoint, and never in the set.
+//! first record runs already: it is the checkpoint, and so not in the set. (Where the checkpoint has no number, the response names a record
+//! before it that may be done. That one is repeated.)
 
 use std::future::Future;
 use std::pin::Pin;
