@@ -8,6 +8,7 @@ mod guards;
 mod marks;
 mod processor;
 mod rows;
+mod together;
 
 use std::time::{Duration, SystemTime};
 

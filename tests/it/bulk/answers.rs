@@ -41,6 +41,25 @@ async fn a_handler_may_answer_in_five_ways() {
     assert_eq!(of_answer(twice).await, third, "the first failure of a position counts");
 }
 
+#[test]
+fn failures_are_counted_and_limits_shown() {
+    let mut failures = BulkFailures::new();
+    assert!(failures.is_empty());
+    failures.push(3, refused());
+    failures.extend([(4, refused())]);
+    assert_eq!((failures.len(), failures.is_empty()), (2, false));
+    let shown = format!("{:?}", bulk(|_: Vec<Record>| async { Ok::<(), HandlerError>(()) }).max_records(7));
+    assert!(shown.starts_with("Bulk {") && shown.contains("max_records: 7"), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bulks_that_fail_at_the_same_time_all_come_back() {
+    let sink = Sink::slow(|call, _| (Duration::from_millis(1), if call <= 3 { Says::Down } else { Says::Done }));
+    let processor = StreamProcessor::builder().on_record(sink!(sink).max_records(2)).build().unwrap();
+    let report = process(&processor, &inserts(6)).await;
+    assert_eq!((outcomes(&report), sink.sizes().len()), (vec![Succeeded; 6], 6), "three bulks, each called twice");
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_record_keeps_its_own_attempts_failure_and_dead_letter() {
     let queue = MemoryDeadLetterQueue::new();

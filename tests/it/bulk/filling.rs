@@ -1,10 +1,14 @@
 //! Which records make a bulk, and when it starts.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lambda_streams::Outcome::*;
-use lambda_streams::{BulkFailures, Deadline, ErrorKind, HandlerError, Insert, Modify, Record, StreamProcessor, bulk};
+use lambda_streams::{
+    BulkFailures, Deadline, ErrorKind, HandlerError, Insert, MemoryDeadLetterQueue, Modify, Record, StreamProcessor,
+    bulk,
+};
 
 use super::{Says, Sink, sink};
 use crate::support::{Change, Order, change, event, inserts, outcomes, payload, process};
@@ -29,6 +33,31 @@ async fn the_payload_is_read_until_the_bulk_is_full() {
         (0..450).map(|number| format!("item-{number}")).collect::<Vec<_>>(),
         "the lowest positions come first"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_bulk_and_a_half_start_before_the_rest_is_read() {
+    // The filter is asked as each record is read.
+    let read = Arc::new(AtomicUsize::new(0));
+    let read_at_calls = Arc::new(Mutex::new(Vec::new()));
+    let (counted, noted) = (Arc::clone(&read), Arc::clone(&read_at_calls));
+    let sink = Sink::new(move |_, seen| {
+        noted.lock().unwrap().push(counted.load(Ordering::SeqCst));
+        if seen.iter().any(|(id, _)| id == "item-3") { Says::Invalid } else { Says::Done }
+    });
+    let processor = StreamProcessor::builder()
+        .on_record(sink!(sink).max_records(10))
+        .filter(move |_| {
+            read.fetch_add(1, Ordering::SeqCst);
+            true
+        })
+        .concurrency(1)
+        .dead_letter_queue(MemoryDeadLetterQueue::new())
+        .build()
+        .unwrap();
+    process(&processor, &inserts(640)).await;
+    assert_eq!(sink.sizes()[..3], [10, 5, 3], "it is halved");
+    assert_eq!(read_at_calls.lock().unwrap()[..5], [64; 5], "one chunk is read");
 }
 
 #[tokio::test(start_paused = true)]

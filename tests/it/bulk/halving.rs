@@ -152,9 +152,7 @@ async fn a_half_that_waits_for_a_permit_at_the_deadline_is_reported() {
     let attempt = std::sync::atomic::AtomicUsize::new(0);
     let first = move |_: Modify<Order>| {
         let attempt = attempt.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        async move {
-            if attempt == 0 { Err::<(), HandlerError>("busy".into()) } else { std::future::pending().await }
-        }
+        async move { if attempt == 0 { Err::<(), HandlerError>("busy".into()) } else { std::future::pending().await } }
     };
     let retry = RetryPolicy::default().base_delay(Duration::from_millis(10)).max_delay(Duration::from_millis(10));
     let take = move |inserts: Vec<Insert<Order>>| {

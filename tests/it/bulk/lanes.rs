@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use lambda_streams::Outcome::*;
 use lambda_streams::{
-    AfterDeadLetter, Deadline, ErrorKind, Lanes, MemoryDeadLetterQueue, RetryPolicy, StreamProcessor,
+    AfterDeadLetter, Deadline, ErrorKind, FailurePolicy, Lanes, MemoryDeadLetterQueue, RetryPolicy, StreamProcessor,
 };
 
 use super::{Says, Sink, sink};
-use crate::support::{Change, change, event, outcomes, process};
+use crate::support::{Change, change, event, inserts, outcomes, process};
 
 /// Versions 0 to 3 of `a` and of `b`, interleaved.
 fn two_items() -> Vec<Change> {
@@ -250,4 +250,32 @@ async fn what_does_not_decode_in_a_half_counts_no_attempt_before_its_turn() {
     assert_eq!(outcomes(&report), [Succeeded; 4]);
     let attempts: Vec<u32> = report.records().iter().map(|record| record.attempts).collect();
     assert_eq!(attempts, [1; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_halved_record_in_its_lane_is_halved_with_it() {
+    // The first change of the item is the last of the first bulk. It has failed before when the second one joins it.
+    let sink = Sink::slow(|call, _| {
+        let says = match call {
+            1 => Says::Fails(vec!["a"]),
+            2 => Says::Down,
+            3 => Says::Invalid,
+            _ => Says::Done,
+        };
+        (Duration::from_secs(1), says)
+    });
+    let queue = MemoryDeadLetterQueue::new();
+    let processor = StreamProcessor::builder()
+        .on_record(sink!(sink).max_records(64).within_lane())
+        .retry(RetryPolicy::default().max_attempts(2).base_delay(Duration::from_millis(10)))
+        .failure_policy(FailurePolicy::DeadLetterAll)
+        .dead_letter_queue(queue.clone())
+        .build()
+        .unwrap();
+    let mut changes = inserts(63);
+    changes.extend([change(63, "a", 0), change(64, "a", 1)]);
+    let report = process(&processor, &changes).await;
+    assert_eq!(sink.versions()[1..], [vec![0, 1], vec![0], vec![1]]);
+    assert_eq!(sink.most_running(), 1, "a lane is in one call at a time");
+    assert_eq!((queue.letters().len(), report.outcomes()[64]), (1, Succeeded));
 }

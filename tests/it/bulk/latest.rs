@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lambda_streams::Outcome::*;
 use lambda_streams::{
-    AfterDeadLetter, Deadline, FailurePolicy, HandlerError, Lanes, MemoryDeadLetterQueue, Outcome, Record, RetryPolicy,
-    SkipReason, StreamProcessor,
+    AfterDeadLetter, Deadline, Entity, FailurePolicy, HandlerError, Lanes, MemoryDeadLetterQueue, Outcome, Record,
+    RetryPolicy, SkipReason, StreamProcessor,
 };
 
 use super::{Says, Sink, sink};
@@ -341,4 +341,29 @@ async fn a_long_run_that_does_not_decode_keeps_neither_the_thread_nor_the_batch_
     let report = report.await;
     assert!(report.stopped_at_deadline() && begun.elapsed() < Duration::from_millis(220), "{:?}", begun.elapsed());
     assert!(longest < Duration::from_millis(20), "{longest:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_latest_that_waits_for_a_permit_at_the_deadline_takes_its_run_along() {
+    // The only permit goes to the first record's second attempt, which hangs.
+    let sink = Sink::slow(|_, _| (Duration::from_millis(200), Says::Down));
+    let first = |record: Record| async move {
+        if record.context().attempt() == 1 {
+            Err::<(), HandlerError>("busy".into())
+        } else {
+            std::future::pending().await
+        }
+    };
+    let retry = RetryPolicy::default().base_delay(Duration::from_millis(10)).max_delay(Duration::from_millis(10));
+    let processor = StreamProcessor::builder()
+        .entity(Entity::key_prefix("id", "first"), |it| it.on_record(first))
+        .on_record(sink!(sink).latest_only())
+        .concurrency(1)
+        .retry(retry)
+        .build()
+        .unwrap();
+    let changes = [change(0, "first", 0), change(1, "a", 0), change(2, "a", 1), change(3, "a", 2)];
+    let report = processor.process(event(&changes), Deadline::after(Duration::from_secs(10))).await;
+    assert_eq!(outcomes(&report), [Reported; 4]);
+    assert_eq!(sink.versions(), [[2]]);
 }
