@@ -20,7 +20,7 @@ use super::*;
 
 const ITEMS: usize = 8;
 const CHANGES: usize = 240;
-const BATCH: usize = 20;
+const BATCH: usize = 10;
 /// Every change with a number of this kind fails until its cause is fixed.
 const POISON: usize = 7;
 
@@ -62,7 +62,7 @@ impl Sink {
         };
         let write = Update::builder().table_name("sink").key("id", s(id));
         let write = write
-            .update_expression("SET written = list_append(if_not_exists(written, :none), :this) ADD total :amount");
+            .update_expression("SET written = list_append(if_not_exists(written, :none), :this) ADD amounts :amount");
         let write = write.expression_attribute_values(":none", AttributeValue::L(Vec::new()));
         let write = write.expression_attribute_values(":this", AttributeValue::L(vec![n(version)]));
         let write =
@@ -82,7 +82,7 @@ impl Sink {
         rows.sort_unstable_by_key(|row| row["id"].as_s().unwrap().clone());
         let number = |value: &AttributeValue| value.as_n().unwrap().parse::<u64>().unwrap();
         let written = |row: &AttributeValue| row.as_l().unwrap().iter().map(|it| number(it) as usize).collect();
-        rows.iter().map(|row| (written(&row["written"]), number(&row["total"]))).collect()
+        rows.iter().map(|row| (written(&row["written"]), number(&row["amounts"]))).collect()
     }
 }
 
@@ -121,7 +121,8 @@ async fn redrive(processor: StreamProcessor, letters: Vec<DeadLetter>) -> Vec<De
     let message = |(number, letter): (usize, &DeadLetter)| json!({"messageId": number.to_string(), "eventSource": "aws:sqs", "body": letter.to_json()});
     let messages: Vec<Value> = letters.iter().enumerate().map(message).collect();
     let event = DeadLetterEvent::from_slice(json!({"Records": messages}).to_string().as_bytes()).unwrap();
-    let response = processor.redrive(event, Deadline::none()).await.response().unwrap();
+    let report = processor.redrive(event, Deadline::none()).await;
+    let response = report.response().unwrap();
     let kept = response.batch_item_failures.into_iter().filter_map(|failure| failure.item_identifier);
     kept.map(|id| letters[id.parse::<usize>().unwrap()].clone()).collect()
 }
@@ -157,10 +158,10 @@ async fn run(guarded: Guarded, seed: u64) -> (Arc<Sink>, Happened) {
         sink.is_fixed.store(is_fixed, Ordering::SeqCst);
         let batch = json!({"Records": records[position..CHANGES.min(position + BATCH)]}).to_string().into_bytes();
         let event = StreamEvent::from_vec(batch).unwrap();
-        let polls = random.bool().then(|| random.u32(1..80));
+        let polls = random.bool().then(|| random.u32(1..12));
         let again = (random.u32(0..3) == 0).then(|| {
             let (processor, event) = (environment(), event.clone());
-            async move { killed(processor.process(event, Deadline::none()), Some(60)).await }
+            async move { killed(processor.process(event, Deadline::none()), Some(12)).await }
         });
         let letters: Vec<DeadLetter> =
             queue.letters().into_iter().skip(put_back).take(if is_fixed { 3 } else { 0 }).collect();
