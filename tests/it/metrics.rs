@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lambda_streams::{
-    AfterDeadLetter, Deadline, Emf, FailurePolicy, Idempotency, Invocation, Lanes, Marks, MemoryIdempotencyStore,
-    Origin, ProcessorBuilder, Stale, StreamProcessor,
+    AfterDeadLetter, Deadline, Emf, FailurePolicy, HandlerError, Idempotency, Invocation, Lanes, Marks,
+    MemoryIdempotencyStore, Origin, ProcessorBuilder, Record, Stale, StreamProcessor, bulk,
 };
 
 use serde_json::json;
@@ -63,6 +63,14 @@ async fn the_idempotency_store_has_metrics_only_where_there_is_one() {
 
     let documents = measure(with(&Script::default()), &[&first], None).await;
     assert!(documents.iter().all(|document| NAMES.iter().all(|name| !document.metrics.contains_key(*name))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_that_the_deadline_cuts_off_counts_with_its_size() {
+    let hangs = |_: Vec<Record>| std::future::pending::<Result<(), HandlerError>>();
+    let builder = StreamProcessor::builder().on_record(bulk(hangs));
+    let documents = measure(builder, &[&inserts(3)], Some(Duration::from_secs(10))).await;
+    assert_eq!(numbers(&documents, "BulkSize", &ALL), [3.0]);
 }
 
 #[tokio::test(start_paused = true)]

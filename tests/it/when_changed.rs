@@ -101,3 +101,9 @@ fn naming_no_attribute_is_refused() {
         "`when_changed` names no attribute, so that its handler would never be called for a modification"
     );
 }
+
+#[test]
+fn a_condition_shows_its_attributes() {
+    let condition = when_changed(["status", "total"], |_: Modify<Value>| async { Ok::<(), HandlerError>(()) });
+    assert_eq!(format!("{condition:?}"), r#"WhenChanged { attributes: ["status", "total"], .. }"#);
+}

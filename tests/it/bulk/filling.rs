@@ -57,7 +57,8 @@ async fn a_full_bulk_and_a_half_start_before_the_rest_is_read() {
         .unwrap();
     process(&processor, &inserts(640)).await;
     assert_eq!(sink.sizes()[..3], [10, 5, 3], "it is halved");
-    assert_eq!(read_at_calls.lock().unwrap()[..5], [64; 5], "one chunk is read");
+    let read_at_calls = read_at_calls.lock().unwrap();
+    assert!(read_at_calls[..5].iter().all(|read| *read <= 64), "one chunk at most is read: {read_at_calls:?}");
 }
 
 #[tokio::test(start_paused = true)]
