@@ -17,7 +17,7 @@ pub(super) struct Plan {
     pub(super) consumers: usize,
     pub(super) settings: SettingsPlan,
     pub(super) batch_size: usize,
-    /// How often a batch is tried again before the mapping discards it; `None` for ever.
+    /// How often a batch is tried again before the mapping discards it; `None` without end.
     pub(super) retries: Option<u8>,
     /// Whether a batch that fails as a whole is cut in half.
     pub(super) bisect: bool,
