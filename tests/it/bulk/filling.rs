@@ -37,28 +37,42 @@ async fn the_payload_is_read_until_the_bulk_is_full() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_bulk_and_a_half_start_before_the_rest_is_read() {
-    // The filter is asked as each record is read.
-    let read = Arc::new(AtomicUsize::new(0));
-    let read_at_calls = Arc::new(Mutex::new(Vec::new()));
-    let (counted, noted) = (Arc::clone(&read), Arc::clone(&read_at_calls));
-    let sink = Sink::new(move |_, seen| {
-        noted.lock().unwrap().push(counted.load(Ordering::SeqCst));
-        if seen.iter().any(|(id, _)| id == "item-3") { Says::Invalid } else { Says::Done }
-    });
-    let processor = StreamProcessor::builder()
-        .on_record(sink!(sink).max_records(10))
-        .filter(move |_| {
+    for limits in ["records", "bytes", "lanes"] {
+        // The filter is asked as each record is read.
+        let read = Arc::new(AtomicUsize::new(0));
+        let read_at_calls = Arc::new(Mutex::new(Vec::new()));
+        let (counted, noted) = (Arc::clone(&read), Arc::clone(&read_at_calls));
+        let sink = Sink::new(move |_, seen| {
+            noted.lock().unwrap().push(counted.load(Ordering::SeqCst));
+            if seen.iter().any(|(id, _)| id == "item-3") { Says::Invalid } else { Says::Done }
+        });
+        let bulk = sink!(sink).max_records(10);
+        let bulk = match limits {
+            "bytes" => bulk.max_bytes(1_000_000),
+            "lanes" => bulk.within_lane(),
+            _ => bulk,
+        };
+        let keep = move |_: &Record| {
             read.fetch_add(1, Ordering::SeqCst);
             true
-        })
-        .concurrency(1)
-        .dead_letter_queue(MemoryDeadLetterQueue::new())
-        .build()
-        .unwrap();
-    process(&processor, &inserts(640)).await;
-    assert_eq!(sink.sizes()[..3], [10, 5, 3], "it is halved");
-    let read_at_calls = read_at_calls.lock().unwrap();
-    assert!(read_at_calls[..5].iter().all(|read| *read <= 64), "one chunk at most is read: {read_at_calls:?}");
+        };
+        let builder = StreamProcessor::builder().on_record(bulk).filter(keep).concurrency(1);
+        let processor = builder.dead_letter_queue(MemoryDeadLetterQueue::new()).build().unwrap();
+        process(&processor, &inserts(640)).await;
+        assert_eq!(sink.sizes()[..3], [10, 5, 3], "it is halved");
+        let read = read_at_calls.lock().unwrap();
+        assert!(read[..5].iter().all(|read| *read <= 64), "one chunk at most is read: {limits} {read:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_is_read_until_its_bytes_are_full() {
+    let changes = inserts(130);
+    let sink = Sink::new(|_, _| Says::Done);
+    let bytes = changes[..100].iter().map(|change| change.json().len()).sum();
+    let bulk = sink!(sink).max_records(1_000).max_bytes(bytes);
+    process(&StreamProcessor::builder().on_record(bulk).build().unwrap(), &changes).await;
+    assert_eq!(sink.sizes(), [100, 30]);
 }
 
 #[tokio::test(start_paused = true)]
