@@ -2,15 +2,18 @@
 
 mod args;
 mod aws;
+mod deliver;
 mod explain;
 mod failure;
 mod function;
 mod heard;
 mod input;
 mod invoke;
+mod journal;
 mod on_failure;
 mod outcomes;
 mod run;
+mod sending;
 mod signals;
 mod source;
 mod ui;
