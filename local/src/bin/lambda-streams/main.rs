@@ -12,6 +12,7 @@ mod invoke;
 mod journal;
 mod on_failure;
 mod outcomes;
+mod replay;
 mod run;
 mod sending;
 mod signals;
