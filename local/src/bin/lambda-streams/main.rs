@@ -2,6 +2,7 @@
 
 mod args;
 mod aws;
+mod documents;
 mod explain;
 mod failure;
 mod function;
@@ -10,6 +11,8 @@ mod input;
 mod invoke;
 mod on_failure;
 mod outcomes;
+#[allow(dead_code, reason = "`replay` reads buckets and queues")]
+mod places;
 mod run;
 mod signals;
 mod source;
