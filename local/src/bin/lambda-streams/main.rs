@@ -3,6 +3,7 @@
 mod args;
 mod aws;
 mod deliver;
+mod documents;
 mod explain;
 mod failure;
 mod function;
@@ -12,6 +13,8 @@ mod invoke;
 mod journal;
 mod on_failure;
 mod outcomes;
+#[allow(dead_code, reason = "`replay` reads buckets and queues")]
+mod places;
 mod replay;
 mod run;
 mod sending;
