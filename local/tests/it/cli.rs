@@ -2,6 +2,7 @@
 
 mod explain;
 mod interrupt;
+mod replay;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
