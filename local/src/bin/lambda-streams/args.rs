@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Invoke(Box<InvokeArgs>),
     /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now
     Explain(ExplainArgs),
+    /// Send the items of a table, or of its export to S3, to a function, as INSERT records
+    Backfill(Box<crate::backfill::BackfillArgs>),
 }
 
 const RUN_EXAMPLES: &str = "\

@@ -2,6 +2,7 @@
 
 mod args;
 mod aws;
+mod backfill;
 mod deliver;
 mod explain;
 mod failure;
@@ -10,12 +11,14 @@ mod heard;
 mod input;
 mod invoke;
 mod journal;
+mod mapping;
 mod on_failure;
 mod outcomes;
 mod run;
 mod sending;
 mod signals;
 mod source;
+mod table;
 mod ui;
 
 use std::process::ExitCode;
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
             Command::Run(args) => run::run(*args).await,
             Command::Invoke(args) => invoke::invoke(*args).await,
             Command::Explain(args) => explain::explain(&args),
+            Command::Backfill(args) => backfill::backfill(*args).await,
         }
     });
     match done {
