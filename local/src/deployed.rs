@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::function::{Function, InvokeError, Response};
 use crate::streams::ApiError;
 
+pub use self::call::{CallError, CallResponse, SignedCall, Signer};
 pub use self::mapping::{DeployedMapping, from_deployed};
 pub use self::on_failure::DeployedOnFailure;
 

@@ -70,7 +70,9 @@ mod window;
 pub use crate::batch_result::BatchResult;
 pub use crate::bootstrap::{Bootstrap, BootstrapBuilder, FunctionOutput};
 #[cfg(feature = "program")]
-pub use crate::deployed::{DeployedFunction, DeployedMapping, DeployedOnFailure, from_deployed};
+pub use crate::deployed::{
+    CallError, CallResponse, DeployedFunction, DeployedMapping, DeployedOnFailure, SignedCall, Signer, from_deployed,
+};
 pub use crate::error::RunError;
 pub use crate::evaluation::Evaluation;
 pub use crate::event_text::event_in;

@@ -1,171 +1,252 @@
-//! Signs and sends the one call that a service needs here: its SDK would be as large as all the others together.
+//! Signs and sends single calls: a service's SDK would be as large as all the others together.
 
-use std::error::Error;
+mod error;
+mod signer;
+
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::fmt::Write;
+use std::time::Duration;
 
-use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
-use aws_credential_types::provider::ProvideCredentials;
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
-    sign,
-};
-use aws_sigv4::sign::v4;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
-use serde::Deserialize;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub use self::error::CallError;
+pub use self::signer::Signer;
 
-/// How long a call may take, its retries included.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long a call may take, its retries included, where nothing else is said.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// One request.
+/// One signed call of an AWS service that has no client here, such as S3, SQS or SNS.
+///
+/// It is sent with the retries of the configuration that its [`Signer`] has: connections that fail, responses that say that
+/// the server is at fault, and throttling.
+///
+/// ```no_run
+/// use lambda_streams_local::{SignedCall, Signer};
+///
+/// # async fn example(config: &aws_config::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let signer = Signer::new(config)?;
+/// let call = SignedCall::new("s3", "eu-central-1", "https://s3.eu-central-1.amazonaws.com")
+///     .path("/discarded")
+///     .query("list-type", "2")
+///     .query("prefix", "aws/lambda/");
+/// let response = call.send(&signer).await?;
+/// println!("{}", response.text());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
-pub(super) struct Call<'a> {
-    /// The service, as signatures name it.
-    pub(super) service: &'static str,
-    pub(super) region: &'a str,
-    pub(super) method: &'static str,
-    /// Scheme and host.
-    pub(super) endpoint: String,
-    pub(super) path: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+pub struct SignedCall {
+    service: &'static str,
+    region: String,
+    method: &'static str,
+    endpoint: String,
+    /// Encoded, with the query.
+    target: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    timeout: Duration,
 }
 
-impl Call<'_> {
-    /// Signs and sends it; a transient error is retried.
+impl SignedCall {
+    /// A `GET` of `/`. `service` is as signatures name it, `endpoint` is the scheme and the host.
+    pub fn new(service: &'static str, region: impl Into<String>, endpoint: impl AsRef<str>) -> Self {
+        Self {
+            service,
+            region: region.into(),
+            method: "GET",
+            endpoint: endpoint.as_ref().trim_end_matches('/').to_owned(),
+            target: "/".to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: LIMIT,
+        }
+    }
+
+    /// Another method than `GET`.
+    #[must_use]
+    pub fn method(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// The path, which begins with `/`, as it is: it is percent-encoded here. Call it before [`query`](Self::query).
+    #[must_use]
+    pub fn path(mut self, path: &str) -> Self {
+        self.target = encoded(path, "/");
+        self
+    }
+
+    /// Adds a parameter of the query string, as it is.
+    #[must_use]
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        let separator = if self.target.contains('?') { '&' } else { '?' };
+        // Writing to a `String` cannot fail.
+        let _ = write!(self.target, "{separator}{}={}", encoded(name, ""), encoded(value, ""));
+        self
+    }
+
+    /// Adds a header, which is signed.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The body: text or bytes.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// How long it may take, its retries included: 60 seconds, unless another time is set.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Signs and sends it, and waits for the whole response.
+    ///
+    /// Dropping the future abandons the call, which the service may have done by then.
     ///
     /// # Errors
-    /// If there are no credentials, if the endpoint cannot be reached, or if the response is not a success.
-    pub(super) async fn send(self, config: &SdkConfig) -> Result<String, BoxError> {
-        let client = config.http_client().ok_or("the configuration has no HTTP client")?;
+    /// If there are no credentials, if the endpoint cannot be reached, if there is no response in time, or if the response is
+    /// not a success after the retries.
+    pub async fn send(self, signer: &Signer) -> Result<CallResponse, CallError> {
+        let config = signer.config();
+        let client = config.http_client().ok_or_else(|| CallError::new("the configuration has no HTTP client"))?;
         let retries = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
-        let endpoint = self.endpoint.clone();
-        let signed = self.sign(config).await?;
+        let (endpoint, timeout) = (self.endpoint.clone(), self.timeout);
+        let signed = signer.sign(self).await?;
         let mut operation = Operation::builder()
-            .service_name("on-failure destination")
+            .service_name("signed call")
             .operation_name("send")
             .http_client(client)
             .endpoint_url(&endpoint)
             .no_auth()
             .standard_retry(&retries)
-            .retry_classifier(TransientErrorClassifier::<Refusal>::new())
+            .retry_classifier(TransientErrorClassifier::<CallError>::new())
             .retry_classifier(HttpStatusCodeClassifier::default())
+            .retry_classifier(Throttling)
             .serializer(request)
             .deserializer(response);
         if let Some(sleep) = config.sleep_impl() {
             operation = operation.sleep_impl(sleep);
         }
-        match tokio::time::timeout(LIMIT, operation.build().invoke(signed)).await {
-            Ok(responded) => responded.map_err(|error| root_cause(&error).into()),
-            Err(_) => Err(format!("no response within {} seconds", LIMIT.as_secs()).into()),
+        match tokio::time::timeout(timeout, operation.build().invoke(signed)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(error.as_service_error().cloned().unwrap_or_else(|| CallError::of(&error))),
+            Err(_) => Err(CallError::new(format!("no response within {} seconds", timeout.as_secs()))),
         }
     }
-
-    async fn sign(mut self, config: &SdkConfig) -> Result<Signed, BoxError> {
-        let provider = config.credentials_provider().ok_or("there are no credentials")?;
-        let identity = provider.provide_credentials().await?.into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(self.region)
-            .name(self.service)
-            .time(SystemTime::now())
-            .settings(settings(self.service))
-            .build()?
-            .into();
-        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let body = SignableBody::Bytes(self.body.as_bytes());
-        let signable = SignableRequest::new(self.method, format!("{}{}", self.endpoint, self.path), headers, body)?;
-        let (instructions, _) = sign(signable, &params)?.into_parts();
-        let signature = instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        self.headers.extend(signature.collect::<Vec<_>>());
-        Ok(Signed { method: self.method, path: self.path, headers: self.headers, body: self.body })
-    }
 }
 
-/// S3 signs the path unnormalized, and needs the body's hash in a header.
-fn settings(service: &str) -> SigningSettings {
-    let mut settings = SigningSettings::default();
-    if service == "s3" {
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    }
-    settings
-}
-
-struct Signed {
-    method: &'static str,
-    path: String,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl fmt::Debug for Signed {
-    /// The orchestrator may trace its input: nothing of the body, and no signature.
+/// Shows where it goes; nothing of its headers and its body.
+impl fmt::Debug for SignedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signed").field("method", &self.method).field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("SignedCall")
+            .field("method", &self.method)
+            .field("endpoint", &self.endpoint)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
     }
 }
 
-fn request(signed: Signed) -> Result<HttpRequest, BoxError> {
-    let mut request = HttpRequest::new(signed.body.into());
-    request.set_method(signed.method)?;
-    request.set_uri(signed.path)?;
-    for (name, value) in signed.headers {
+/// The response to a [`SignedCall`], which is a success.
+#[derive(Clone)]
+pub struct CallResponse {
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl CallResponse {
+    /// A header's value, by its name in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+
+    /// The body.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.body
+    }
+
+    /// The body as text; what is not UTF-8 in it is replaced.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+/// Shows how long the body is, and nothing of it.
+impl fmt::Debug for CallResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallResponse").field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
+fn request(call: SignedCall) -> Result<HttpRequest, BoxError> {
+    let mut request = HttpRequest::new(call.body.into());
+    request.set_method(call.method)?;
+    request.set_uri(call.target)?;
+    for (name, value) in call.headers {
         request.headers_mut().try_insert(name, value)?;
     }
     Ok(request)
 }
 
-fn response(response: &HttpResponse) -> Result<String, OrchestratorError<Refusal>> {
-    let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default()).into_owned();
+fn response(response: &HttpResponse) -> Result<CallResponse, OrchestratorError<CallError>> {
+    let headers = response.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let body = response.body().bytes().unwrap_or_default().to_vec();
     if response.status().is_success() {
-        return Ok(body);
+        return Ok(CallResponse { headers, body });
     }
-    Err(OrchestratorError::operation(Refusal(format!("{} ({})", reason(&body), response.status().as_u16()))))
+    Err(OrchestratorError::operation(CallError::refused(response.status().as_u16(), headers, &body)))
 }
 
-/// A response that is not a success.
+/// Retries what a service asks to be retried with a status of the client's fault.
 #[derive(Debug)]
-struct Refusal(String);
+struct Throttling;
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl ClassifyRetry for Throttling {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = context.output_or_error().and_then(Result::err).and_then(OrchestratorError::as_operation_error);
+        let is_throttled =
+            error.and_then(|error| error.downcast_ref::<CallError>()).is_some_and(CallError::is_throttled);
+        if is_throttled { RetryAction::throttling_error() } else { RetryAction::NoActionIndicated }
+    }
+
+    fn name(&self) -> &'static str {
+        "throttling"
     }
 }
 
-impl Error for Refusal {}
-
-/// The code and the message, which are XML members with some services and JSON members with others.
-fn reason(body: &str) -> String {
-    #[derive(Deserialize)]
-    struct ApiError {
-        #[serde(rename = "__type")]
-        code: String,
-        #[serde(alias = "Message")]
-        message: Option<String>,
-    }
-    let element = |name: &str| {
-        let (_, rest) = body.split_once(&format!("<{name}>"))?;
-        rest.split_once("</").map(|(text, _)| text.to_owned())
-    };
-    let (code, message) = match serde_json::from_str::<ApiError>(body) {
-        Ok(error) => (error.code.rsplit('#').next().map(str::to_owned), error.message),
-        Err(_) => (element("Code"), element("Message")),
-    };
-    let code = code.unwrap_or_else(|| "refused without a reason".to_owned());
-    message.map_or(code.clone(), |message| format!("{code}: {}", message.trim_end_matches('.')))
-}
-
-fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let innermost = std::iter::successors(Some(error), |error| (*error).source()).last();
-    innermost.map(ToString::to_string).unwrap_or_default()
+/// Percent-encodes all but RFC 3986's unreserved characters and those of `keep`.
+pub(super) fn encoded(text: &str, keep: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || keep.as_bytes().contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
 }
 
 #[cfg(test)]
@@ -173,19 +254,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_in_the_services_words() {
-        let table = [
-            (
-                "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>",
-                "AccessDenied: Access Denied",
-            ),
-            (r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no queue"}"#, "QueueDoesNotExist: no queue"),
-            (r#"{"__type":"InvalidAddress"}"#, "InvalidAddress"),
-            ("<html>", "refused without a reason"),
-            ("", "refused without a reason"),
-        ];
-        for (body, expected) in table {
-            assert_eq!(reason(body), expected);
-        }
+    fn paths_and_queries_are_encoded() {
+        let call = SignedCall::new("s3", "eu-central-1", "https://example.com/")
+            .path("/bucket/a b+ü/c")
+            .query("prefix", "a/b&c")
+            .query("list-type", "2");
+        assert_eq!(call.endpoint, "https://example.com");
+        assert_eq!(call.target, "/bucket/a%20b%2B%C3%BC/c?prefix=a%2Fb%26c&list-type=2");
     }
 }

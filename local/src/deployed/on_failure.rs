@@ -1,14 +1,13 @@
 //! The deployed on-failure destination: a bucket, a queue or a topic.
 
 use std::fmt;
-use std::fmt::Write;
 
 use aws_config::SdkConfig;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::DeployedMapping;
-use super::call::Call;
+use super::call::{CallResponse, SignedCall, Signer, encoded};
 use crate::on_failure::{OnFailureDestination, OnFailureDocument, OnFailureError};
 use crate::request_id::request_id;
 
@@ -34,7 +33,7 @@ pub struct DeployedOnFailure {
     region: String,
     mapping: String,
     endpoint: Option<String>,
-    config: SdkConfig,
+    signer: Signer,
 }
 
 impl DeployedOnFailure {
@@ -66,7 +65,7 @@ impl DeployedOnFailure {
             arn: arn.to_owned(),
             mapping: uuid.clone(),
             endpoint: None,
-            config: config.clone(),
+            signer: Signer::new(config).map_err(|error| OnFailureError::new(format!("{arn}: {error}")))?,
         })
     }
 
@@ -88,15 +87,13 @@ impl DeployedOnFailure {
     }
 
     /// A call to the service, or to a host below it.
-    fn call(&self, host: &str, headers: &[(&str, &str)], body: String) -> Call<'_> {
+    fn call(&self, host: &str) -> SignedCall {
         let domain = if part(&self.arn, 1) == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
         let endpoint = match &self.endpoint {
-            Some(url) => url.trim_end_matches('/').to_owned(),
+            Some(url) => url.clone(),
             None => format!("https://{host}{}.{}.{domain}", self.service, self.region),
         };
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let (service, region, path) = (self.service, self.region.as_str(), "/".to_owned());
-        Call { service, region, method: "POST", endpoint, path, headers, body }
+        SignedCall::new(self.service, &self.region, endpoint).method("POST")
     }
 
     async fn put_object(&self, document: &OnFailureDocument) -> Result<(), OnFailureError> {
@@ -106,9 +103,9 @@ impl DeployedOnFailure {
         let in_path = self.endpoint.is_some() || bucket.contains('.');
         let host = if in_path { String::new() } else { format!("{bucket}.") };
         let folder = if in_path { format!("/{bucket}") } else { String::new() };
-        let call = self.call(&host, &[("content-type", "application/json")], document.to_json());
-        let call = Call { method: "PUT", path: format!("{folder}/{}", encoded(&key, "/")), ..call };
-        call.send(&self.config).await.map(drop).map_err(|error| self.named(error))
+        let call = self.call(&host).method("PUT").path(&format!("{folder}/{key}"));
+        let call = call.header("content-type", "application/json").body(document.to_json());
+        call.send(&self.signer).await.map(drop).map_err(|error| self.named(&error))
     }
 
     async fn send_message(&self, document: &OnFailureDocument) -> Result<(), OnFailureError> {
@@ -119,27 +116,25 @@ impl DeployedOnFailure {
         }
         let queue = json!({"QueueName": part(&self.arn, 5), "QueueOwnerAWSAccountId": part(&self.arn, 4)});
         let found = self.sqs("GetQueueUrl", &queue).await?;
-        let queue: Queue = serde_json::from_str(&found).map_err(|error| self.named(error.into()))?;
+        let queue: Queue = serde_json::from_slice(found.bytes()).map_err(|error| self.named(&error))?;
         let message = json!({"QueueUrl": queue.url, "MessageBody": document.to_json()});
         self.sqs("SendMessage", &message).await.map(drop)
     }
 
-    async fn sqs(&self, operation: &str, input: &serde_json::Value) -> Result<String, OnFailureError> {
-        let target = format!("AmazonSQS.{operation}");
-        let headers = [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", target.as_str())];
-        let call = self.call("", &headers, input.to_string());
-        call.send(&self.config).await.map_err(|error| self.named(error))
+    async fn sqs(&self, operation: &str, input: &serde_json::Value) -> Result<CallResponse, OnFailureError> {
+        let call = self.call("").header("content-type", "application/x-amz-json-1.0");
+        let call = call.header("x-amz-target", &format!("AmazonSQS.{operation}")).body(input.to_string());
+        call.send(&self.signer).await.map_err(|error| self.named(&error))
     }
 
     async fn publish(&self, document: &OnFailureDocument) -> Result<(), OnFailureError> {
         let (topic, message) = (encoded(&self.arn, ""), encoded(&document.to_json(), ""));
         let body = format!("Action=Publish&Version=2010-03-31&TopicArn={topic}&Message={message}");
-        let headers = [("content-type", "application/x-www-form-urlencoded")];
-        let call = self.call("", &headers, body);
-        call.send(&self.config).await.map(drop).map_err(|error| self.named(error))
+        let call = self.call("").header("content-type", "application/x-www-form-urlencoded").body(body);
+        call.send(&self.signer).await.map(drop).map_err(|error| self.named(&error))
     }
 
-    fn named(&self, error: Box<dyn std::error::Error + Send + Sync>) -> OnFailureError {
+    fn named(&self, error: &dyn std::error::Error) -> OnFailureError {
         OnFailureError::new(format!("{}: {error}", self.arn))
     }
 }
@@ -171,17 +166,4 @@ fn object_key(mapping: &str, document: &OnFailureDocument) -> String {
     let day = time.get(..10).unwrap_or_default().replace('-', "/");
     let uuid = request_id(&mut fastrand::Rng::new());
     format!("aws/lambda/{mapping}/{}/{day}/{}-{uuid}", document.shard_id(), time.replace(':', "."))
-}
-
-/// Percent-encodes all but RFC 3986's unreserved characters and those of `keep`.
-fn encoded(text: &str, keep: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || keep.as_bytes().contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }

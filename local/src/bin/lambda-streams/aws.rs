@@ -1,9 +1,14 @@
 //! Clients of AWS, as the AWS CLI would make them.
 
+use std::sync::Arc;
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::ProvideRegion;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use aws_smithy_http_client::tls;
-use lambda_streams_local::{DeployedMapping, DeployedOnFailure};
+use lambda_streams_local::{DeployedMapping, DeployedOnFailure, Signer};
 use tokio::sync::OnceCell;
 
 use crate::args::AwsArgs;
@@ -24,12 +29,39 @@ const ENDPOINT_VARIABLES: [&str; 7] = [
 /// machine needs none.
 pub(crate) struct Aws<'a> {
     args: &'a AwsArgs,
+    near: Near,
     config: OnceCell<SdkConfig>,
+    signer: OnceCell<Arc<Signer>>,
+}
+
+/// What a place that the command was told of says of the way to AWS, where nothing else does.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Near {
+    pub(crate) region: Option<String>,
+    /// The place is on this machine: an emulator has it.
+    pub(crate) is_local: bool,
 }
 
 impl<'a> Aws<'a> {
     pub(crate) fn new(args: &'a AwsArgs) -> Self {
-        Self { args, config: OnceCell::new() }
+        Self::near(args, Near::default())
+    }
+
+    /// The configuration for a command that works on this place.
+    pub(crate) fn near(args: &'a AwsArgs, near: Near) -> Self {
+        Self { args, near, config: OnceCell::new(), signer: OnceCell::new() }
+    }
+
+    /// Signs calls of services that have no client here.
+    pub(crate) async fn signer(&self) -> Result<Arc<Signer>, Failure> {
+        let make = async || Signer::new(self.config().await?).map(Arc::new).map_err(Failure::not_begun);
+        self.signer.get_or_try_init(make).await.cloned()
+    }
+
+    /// The region of this command.
+    pub(crate) async fn region(&self) -> Result<String, Failure> {
+        let region = self.config().await?.region().map(ToString::to_string);
+        Ok(region.expect("`load` refuses a configuration without a region"))
     }
 
     pub(crate) async fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, Failure> {
@@ -61,29 +93,33 @@ impl<'a> Aws<'a> {
     }
 
     /// The endpoint of a service: the flag's, its own variable's, or the one for all; from the profile, if none is set.
-    fn endpoint(&self, variable: &str) -> Option<String> {
+    pub(crate) fn endpoint(&self, variable: &str) -> Option<String> {
         let read = |name| std::env::var(name).ok().filter(|url| !url.is_empty());
         self.args.endpoint_url.clone().or_else(|| read(variable)).or_else(|| read("AWS_ENDPOINT_URL"))
     }
 
     async fn config(&self) -> Result<&SdkConfig, Failure> {
-        self.config.get_or_try_init(|| load(self.args)).await
+        self.config.get_or_try_init(|| load(self.args, &self.near)).await
     }
 }
 
-async fn load(args: &AwsArgs) -> Result<SdkConfig, Failure> {
+async fn load(args: &AwsArgs, near: &Near) -> Result<SdkConfig, Failure> {
     let tls = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(aws_smithy_http_client::Builder::new().tls_provider(tls).build_https());
     if let Some(profile) = &args.profile {
         loader = loader.profile_name(profile);
     }
-    let is_local = is_local(args);
+    let is_local = near.is_local || is_local(args);
     match &args.region {
         Some(region) => loader = loader.region(Region::new(region.clone())),
         // Both chains would end with a search for a cloud machine's metadata service.
         None if is_local && !is_set("AWS_REGION") => loader = loader.region(Region::new("us-east-1")),
-        None => {}
+        None => {
+            if let Some(region) = configured_or(near, args).await {
+                loader = loader.region(region);
+            }
+        }
     }
     if is_local && args.profile.is_none() && !["AWS_ACCESS_KEY_ID", "AWS_PROFILE"].into_iter().any(is_set) {
         // An emulator takes any.
@@ -96,6 +132,19 @@ async fn load(args: &AwsArgs) -> Result<SdkConfig, Failure> {
     Ok(config)
 }
 
+/// The region that the environment or the profile names, or that of the place, which is known without any network.
+async fn configured_or(near: &Near, args: &AwsArgs) -> Option<Region> {
+    let place = near.region.clone().map(Region::new)?;
+    let mut profile = ProfileFileRegionProvider::builder();
+    if let Some(name) = &args.profile {
+        profile = profile.profile_name(name);
+    }
+    match EnvironmentVariableRegionProvider::new().region().await {
+        Some(region) => Some(region),
+        None => profile.build().region().await.or(Some(place)),
+    }
+}
+
 fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
@@ -105,7 +154,7 @@ fn is_local(args: &AwsArgs) -> bool {
     args.endpoint_url.clone().into_iter().chain(from_environment).any(|url| is_loopback(&url))
 }
 
-fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let host = match authority.strip_prefix('[') {

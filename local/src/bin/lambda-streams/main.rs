@@ -4,6 +4,7 @@ mod args;
 mod aws;
 mod backfill;
 mod deliver;
+mod documents;
 mod explain;
 mod failure;
 mod function;
@@ -14,6 +15,9 @@ mod journal;
 mod mapping;
 mod on_failure;
 mod outcomes;
+#[allow(dead_code, reason = "`replay` reads buckets and queues")]
+mod places;
+mod replay;
 mod run;
 mod sending;
 mod signals;

@@ -6,7 +6,7 @@ use lambda_streams::{DeadLetter, ErrorKind, StreamEvent};
 
 use super::{Kept, kept, row, time};
 
-pub(super) fn print(letter: &DeadLetter, with_record: bool) {
+pub(super) fn print(letter: &DeadLetter, is_message: bool, with_record: bool) {
     let kind = letter.kind().map_or_else(|| "a record of unknown kind".to_owned(), |kind| format!("a record ({kind})"));
     row("dead letter", format!("{kind} that a handler could not process"));
     row("table", letter.table_name().unwrap_or("unknown"));
@@ -25,10 +25,11 @@ pub(super) fn print(letter: &DeadLetter, with_record: bool) {
     if !letter.request_id().is_empty() {
         row("invocation", format!("{} of {}", letter.request_id(), letter.function_arn()));
     }
-    row("where now", "here, whole: the queue accepted it, and the stream has moved on");
+    let place = if is_message { "in the queue that the message came from, whole" } else { "here, whole" };
+    row("where now", format!("{place}: the stream has moved on"));
     if let Some(Kept { until, is_over }) = created(letter).and_then(kept) {
         let kept = if is_over { "was kept until" } else { "is kept until" };
-        row("", format!("in the stream it {kept} {until}"));
+        row("", format!("in the stream it {kept} {}", time(until)));
     }
     row("what to do", advice(letter.error_kind()));
     if with_record {
