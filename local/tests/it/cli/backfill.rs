@@ -3,6 +3,7 @@
 mod compare;
 mod export;
 mod pause;
+mod race;
 
 mod touch;
 

@@ -44,7 +44,9 @@ pub(crate) async fn since(stream: &DynamoDbStreams, since: SystemTime) -> Result
                 }
             }
             empty_pages = if page.records.is_empty() { empty_pages + 1 } else { 0 };
-            let Some(next) = page.next.filter(|_| empty_pages < EMPTY_PAGES) else { break };
+            // A closed shard has an end, which it tells.
+            let is_over = empty_pages >= EMPTY_PAGES && !stream.has_ended(&shard.id);
+            let Some(next) = page.next.filter(|_| !is_over) else { break };
             if page.records.is_empty() {
                 tokio::time::sleep(PAUSE).await;
             }
