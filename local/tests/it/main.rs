@@ -6,5 +6,6 @@ mod cli;
 mod deployed;
 mod event_source_mapping;
 mod fake_aws;
+mod fake_lambda;
 mod filter_criteria;
 mod streams_source;

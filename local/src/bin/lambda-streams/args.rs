@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Send what was discarded, or a stretch of the stream, to a function again
     Replay(Box<ReplayArgs>),
+    /// Send the items of a table, or of its export to S3, to a function, as INSERT records
+    Backfill(Box<crate::backfill::BackfillArgs>),
 }
 
 const RUN_EXAMPLES: &str = "\

@@ -2,6 +2,7 @@
 
 mod args;
 mod aws;
+mod backfill;
 mod deliver;
 mod documents;
 mod explain;
@@ -11,6 +12,7 @@ mod heard;
 mod input;
 mod invoke;
 mod journal;
+mod mapping;
 mod on_failure;
 mod outcomes;
 #[allow(dead_code, reason = "`replay` reads buckets and queues")]
@@ -20,6 +22,7 @@ mod run;
 mod sending;
 mod signals;
 mod source;
+mod table;
 mod ui;
 
 use std::process::ExitCode;
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
             Command::Run(args) => run::run(*args).await,
             Command::Invoke(args) => invoke::invoke(*args).await,
             Command::Explain(args) => explain::explain(&args),
+            Command::Backfill(args) => backfill::backfill(*args).await,
         }
     });
     match done {
