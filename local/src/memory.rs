@@ -72,12 +72,12 @@ impl Source for MemorySource {
 
     async fn open(&self, shard: &str, from: &Position) -> Result<ShardIterator, SourceError> {
         let records = self.records(shard)?;
+        let place = |number| records.iter().position(|record| record.sequence_number() == Some(number));
         let start = match from {
             Position::TrimHorizon => 0,
             Position::Latest => records.len(),
-            Position::After(number) => {
-                records.iter().position(|record| record.sequence_number() == Some(number)).map_or(0, |found| found + 1)
-            }
+            Position::At(number) => place(number).unwrap_or(0),
+            Position::After(number) => place(number).map_or(0, |found| found + 1),
         };
         Ok(ShardIterator { shard: shard.to_owned(), token: start.to_string(), last: None })
     }

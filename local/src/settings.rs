@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::filter::{Filters, PatternError};
+use crate::source::SourceRecord;
 
 /// The settings of an event source mapping, with AWS's names, ranges and defaults.
 ///
@@ -110,6 +111,23 @@ impl Settings {
             return Err(SettingsError::new("DestinationConfig.OnFailure", message));
         }
         self.filters().map(drop)
+    }
+
+    /// Whether a record passes the filter patterns, so that the function is invoked with it.
+    ///
+    /// # Errors
+    /// If a pattern could never match, or AWS would refuse it.
+    ///
+    /// ```
+    /// use lambda_streams_local::{Settings, SourceRecord};
+    ///
+    /// let patterns = vec![r#"{"eventName": ["REMOVE"]}"#.to_owned()];
+    /// let settings = Settings { filter_patterns: patterns, ..Settings::default() };
+    /// assert!(!settings.passes(&SourceRecord::from_json(r#"{"eventName": "INSERT"}"#)?)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn passes(&self, record: &SourceRecord) -> Result<bool, SettingsError> {
+        self.filters().map(|filters| filters.pass(record.json()))
     }
 
     /// The compiled filter patterns.

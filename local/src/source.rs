@@ -103,6 +103,8 @@ pub enum Position {
     TrimHorizon,
     /// At what is written from now on.
     Latest,
+    /// With this record.
+    At(SequenceNumber),
     /// With the record after this one.
     After(SequenceNumber),
 }

@@ -146,6 +146,7 @@ impl DynamoDbStreams {
             let (kind, number) = match &from {
                 Position::TrimHorizon => (ShardIteratorType::TrimHorizon, None),
                 Position::Latest => (ShardIteratorType::Latest, None),
+                Position::At(number) => (ShardIteratorType::AtSequenceNumber, Some(number.to_string())),
                 Position::After(number) => (ShardIteratorType::AfterSequenceNumber, Some(number.to_string())),
             };
             let call = self.client.get_shard_iterator().stream_arn(&self.stream_arn).shard_id(shard);

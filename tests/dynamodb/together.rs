@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 
 use aws_sdk_dynamodb::types::{ScalarAttributeType, TransactWriteItem, Update};
@@ -15,6 +15,7 @@ use lambda_streams::{
     MemoryDeadLetterQueue, Record, RetryPolicy, Stale, StreamEvent, StreamProcessor, with,
 };
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -41,6 +42,26 @@ enum Guarded {
     Not,
 }
 
+/// An execution environment, which may be killed after one of its writes: before its handler has returned.
+struct Environment {
+    sink: Arc<Sink>,
+    writes: AtomicUsize,
+    /// The number of its last write.
+    last: Option<usize>,
+    is_killed: Notify,
+}
+
+impl Environment {
+    async fn apply(self: Arc<Self>, change: Record) -> Result<(), HandlerError> {
+        self.sink.apply(change).await?;
+        if Some(self.writes.fetch_add(1, Ordering::SeqCst) + 1) == self.last {
+            self.is_killed.notify_one();
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
 /// The sink: for each item the versions that were written, in the order of the writes, and the sum of their amounts.
 struct Sink {
     database: Database,
@@ -50,7 +71,7 @@ struct Sink {
 }
 
 impl Sink {
-    async fn apply(self: Arc<Self>, change: Record) -> Result<(), HandlerError> {
+    async fn apply(&self, change: Record) -> Result<(), HandlerError> {
         let Row { id, version, amount } = change.new_image()?;
         if version % POISON == 0 && !self.is_fixed.load(Ordering::SeqCst) {
             return Err(HandlerError::permanent("no such customer"));
@@ -145,12 +166,20 @@ async fn run(guarded: Guarded, seed: u64) -> (Arc<Sink>, Happened) {
     let sink = Arc::new(Sink { database, guard, guarded, is_fixed: AtomicBool::new(false) });
     let queue = MemoryDeadLetterQueue::new();
     let stale = if guarded == Guarded::Newest { Stale::Skip } else { Stale::Process };
-    let environment = || {
+    let environment = |last: Option<usize>| {
+        let environment = Arc::new(Environment {
+            sink: Arc::clone(&sink),
+            writes: AtomicUsize::new(0),
+            last,
+            is_killed: Notify::new(),
+        });
         let idempotency = Idempotency::new("orders", store.clone()).budget(Duration::from_secs(60));
         let builder = StreamProcessor::builder().idempotency(idempotency).marks(Marks::new(stale));
         let builder = builder.retry(RetryPolicy::default().base_delay(Duration::from_millis(1)));
-        builder.on_record(with(Arc::clone(&sink), Sink::apply)).dead_letter_queue(queue.clone()).build().unwrap()
+        let builder = builder.on_record(with(Arc::clone(&environment), Environment::apply));
+        (environment, builder.dead_letter_queue(queue.clone()).build().unwrap())
     };
+    let processor = || environment(None).1;
     let (mut random, mut happened) = (fastrand::Rng::with_seed(seed), Happened::default());
     let (records, mut position, mut put_back) = (records(), 0, 0);
     while position < CHANGES {
@@ -158,19 +187,29 @@ async fn run(guarded: Guarded, seed: u64) -> (Arc<Sink>, Happened) {
         sink.is_fixed.store(is_fixed, Ordering::SeqCst);
         let batch = json!({"Records": records[position..CHANGES.min(position + BATCH)]}).to_string().into_bytes();
         let event = StreamEvent::from_vec(batch).unwrap();
-        let polls = random.bool().then(|| random.u32(1..12));
+        let (polls, last) = match random.u32(0..4) {
+            0 => (Some(random.u32(1..12)), None),
+            1 => (None, Some(random.usize(1..5))),
+            _ => (None, None),
+        };
         let again = (random.u32(0..3) == 0).then(|| {
-            let (processor, event) = (environment(), event.clone());
+            let (processor, event) = (processor(), event.clone());
             async move { killed(processor.process(event, Deadline::none()), Some(12)).await }
         });
         let letters: Vec<DeadLetter> =
             queue.letters().into_iter().skip(put_back).take(if is_fixed { 3 } else { 0 }).collect();
         happened.overlaps += usize::from(again.is_some());
         happened.redriven_meanwhile += letters.len();
-        let back = (!letters.is_empty()).then(|| redrive(environment(), letters.clone()));
-        let processor = environment();
+        let back = (!letters.is_empty()).then(|| redrive(processor(), letters.clone()));
+        let (environment, processor) = environment(last);
         let (report, _, kept) = tokio::join!(
-            killed(processor.process(event, Deadline::none()), polls),
+            async {
+                tokio::select! {
+                    biased;
+                    () = environment.is_killed.notified() => None,
+                    report = killed(processor.process(event, Deadline::none()), polls) => report,
+                }
+            },
             OptionFuture::from(again),
             OptionFuture::from(back),
         );
@@ -184,7 +223,7 @@ async fn run(guarded: Guarded, seed: u64) -> (Arc<Sink>, Happened) {
     for _ in 0..2 {
         let mut letters = queue.letters();
         while let Some(some) = letters.len().checked_sub(1).map(|last| letters.split_off(last.saturating_sub(9))) {
-            let kept = redrive(environment(), some).await;
+            let kept = redrive(processor(), some).await;
             assert!(kept.is_empty(), "{} letters are kept although nothing fails any more", kept.len());
         }
     }

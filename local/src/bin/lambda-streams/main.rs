@@ -2,6 +2,7 @@
 
 mod args;
 mod aws;
+mod deliver;
 mod documents;
 mod explain;
 mod failure;
@@ -9,11 +10,14 @@ mod function;
 mod heard;
 mod input;
 mod invoke;
+mod journal;
 mod on_failure;
 mod outcomes;
 #[allow(dead_code, reason = "`replay` reads buckets and queues")]
 mod places;
+mod replay;
 mod run;
+mod sending;
 mod signals;
 mod source;
 mod ui;

@@ -61,6 +61,20 @@ impl Ui {
         }
     }
 
+    /// Prints a line of the ordinary course, which a live block tells in another way.
+    pub(crate) fn routine(&self, line: &str) {
+        if self.mode == Mode::Lines {
+            self.print(line);
+        }
+    }
+
+    /// Draws the live block anew with this text.
+    pub(crate) fn show(&self, text: String) {
+        if self.mode == Mode::Live {
+            lock(&self.block).draw(text);
+        }
+    }
+
     /// Prints a line in any mode.
     pub(crate) fn print(&self, line: &str) {
         match self.mode {

@@ -1,0 +1,3 @@
+//! `replay`
+mod range;
+mod stretch;
