@@ -2,6 +2,7 @@
 
 mod explain;
 mod interrupt;
+mod redrive;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -80,7 +81,7 @@ fn event_file(name: &str, numbers: &[&str]) -> String {
 
 #[tokio::test]
 async fn every_command_has_help_worth_reading() {
-    for command in ["run", "invoke", "explain"] {
+    for command in ["run", "invoke", "explain", "redrive"] {
         let ran = run(&[command, "--help"]).await;
         assert_eq!(ran.code, Some(0));
         assert!(ran.stdout.contains("Examples:") && ran.stdout.contains("lambda-streams"), "{}", ran.stdout);

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Invoke(Box<InvokeArgs>),
     /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now
     Explain(ExplainArgs),
+    /// Send dead letters to a function again, and delete those that are done
+    Redrive(Box<crate::redrive::RedriveArgs>),
 }
 
 const RUN_EXAMPLES: &str = "\

@@ -1,4 +1,4 @@
-//! Runs Lambda functions that consume DynamoDB streams on a laptop: `run`, `invoke` and `explain`.
+//! Runs Lambda functions that consume DynamoDB streams on a laptop: `run`, `invoke`, `explain` and `redrive`.
 
 mod args;
 mod aws;
@@ -15,6 +15,7 @@ mod on_failure;
 mod outcomes;
 #[allow(dead_code, reason = "`replay` reads buckets and queues")]
 mod places;
+mod redrive;
 mod replay;
 mod run;
 mod sending;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             Command::Run(args) => run::run(*args).await,
             Command::Invoke(args) => invoke::invoke(*args).await,
             Command::Explain(args) => explain::explain(&args),
+            Command::Redrive(args) => redrive::redrive(*args).await,
         }
     });
     match done {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr};
+use tokio::process::{Child, ChildStderr, Command};
 
 use super::{FUNCTION, Ran, event_file, free_path, program};
 
 /// Nothing here takes a tenth of it.
 const LIMIT: Duration = Duration::from_secs(60);
 
-struct Running {
+pub(super) struct Running {
     child: Child,
     stderr: Lines<BufReader<ChildStderr>>,
     seen: String,
@@ -24,12 +24,17 @@ impl Running {
         let events = event_file(name, &["111", "112"]);
         let mut command = program();
         command.args(["run", "--events", &events, "--batch-size", "1", "--bootstrap", "python3", "--", FUNCTION]);
-        let mut child = command.env("MODE", "waits").env("GO", go).spawn().expect("the program can be started");
+        command.env("MODE", "waits").env("GO", go);
+        Self::spawn(command)
+    }
+
+    pub(super) fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the program can be started");
         let stderr = child.stderr.take().expect("it is piped");
         Self { child, stderr: BufReader::new(stderr).lines(), seen: String::new() }
     }
 
-    async fn wait_for(&mut self, text: &str) {
+    pub(super) async fn wait_for(&mut self, text: &str) {
         let found = async {
             while !self.seen.contains(text) {
                 let line = self.stderr.next_line().await.expect("UTF-8").expect("it has not ended");
@@ -39,12 +44,12 @@ impl Running {
         tokio::time::timeout(LIMIT, found).await.unwrap_or_else(|_| panic!("{text:?} does not come"));
     }
 
-    fn interrupt(&self) {
+    pub(super) fn interrupt(&self) {
         let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).expect("it runs");
         kill_process(id, Signal::INT).expect("it runs");
     }
 
-    async fn end(mut self) -> Ran {
+    pub(super) async fn end(mut self) -> Ran {
         while let Some(line) = self.stderr.next_line().await.expect("UTF-8") {
             self.seen.push_str(&format!("{line}\n"));
         }
