@@ -11,6 +11,9 @@ mod heard;
 mod input;
 mod invoke;
 mod journal;
+#[cfg(test)]
+#[path = "../../../../tests/it/support/ministack.rs"]
+mod ministack;
 mod on_failure;
 mod outcomes;
 #[allow(dead_code, reason = "`replay` reads buckets and queues")]
