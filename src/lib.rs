@@ -175,6 +175,7 @@ mod policy;
 mod processor;
 mod record;
 mod redrive;
+mod replay;
 mod runtime;
 pub mod testing;
 mod variables;
@@ -243,6 +244,7 @@ pub use crate::processor::{
 };
 pub use crate::record::{MalformedRecord, Record, SequenceNumber};
 pub use crate::redrive::{DeadLetterEvent, RedriveReport};
+pub use crate::replay::{ReplayReport, ReplayResponse};
 pub use crate::runtime::{observe, run, runtime};
 
 /// The README's example compiles.

@@ -250,9 +250,14 @@ impl BatchReport {
         Counts::of(self.records.iter())
     }
 
-    /// The tables of the records, where records are answered one by one and so may be of several; `None` for an empty batch too.
+    /// Whether it is an empty batch that no stream has sent, such as a command sends to ask whether the function can be reached.
+    pub(crate) fn is_probe(&self) -> bool {
+        !self.context.from_stream && self.records.is_empty()
+    }
+
+    /// The tables of the records, where records are answered one by one and so may be of several.
     pub(crate) fn tables(&self) -> Option<Tables<'_>> {
-        if self.context.from_stream || self.records.is_empty() {
+        if self.context.from_stream {
             return None;
         }
         let mut names = Vec::new();
@@ -296,6 +301,11 @@ impl BatchReport {
             Redelivery::Everything(first) => return Err(self.batch_error(first)),
         };
         Ok(response.with_state(self.context.state.clone()))
+    }
+
+    /// Why the payload is not an event, where that was found while its records were processed.
+    pub(crate) fn refusal(&self) -> Option<&Error> {
+        self.context.refusal.as_ref()
     }
 
     /// Whether the event source mapping is said to take partial batch responses.
