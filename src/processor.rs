@@ -32,7 +32,7 @@ pub use self::settings::ProcessorSettings;
 /// Turns an invocation of a function by a DynamoDB stream into typed handler calls and a truthful answer.
 ///
 /// Hand it to [`run`](crate::run). It is also a [`tower::Service`](tower_service::Service) of `LambdaEvent<StreamEvent>`, for
-/// `lambda_runtime::run`, or for `run_concurrent` on Lambda Managed Instances. Clones share one concurrency limit and one memory of what succeeded
+/// `lambda_runtime::run`, or for `run_concurrent` on Lambda Managed Instances; that takes the events of streams alone. Clones share one concurrency limit and one memory of what succeeded
 /// behind a checkpoint.
 ///
 /// ```no_run

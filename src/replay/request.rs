@@ -105,7 +105,7 @@ fn not_understood(error: &serde_json::Error) -> Error {
         format!(
             "`lambdaStreams` of the payload is not understood ({}): the function is built with version {} of lambda-streams, which may be too \
              old for the command; deploy it with a newer one, or use the command of that version",
-            bounded(&why, MAX_MESSAGE),
+            bounded(why, MAX_MESSAGE),
             env!("CARGO_PKG_VERSION"),
         ),
         None,
