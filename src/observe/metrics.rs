@@ -293,10 +293,6 @@ const MAX_TABLES: usize = 8;
 impl Meter {
     /// Records one batch, or each of its tables by itself.
     pub(crate) fn record(&self, report: &BatchReport, totals: &Totals, measured: &Measurements, duration: Duration) {
-        // It is of no table, and CloudWatch charges for each metric.
-        if report.is_probe() {
-            return;
-        }
         self.described.get_or_init(describe);
         let stopped_at_deadline = report.stopped_at_deadline();
         let record = |table: Option<&str>, totals: &Totals, measured: &Measurements| {

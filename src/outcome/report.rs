@@ -250,12 +250,8 @@ impl BatchReport {
         Counts::of(self.records.iter())
     }
 
-    /// Whether it is an empty batch that no stream has sent, such as a command sends to ask whether the function can be reached.
-    pub(crate) fn is_probe(&self) -> bool {
-        !self.context.from_stream && self.records.is_empty()
-    }
-
-    /// The tables of the records, where records are answered one by one and so may be of several.
+    /// The tables of the records, where records are answered one by one and so may be of several. An empty batch has none: with such a batch a
+    /// command asks whether the function can be reached, and no metric is to come of it, for which CloudWatch would charge.
     pub(crate) fn tables(&self) -> Option<Tables<'_>> {
         if self.context.from_stream {
             return None;

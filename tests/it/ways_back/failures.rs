@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use lambda_streams::Outcome::{self, DeadLettered, HeldBack, Reported, Succeeded, Unfinished};
 use lambda_streams::{
-    AfterDeadLetter, Deadline, ErrorKind, FailurePolicy, InvocationReport, ProcessorBuilder, StreamProcessor,
+    AfterDeadLetter, Change, Deadline, ErrorKind, FailurePolicy, HandlerError, InvocationReport, ProcessorBuilder,
+    StreamProcessor, bulk,
 };
 
 use super::{BACKFILL, REPLAY, by_command, replay, unfinished};
-use crate::support::{Act, Change, Reply, Script, TestQueue, change, inserts, outcomes, sequence_number};
+use crate::support::{self, Act, Order, Reply, Script, TestQueue, change, inserts, outcomes, sequence_number};
 
 fn with(script: &Script, queue: &TestQueue) -> ProcessorBuilder {
     StreamProcessor::builder().on_record(script.clone()).dead_letter_queue(queue.clone())
@@ -37,7 +38,7 @@ async fn a_failure_holds_back_the_rest_of_its_lane_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn permanent_failures_are_dead_letters_and_others_wait_whatever_their_age() {
     let old = |number: usize, id: &str| change(number, id, 0).aged(30 * 86_400);
-    let changes = [old(0, "permanent"), old(1, "down"), old(2, "panics"), old(3, "fine"), Change::raw("null")];
+    let changes = [old(0, "permanent"), old(1, "down"), old(2, "panics"), old(3, "fine"), support::Change::raw("null")];
     let acts = [("permanent", Act::FailPermanently), ("down", Act::Fail), ("panics", Act::Panic)];
     use FailurePolicy::{DeadLetterAll, DeadLetterPermanent};
     for (policy, expected, letters) in [
@@ -55,6 +56,19 @@ async fn permanent_failures_are_dead_letters_and_others_wait_whatever_their_age(
             assert_eq!(unfinished(&report).len(), 4 - letters);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_that_fails_is_halved_until_the_one_that_fails_it_is_a_dead_letter() {
+    let queue = TestQueue::default();
+    let handler = |changes: Vec<Change<Order>>| async move {
+        let is_bad = changes.iter().any(|change| change.new.as_ref().is_some_and(|order| order.id == "item-2"));
+        if is_bad { Err(HandlerError::permanent("no such customer")) } else { Ok(()) }
+    };
+    let builder = StreamProcessor::builder().on_change(bulk(handler)).dead_letter_queue(queue.clone());
+    let report = replay(&builder.build().unwrap(), REPLAY, &inserts(5)).await;
+    assert_eq!(outcomes(report.batch()), [Succeeded, Succeeded, DeadLettered, Succeeded, Succeeded]);
+    assert_eq!((queue.accepted(), unfinished(&report)), (vec!["event-2".to_owned()], vec![]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,6 +74,18 @@ async fn no_record_starts_once_the_other_source_is_known() {
     }
 }
 
+/// Marks are read for 100 records at once, none of which starts if the records that were read with them are of another source.
+#[tokio::test(start_paused = true)]
+async fn no_record_starts_that_waits_for_its_mark() {
+    let script = Script::default();
+    let builder = StreamProcessor::builder().on_record(script.clone());
+    let builder = builder.idempotency(Idempotency::new("tests", MemoryIdempotencyStore::new()));
+    let processor = builder.marks(Marks::new(Stale::Skip)).build().unwrap();
+    let report = process(&processor, with_other(&other("aws:sqs"), 101, 200)).await.unwrap();
+    assert_eq!(report.response().unwrap_err().payload_kind(), Some(PayloadKind::MixedSources));
+    assert_eq!((script.started(), report.batch().records().len()), (vec![], 102));
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_source_of_aws_is_another_one() {
     let stream = change(0, "a", 0).json();
