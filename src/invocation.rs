@@ -66,7 +66,7 @@ impl Deadline {
 /// the rest of its lane and nothing else, and no progress is remembered for the next invocation. They may also be older than what a
 /// handler has processed already.
 ///
-/// | origin | a failure without hope | a failure that may pass, after its attempts | [marks](crate::ProcessorBuilder::marks) |
+/// | origin | a permanent failure | a retryable failure, after its attempts | [marks](crate::ProcessorBuilder::marks) |
 /// |---|---|---|---|
 /// | `Stream` | dead letter | reported; a dead letter once it is [old](crate::ProcessorBuilder::give_up_after) | skip what the stream has passed |
 /// | `Redrive` | reported: its message stays in its queue | reported | tell what is [stale](crate::Stale) |
@@ -74,10 +74,10 @@ impl Deadline {
 /// | `Backfill` | dead letter | reported, however old it is | cannot tell: there is no sequence number |
 /// | `OnDemand` | reported | reported | tell what is stale |
 ///
-/// Dead letters are those of the default [`FailurePolicy`](crate::FailurePolicy), with a queue. A replay and a backfill follow the policy as
-/// the stream does, but for the age: what is reported is repeated by the command that has sent it, and the record is still where the command found it.
-/// With [`DeadLetterAll`](crate::FailurePolicy::DeadLetterAll) every failure becomes a dead letter there, too: a record is then finished either
-/// way, and a redrive is the one place where failures are looked after.
+/// The table is that of the default [`FailurePolicy`](crate::FailurePolicy) with a dead-letter queue. A replay and a backfill follow the policy as
+/// the stream does, except for the record's age: the command repeats what is reported, and the record is still where the command found it. With
+/// [`DeadLetterAll`](crate::FailurePolicy::DeadLetterAll) every failure becomes a dead letter there, too. The policy means all failures, and the
+/// queue is then the one place where they are looked after.
 ///
 /// ```
 /// use lambda_streams::{Deadline, Invocation, Origin};
@@ -94,12 +94,12 @@ pub enum Origin {
     Stream,
     /// They are [dead letters](crate::DeadLetter) that somebody put back.
     Redrive,
-    /// They have left their stream, or are brought out of order: what Lambda has discarded, or a stretch of the stream that is processed
-    /// again. `lambda-streams replay` brings them.
+    /// They come from the stream, but not through its event source mapping: what Lambda has discarded, or a stretch of the stream that is
+    /// processed again. `lambda-streams replay` brings them.
     ///
     /// Newer changes of the same items may have passed. With marks, an older record is [stale](crate::Stale).
     Replay,
-    /// They are items of a table that are made to look as if they were inserted now. `lambda-streams backfill` brings them.
+    /// They are the items of a table, each as if it were inserted now. `lambda-streams backfill` brings them.
     ///
     /// Such a record is an [insert](crate::EventKind::Insert) whose event id is `backfill-` and a hash of the table and the key. It has no
     /// [sequence number](crate::Record::sequence_number), so that neither marks nor [`Guard::newest`][newest] compare it with a change of the
