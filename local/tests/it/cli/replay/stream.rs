@@ -165,3 +165,21 @@ async fn a_stretch_of_the_stream_is_replayed() {
     assert_eq!((ran.code, replay.seen().len()), (Some(0), 0), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("nothing is left to be sent"), "{}", ran.stdout);
 }
+
+#[tokio::test]
+async fn a_dry_run_lists_and_sends_nothing() {
+    let (dynamo, replay) = (Dynamo::start().await, Replay::new("dry"));
+    let file = replay.file(&[document(&[record("111", "secret"), record("112", "b")])]);
+    let ran =
+        replay.run(&with(&file, &["--dry-run", "--region", "eu-central-1", "--endpoint-url", &dynamo.endpoint])).await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(replay.seen().is_empty());
+    assert!(ran.stderr.contains("whether items have changed since cannot be told: table `orders`"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("2 of 2 records to send"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("nothing was sent: without --dry-run, 2 records would be in at least 1 invocation"),
+        "{}",
+        ran.stdout
+    );
+    assert!(!ran.stdout.contains("secret") && !ran.stderr.contains("secret"), "nothing of an item is printed");
+}
