@@ -25,7 +25,7 @@ pub(crate) enum Command {
     /// Invoke a function once with an event from a file, and say what Lambda would do after its response
     Invoke(Box<InvokeArgs>),
     /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now
-    Explain(ExplainArgs),
+    Explain(Box<ExplainArgs>),
     /// Send what was discarded, or a stretch of the stream, to a function again
     Replay(Box<ReplayArgs>),
     /// Send the items of a table, or of its export to S3, to a function, as INSERT records
@@ -259,23 +259,25 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   lambda-streams explain dead-letters.ndjson
   aws sqs receive-message --queue-url https://… | lambda-streams explain
-  aws s3 cp s3://bucket/aws/lambda/…/2026-01-01T00.00.00-… - | lambda-streams explain
+  lambda-streams explain s3://bucket/aws/lambda/…/2026-01-01T00.00.00-…
 
 Nothing of an item is printed unless --record asks for it.";
 
 /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now.
 ///
 /// Reads dead letters of this crate and on-failure documents of event source mappings, one or many, also inside of what
-/// `aws sqs receive-message` prints and inside of SQS events.
+/// `aws sqs receive-message` prints and inside of SQS events. It ends with the command that delivers them again.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXPLAIN_EXAMPLES)]
 pub(crate) struct ExplainArgs {
-    /// The file; `-` is the standard input
-    #[arg(value_name = "FILE", default_value = "-")]
+    /// The file, or `s3://bucket/prefix` for the objects of a bucket; `-` is the standard input
+    #[arg(value_name = "SOURCE", default_value = "-")]
     pub(crate) file: PathBuf,
     /// Print the record as well, with the item's data
     #[arg(long)]
     pub(crate) record: bool,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
 }
 
 pub(crate) fn seconds(text: &str) -> Result<std::time::Duration, String> {

@@ -1,4 +1,4 @@
-//! Runs Lambda functions that consume DynamoDB streams on a laptop: `run`, `invoke`, `explain` and `redrive`.
+//! Runs Lambda functions that consume DynamoDB streams on a laptop: `run`, `invoke`, `explain`, `redrive`, `replay` and `backfill`.
 
 mod args;
 mod aws;
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(*args).await,
             Command::Invoke(args) => invoke::invoke(*args).await,
-            Command::Explain(args) => explain::explain(&args),
+            Command::Explain(args) => explain::explain(&args).await,
             Command::Backfill(args) => backfill::backfill(*args).await,
             Command::Replay(args) => replay::replay(*args).await,
             Command::Redrive(args) => redrive::redrive(*args).await,

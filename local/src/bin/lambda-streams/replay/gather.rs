@@ -9,7 +9,7 @@ use lambda_streams_local::{DynamoDbStreams, Settings, Source, SourceRecord, from
 use crate::aws::{Aws, Near};
 use crate::documents::Document;
 use crate::failure::Failure;
-use crate::places::sqs;
+use crate::places::{MAX_BYTES, sqs};
 use crate::signals::Signals;
 use crate::table::table_arn;
 use crate::ui::count;
@@ -17,7 +17,7 @@ use crate::ui::count;
 use super::args::ReplayArgs;
 use super::plan::Plan;
 use super::range::Range;
-use super::sources::{MAX_BYTES, Sources};
+use super::sources::Sources;
 use super::stretch::{Found, Stretch};
 
 /// What a replay has to send.
@@ -142,8 +142,11 @@ fn check_functions(args: &ReplayArgs, sources: &Sources) -> Result<(), Failure> 
     let others = documents().filter(|(_, document)| is_other(document)).count();
     let Some((held, other)) = documents().find(|(_, document)| is_other(document)) else { return Ok(()) };
     Err(Failure::not_begun(format!(
-        "{others} of {} are of other functions than `{wanted}`, such as {}, which is of `{}`: name a narrower place, or say --any-function",
-        count(documents().count(), "document"),
+        "{others} of {} not of `{wanted}`: {} is of `{}`, for one; name a narrower place or that function, or say --any-function",
+        match documents().count() {
+            1 => "1 document is".to_owned(),
+            all => format!("{all} documents are"),
+        },
         held.shown,
         other.function_arn.as_deref().map(function_name).unwrap_or_default(),
     )))

@@ -149,7 +149,7 @@ impl Task {
         let deletes = |sources: &Sources| sources.held.iter().filter(|held| sources.deletes(held)).count();
         match self.sources.as_ref().map(deletes) {
             None | Some(0) => String::new(),
-            Some(places) => format!(", and {places} of the documents' places are deleted once their records are done"),
+            Some(places) => format!(", and what is done is deleted from {}", count(places, "place")),
         }
     }
 
@@ -354,7 +354,8 @@ pub(super) async fn probe(target: &Target, stale: Option<Stale>) -> Result<(), F
     };
     match response {
         Response::Throttled => refuse("the function could not be asked, as no environment is free"),
-        Response::FunctionError { message, .. } => refuse(&message),
+        // A function of this crate says itself what to do.
+        Response::FunctionError { message, .. } => Err(Failure::not_begun(format!("--stale skip: {message}"))),
         Response::Returned(json) => match serde_json::from_str::<Answer>(&json) {
             Ok(Answer { counts: Some(counts) }) if counts.marks => Ok(()),
             Ok(Answer { counts: Some(_) }) => refuse("the function's processor has no marks"),
