@@ -79,8 +79,10 @@ impl Function for DeployedFunction {
             }
             Err(error) if is_throttled(&error) => Ok(Response::Throttled),
             Err(error) => {
-                let what = format!("invoking {}", self.arn);
-                Err(InvokeError::new(ApiError::of(&error).into_message(&what)))
+                let message = ApiError::of(&error).into_message(&format!("invoking {}", self.arn));
+                // Lambda itself has answered, such as that the call is denied. Anything else may have happened on the way back.
+                let is_refused = error.as_service_error().is_some();
+                Err(if is_refused { InvokeError::refused(message) } else { InvokeError::new(message) })
             }
         }
     }

@@ -123,7 +123,7 @@ impl<F: Function> Delivery<'_, F> {
         let count = self.limits.concurrency.get();
         let mut buckets: Vec<Bucket> = (0..count).map(|_| Bucket::default()).collect();
         let mut delivered = Delivered::default();
-        let mut whole_failures = 0;
+        let (mut whole_failures, mut has_answers) = (0, false);
         let mut in_flight = FuturesUnordered::new();
         let (mut parcels, stop) = (pin!(parcels.fuse()), stop.shared());
         let mut stopped = pin!(stop.clone().fuse());
@@ -157,7 +157,12 @@ impl<F: Function> Delivery<'_, F> {
                         buckets[bucket].put_back(piece);
                         continue;
                     };
-                    let (response, took) = response.map_err(|error| Failure::failed(error.to_string()))?;
+                    let is_begun = has_answers || !in_flight.is_empty();
+                    let (response, took) = response.map_err(|error| match error.is_refused() && !is_begun {
+                        true => Failure::not_begun(error),
+                        false => Failure::failed(error),
+                    })?;
+                    has_answers = true;
                     let answer = Answer::read(response, &self.form, &piece.parcels);
                     if let Answer::Left { counts, .. } = &answer {
                         delivered.counts.add(counts);

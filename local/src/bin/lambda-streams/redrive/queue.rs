@@ -265,6 +265,7 @@ impl Run<'_> {
         self.left.print();
         print_hints(&tally, delivered.broken.as_deref(), target);
         match failure {
+            Some(failure) if tally.done == 0 && tally.failed.is_empty() => Err(failure),
             Some(failure) => Err(Failure::failed(failure)),
             None if self.left.is_empty() => Ok(code),
             None => Ok(ExitCode::from(FAILED)),
