@@ -145,9 +145,25 @@ async fn what_the_function_reports_stays_with_the_later_letters_of_its_item() {
         "10 dead letters: 7 done, 1 failed, 2 held back, 0 left\n",
         "  failed  event e4, sequence 4: handler: the index is down (1 attempt, reported)\n",
         "what is not done is in http://",
-        "the processor's `delete_skipped_on_redrive` lets such letters go\n",
     ] {
         assert!(ended.ran.stdout.contains(expected), "{expected}: {}", ended.ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_deployed_function_says_in_its_own_log_why() {
+    let server = FakeServer::start([letter(1, "a")]).await;
+    server.on_invoke(|event| json!({"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}));
+    let (queue, endpoint) = (server.url("dead-letters"), server.endpoint.as_str());
+    let flags = ["redrive", "--queue", &queue, "--function", "orders", "--endpoint-url", endpoint, "--attempts", "1"];
+    let ran = run(&flags).await;
+    assert_eq!((ran.code, left(&server)), (Some(1), vec!["e1".to_owned()]), "{}{}", ran.stdout, ran.stderr);
+    for expected in [
+        "  failed  event e1, sequence 1: the function reports it after every attempt\n",
+        "the processor's `delete_skipped_on_redrive` lets such letters go\n",
+        "what the function logged of each is in its log group: /aws/lambda/orders, where none is configured\n",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
 }
 

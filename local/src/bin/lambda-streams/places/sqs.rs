@@ -173,7 +173,12 @@ impl Queue {
     pub(crate) fn arn(&self) -> String {
         let mut parts = self.url.rsplit('/');
         let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        format!("arn:aws:sqs:{}:{account}:{name}", self.region)
+        let partition = match self.region.split_once('-') {
+            Some(("cn", _)) => "aws-cn",
+            Some(("us", rest)) if rest.starts_with("gov-") => "aws-us-gov",
+            _ => "aws",
+        };
+        format!("arn:{partition}:sqs:{}:{account}:{name}", self.region)
     }
 
     pub(crate) async fn state(&self) -> Result<QueueState, PlaceError> {
