@@ -4,9 +4,11 @@ mod args;
 mod files;
 mod hold;
 mod letter;
+mod listing;
 mod queue;
 mod report;
 mod round;
+mod run;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
