@@ -181,7 +181,7 @@ fn event_record(message_id: &str, body: &str, stream_arn: &str) -> String {
 
 /// The journal of these files for this function. The standard input is known by its letters.
 fn open_journal(args: &RedriveArgs, letters: &[FileLetter]) -> Result<Journal, Failure> {
-    let whole = |path: &Path| std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path);
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let bootstrap = args.function.bootstrap.as_deref().map(|path| whole(path).display().to_string());
     let function = args.function.function.clone().or(bootstrap).unwrap_or_default();
     let mut work = vec!["redrive".to_owned(), function];

@@ -82,7 +82,7 @@ impl Receiver<'_> {
                 }
             }
             let is_full = messages.len() == calls * MAX_BATCH;
-            let (before, has_old) = (round.received, messages.iter().any(|message| self.is_old(message)));
+            let (is_empty, has_old) = (messages.is_empty(), messages.iter().any(|message| self.is_old(message)));
             messages.into_iter().for_each(|message| self.take(message, asked, &mut round, left));
             ui.show(format!("receiving: {}", count(round.received, "message")));
             match error {
@@ -91,7 +91,7 @@ impl Receiver<'_> {
                 Some(error) => return Err(error),
                 None => {}
             }
-            if round.received == before {
+            if is_empty {
                 break;
             }
             // Letters that come while the run lasts would keep it busy for as long as they come.

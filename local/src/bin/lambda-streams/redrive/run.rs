@@ -57,15 +57,18 @@ impl<'a> Run<'a> {
 
     /// Goes on until the queue has no more letters for this run, or something ends it.
     pub(super) async fn rounds(&mut self, receiver: &Receiver<'_>, target: &Target) -> Result<Delivered, Failure> {
-        loop {
-            let (hold, ui) = (self.hold, self.ui);
-            let ended = tokio::select! {
-                ended = self.round(receiver, target) => ended?,
-                never = hold.extend(ui) => never,
-            };
-            if ended.is_last {
-                return Ok(ended.delivered);
+        let (hold, ui) = (self.hold, self.ui);
+        let rounds = async {
+            loop {
+                let ended = self.round(receiver, target).await?;
+                if ended.is_last {
+                    return Ok(ended.delivered);
+                }
             }
+        };
+        tokio::select! {
+            delivered = rounds => delivered,
+            never = hold.extend(ui) => never,
         }
     }
 
@@ -154,7 +157,7 @@ impl<'a> Run<'a> {
 
     /// Prints the summary.
     pub(super) fn conclude(
-        self,
+        mut self,
         ended: Result<Delivered, Failure>,
         queue: &Queue,
         target: &Target,
@@ -169,6 +172,11 @@ impl<'a> Run<'a> {
             Ok(delivered) => (delivered, None),
             Err(failure) => (Delivered { is_stopped: true, ..Delivered::default() }, Some(failure)),
         };
+        if queue.is_fifo() && !tally.failed.is_empty() {
+            self.left
+                .notes
+                .push("later letters of the items that failed may wait in the queue, which keeps order".to_owned());
+        }
         let where_left = format!("what is not done is in {}: run it again when the cause is fixed", queue.url());
         let code = conclude(&tally, &delivered, WHAT, &where_left);
         self.left.print();
