@@ -1,8 +1,10 @@
 //! The program `lambda-streams`, as a user meets it: exit codes, one clear line each, Ctrl-C.
 
+mod backfill;
 mod explain;
 mod interrupt;
 mod redrive;
+mod replay;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -81,7 +83,7 @@ fn event_file(name: &str, numbers: &[&str]) -> String {
 
 #[tokio::test]
 async fn every_command_has_help_worth_reading() {
-    for command in ["run", "invoke", "explain", "redrive"] {
+    for command in ["run", "invoke", "explain", "redrive", "replay", "backfill"] {
         let ran = run(&[command, "--help"]).await;
         assert_eq!(ran.code, Some(0));
         assert!(ran.stdout.contains("Examples:") && ran.stdout.contains("lambda-streams"), "{}", ran.stdout);

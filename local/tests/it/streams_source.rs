@@ -2,12 +2,12 @@
 
 mod faults;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-    StreamSpecification, StreamViewType,
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, PutRequest, ScalarAttributeType,
+    StreamSpecification, StreamViewType, WriteRequest,
 };
 use lambda_streams_local::{DynamoDbStreams, Position, Source, SourceRecord};
 use serde_json::{Value, json};
@@ -80,7 +80,80 @@ impl Dynamo {
         self.tables.put_item().table_name(table).set_item(Some(item)).send().await.expect("the item can be put");
     }
 
-    async fn source(&self, table: &str) -> DynamoDbStreams {
+    /// The stream's ARN, its only shard, and the sequence numbers that are in it.
+    pub(crate) async fn stream(&self, table: &str) -> (String, String, Vec<String>) {
+        let source = self.source(table).await;
+        let shards = source.shards().await.expect("the shards can be listed");
+        let records = read_all(&source, &Position::TrimHorizon).await;
+        let numbers = records.iter().map(|record| record.sequence_number().expect("it has one").to_string()).collect();
+        (source.stream_arn(), shards[0].id.clone(), numbers)
+    }
+
+    /// Puts many items, faster than one after the other.
+    pub(crate) async fn put_all(&self, table: &str, items: impl Iterator<Item = HashMap<String, AttributeValue>>) {
+        let requests: Vec<WriteRequest> = items
+            .map(|item| {
+                let put = PutRequest::builder().set_item(Some(item)).build().expect("it is set");
+                WriteRequest::builder().put_request(put).build()
+            })
+            .collect();
+        for batch in requests.chunks(25) {
+            let written = self.tables.batch_write_item().request_items(table, batch.to_vec()).send().await;
+            let left = written.expect("the items can be put").unprocessed_items.unwrap_or_default();
+            assert!(left.is_empty(), "nothing throttles here");
+        }
+    }
+
+    /// Deletes an item by its keys.
+    pub(crate) async fn delete(&self, table: &str, keys: HashMap<String, AttributeValue>) {
+        self.tables.delete_item().table_name(table).set_key(Some(keys)).send().await.expect("it can be deleted");
+    }
+
+    /// The items of a table by their `id`.
+    pub(crate) async fn items(&self, table: &str) -> BTreeMap<String, HashMap<String, AttributeValue>> {
+        self.scan(table).await.into_iter().collect()
+    }
+
+    /// The items of a table with their `id`, in the order of a scan in one segment.
+    pub(crate) async fn scan(&self, table: &str) -> Vec<(String, HashMap<String, AttributeValue>)> {
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self.tables.scan().table_name(table).consistent_read(true).segment(0).total_segments(1);
+            let page = page.set_exclusive_start_key(start).send().await.expect("the table can be read");
+            let named = |item: HashMap<String, AttributeValue>| (item["id"].as_s().expect("a text").clone(), item);
+            items.extend(page.items.unwrap_or_default().into_iter().map(named));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return items;
+            }
+        }
+    }
+
+    /// The `id` of the items that lack an attribute.
+    pub(crate) async fn names_without(&self, table: &str, attribute: &str) -> Vec<String> {
+        let items = self.items(table).await.into_iter();
+        items.filter(|(_, item)| !item.contains_key(attribute)).map(|(name, _)| name).collect()
+    }
+
+    /// Waits until an item has the attribute.
+    pub(crate) async fn wait_for_attribute(&self, table: &str, attribute: &str) {
+        while !self.items(table).await.values().any(|item| item.contains_key(attribute)) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The ARN of the table's stream.
+    pub(crate) async fn stream_arn(&self, table: &str) -> String {
+        self.source(table).await.stream_arn()
+    }
+
+    /// Every record that is in the table's stream.
+    pub(crate) async fn stream_records(&self, table: &str) -> Vec<Value> {
+        read_all(&self.source(table).await, &Position::TrimHorizon).await.iter().map(parse).collect()
+    }
+
+    pub(crate) async fn source(&self, table: &str) -> DynamoDbStreams {
         DynamoDbStreams::connect_to_table(&self.tables, self.streams.clone(), table).await.expect("it has a stream")
     }
 }
@@ -128,8 +201,7 @@ async fn changes_come_back_as_lambda_delivers_them() {
     let status = |status: &str| [("status", AttributeValue::S(status.to_owned()))];
     dynamo.put("orders", item("a", status("new"))).await;
     dynamo.put("orders", item("a", status("paid"))).await;
-    let key = item("a", []);
-    dynamo.tables.delete_item().table_name("orders").set_key(Some(key)).send().await.expect("it can be deleted");
+    dynamo.delete("orders", item("a", [])).await;
 
     let source = dynamo.source("orders").await;
     assert_eq!(source.view_type(), Some("NEW_AND_OLD_IMAGES"));

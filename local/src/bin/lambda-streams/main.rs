@@ -2,6 +2,7 @@
 
 mod args;
 mod aws;
+mod backfill;
 mod deliver;
 mod documents;
 mod explain;
@@ -11,12 +12,12 @@ mod heard;
 mod input;
 mod invoke;
 mod journal;
+mod mapping;
 #[cfg(test)]
 #[path = "../../../../tests/it/support/ministack.rs"]
 mod ministack;
 mod on_failure;
 mod outcomes;
-#[allow(dead_code, reason = "`replay` reads buckets and queues")]
 mod places;
 mod redrive;
 mod replay;
@@ -24,6 +25,7 @@ mod run;
 mod sending;
 mod signals;
 mod source;
+mod table;
 mod ui;
 
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ fn main() -> ExitCode {
             Command::Run(args) => run::run(*args).await,
             Command::Invoke(args) => invoke::invoke(*args).await,
             Command::Explain(args) => explain::explain(&args),
+            Command::Backfill(args) => backfill::backfill(*args).await,
+            Command::Replay(args) => replay::replay(*args).await,
             Command::Redrive(args) => redrive::redrive(*args).await,
         }
     });

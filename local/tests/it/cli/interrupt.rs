@@ -12,6 +12,7 @@ use super::{FUNCTION, Ran, event_file, free_path, program};
 /// Nothing here takes a tenth of it.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// A command that runs, and what it has written to the standard error.
 pub(super) struct Running {
     child: Child,
     stderr: Lines<BufReader<ChildStderr>>,
@@ -24,11 +25,10 @@ impl Running {
         let events = event_file(name, &["111", "112"]);
         let mut command = program();
         command.args(["run", "--events", &events, "--batch-size", "1", "--bootstrap", "python3", "--", FUNCTION]);
-        command.env("MODE", "waits").env("GO", go);
-        Self::spawn(command)
+        Self::of(command.env("MODE", "waits").env("GO", go))
     }
 
-    pub(super) fn spawn(mut command: Command) -> Self {
+    pub(super) fn of(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the program can be started");
         let stderr = child.stderr.take().expect("it is piped");
         Self { child, stderr: BufReader::new(stderr).lines(), seen: String::new() }
@@ -45,8 +45,25 @@ impl Running {
     }
 
     pub(super) fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    pub(super) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Holds the process until [`go_on`](Self::go_on).
+    pub(super) fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub(super) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).expect("it runs");
-        kill_process(id, Signal::INT).expect("it runs");
+        kill_process(id, signal).expect("it runs");
     }
 
     pub(super) async fn end(mut self) -> Ran {

@@ -5,8 +5,8 @@ use super::*;
 
 /// A run whose function waits until `go` exists; two letters an invocation.
 fn start(name: &str, server: &FakeServer, go: &Path) -> Running {
-    let run = Redrive::new(name, server, &["--batch-size", "2"]).env("MODE", "waits").env("GO", go);
-    Running::spawn(run.command)
+    let mut run = Redrive::new(name, server, &["--batch-size", "2"]).env("MODE", "waits").env("GO", go);
+    Running::of(&mut run.command)
 }
 
 /// Waits until the function has begun with so many invocations.

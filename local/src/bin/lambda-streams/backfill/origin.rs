@@ -1,0 +1,148 @@
+//! Where the items come from, as the flags choose: a table, or an export of one.
+
+use std::sync::Arc;
+
+use super::args::ItemArgs;
+use super::chunks::{self, Chunks};
+use super::export::Export;
+use super::files::{Files, Folder};
+use super::rate::Rate;
+use super::scan::Scan;
+use crate::aws::Aws;
+use crate::failure::Failure;
+use crate::journal::Journal;
+use crate::table::{Table, table_arn};
+use crate::ui::count;
+
+/// Where the journal has the number of segments: another one has other positions.
+const SEGMENTS: &str = "segments";
+
+pub(crate) enum Origin {
+    Table(Box<Scan>),
+    Export(Box<Exported>),
+}
+
+/// An export, and what it is of.
+pub(crate) struct Exported {
+    pub(crate) export: Export,
+    pub(crate) files: Arc<Folder>,
+    /// The flag's text.
+    place: String,
+    keys: Vec<String>,
+    /// The stream of its table, or the table.
+    arn: String,
+}
+
+impl Origin {
+    /// Describes the table, or finds the export.
+    pub(crate) async fn find(args: &ItemArgs, aws: &Aws<'_>) -> Result<Self, Failure> {
+        let Some(place) = &args.export else {
+            let client = aws.dynamodb().await?;
+            let name = args.table.as_deref().unwrap_or_default();
+            let table = Arc::new(Table::describe(&client, name).await?);
+            let rate = args.read_units.map(|units| Arc::new(Rate::new(f64::from(units.get()))));
+            return Ok(Self::Table(Box::new(Scan { client, table, segments: args.segments, rate })));
+        };
+        let files = Arc::new(Folder::new(place));
+        let export = Export::find(&*files).await?;
+        let (keys, arn) = match (&args.table, export.summary.table_arn.clone()) {
+            (Some(table), _) => of_table(&Table::describe(&aws.dynamodb().await?, table).await?, &args.key),
+            (None, Some(arn)) if !args.key.is_empty() => (args.key.clone(), arn),
+            (None, Some(arn)) => {
+                let described = Table::describe(&aws.dynamodb().await?, &arn).await;
+                let described = described
+                    .map_err(|failure| Failure::not_begun(format!("{failure}; or name the key attributes by --key")))?;
+                of_table(&described, &[])
+            }
+            (None, None) => {
+                return Err(Failure::not_begun(format!(
+                    "{}: no manifest-summary.json says which table this is an export of: --table does",
+                    files.describe("")
+                )));
+            }
+        };
+        Ok(Self::Export(Box::new(Exported { export, files, place: place.clone(), keys, arn })))
+    }
+
+    /// What the journal calls it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Table(scan) => &scan.table.arn,
+            Self::Export(exported) => &exported.place,
+        }
+    }
+
+    /// The stream of the table, or the table.
+    pub(crate) fn arn(&self) -> &str {
+        match self {
+            Self::Table(scan) => scan.table.source_arn(),
+            Self::Export(exported) => &exported.arn,
+        }
+    }
+
+    /// By which the table is asked.
+    pub(crate) fn table_name(&self) -> &str {
+        match self {
+            Self::Table(scan) => &scan.table.name,
+            Self::Export(exported) => {
+                let arn = table_arn(&exported.arn);
+                arn.rsplit_once(":table/").map_or(arn, |(_, name)| name)
+            }
+        }
+    }
+
+    /// How many items there are, about.
+    pub(crate) fn items(&self) -> Option<u64> {
+        match self {
+            Self::Table(scan) => Some(scan.table.items).filter(|items| *items > 0),
+            Self::Export(exported) => exported.export.items(),
+        }
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Table(scan) => {
+                format!(
+                    "table {}, about {} items, keys {}",
+                    scan.table.arn,
+                    scan.table.items,
+                    scan.table.keys.join(", ")
+                )
+            }
+            Self::Export(exported) => {
+                let items = match exported.export.items() {
+                    Some(items) => format!("{items} items"),
+                    None => "no manifest says how many items, or whether these are all files".to_owned(),
+                };
+                let files = count(exported.export.files.len(), "file");
+                format!("export {} of {}: {files}, {items}", exported.place, table_arn(&exported.arn))
+            }
+        }
+    }
+
+    /// What an earlier run has not done.
+    pub(crate) fn chunks(&self, journal: &mut Journal, failed: Vec<(usize, String)>) -> Result<Chunks, Failure> {
+        match self {
+            Self::Table(scan) => {
+                let scan = resumed(scan, journal)?;
+                Ok(chunks::of_table(&scan, journal, failed))
+            }
+            Self::Export(exported) => {
+                let files = Arc::clone(&exported.files);
+                chunks::of_export(files, &exported.export, exported.keys.clone(), journal, &failed)
+            }
+        }
+    }
+}
+
+/// The scan in as many segments as an earlier run has begun it.
+pub(crate) fn resumed(scan: &Scan, journal: &mut Journal) -> Result<Scan, Failure> {
+    let segments = journal.value(SEGMENTS).and_then(|segments| segments.parse().ok()).unwrap_or(scan.segments);
+    journal.note(SEGMENTS, &segments.to_string())?;
+    Ok(Scan { segments, ..scan.clone() })
+}
+
+fn of_table(table: &Table, keys: &[String]) -> (Vec<String>, String) {
+    let keys = if keys.is_empty() { table.keys.clone() } else { keys.to_vec() };
+    (keys, table.source_arn().to_owned())
+}

@@ -1,0 +1,259 @@
+//! `--pause-mapping`: the live event source mapping is disabled while a command sends records, and enabled again.
+//!
+//! *Invariant*: the journal has the mapping before it is disabled, until it is enabled again. So only a mapping that this work has
+//! disabled is ever enabled, also after a run that was killed.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput;
+use clap::Args;
+use lambda_streams_local::from_deployed;
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+use crate::journal::Journal;
+use crate::signals::Signals;
+use crate::table::{calls, table_arn};
+use crate::ui::duration;
+
+/// How long a stream keeps a record.
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long Lambda may take to disable a mapping. It says "about a minute".
+const LIMIT: Duration = Duration::from_secs(10 * 60);
+/// The first wait for a state; each further one is twice as long, up to [`LONGEST_POLL`].
+const FIRST_POLL: Duration = Duration::from_millis(100);
+const LONGEST_POLL: Duration = Duration::from_secs(5);
+/// Where the journal has the mapping.
+const NOTE: &str = "paused mapping";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The live event source mapping")]
+pub(crate) struct PauseArgs {
+    /// Disable the function's event source mapping of this stream meanwhile, and enable it again whatever happens. Its records
+    /// wait in the stream, which keeps them for 24 hours. After a kill, the next run of the same command enables it. Needs
+    /// lambda:ListEventSourceMappings, lambda:GetEventSourceMapping and lambda:UpdateEventSourceMapping
+    #[arg(long)]
+    pub(crate) pause_mapping: bool,
+    /// The mapping's id, where the function has several of this stream or is not deployed
+    #[arg(long, value_name = "UUID", requires = "pause_mapping")]
+    pub(crate) mapping: Option<String>,
+}
+
+/// A mapping that is disabled, and has to be enabled again by [`Pause::end`].
+#[must_use = "the mapping stays disabled until `end` is called"]
+pub(crate) struct Pause {
+    client: Client,
+    uuid: String,
+    /// How long records may wait.
+    may_wait: Duration,
+    since: Instant,
+}
+
+impl Pause {
+    /// Disables the mapping of the function and the stream, and waits until Lambda says that it is.
+    ///
+    /// # Errors
+    /// If there is no such mapping or there are several; if somebody else has disabled it; if a call is denied; if Ctrl-C comes.
+    /// It is not disabled then.
+    pub(crate) async fn begin(
+        args: &PauseArgs,
+        client: Client,
+        function: Option<&str>,
+        stream_arn: &str,
+        journal: &mut Journal,
+        signals: &Signals,
+        say: impl Fn(&str),
+    ) -> Result<Self, Failure> {
+        let uuid = match (&args.mapping, function) {
+            (Some(uuid), _) => uuid.clone(),
+            (None, Some(function)) => find(&client, function, stream_arn).await?,
+            (None, None) => {
+                return Err(Failure::not_begun(
+                    "say which mapping is paused: --mapping, as the function is not deployed",
+                ));
+            }
+        };
+        let deployed = from_deployed(&client, function.unwrap_or_default(), Some(&uuid)).await;
+        let deployed = deployed.map_err(Failure::not_begun)?;
+        if table_arn(&deployed.stream_arn) != table_arn(stream_arn) {
+            let message = format!("the mapping {uuid} reads {}: it is not of this stream", deployed.stream_arn);
+            return Err(Failure::not_begun(message));
+        }
+        let is_ours = left_paused(journal).is_some_and(|paused| paused == uuid);
+        // A mapping that discards old records does so with those that have waited.
+        let may_wait = match u64::try_from(deployed.settings.maximum_record_age_in_seconds) {
+            Ok(seconds) => RETENTION.min(Duration::from_secs(seconds)),
+            Err(_) => RETENTION,
+        };
+        let pause = Self { client, uuid, may_wait, since: Instant::now() };
+        match settled(&pause.client, &pause.uuid).await?.as_str() {
+            "Disabled" if is_ours => {
+                say(&format!("mapping   {} is disabled by an earlier run of this work", pause.uuid))
+            }
+            "Disabled" => {
+                return Err(Failure::not_begun(format!(
+                    "the mapping {} is disabled already, and not by this work: somebody, or another run, has done that, so that \
+                     enabling it would not be right. Leave --pause-mapping out to send while it is disabled",
+                    pause.uuid
+                )));
+            }
+            "Enabled" => pause.disable(journal, signals, &say).await?,
+            state => {
+                return Err(Failure::not_begun(format!("the mapping {} is {state}: it cannot be paused", pause.uuid)));
+            }
+        }
+        say(&pause.describe());
+        Ok(pause)
+    }
+
+    async fn disable(&self, journal: &mut Journal, signals: &Signals, say: &impl Fn(&str)) -> Result<(), Failure> {
+        journal.note(NOTE, &self.uuid)?;
+        say(&format!("mapping   disabling {}", self.uuid));
+        let disabled = async {
+            update(&self.client, &self.uuid, false).await.map_err(Failure::not_begun)?;
+            self.wait_until_disabled().await
+        };
+        let disabled = tokio::select! {
+            disabled = disabled => disabled,
+            () = signals.reached(1) => Err(Failure::not_begun("interrupted while the mapping was being disabled")),
+        };
+        let Err(failure) = disabled else { return Ok(()) };
+        // It is not known how far Lambda has got.
+        match enable(&self.client, &self.uuid, journal).await {
+            Ok(()) => Err(failure),
+            Err(still) => Err(Failure::not_begun(format!("{failure}; {still}"))),
+        }
+    }
+
+    async fn wait_until_disabled(&self) -> Result<(), Failure> {
+        match tokio::time::timeout(LIMIT, settled(&self.client, &self.uuid)).await {
+            Ok(Ok(state)) if state == "Disabled" => Ok(()),
+            Ok(Ok(state)) => Err(Failure::not_begun(format!("the mapping {} is {state} again", self.uuid))),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(Failure::not_begun(format!("the mapping {} does not become disabled", self.uuid))),
+        }
+    }
+
+    /// How long the records may wait, and until when.
+    fn describe(&self) -> String {
+        let until = humantime::format_rfc3339_seconds(SystemTime::now() + self.may_wait);
+        let why = match self.may_wait {
+            RETENTION => "the stream keeps a record for 24 hours",
+            _ => "it discards records that are older (MaximumRecordAgeInSeconds)",
+        };
+        format!(
+            "mapping   {} is disabled: its records wait for at most {}, until {until}, as {why}; less by how far it was behind",
+            self.uuid,
+            duration(self.may_wait)
+        )
+    }
+
+    /// Is ready with a warning when three quarters of the time have passed.
+    pub(crate) async fn nearly_over(&self) -> String {
+        tokio::time::sleep_until(self.since + self.may_wait.mul_f64(0.75)).await;
+        format!(
+            "warning: the mapping {} has been disabled for {}: records are lost after {}. Ctrl-C ends this run, which enables it",
+            self.uuid,
+            duration(self.since.elapsed()),
+            duration(self.may_wait)
+        )
+    }
+
+    /// Enables the mapping again. Call it however the work has ended.
+    ///
+    /// # Errors
+    /// If it cannot be enabled; the error says how to do that by hand.
+    pub(crate) async fn end(self, journal: &mut Journal, say: impl Fn(&str)) -> Result<(), Failure> {
+        enable(&self.client, &self.uuid, journal).await?;
+        say(&format!(
+            "mapping   {} is enabled again after {}: it goes on where it was",
+            self.uuid,
+            duration(self.since.elapsed())
+        ));
+        Ok(())
+    }
+}
+
+/// The mapping that an earlier run of this work has disabled and not enabled again.
+pub(crate) fn left_paused(journal: &Journal) -> Option<String> {
+    journal.value(NOTE).filter(|uuid| !uuid.is_empty()).map(str::to_owned)
+}
+
+/// Enables a mapping that the journal says this work has disabled.
+///
+/// # Errors
+/// If it cannot be enabled; the error says how to do that by hand.
+pub(crate) async fn enable(client: &Client, uuid: &str, journal: &mut Journal) -> Result<(), Failure> {
+    match update(client, uuid, true).await {
+        Ok(()) => journal.note(NOTE, ""),
+        Err(why) => Err(Failure::failed(format!(
+            "the mapping {uuid} is STILL DISABLED: {why}. Enable it: aws lambda update-event-source-mapping --uuid {uuid} --enabled"
+        ))),
+    }
+}
+
+async fn update(client: &Client, uuid: &str, is_enabled: bool) -> Result<(), String> {
+    let call = async || client.update_event_source_mapping().uuid(uuid).enabled(is_enabled).send().await;
+    let updated = calls::patiently(call).await;
+    let what = format!("event source mapping {uuid}");
+    updated.map(drop).map_err(|error| calls::explain(&what, "lambda:UpdateEventSourceMapping", &error))
+}
+
+/// The function's one mapping of the stream.
+async fn find(client: &Client, function: &str, stream_arn: &str) -> Result<String, Failure> {
+    let mut found = Vec::new();
+    let mut marker = None;
+    loop {
+        let call = async || {
+            let request = client.list_event_source_mappings().function_name(function).event_source_arn(stream_arn);
+            request.set_marker(marker.clone()).send().await
+        };
+        let page = calls::patiently(call).await.map_err(|error| {
+            let what = format!("function `{function}`");
+            Failure::not_begun(calls::explain(&what, "lambda:ListEventSourceMappings", &error))
+        })?;
+        let is_of_stream = |arn: Option<&str>| arn == Some(stream_arn);
+        let mappings = page.event_source_mappings.unwrap_or_default().into_iter();
+        found.extend(
+            mappings.filter(|mapping| is_of_stream(mapping.event_source_arn())).filter_map(|mapping| mapping.uuid),
+        );
+        let next = page.next_marker.filter(|next| !next.is_empty());
+        // An endpoint that repeats a page would never end.
+        if next.is_none() || next == marker {
+            break;
+        }
+        marker = next;
+    }
+    match found.as_slice() {
+        [uuid] => Ok(uuid.clone()),
+        [] => Err(Failure::not_begun(format!(
+            "function `{function}` has no event source mapping with {stream_arn}: there is nothing to pause, or --mapping names it"
+        ))),
+        several => {
+            let list = several.join(", ");
+            Err(Failure::not_begun(format!(
+                "function `{function}` has {} event source mappings with {stream_arn}, choose one by --mapping: {list}",
+                several.len()
+            )))
+        }
+    }
+}
+
+/// The mapping's state, once it is not on its way to another.
+async fn settled(client: &Client, uuid: &str) -> Result<String, Failure> {
+    let mut poll = FIRST_POLL;
+    loop {
+        let call = async || client.get_event_source_mapping().uuid(uuid).send().await;
+        let mapping: GetEventSourceMappingOutput = calls::patiently(call).await.map_err(|error| {
+            let what = format!("event source mapping {uuid}");
+            Failure::not_begun(calls::explain(&what, "lambda:GetEventSourceMapping", &error))
+        })?;
+        let state = mapping.state.unwrap_or_default();
+        if !matches!(state.as_str(), "Creating" | "Enabling" | "Disabling" | "Updating") {
+            return Ok(state);
+        }
+        tokio::time::sleep(poll).await;
+        poll = LONGEST_POLL.min(poll * 2);
+    }
+}

@@ -1,0 +1,324 @@
+//! A backfill beside a live stream: what is lost, and what older lands on top of something newer.
+//!
+//! In the first invocations an adversary changes or removes some of the items that are just being sent, and waits until the live
+//! mapping has processed that, where it can; meanwhile a writer changes and removes others as fast as it can. In the end the sink
+//! must be as the table is. The plain way is not: the same adversary shows how.
+//!
+//! `BACKFILL_ITEMS` is the number of items; 100000 take minutes in a debug build.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::FutureExt;
+use lambda_streams_local::{
+    EventSourceMapping, Function, InvokeError, Progress, Response, Settings, Source, StartingPosition,
+};
+use serde_json::{Value, json};
+use tokio::sync::{oneshot, watch};
+
+use super::Bench;
+use crate::cli::Ran;
+use crate::fake_lambda::FakeLambda;
+use crate::streams_source::{Dynamo, item};
+
+/// The items where `BACKFILL_ITEMS` does not say it.
+const ITEMS: usize = 2_000;
+/// In how many invocations the adversary acts.
+const ATTACKED: usize = 10;
+/// Nothing here takes a tenth of it, but for the largest runs.
+const LIMIT: Duration = Duration::from_secs(1_800);
+
+/// How the sink takes a record of the backfill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Whatever comes last stays.
+    Plain,
+    /// An item is created if there is none, and none was removed.
+    CreateOnly,
+}
+
+/// What the function has written: the order of the change that each item was last written with, and whether it is there.
+#[derive(Debug, Default)]
+struct Sink {
+    rows: HashMap<String, Row>,
+    /// How often something older came on top of something newer.
+    older: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Row {
+    order: u64,
+    is_there: bool,
+}
+
+impl Sink {
+    fn apply(&mut self, record: &Value, kind: Option<Kind>) {
+        let (name, row) = row(record);
+        let old = self.rows.get(&name).copied();
+        if kind == Some(Kind::CreateOnly) && old.is_some() {
+            return;
+        }
+        if old.is_some_and(|old| old.order > row.order) {
+            self.older += 1;
+        }
+        self.rows.insert(name, row);
+    }
+}
+
+/// Changes of an item are ordered by its version; its removal comes after the version that was removed.
+fn row(record: &Value) -> (String, Row) {
+    let is_there = record["eventName"] != "REMOVE";
+    let image = if is_there { "NewImage" } else { "OldImage" };
+    let version = record["dynamodb"][image]["version"]["N"].as_str().and_then(|version| version.parse::<u64>().ok());
+    let order = version.expect("every item has a version") * 2 + u64::from(!is_there);
+    (record["dynamodb"]["Keys"]["id"]["S"].as_str().expect("a text").to_owned(), Row { order, is_there })
+}
+
+/// Everything that a test's parts share.
+struct World {
+    dynamo: Dynamo,
+    sink: Mutex<Sink>,
+    /// Counts what the live mapping has applied.
+    applied: watch::Sender<u64>,
+    version: AtomicU64,
+    /// The items that the adversary has changed, with the order of that.
+    attacked: Mutex<BTreeMap<String, u64>>,
+    attacks: AtomicUsize,
+    is_live: AtomicBool,
+}
+
+fn name(number: usize) -> String {
+    format!("item-{number:06}")
+}
+
+impl World {
+    fn versioned(&self, name: &str) -> (u64, HashMap<String, AttributeValue>) {
+        let version = self.version.fetch_add(1, Ordering::Relaxed);
+        (version, item(name, [("version", AttributeValue::N(version.to_string()))]))
+    }
+
+    /// Changes the item, or removes it.
+    async fn change(&self, name: &str, removes: bool) -> u64 {
+        let (version, item) = self.versioned(name);
+        self.dynamo.put("orders", item).await;
+        if removes {
+            self.dynamo.delete("orders", crate::streams_source::item(name, [])).await;
+        }
+        version * 2 + u64::from(removes)
+    }
+
+    /// A batch of the backfill: the adversary comes first.
+    async fn invoked(&self, event: &Value, kind: Kind) {
+        let records = event["Records"].as_array().expect("a list");
+        if self.attacks.fetch_add(1, Ordering::Relaxed) < ATTACKED {
+            let targets = records.iter().map(row).map(|(name, _)| name).filter(|name| name.ends_with('0'));
+            for name in targets.collect::<Vec<_>>() {
+                let order = self.change(&name, name.ends_with("00") || name.ends_with("50")).await;
+                self.attacked.lock().unwrap().insert(name.clone(), order);
+                if self.is_live.load(Ordering::Relaxed) {
+                    self.has_applied(&name, order).await;
+                }
+            }
+        }
+        let mut sink = self.sink.lock().unwrap();
+        records.iter().for_each(|record| sink.apply(record, Some(kind)));
+    }
+
+    /// Waits until the live mapping has brought this.
+    async fn has_applied(&self, name: &str, order: u64) {
+        let mut applied = self.applied.subscribe();
+        let is_there = |_: &u64| self.sink.lock().unwrap().rows.get(name).is_some_and(|row| row.order >= order);
+        applied.wait_for(is_there).await.expect("the world lives");
+    }
+
+    /// Changes and removes items as fast as it can; none that ends as the adversary's do.
+    async fn write(&self, items: usize, mut stop: oneshot::Receiver<()>) -> u64 {
+        let mut random = fastrand::Rng::with_seed(20_261_129);
+        let mut writes = 0;
+        while stop.try_recv().is_err() {
+            let number = random.usize(..items);
+            if number % 10 != 0 {
+                self.change(&name(number), random.u8(..10) == 0).await;
+                writes += 1;
+            }
+        }
+        writes
+    }
+
+    /// The items whose rows are not as the table is: lost, older, or back again.
+    async fn differences(&self) -> Vec<String> {
+        let table = self.dynamo.items("orders").await;
+        let rows = self.sink.lock().unwrap().rows.clone();
+        let version = |item: &HashMap<String, AttributeValue>| item["version"].as_n().ok()?.parse::<u64>().ok();
+        let mut wrong = Vec::new();
+        for (name, item) in &table {
+            let expected = Row { order: version(item).expect("it has one") * 2, is_there: true };
+            if rows.get(name) != Some(&expected) {
+                wrong.push(name.clone());
+            }
+        }
+        wrong.extend(
+            rows.iter().filter(|(name, row)| row.is_there && !table.contains_key(*name)).map(|(name, _)| name.clone()),
+        );
+        wrong
+    }
+}
+
+/// The live mapping's function: it waits while the mapping is disabled.
+struct Live {
+    world: Arc<World>,
+    states: watch::Receiver<&'static str>,
+}
+
+impl Function for Live {
+    async fn invoke(&self, payload: String, _: Duration) -> Result<Response, InvokeError> {
+        let mut states = self.states.clone();
+        states.wait_for(|state| state.starts_with("Enabl")).await.expect("the endpoint lives");
+        let event: Value = serde_json::from_str(&payload).expect("an event is JSON");
+        let mut sink = self.world.sink.lock().unwrap();
+        event["Records"].as_array().expect("a list").iter().for_each(|record| sink.apply(record, None));
+        drop(sink);
+        self.world.applied.send_modify(|applied| *applied += 1);
+        Ok(Response::Returned(r#"{"batchItemFailures":[]}"#.to_owned()))
+    }
+
+    fn function_arn(&self) -> String {
+        "arn:aws:lambda:eu-central-1:123456789012:function:orders".to_owned()
+    }
+}
+
+/// What a backfill beside a live stream has come to.
+struct Outcome {
+    ran: Ran,
+    older: u64,
+    differences: Vec<String>,
+    attacked: BTreeMap<String, u64>,
+    writes: u64,
+    items: usize,
+}
+
+/// Runs a backfill beside the live mapping. `flags` are those of the command.
+async fn run(test: &str, kind: Kind, flags: &[&str]) -> Outcome {
+    let items = std::env::var("BACKFILL_ITEMS").ok().and_then(|items| items.parse().ok()).unwrap_or(ITEMS);
+    let bench = Bench::new(&format!("race-{test}"), 0).await;
+    let Bench { dynamo, journal, .. } = bench;
+    let world = Arc::new(World {
+        dynamo,
+        sink: Mutex::default(),
+        applied: watch::Sender::new(0),
+        version: AtomicU64::new(items as u64),
+        attacked: Mutex::default(),
+        attacks: AtomicUsize::new(0),
+        is_live: AtomicBool::new(!flags.contains(&"--pause-mapping")),
+    });
+    let seeds = (0..items).map(|number| item(&name(number), [("version", AttributeValue::N(number.to_string()))]));
+    world.dynamo.put_all("orders", seeds).await;
+
+    let source = world.dynamo.source("orders").await;
+    let function = {
+        let world = Arc::clone(&world);
+        move |event: Value| {
+            let world = Arc::clone(&world);
+            async move {
+                world.invoked(&event, kind).await;
+                Ok(json!({"batchItemFailures": []}))
+            }
+            .boxed()
+        }
+    };
+    let lambda = FakeLambda::start(&source.stream_arn(), function).await;
+    let mut settings = Settings { starting_position: StartingPosition::Latest, ..Settings::default() };
+    settings.report_batch_item_failures = true;
+    settings.unspecified.poll_interval = Duration::from_millis(5);
+    let (opened, is_open) = watch::channel(false);
+    let live = Live { world: Arc::clone(&world), states: lambda.states() };
+    let mapping = EventSourceMapping::new(settings, source, live).expect("the settings are right");
+    let mapping = mapping.on_progress(move |progress| {
+        if matches!(progress, Progress::ShardOpened { .. }) {
+            opened.send_replace(true);
+        }
+    });
+    let (stop_live, live_stopped) = oneshot::channel::<()>();
+    let live = tokio::spawn(async move {
+        mapping.run(async { drop(live_stopped.await) }).await.expect("the stream can be read");
+    });
+    let mut is_open = is_open;
+    is_open.wait_for(|is_open| *is_open).await.expect("the mapping runs");
+
+    let (stop_writer, stopped) = oneshot::channel();
+    let writer = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { world.write(items, stopped).await })
+    };
+    let mut command = crate::cli::program();
+    command.args(["backfill", "--plain", "--table", "orders", "--journal"]).arg(&journal).args(flags);
+    command.env("AWS_ENDPOINT_URL", &world.dynamo.endpoint).env("AWS_ENDPOINT_URL_LAMBDA", &lambda.endpoint);
+    let began = std::time::Instant::now();
+    let ended = tokio::time::timeout(LIMIT, command.output()).await.expect("it ends");
+    let ran = Ran::from(ended.expect("the program can be started"));
+    let took = began.elapsed();
+    let _ = stop_writer.send(());
+    let writes = writer.await.expect("the writer does not panic");
+    let last = world.change("sentinel", false).await;
+    tokio::time::timeout(LIMIT, world.has_applied("sentinel", last)).await.expect("the live mapping catches up");
+    let _ = stop_live.send(());
+    live.await.expect("the mapping does not panic");
+    let differences = world.differences().await;
+    let attacked = world.attacked.lock().unwrap().clone();
+    let older = world.sink.lock().unwrap().older;
+    eprintln!(
+        "{test}: {items} items in {:.1} s, {writes} writes beside it, {} attacks: {older} times older on top of newer, {} rows wrong in the end",
+        took.as_secs_f64(),
+        attacked.len(),
+        differences.len()
+    );
+    Outcome { ran, older, differences, attacked, writes, items }
+}
+
+const DEPLOYED: [&str; 4] = ["--function", "orders", "--concurrency", "4"];
+
+/// Nothing is lost, nothing older is left, and nothing removed is back.
+fn assert_right(outcome: &Outcome) {
+    assert_eq!(outcome.ran.code, Some(0), "{}{}", outcome.ran.stderr, outcome.ran.stdout);
+    assert!(outcome.differences.is_empty(), "{:?}", outcome.differences);
+    assert!(outcome.writes > 0, "there was a live stream");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_plain_way_puts_older_on_top_of_newer_and_brings_removed_items_back() {
+    let outcome = run("plain", Kind::Plain, &DEPLOYED).await;
+    assert_eq!(outcome.ran.code, Some(0), "{}{}", outcome.ran.stderr, outcome.ran.stdout);
+    assert!(outcome.ran.stderr.contains("note: the stream stays live"), "{}", outcome.ran.stderr);
+    assert!(!outcome.attacked.is_empty());
+    assert!(outcome.older >= outcome.attacked.len() as u64);
+    for name in outcome.attacked.keys() {
+        assert!(outcome.differences.contains(name), "the older {name} is on top, and stays there");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_creates_only_ends_as_the_table_is() {
+    let outcome = run("create-only", Kind::CreateOnly, &DEPLOYED).await;
+    assert_right(&outcome);
+    assert_eq!(outcome.older, 0);
+    assert!(!outcome.attacked.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_mapping_paused_any_sink_ends_as_the_table_is() {
+    let outcome = run("paused", Kind::Plain, &[&DEPLOYED[..], &["--pause-mapping"]].concat()).await;
+    assert_right(&outcome);
+    assert!(!outcome.attacked.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_touch_any_sink_ends_as_the_table_is_and_nothing_older_ever_comes() {
+    let outcome = run("touch", Kind::Plain, &["--touch", "backfilled_at"]).await;
+    assert_right(&outcome);
+    assert_eq!(outcome.older, 0);
+    let all = format!("{} items: ", outcome.items);
+    assert!(outcome.ran.stdout.starts_with(&all) && outcome.ran.stdout.contains(" 0 failed"), "{}", outcome.ran.stdout);
+}

@@ -1,0 +1,169 @@
+//! A Lambda endpoint on loopback, for the program: one function, and one event source mapping that can be disabled.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use futures::future::BoxFuture;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub(crate) const UUID: &str = "14e0db71-xmpl-4eb5-b481-8945cf9d10c2";
+const FUNCTION: &str = "arn:aws:lambda:eu-central-1:123456789012:function:orders";
+
+/// What an invocation is answered: the function's response, or its error.
+type Invoked = Result<Value, Value>;
+type Handler = Arc<dyn Fn(Value) -> BoxFuture<'static, Invoked> + Send + Sync>;
+
+/// The endpoint, until it is dropped.
+pub(crate) struct FakeLambda {
+    pub(crate) endpoint: String,
+    shared: Arc<Shared>,
+    _server: JoinSet<()>,
+}
+
+struct Shared {
+    stream_arn: String,
+    /// `Enabled`, `Disabling`, … as Lambda says it.
+    state: watch::Sender<&'static str>,
+    /// What was asked to be enabled, in order.
+    updates: Mutex<Vec<bool>>,
+    /// The error with which updates are refused.
+    refusal: Mutex<Option<&'static str>>,
+    record_age: Mutex<i64>,
+    handler: Handler,
+}
+
+impl FakeLambda {
+    /// A function whose mapping reads the stream and is enabled.
+    pub(crate) async fn start(
+        stream_arn: &str,
+        handler: impl Fn(Value) -> BoxFuture<'static, Invoked> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let shared = Arc::new(Shared {
+            stream_arn: stream_arn.to_owned(),
+            state: watch::Sender::new("Enabled"),
+            updates: Mutex::default(),
+            refusal: Mutex::default(),
+            record_age: Mutex::new(-1),
+            handler: Arc::new(handler),
+        });
+        let mut server = JoinSet::new();
+        let serving = Arc::clone(&shared);
+        server.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                let shared = Arc::clone(&serving);
+                connections.spawn(async move {
+                    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+                    // A client that goes away is not the test's matter.
+                    let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+                });
+            }
+        });
+        Self { endpoint, shared, _server: server }
+    }
+
+    /// The mapping's state.
+    pub(crate) fn state(&self) -> &'static str {
+        *self.shared.state.borrow()
+    }
+
+    pub(crate) fn set_state(&self, state: &'static str) {
+        self.shared.state.send_replace(state);
+    }
+
+    /// Follows the state.
+    pub(crate) fn states(&self) -> watch::Receiver<&'static str> {
+        self.shared.state.subscribe()
+    }
+
+    pub(crate) fn updates(&self) -> Vec<bool> {
+        self.shared.updates.lock().unwrap().clone()
+    }
+
+    pub(crate) fn refuse_updates(&self, code: Option<&'static str>) {
+        *self.shared.refusal.lock().unwrap() = code;
+    }
+
+    pub(crate) fn set_record_age(&self, seconds: i64) {
+        *self.shared.record_age.lock().unwrap() = seconds;
+    }
+}
+
+impl Shared {
+    /// As `GetEventSourceMapping` shows it. A mapping on its way to a state is there when it is asked for the next time.
+    fn mapping(&self) -> Value {
+        let state = *self.state.borrow();
+        let next = match state {
+            "Disabling" => "Disabled",
+            "Enabling" => "Enabled",
+            state => state,
+        };
+        if next != state {
+            self.state.send_replace(next);
+        }
+        let age = *self.record_age.lock().unwrap();
+        json!({"UUID": UUID, "EventSourceArn": self.stream_arn, "FunctionArn": FUNCTION, "State": state,
+            "StartingPosition": "TRIM_HORIZON", "MaximumRecordAgeInSeconds": age})
+    }
+
+    fn update(&self, body: &Value) -> Result<Value, &'static str> {
+        if let Some(code) = *self.refusal.lock().unwrap() {
+            return Err(code);
+        }
+        let is_enabled = body["Enabled"].as_bool().expect("nothing else is changed");
+        self.updates.lock().unwrap().push(is_enabled);
+        let target = if is_enabled { "Enabling" } else { "Disabling" };
+        self.state.send_if_modified(|state| {
+            let is_there = *state == if is_enabled { "Enabled" } else { "Disabled" };
+            if !is_there {
+                *state = target;
+            }
+            !is_there
+        });
+        Ok(self.mapping())
+    }
+}
+
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let path = parts.uri.path();
+    let reply = |status: u16, body: &Value, header: Option<(&'static str, &'static str)>| {
+        let mut response = Response::builder().status(status);
+        if let Some((name, value)) = header {
+            response = response.header(name, value);
+        }
+        Ok(response.body(Full::new(Bytes::from(body.to_string()))).expect("a response"))
+    };
+    let refused = |code| reply(400, &json!({"message": "made up"}), Some(("x-amzn-errortype", code)));
+    match (parts.method.as_str(), path) {
+        ("GET", path) if path.ends_with("/configuration") => {
+            reply(200, &json!({"FunctionName": "orders", "FunctionArn": FUNCTION, "Timeout": 30}), None)
+        }
+        ("POST", path) if path.ends_with("/invocations") => match (shared.handler)(body).await {
+            Ok(response) => reply(200, &response, None),
+            Err(error) => reply(200, &error, Some(("x-amz-function-error", "Unhandled"))),
+        },
+        ("GET", path) if path.ends_with(UUID) => reply(200, &shared.mapping(), None),
+        ("PUT", path) if path.ends_with(UUID) => match shared.update(&body) {
+            Ok(mapping) => reply(202, &mapping, None),
+            Err(code) => refused(code),
+        },
+        ("GET", path) if path.trim_end_matches('/').ends_with("/event-source-mappings") => {
+            reply(200, &json!({"EventSourceMappings": [shared.mapping()]}), None)
+        }
+        _ => refused("ResourceNotFoundException"),
+    }
+}
