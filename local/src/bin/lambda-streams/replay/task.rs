@@ -313,7 +313,8 @@ impl Task {
     pub(super) fn conclude(&self, code: ExitCode) -> ExitCode {
         let progress = self.progress();
         if progress.skipped_total > 0 {
-            println!("  {} not sent: their items have changed since", count(progress.skipped_total, "record"));
+            let have = if progress.skipped_total == 1 { "its item has" } else { "their items have" };
+            println!("  {} not sent: {have} changed since", count(progress.skipped_total, "record"));
         }
         let places = self.sources.as_ref().map_or(&[][..], |sources| &sources.held);
         let deletes = |held: &Held| self.sources.as_ref().is_some_and(|sources| sources.deletes(held));

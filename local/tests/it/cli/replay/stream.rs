@@ -131,7 +131,7 @@ async fn where_items_have_changed_since_a_script_has_to_say_what_to_do() {
     let ran = replay.run(&[&[file.as_str(), "--compare-with-table"], &table.endpoint()[..]].concat()).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert_eq!(replay.seen(), [table.numbers[1].clone()]);
-    assert!(ran.stdout.contains("1 record not sent: their items have changed since"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1 record not sent: its item has changed since"), "{}", ran.stdout);
     let again = [&[file.as_str(), "--stale", "process", "--again"], &table.endpoint()[..]].concat();
     let ran = replay.run(&again).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
