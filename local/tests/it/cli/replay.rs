@@ -1,5 +1,6 @@
 //! `replay`: documents and stretches of a stream are sent until they are done, and nothing of them is lost on the way.
 
+mod pause;
 mod places;
 mod stream;
 
@@ -128,24 +129,6 @@ async fn documents_of_both_forms_are_sent_in_the_order_of_the_stream() {
     assert!(ran.stdout.contains("4 records are done by an earlier run"), "{}", ran.stdout);
     let ran = replay.run(&with(&file, &["--stale", "process", "--again"])).await;
     assert_eq!((ran.code, replay.seen().len()), (Some(0), 4), "{}", ran.stdout);
-}
-
-#[tokio::test]
-async fn a_dry_run_lists_and_sends_nothing() {
-    let replay = Replay::new("dry");
-    let file = replay.file(&[document(&[record("111", "secret"), record("112", "b")])]);
-    let ran = replay
-        .run(&with(&file, &["--dry-run", "--region", "eu-central-1", "--endpoint-url", "http://127.0.0.1:1"]))
-        .await;
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert!(replay.seen().is_empty());
-    assert!(ran.stdout.contains("2 of 2 records to send"), "{}", ran.stdout);
-    assert!(
-        ran.stdout.contains("nothing was sent: without --dry-run, 2 records would be in at least 1 invocation"),
-        "{}",
-        ran.stdout
-    );
-    assert!(!ran.stdout.contains("secret") && !ran.stderr.contains("secret"), "nothing of an item is printed");
 }
 
 #[tokio::test]
