@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Invoke a function once with an event from a file, and say what Lambda would do after its response
     Invoke(Box<InvokeArgs>),
-    /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now
+    /// Say what a dead letter or an on-failure document means: what failed, why, where the record is now, and how it comes back
     Explain(ExplainArgs),
     /// Send what was discarded, or a stretch of the stream, to a function again
     Replay(Box<ReplayArgs>),
@@ -265,8 +265,9 @@ Nothing of an item is printed unless --record asks for it.";
 
 /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now.
 ///
-/// Reads dead letters of this crate and on-failure documents of event source mappings, one or many, also inside of what
-/// `aws sqs receive-message` prints and inside of SQS events.
+/// Reads dead letters of this crate and on-failure documents of event source mappings, EventBridge pipes and asynchronous
+/// invocations, one or many, also inside of what `aws sqs receive-message` prints, and of SQS events and SNS notifications. It
+/// ends with the command that delivers the records again: one for all that one function gave up.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXPLAIN_EXAMPLES)]
 pub(crate) struct ExplainArgs {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use futures::stream;
 use lambda_streams::DeadLetter;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::letter::Letter;
 use super::report::{self, Left};
-use super::{BATCH_SIZE, RedriveArgs, WHAT, only_of, print_hints, tell_failures, total};
+use super::{BATCH_SIZE, RedriveArgs, WHAT, only_of, print_hints, tell_failures};
 use crate::aws::{Aws, Near};
 use crate::deliver::{Delivered, Form, Outcome, Settled};
 use crate::documents::{self, What};
@@ -64,7 +64,7 @@ async fn deliver(
         ui.print(&format!("note: {} done by an earlier run, according to {path}", count(done, WHAT)));
     }
     let target = Target::start(&args.function, &aws, &stream_arn, &ui, signals).await?;
-    let tally = total(letters.len());
+    let tally = Mutex::new(Tally::of(letters.len() as u64));
     let keys: Vec<String> = letters.iter().map(|letter| letter.key.clone()).collect();
     let known = letters.iter().map(|letter| (letter.letter.message_id.clone(), letter.letter.clone())).collect();
     let parcels = letters.into_iter().enumerate();

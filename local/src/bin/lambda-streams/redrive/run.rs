@@ -13,7 +13,7 @@ use super::hold::Hold;
 use super::letter::Letter;
 use super::report::Left;
 use super::round::Receiver;
-use super::{BATCH_SIZE, RedriveArgs, WHAT, print_hints, tell_failures, total};
+use super::{BATCH_SIZE, RedriveArgs, WHAT, print_hints, tell_failures};
 use crate::deliver::{Delivered, Form, Outcome, Settled};
 use crate::failure::{FAILED, Failure};
 use crate::places::sqs::Queue;
@@ -47,7 +47,7 @@ struct RoundEnd {
 impl<'a> Run<'a> {
     pub(super) fn new(args: &'a RedriveArgs, hold: &'a Hold<'a>, ui: &'a Ui, signals: &'a Signals) -> Self {
         let (left, letters, failed) = (Left::default(), HashMap::new(), HashMap::new());
-        Self { args, hold, ui, signals, left, received: 0, letters, failed, tally: total(0) }
+        Self { args, hold, ui, signals, left, received: 0, letters, failed, tally: Mutex::new(Tally::of(0)) }
     }
 
     /// What the summary says besides the letters, because it keeps the queue from being done.
