@@ -210,7 +210,7 @@ mod tests {
             for place in queues.into_iter().map(Place::Queue).chain([Place::File]) {
                 for (function, region) in [(None, None), (function.clone(), Some("eu-central-1".to_owned()))] {
                     let line = Command { verb: verb.clone(), place: place.clone(), function, region }.line("a.json");
-                    let parsed = crate::args::Cli::try_parse_from(line.split(' '));
+                    let parsed = crate::cli::Cli::try_parse_from(line.split(' '));
                     assert!(parsed.is_ok(), "{line}: {:?}", parsed.err().map(|error| error.to_string()));
                 }
             }

@@ -103,7 +103,10 @@ pub(super) fn ask(moved: &Moved, reads_stdin: bool) -> Result<Late, Failure> {
     loop {
         let mut stderr = std::io::stderr().lock();
         // A terminal that is gone gives no answer below.
-        let _ = write!(stderr, "Send them all the same (p), skip images that are no longer current (s), or quit (q)? ");
+        let _ = write!(
+            stderr,
+            "Send all records all the same (p), skip images that are no longer current (s), or quit (q)? "
+        );
         let _ = stderr.flush();
         let mut answer = String::new();
         let read = std::io::stdin().lock().read_line(&mut answer).unwrap_or(0);
