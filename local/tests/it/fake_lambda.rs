@@ -1,19 +1,17 @@
 //! A Lambda endpoint on loopback, for the program: one function, and one event source mapping that can be disabled.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Bytes;
+use hyper::http::request::Parts;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+
+use crate::fake_http::{Answer, FakeHttp};
 
 pub(crate) const UUID: &str = "14e0db71-xmpl-4eb5-b481-8945cf9d10c2";
 const FUNCTION: &str = "arn:aws:lambda:eu-central-1:123456789012:function:orders";
@@ -26,7 +24,7 @@ type Handler = Arc<dyn Fn(Value) -> BoxFuture<'static, Invoked> + Send + Sync>;
 pub(crate) struct FakeLambda {
     pub(crate) endpoint: String,
     shared: Arc<Shared>,
-    _server: JoinSet<()>,
+    _server: FakeHttp,
 }
 
 struct Shared {
@@ -47,8 +45,6 @@ impl FakeLambda {
         stream_arn: &str,
         handler: impl Fn(Value) -> BoxFuture<'static, Invoked> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
         let shared = Arc::new(Shared {
             stream_arn: stream_arn.to_owned(),
             state: watch::Sender::new("Enabled"),
@@ -57,20 +53,9 @@ impl FakeLambda {
             record_age: Mutex::new(-1),
             handler: Arc::new(handler),
         });
-        let mut server = JoinSet::new();
         let serving = Arc::clone(&shared);
-        server.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((socket, _)) = listener.accept().await {
-                let shared = Arc::clone(&serving);
-                connections.spawn(async move {
-                    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-                    // A client that goes away is not the test's matter.
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
-                });
-            }
-        });
-        Self { endpoint, shared, _server: server }
+        let server = FakeHttp::start(move |parts, body| answer(Arc::clone(&serving), parts, body).boxed()).await;
+        Self { endpoint: server.endpoint.clone(), shared, _server: server }
     }
 
     /// The mapping's state.
@@ -88,15 +73,15 @@ impl FakeLambda {
     }
 
     pub(crate) fn updates(&self) -> Vec<bool> {
-        self.shared.updates.lock().unwrap().clone()
+        self.shared.updates.lock().expect("no test panics with it").clone()
     }
 
     pub(crate) fn refuse_updates(&self, code: Option<&'static str>) {
-        *self.shared.refusal.lock().unwrap() = code;
+        *self.shared.refusal.lock().expect("no test panics with it") = code;
     }
 
     pub(crate) fn set_record_age(&self, seconds: i64) {
-        *self.shared.record_age.lock().unwrap() = seconds;
+        *self.shared.record_age.lock().expect("no test panics with it") = seconds;
     }
 }
 
@@ -112,17 +97,17 @@ impl Shared {
         if next != state {
             self.state.send_replace(next);
         }
-        let age = *self.record_age.lock().unwrap();
+        let age = *self.record_age.lock().expect("no test panics with it");
         json!({"UUID": UUID, "EventSourceArn": self.stream_arn, "FunctionArn": FUNCTION, "State": state,
             "StartingPosition": "TRIM_HORIZON", "MaximumRecordAgeInSeconds": age})
     }
 
     fn update(&self, body: &Value) -> Result<Value, &'static str> {
-        if let Some(code) = *self.refusal.lock().unwrap() {
+        if let Some(code) = *self.refusal.lock().expect("no test panics with it") {
             return Err(code);
         }
         let is_enabled = body["Enabled"].as_bool().expect("nothing else is changed");
-        self.updates.lock().unwrap().push(is_enabled);
+        self.updates.lock().expect("no test panics with it").push(is_enabled);
         let target = if is_enabled { "Enabling" } else { "Disabling" };
         self.state.send_if_modified(|state| {
             let is_there = *state == if is_enabled { "Enabled" } else { "Disabled" };
@@ -135,9 +120,7 @@ impl Shared {
     }
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+async fn answer(shared: Arc<Shared>, parts: Parts, body: Bytes) -> Answer {
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let path = parts.uri.path();
     let reply = |status: u16, body: &Value, header: Option<(&'static str, &'static str)>| {
@@ -145,7 +128,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         if let Some((name, value)) = header {
             response = response.header(name, value);
         }
-        Ok(response.body(Full::new(Bytes::from(body.to_string()))).expect("a response"))
+        response.body(Full::new(Bytes::from(body.to_string()))).expect("a response")
     };
     let refused = |code| reply(400, &json!({"message": "made up"}), Some(("x-amzn-errortype", code)));
     match (parts.method.as_str(), path) {

@@ -4,6 +4,7 @@ mod compare;
 mod export;
 mod pause;
 mod race;
+mod throttled;
 
 mod touch;
 

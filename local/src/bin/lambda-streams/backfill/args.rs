@@ -81,7 +81,7 @@ pub(crate) struct ItemArgs {
     #[arg(long, value_name = "ATTRIBUTE", action = ArgAction::Append, requires = "export")]
     pub(crate) key: Vec<String>,
     /// Parts of the table that are read at the same time
-    #[arg(long, value_name = "SEGMENTS", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "SEGMENTS", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) segments: u32,
     /// Read at most so many units a second; one reads 4 KB [default: as fast as the items are sent]
     #[arg(long, value_name = "UNITS", conflicts_with = "export")]
