@@ -190,9 +190,9 @@ impl SourceRecord {
         self.created_at
     }
 
-    /// The item it belongs to, as a number that records of one item share; a record without readable keys is an item of
+    /// The item it belongs to, as a number that the records of one item share; a record without readable keys is an item of
     /// its own.
-    pub(crate) fn item(&self) -> u64 {
+    pub fn item(&self) -> u64 {
         self.item
     }
 }

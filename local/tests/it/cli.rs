@@ -3,6 +3,7 @@
 mod backfill;
 mod explain;
 mod interrupt;
+mod replay;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

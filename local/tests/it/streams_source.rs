@@ -80,6 +80,15 @@ impl Dynamo {
         self.tables.put_item().table_name(table).set_item(Some(item)).send().await.expect("the item can be put");
     }
 
+    /// The stream's ARN, its only shard, and the sequence numbers that are in it.
+    pub(crate) async fn stream(&self, table: &str) -> (String, String, Vec<String>) {
+        let source = self.source(table).await;
+        let shards = source.shards().await.expect("the shards can be listed");
+        let records = read_all(&source, &Position::TrimHorizon).await;
+        let numbers = records.iter().map(|record| record.sequence_number().expect("it has one").to_string()).collect();
+        (source.stream_arn(), shards[0].id.clone(), numbers)
+    }
+
     /// Puts many items, faster than one after the other.
     pub(crate) async fn put_all(&self, table: &str, items: impl Iterator<Item = HashMap<String, AttributeValue>>) {
         let requests: Vec<WriteRequest> = items

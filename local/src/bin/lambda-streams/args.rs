@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::replay::args::ReplayArgs;
+
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Runs Lambda functions that consume DynamoDB streams on your machine, as Lambda's event source mapping would.
@@ -24,6 +26,8 @@ pub(crate) enum Command {
     Invoke(Box<InvokeArgs>),
     /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now
     Explain(ExplainArgs),
+    /// Send what was discarded, or a stretch of the stream, to a function again
+    Replay(Box<ReplayArgs>),
     /// Send the items of a table, or of its export to S3, to a function, as INSERT records
     Backfill(Box<crate::backfill::BackfillArgs>),
 }
@@ -272,7 +276,7 @@ pub(crate) struct ExplainArgs {
     pub(crate) record: bool,
 }
 
-fn seconds(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted, such as 30 or 0.5".to_owned())?;
     let duration = std::time::Duration::try_from_secs_f64(seconds).ok();
     let duration = duration.filter(|duration| (1e-3..=1e6).contains(&duration.as_secs_f64()));

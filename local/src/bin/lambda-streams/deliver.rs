@@ -38,7 +38,7 @@ const MAX_WHOLE_FAILURES: u32 = 8;
 pub(crate) struct Parcel {
     /// The record as the function receives it.
     pub(crate) json: String,
-    /// What an answer calls it: its sequence number, else its event id; a message id.
+    /// What an answer calls it: its sequence number, else its event id; a message id. Empty where it can only call it by its position.
     pub(crate) name: String,
     /// Its item: such records stay in order.
     pub(crate) item: u64,

@@ -36,7 +36,7 @@ impl Journal {
     ///
     /// # Errors
     /// If another run has it open, if it cannot be read or written, or if the file is something else.
-    pub(crate) fn open(work: &[&str], path: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn open(work: &[impl AsRef<str>], path: Option<&Path>) -> Result<Self, Failure> {
         let path = match path {
             Some(path) => path.to_owned(),
             None => default_path(work)?,
@@ -151,20 +151,20 @@ fn line(entry: &Entry) -> String {
 }
 
 /// `$XDG_STATE_HOME/lambda-streams/<command>-<hash>.ndjson`
-fn default_path(work: &[&str]) -> Result<PathBuf, Failure> {
+fn default_path(work: &[impl AsRef<str>]) -> Result<PathBuf, Failure> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || set("HOME").map(|home| home.join(".local/state"));
     let state = set("XDG_STATE_HOME").filter(|path| path.is_absolute()).or_else(home);
     let state = state.ok_or_else(|| {
         Failure::not_begun("there is no place for the journal: set --journal, XDG_STATE_HOME or HOME")
     })?;
-    let command = work.first().copied().unwrap_or("run");
+    let command = work.first().map_or("run", AsRef::as_ref);
     Ok(state.join("lambda-streams").join(format!("{command}-{:016x}.ndjson", fnv(work))))
 }
 
 /// FNV-1a: the same number with every version of Rust, which the standard library's hash does not promise.
-fn fnv(parts: &[&str]) -> u64 {
-    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xFF]));
+fn fnv<T: AsRef<str>>(parts: &[T]) -> u64 {
+    let bytes = parts.iter().flat_map(|part| part.as_ref().bytes().chain([0xFF]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_default_place_is_that_of_the_work() {
-        assert_eq!(fnv(&[]), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv::<&str>(&[]), 0xcbf2_9ce4_8422_2325);
         assert_ne!(fnv(&["replay", "ab", "c"]), fnv(&["replay", "a", "bc"]));
     }
 

@@ -1,3 +1,123 @@
-//! `replay`
+//! `replay`: discarded batches, or a stretch of the stream, once more through the function.
+
+pub(crate) mod args;
+mod gather;
+mod late;
+mod plan;
 mod range;
+mod sources;
 mod stretch;
+mod task;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::aws::Aws;
+use crate::failure::Failure;
+use crate::journal::Journal;
+use crate::mapping::Pause;
+use crate::places::s3::S3Url;
+use crate::sending::{Target, conclude};
+use crate::signals::Signals;
+
+use self::args::ReplayArgs;
+use self::gather::Gathered;
+use self::late::{Late, Moved};
+use self::task::Task;
+
+pub(crate) async fn replay(args: ReplayArgs) -> Result<ExitCode, Failure> {
+    let signals = Signals::listen()?;
+    let aws = Aws::near(&args.aws, gather::near(&args));
+    let ui = args.sending.ui(&args.function);
+    let mut journal = Journal::open(&work(&args), args.sending.journal.as_deref())?;
+    let say = |line: &str| ui.line(line);
+    let gathered = Gathered::read(&args, &aws, &signals, &say).await?;
+    let mut task = Task::new(gathered, &journal, args.range.again);
+    let ended = run(&args, (&aws, &signals), &ui, &mut journal, &mut task).await;
+    task.release().await;
+    let code = ended?;
+    if task.leaves_nothing() {
+        journal.finish();
+    }
+    Ok(code)
+}
+
+/// What the journal is of: where the records come from, and the function.
+fn work(args: &ReplayArgs) -> Vec<String> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let source = |name: &String| match S3Url::parse(name) {
+        None if name != "-" => absolute(Path::new(name)),
+        _ => name.clone(),
+    };
+    let program = args.function.bootstrap.as_deref().map(absolute);
+    let flags = [
+        ("--queue", &args.queue),
+        ("--stream", &args.stretch.stream),
+        ("--table", &args.stretch.table),
+        ("--function", &args.function.function),
+        ("--bootstrap", &program),
+    ];
+    let flags = flags.into_iter().filter_map(|(flag, value)| Some(format!("{flag}={}", value.as_ref()?)));
+    std::iter::once("replay".to_owned()).chain(args.sources.iter().map(source)).chain(flags).collect()
+}
+
+async fn run(
+    args: &ReplayArgs,
+    (aws, signals): (&Aws<'_>, &Signals),
+    ui: &std::sync::Arc<crate::ui::Ui>,
+    journal: &mut Journal,
+    task: &mut Task,
+) -> Result<ExitCode, Failure> {
+    task.describe(ui);
+    let comparison = task.comparison(aws).await;
+    let moved = match Late::of(&args.late) {
+        Some(_) if !args.sending.dry_run => None,
+        _ if task.plan.entries.is_empty() => None,
+        _ => Some(Moved::ask(&task.plan, comparison.as_ref()).await),
+    };
+    if let Some(moved) = &moved {
+        ui.print(&format!("items     {}", moved.describe()));
+    }
+    if args.sending.dry_run {
+        task.list(args);
+        return Ok(task.dry_code());
+    }
+    if task.plan.entries.is_empty() {
+        return task.nothing_to_send(ui).await;
+    }
+    let late = match (Late::of(&args.late), &moved) {
+        (Some(late), _) => late,
+        (None, Some(moved)) if moved.is_none() => Late::Send,
+        (None, Some(moved)) => late::ask(moved, gather::reads_stdin(args))?,
+        (None, None) => Late::Send,
+    };
+    let comparison = match late {
+        Late::Compare => Some(comparison?),
+        Late::Send | Late::Tell(_) => None,
+    };
+    let target = Target::start(&args.function, aws, &task.stream_arn, ui, signals).await?;
+    ui.line(&format!("function  {}, timeout {} s", target.arn(), target.timeout.as_secs_f64()));
+    task::probe(&target, late.stale()).await?;
+    let pause = match args.pause.pause_mapping {
+        true => {
+            let (function, say) = (args.function.function.as_deref(), |line: &str| ui.print(line));
+            let lambda = aws.lambda().await?;
+            Some(Pause::begin(&args.pause, lambda, function, &task.stream_arn, journal, signals, say).await?)
+        }
+        false => None,
+    };
+    let sent = task.send(args, late, comparison.as_ref(), &target, (ui, signals), journal, pause.as_ref()).await;
+    let resumed = match pause {
+        Some(pause) => pause.end(journal, |line| ui.print(line)).await,
+        None => Ok(()),
+    };
+    target.function.shutdown().await;
+    let (tally, delivered) = sent?;
+    resumed?;
+    let left = format!(
+        "what is not done is left where it is: the same command goes on with it ({} has what is done)",
+        journal.path().display()
+    );
+    let code = conclude(&tally, &delivered, "record", &left);
+    Ok(task.conclude(code))
+}

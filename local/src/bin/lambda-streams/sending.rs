@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use futures::Stream;
-use lambda_streams_local::FunctionOutput;
+use lambda_streams_local::{Function, FunctionOutput};
 
 use crate::args::FunctionArgs;
 use crate::aws::Aws;
@@ -93,6 +93,10 @@ impl Target {
         Ok(Self { function, timeout, heard })
     }
 
+    pub(crate) fn arn(&self) -> String {
+        self.function.function_arn()
+    }
+
     /// Why a record failed, as far as the function has written it where it can be read.
     pub(crate) fn why(&self, name: &str) -> Option<String> {
         match lock(&self.heard).of(&[name])? {
@@ -117,6 +121,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Of so many in all.
+    pub(crate) fn of(total: u64) -> Self {
+        Self { total: Some(total), ..Self::default() }
+    }
+
     fn note(&mut self, settled: &[Settled], target: &Target) {
         for Settled { name, outcome, .. } in settled {
             match outcome {

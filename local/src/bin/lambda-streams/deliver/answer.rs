@@ -102,7 +102,7 @@ impl Answer {
 /// Every record that is not done is named.
 fn exact(failures: &[Failure], parcels: &[Parcel], counts: FunctionCounts) -> Answer {
     let mut places: HashMap<&str, Vec<usize>> = HashMap::with_capacity(parcels.len());
-    for (position, parcel) in parcels.iter().enumerate() {
+    for (position, parcel) in parcels.iter().enumerate().filter(|(_, parcel)| !parcel.name.is_empty()) {
         places.entry(&parcel.name).or_default().push(position);
     }
     let mut positions = Vec::new();

@@ -42,7 +42,7 @@ impl Range<'_> {
             let Page { records, next: following } = source.read(iterator).await?;
             next = following;
             if records.is_empty() {
-                if since.elapsed() >= idle && !source.has_ended(self.shard) {
+                if since.elapsed() >= patience(source, self.shard, idle) {
                     break;
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -66,6 +66,12 @@ impl Range<'_> {
         kept.is_trimmed = first != Some(self.first);
         Ok(kept)
     }
+}
+
+/// How long a shard is given for its next record. One that a listing calls closed has an end, which it is given more time to come to; some emulators call
+/// every shard closed.
+pub(super) fn patience(source: &impl Source, shard: &str, idle: Duration) -> Duration {
+    if source.has_ended(shard) { idle.saturating_mul(6) } else { idle }
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use futures::{StreamExt, TryStreamExt};
 use lambda_streams_local::{Page, Position, Shard, ShardIterator, Source, SourceError, SourceRecord};
 use tokio::time::Instant;
 
+use super::range::patience;
+
 /// How many shards are read at once.
 const SHARDS: usize = 16;
 /// How long to wait after an empty page.
@@ -79,7 +81,7 @@ impl Stretch {
         let shard = iterator.shard.clone();
         let Page { records, next } = source.read(iterator).await?;
         let is_empty = records.is_empty();
-        let is_at_end = is_empty && since.elapsed() >= self.idle && !source.has_ended(&shard);
+        let is_at_end = is_empty && since.elapsed() >= patience(source, &shard, self.idle);
         let after = self.until.checked_add(UNORDERED);
         let is_past = |record: &SourceRecord| match (record.created_at(), after) {
             (Some(created), Some(after)) => created > after,

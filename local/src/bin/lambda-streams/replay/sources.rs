@@ -1,0 +1,234 @@
+//! Where on-failure documents are kept: files, a bucket, a queue. Nothing is deleted there before all records of a document are done.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::aws::Aws;
+use crate::documents::{self, Document, What};
+use crate::failure::Failure;
+use crate::input;
+use crate::places::s3::{S3, S3Url};
+use crate::places::sqs::Queue;
+use crate::signals::Signals;
+
+/// The most bytes of documents that a run takes.
+pub(super) const MAX_BYTES: usize = 512 * 1024 * 1024;
+/// How long a queue hides a message from others while its records are replayed; it is hidden again in time.
+const HIDDEN: Duration = Duration::from_secs(900);
+/// How long a queue is asked for messages.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// The places that a run takes documents from, and what it has found there.
+pub(super) struct Sources {
+    pub(super) held: Vec<Held>,
+    s3: Option<S3>,
+    queue: Option<Queue>,
+    keeps: bool,
+}
+
+/// One file, object or message with its documents.
+pub(super) struct Held {
+    /// How the user knows it.
+    pub(super) shown: String,
+    pub(super) documents: Vec<Document>,
+    place: Place,
+}
+
+enum Place {
+    /// It stays as it is.
+    File,
+    Object(S3Url),
+    /// With its receipt.
+    Message(String),
+}
+
+impl Sources {
+    /// Reads all documents. What is not one is an error, but for a message of a queue, which is told and left.
+    pub(super) async fn read(
+        names: &[String],
+        queue: Option<&str>,
+        keeps: bool,
+        (aws, signals): (&Aws<'_>, &Signals),
+        say: &dyn Fn(&str),
+    ) -> Result<Self, Failure> {
+        let mut sources = Self { held: Vec::new(), s3: None, queue: None, keeps };
+        let read = async {
+            for name in names {
+                match S3Url::parse(name) {
+                    Some(url) => sources.read_bucket(&url, aws).await?,
+                    None => sources.read_file(&PathBuf::from(name))?,
+                }
+            }
+            match queue {
+                Some(queue) => sources.read_queue(queue, aws, say).await,
+                None => Ok(()),
+            }
+        };
+        let read = tokio::select! {
+            read = read => read,
+            () = signals.reached(1) => Err(Failure::not_begun("interrupted while the documents were read")),
+        };
+        match read {
+            Ok(()) => Ok(sources),
+            Err(failure) => {
+                sources.release(|_| true).await;
+                Err(failure)
+            }
+        }
+    }
+
+    fn read_file(&mut self, path: &Path) -> Result<(), Failure> {
+        let (name, text) = (input::name(path), input::read(path)?);
+        self.add(name, Place::File, &text)
+    }
+
+    async fn read_bucket(&mut self, url: &S3Url, aws: &Aws<'_>) -> Result<(), Failure> {
+        if self.s3.is_none() {
+            self.s3 = Some(S3::new(aws).await?);
+        }
+        let s3 = self.s3.as_ref().expect("it was just set");
+        let objects = s3.list_all(url).await.map_err(Failure::not_begun)?;
+        if objects.is_empty() {
+            return Err(Failure::not_begun(format!("{url} has no object")));
+        }
+        let mut texts = Vec::new();
+        let mut bytes = 0;
+        for object in objects {
+            let object = S3Url { bucket: url.bucket.clone(), key: object.key };
+            let body = s3.get(&object).await.map_err(Failure::not_begun)?;
+            bytes += body.len();
+            check_size(bytes)?;
+            let text = String::from_utf8(body).map_err(|_| Failure::not_begun(format!("{object} is not UTF-8")))?;
+            texts.push((object, text));
+        }
+        texts.into_iter().try_for_each(|(object, text)| self.add(object.to_string(), Place::Object(object), &text))
+    }
+
+    /// Takes all messages of the queue: those that hold no document are made visible again at once.
+    async fn read_queue(&mut self, name: &str, aws: &Aws<'_>, say: &dyn Fn(&str)) -> Result<(), Failure> {
+        self.queue = Some(Queue::resolve(name, aws).await?);
+        let (mut bytes, mut others) = (0, Vec::new());
+        loop {
+            let queue = self.queue.as_ref().expect("it was just set");
+            let messages = queue.receive(HIDDEN, WAIT).await.map_err(Failure::not_begun)?;
+            if messages.is_empty() {
+                break;
+            }
+            for message in messages {
+                bytes += message.body.len();
+                check_size(bytes)?;
+                let shown = format!("message {}", message.id);
+                match documents_in(&shown, &message.body) {
+                    Ok(documents) => {
+                        self.held.push(Held { shown, documents, place: Place::Message(message.receipt) });
+                    }
+                    Err(failure) => {
+                        say(&format!("{failure}: it stays in the queue"));
+                        others.push(message.receipt);
+                    }
+                }
+            }
+        }
+        self.show_again(&others).await;
+        if self.held.is_empty() {
+            return Err(Failure::not_begun(format!(
+                "{name} has no message with an on-failure document that can be received now"
+            )));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, shown: String, place: Place, text: &str) -> Result<(), Failure> {
+        let documents = documents_in(&shown, text)?;
+        self.held.push(Held { shown, documents, place });
+        Ok(())
+    }
+
+    /// Deletes a place of which all records are done.
+    ///
+    /// # Errors
+    /// If it cannot be deleted: its records are done all the same.
+    pub(super) async fn delete(&self, held: &Held) -> Result<(), String> {
+        match &held.place {
+            _ if self.keeps => Ok(()),
+            Place::File => Ok(()),
+            Place::Object(url) => match &self.s3 {
+                Some(s3) => s3.delete(url).await.map_err(|error| error.to_string()),
+                None => Ok(()),
+            },
+            Place::Message(receipt) => match &self.queue {
+                Some(queue) => match queue.delete(std::slice::from_ref(receipt)).await {
+                    Ok(refused) => refused.into_iter().next().map_or(Ok(()), |refused| Err(refused.why)),
+                    Err(error) => Err(error.to_string()),
+                },
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Whether a document goes once its records are done.
+    pub(super) fn deletes(&self, held: &Held) -> bool {
+        !self.keeps && !matches!(held.place, Place::File)
+    }
+
+    /// Hides the messages for some more time.
+    pub(super) async fn hide_again(&self, is_left: impl Fn(usize) -> bool) -> Result<(), Failure> {
+        let receipts = self.receipts(is_left);
+        match &self.queue {
+            Some(queue) if !receipts.is_empty() => {
+                queue.hide(&receipts, HIDDEN).await.map(drop).map_err(Failure::failed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How often the messages are hidden again.
+    pub(super) fn hides_every(&self) -> Option<Duration> {
+        self.queue.is_some().then_some(HIDDEN / 3)
+    }
+
+    /// Makes the messages that are left visible at once, so that the next run finds them.
+    pub(super) async fn release(&self, is_left: impl Fn(usize) -> bool) {
+        self.show_again(&self.receipts(is_left)).await;
+    }
+
+    async fn show_again(&self, receipts: &[String]) {
+        if let (Some(queue), false) = (&self.queue, receipts.is_empty()) {
+            // If it fails, they become visible by themselves after a while.
+            let _ = queue.hide(receipts, Duration::ZERO).await;
+        }
+    }
+
+    fn receipts(&self, is_left: impl Fn(usize) -> bool) -> Vec<String> {
+        let held = self.held.iter().enumerate().filter(|(index, _)| is_left(*index));
+        held.filter_map(|(_, held)| match &held.place {
+            Place::Message(receipt) => Some(receipt.clone()),
+            _ => None,
+        })
+        .collect()
+    }
+}
+
+fn check_size(bytes: usize) -> Result<(), Failure> {
+    if bytes <= MAX_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "there are more than {} MB of documents: replay a part of them at a time, such as one shard's day: s3://bucket/aws/lambda/<mapping>/<shard>/2026/01/31/",
+        MAX_BYTES / 1_048_576
+    );
+    Err(Failure::not_begun(message))
+}
+
+fn documents_in(name: &str, text: &str) -> Result<Vec<Document>, Failure> {
+    let found = documents::find(text);
+    if found.is_empty() {
+        return Err(Failure::not_begun(format!("{name} is empty")));
+    }
+    let documents = found.into_iter().map(|found| match found.what {
+        What::OnFailure(document) => Ok(*document),
+        What::DeadLetter { .. } => Err(format!("{name} has a dead letter, which `lambda-streams redrive` puts back")),
+        What::Unknown(reason) => Err(format!("{name}: {reason}")),
+    });
+    documents.collect::<Result<_, _>>().map_err(Failure::not_begun)
+}

@@ -1,0 +1,370 @@
+//! A replay at work: what is sent, what becomes of each record, and which documents are done by that.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use futures::{StreamExt, stream};
+use lambda_streams_local::{Function, Response};
+
+use crate::aws::Aws;
+use crate::deliver::{Delivered, Form, FunctionCounts, Outcome, Parcel, Settled, Stale};
+use crate::failure::{FAILED, Failure, GOOD};
+use crate::journal::Journal;
+use crate::mapping::Pause;
+use crate::sending::{Tally, Target, send};
+use crate::signals::Signals;
+use crate::table::compare::{Comparison, Currency};
+use crate::table::table_arn;
+use crate::ui::{Ui, count};
+
+use super::args::ReplayArgs;
+use super::gather::{Described, Gathered};
+use super::late::Late;
+use super::plan::{Entry, Plan};
+use super::sources::Sources;
+
+const BATCH_SIZE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(100).expect("it is not zero");
+/// How many items are looked up at once.
+const COMPARED: usize = 100;
+
+pub(super) struct Task {
+    pub(super) plan: Plan,
+    pub(super) stream_arn: String,
+    sources: Option<Sources>,
+    documents: Vec<Described>,
+    /// The documents of each place.
+    documents_of: Vec<Vec<usize>>,
+    /// Records that an earlier run has done.
+    done_before: usize,
+    progress: Mutex<Progress>,
+}
+
+/// How far the documents are.
+#[derive(Debug, Default)]
+struct Progress {
+    /// How many records of each document are not done.
+    left: Vec<usize>,
+    /// Places that were deleted.
+    deleted: Vec<bool>,
+    /// Why places could not be deleted.
+    refused: Vec<String>,
+    /// Records that were not sent, as their items have changed since.
+    skipped: Vec<usize>,
+    skipped_total: usize,
+}
+
+impl Task {
+    /// Leaves out what the journal says is done, unless it is to be sent `again`.
+    pub(super) fn new(gathered: Gathered, journal: &Journal, again: bool) -> Self {
+        let Gathered { mut plan, sources, documents, stream_arn } = gathered;
+        let before = plan.entries.len();
+        plan.entries.retain(|entry| again || !journal.contains(&entry.key));
+        let mut left = vec![0; documents.len()];
+        plan.entries.iter().flat_map(|entry| &entry.documents).for_each(|document| left[*document] += 1);
+        let places = sources.as_ref().map_or(0, |sources| sources.held.len());
+        let (deleted, mut documents_of) = (vec![false; places], vec![Vec::new(); places]);
+        documents.iter().enumerate().for_each(|(index, described)| documents_of[described.held].push(index));
+        let progress = Mutex::new(Progress { left, deleted, ..Progress::default() });
+        Self { done_before: before - plan.entries.len(), plan, stream_arn, sources, documents, documents_of, progress }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what there is to be sent.
+    pub(super) fn describe(&self, ui: &Ui) {
+        let records = count(self.plan.entries.len(), "record");
+        let of = match &self.sources {
+            Some(sources) => {
+                format!(" of {} in {}", count(self.documents.len(), "document"), count(sources.held.len(), "place"))
+            }
+            None => format!(" of the stream {}", self.stream_arn),
+        };
+        let before = match self.done_before {
+            0 => String::new(),
+            done => format!("; {done} are done by an earlier run"),
+        };
+        ui.line(&format!("replay    {records}{of}{before}"));
+        for described in &self.documents {
+            if let Some(lost) = &described.lost {
+                ui.print(&format!("warning: {}: {lost}", self.place_of(described)));
+            }
+        }
+    }
+
+    fn place_of(&self, described: &Described) -> &str {
+        self.sources
+            .as_ref()
+            .and_then(|sources| sources.held.get(described.held))
+            .map_or("document", |held| &held.shown)
+    }
+
+    /// The table that items are compared with.
+    pub(super) async fn comparison(&self, aws: &Aws<'_>) -> Result<Comparison, Failure> {
+        if self.stream_arn.is_empty() {
+            let message =
+                "the documents are of several streams: replay those of one at a time to compare with its table";
+            return Err(Failure::not_begun(message));
+        }
+        Ok(Comparison::new(aws.dynamodb().await?, table_arn(&self.stream_arn)))
+    }
+
+    /// Lists what would be sent.
+    pub(super) fn list(&self, args: &ReplayArgs) {
+        let left = self.progress().left.clone();
+        for (described, left) in self.documents.iter().zip(left) {
+            let document = &described.document;
+            let number = |number: &Option<String>| number.clone().unwrap_or_else(|| "unknown".to_owned());
+            println!(
+                "{}: {left} of {} to send, {} to {} of {}, given up {} ({})",
+                self.place_of(described),
+                count(described.records, "record"),
+                number(&document.start_sequence_number),
+                number(&document.end_sequence_number),
+                document.shard_id.as_deref().unwrap_or("an unknown shard"),
+                document.timestamp.as_deref().unwrap_or("at an unknown time"),
+                document.condition,
+            );
+            if let Some(lost) = &described.lost {
+                println!("  {lost}");
+            }
+        }
+        let created = self.plan.entries.iter().filter_map(|entry| entry.record.created_at());
+        if let (Some(first), Some(last)) = (created.clone().min(), created.max()) {
+            println!("the changes were made from {} to {}", time(first), time(last));
+        }
+        let size = args.sending.batch_size.unwrap_or(BATCH_SIZE).get();
+        println!(
+            "nothing was sent: without --dry-run, {} would be in at least {}{}",
+            count(self.plan.entries.len(), "record"),
+            count(self.plan.entries.len().div_ceil(size), "invocation"),
+            self.what_is_deleted()
+        );
+    }
+
+    fn what_is_deleted(&self) -> String {
+        let deletes = |sources: &Sources| sources.held.iter().filter(|held| sources.deletes(held)).count();
+        match self.sources.as_ref().map(deletes) {
+            None | Some(0) => String::new(),
+            Some(places) => format!(", and {places} of the documents' places are deleted once their records are done"),
+        }
+    }
+
+    /// The exit code of a dry run: whether anything is lost already.
+    pub(super) fn dry_code(&self) -> ExitCode {
+        self.conclude(ExitCode::from(GOOD))
+    }
+
+    /// Everything was done by an earlier run, which did not come to delete the documents.
+    pub(super) async fn nothing_to_send(&self, ui: &Ui) -> Result<ExitCode, Failure> {
+        self.delete_done(0..self.documents_of.len()).await;
+        ui.finish();
+        println!(
+            "nothing is left to be sent{}",
+            match self.done_before {
+                0 => String::new(),
+                done => format!(": {} are done by an earlier run; --again sends them once more", count(done, "record")),
+            }
+        );
+        Ok(self.conclude(ExitCode::from(GOOD)))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a command has in its hands")]
+    pub(super) async fn send(
+        &self,
+        args: &ReplayArgs,
+        late: Late,
+        comparison: Option<&Comparison>,
+        target: &Target,
+        (ui, signals): (&Arc<Ui>, &Signals),
+        journal: &mut Journal,
+        pause: Option<&Pause>,
+    ) -> Result<(Tally, Delivered), Failure> {
+        let tally = Mutex::new(Tally::of(self.plan.entries.len() as u64));
+        let chunks = stream::iter(self.plan.entries.chunks(COMPARED).enumerate());
+        let parcels = chunks.then(|(chunk, entries)| self.parcels(chunk * COMPARED, entries, comparison));
+        let parcels = parcels.flat_map(|parcels| match parcels {
+            Ok(parcels) => stream::iter(parcels.into_iter().map(Ok).collect::<Vec<_>>()),
+            Err(failure) => stream::iter(vec![Err(failure)]),
+        });
+        let limits = args.sending.limits(BATCH_SIZE, target.timeout);
+        let form = Form::Replay { stale: late.stale() };
+        let settle = async |settled: &[Settled]| self.settle(settled, journal).await;
+        let sending = send(target, (form, limits), (ui, signals, "record"), &tally, parcels, settle);
+        let delivered = tokio::select! {
+            delivered = sending => delivered?,
+            failure = self.keep_hidden() => return Err(failure),
+            () = warn(pause, ui) => unreachable!("it has no end"),
+        };
+        self.settle(&[], journal).await?;
+        let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+        tally.total = tally.total.map(|total| total - self.progress().skipped_total as u64);
+        Ok((tally, delivered))
+    }
+
+    /// The records of a chunk that are to be sent.
+    async fn parcels(
+        &self,
+        first: usize,
+        entries: &[Entry],
+        comparison: Option<&Comparison>,
+    ) -> Result<Vec<Parcel>, Failure> {
+        let currencies = match comparison {
+            Some(comparison) => {
+                let records: Vec<&str> = entries.iter().map(|entry| entry.record.json()).collect();
+                comparison.of(&records).await?
+            }
+            None => Vec::new(),
+        };
+        let mut parcels = Vec::with_capacity(entries.len());
+        for (position, entry) in entries.iter().enumerate() {
+            if currencies.get(position) == Some(&Currency::MovedOn) {
+                self.progress().skipped.push(first + position);
+                continue;
+            }
+            parcels.push(Parcel {
+                json: entry.record.json().to_owned(),
+                name: entry.name.clone(),
+                item: entry.record.item(),
+                tag: (first + position) as u64,
+            });
+        }
+        Ok(parcels)
+    }
+
+    /// Notes what is done, and deletes the documents that are done by that.
+    async fn settle(&self, settled: &[Settled], journal: &mut Journal) -> Result<(), Failure> {
+        let done = settled.iter().filter(|settled| settled.outcome == Outcome::Done);
+        let mut done: Vec<usize> = done.filter_map(|settled| usize::try_from(settled.tag).ok()).collect();
+        {
+            let mut progress = self.progress();
+            let skipped = std::mem::take(&mut progress.skipped);
+            progress.skipped_total += skipped.len();
+            done.extend(skipped);
+        }
+        let entries: Vec<&Entry> = done.iter().filter_map(|place| self.plan.entries.get(*place)).collect();
+        journal.add(entries.iter().map(|entry| entry.key.as_str()))?;
+        let mut places = BTreeSet::new();
+        for document in entries.iter().flat_map(|entry| &entry.documents) {
+            let left = &mut self.progress().left[*document];
+            *left = left.saturating_sub(1);
+            places.insert(self.documents[*document].held);
+        }
+        self.delete_done(places).await;
+        Ok(())
+    }
+
+    /// Deletes those of the places whose documents are all done. One that has lost records stays: it is all that is known of them.
+    async fn delete_done(&self, places: impl IntoIterator<Item = usize>) {
+        let Some(sources) = &self.sources else { return };
+        for index in places {
+            let held = &sources.held[index];
+            if self.is_left(index) || std::mem::replace(&mut self.progress().deleted[index], true) {
+                continue;
+            }
+            if let Err(why) = sources.delete(held).await {
+                self.progress().refused.push(format!("{} is done and cannot be deleted: {why}", held.shown));
+            }
+        }
+    }
+
+    /// Whether a place has records that are not done, or are lost.
+    fn is_left(&self, held: usize) -> bool {
+        let progress = self.progress();
+        self.documents_of[held].iter().any(|index| progress.left[*index] > 0 || self.documents[*index].lost.is_some())
+    }
+
+    /// Hides the messages of a queue from others for as long as the run takes; it ends if that is refused.
+    async fn keep_hidden(&self) -> Failure {
+        let sources = self.sources.as_ref();
+        let Some((sources, every)) = sources.and_then(|sources| Some((sources, sources.hides_every()?))) else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::time::sleep(every).await;
+            if let Err(failure) = sources.hide_again(|held| self.is_left(held)).await {
+                return failure;
+            }
+        }
+    }
+
+    /// Makes what is left in a queue visible to the next run.
+    pub(super) async fn release(&self) {
+        if let Some(sources) = &self.sources {
+            sources.release(|held| self.is_left(held)).await;
+        }
+    }
+
+    /// Whether nothing is left that the next run could find.
+    pub(super) fn leaves_nothing(&self) -> bool {
+        let Some(sources) = &self.sources else { return false };
+        let progress = self.progress();
+        progress.refused.is_empty()
+            && sources.held.iter().zip(&progress.deleted).all(|(held, deleted)| *deleted && sources.deletes(held))
+    }
+
+    /// Says what became of the documents. Records that are lost, and places that could not be deleted, are failures.
+    pub(super) fn conclude(&self, code: ExitCode) -> ExitCode {
+        let progress = self.progress();
+        if progress.skipped_total > 0 {
+            println!("  {} not sent: their items have changed since", count(progress.skipped_total, "record"));
+        }
+        let lost = self.documents.iter().filter(|described| described.lost.is_some()).count();
+        if lost > 0 {
+            println!("  {} with records that are lost or missing, which stay where they are", count(lost, "document"));
+        }
+        for why in &progress.refused {
+            println!("  {why}");
+        }
+        if lost == 0 && progress.refused.is_empty() { code } else { ExitCode::from(FAILED) }
+    }
+}
+
+/// Warns when the mapping has been paused for long.
+async fn warn(pause: Option<&Pause>, ui: &Ui) {
+    if let Some(pause) = pause {
+        let warning = pause.nearly_over().await;
+        ui.print(&warning);
+    }
+    std::future::pending().await
+}
+
+/// Asks a function whether it can tell stale records, by an event without records.
+///
+/// # Errors
+/// If it is told to skip them and cannot: it has no marks, or is not a function of this crate.
+pub(super) async fn probe(target: &Target, stale: Option<Stale>) -> Result<(), Failure> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        #[serde(rename = "lambdaStreams")]
+        counts: Option<FunctionCounts>,
+    }
+    if stale != Some(Stale::Skip) {
+        return Ok(());
+    }
+    let payload = r#"{"lambdaStreams":{"origin":"replay","stale":"skip","answer":"list"},"Records":[]}"#;
+    let response = target.function.invoke(payload.to_owned(), target.timeout).await.map_err(Failure::not_begun)?;
+    let refuse = |why: &str| {
+        Err(Failure::not_begun(format!(
+            "--stale skip: {why}; --compare-with-table looks the items up instead, --stale process sends everything"
+        )))
+    };
+    match response {
+        Response::Throttled => refuse("the function could not be asked, as no environment is free"),
+        Response::FunctionError { message, .. } => refuse(&message),
+        Response::Returned(json) => match serde_json::from_str::<Answer>(&json) {
+            Ok(Answer { counts: Some(counts) }) if counts.marks => Ok(()),
+            Ok(Answer { counts: Some(_) }) => refuse("the function's processor has no marks"),
+            _ => refuse(
+                "the function does not say that it has marks: it is not of lambda-streams, or of an older version",
+            ),
+        },
+    }
+}
+
+fn time(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string()
+}
