@@ -4,6 +4,7 @@ mod backfill;
 mod explain;
 mod interrupt;
 mod replay;
+mod redrive;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -82,7 +83,7 @@ fn event_file(name: &str, numbers: &[&str]) -> String {
 
 #[tokio::test]
 async fn every_command_has_help_worth_reading() {
-    for command in ["run", "invoke", "explain", "backfill"] {
+    for command in ["run", "invoke", "explain", "redrive", "replay", "backfill"] {
         let ran = run(&[command, "--help"]).await;
         assert_eq!(ran.code, Some(0));
         assert!(ran.stdout.contains("Examples:") && ran.stdout.contains("lambda-streams"), "{}", ran.stdout);

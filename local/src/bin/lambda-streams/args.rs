@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Replay(Box<ReplayArgs>),
     /// Send the items of a table, or of its export to S3, to a function, as INSERT records
     Backfill(Box<crate::backfill::BackfillArgs>),
+    /// Send dead letters to a function again, and delete those that are done
+    Redrive(Box<crate::redrive::RedriveArgs>),
 }
 
 const RUN_EXAMPLES: &str = "\

@@ -203,7 +203,7 @@ impl<F: Function> Delivery<'_, F> {
             () = stop => return Landed { bucket, piece, response: None },
             () = tokio::time::sleep(delay) => {}
         }
-        (self.observe)(&Event::Sent { records: piece.parcels.len() });
+        (self.observe)(&Event::Sent);
         let payload = self.form.payload(&piece.parcels);
         let began = tokio::time::Instant::now();
         let response = self.function.invoke(payload, self.limits.timeout).await;

@@ -1,4 +1,4 @@
-//! Runs Lambda functions that consume DynamoDB streams on a laptop: `run`, `invoke` and `explain`.
+//! Runs Lambda functions that consume DynamoDB streams on a laptop: `run`, `invoke`, `explain` and `redrive`.
 
 mod args;
 mod aws;
@@ -13,10 +13,13 @@ mod input;
 mod invoke;
 mod journal;
 mod mapping;
+#[cfg(test)]
+#[path = "../../../../tests/it/support/ministack.rs"]
+mod ministack;
 mod on_failure;
 mod outcomes;
-#[allow(dead_code, reason = "`replay` reads buckets and queues")]
 mod places;
+mod redrive;
 mod replay;
 mod run;
 mod sending;
@@ -47,6 +50,8 @@ fn main() -> ExitCode {
             Command::Invoke(args) => invoke::invoke(*args).await,
             Command::Explain(args) => explain::explain(&args),
             Command::Backfill(args) => backfill::backfill(*args).await,
+            Command::Replay(args) => replay::replay(*args).await,
+            Command::Redrive(args) => redrive::redrive(*args).await,
         }
     });
     match done {

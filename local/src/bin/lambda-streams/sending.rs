@@ -224,7 +224,7 @@ pub(crate) async fn send(
 
 fn note(tally: &mut Tally, event: &Event<'_>) {
     match event {
-        Event::Sent { .. } => tally.invocations += 1,
+        Event::Sent => tally.invocations += 1,
         Event::Waiting { records, .. } => tally.repeated += *records as u64,
         Event::Answered { answer, .. } => tally.throttles += u64::from(answer.is_throttled()),
     }

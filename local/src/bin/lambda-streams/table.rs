@@ -67,6 +67,11 @@ pub(crate) fn table_arn(arn: &str) -> &str {
     arn[start..].find('/').map_or(arn, |slash| &arn[..start + slash])
 }
 
+/// The table's name in the ARN of its stream or its export. Emulators look a table up by its name alone.
+pub(crate) fn table_name(arn: &str) -> &str {
+    table_arn(arn).rsplit_once('/').map_or(arn, |(_, name)| name)
+}
+
 /// The region in an ARN.
 pub(crate) fn region(arn: &str) -> Option<&str> {
     arn.split(':').nth(3).filter(|region| !region.is_empty())

@@ -32,6 +32,10 @@ async fn a_dead_letter_is_explained() {
         "where now    here, whole",
         "in the stream it was kept until 2026-01-02T00:00:00Z",
         "what to do   fix the cause",
+        "command      delivers them again, until the function's answers say that they are done (--dry-run lists them):\n  \
+         lambda-streams redrive document.json --function NAME --region eu-central-1\n",
+        "NAME is that of the function that is to process them: the documents do not say it\n",
+        "document.json is the standard input of this command, saved\n",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
@@ -53,6 +57,75 @@ async fn letters_are_found_in_cli_output_and_sqs_events() {
         let ran = explain(&input, &[]).await;
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         assert!(ran.stdout.starts_with("1 of 2\n") && ran.stdout.contains("\n2 of 2\n"), "{}", ran.stdout);
+        assert_eq!(ran.stdout.matches("lambda-streams redrive").count(), 1, "one command for both: {}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn the_command_for_a_message_s_letter_takes_it_out_of_its_queue() {
+    let function = r#""functionArn":"arn:aws:lambda:eu-west-1:123456789012:function:orders:$LATEST","#;
+    let letter = LETTER.replacen('{', &format!("{{{function}"), 1);
+    let body = serde_json::to_string(&letter).expect("a text");
+    let output = format!(r#"{{"Messages":[{{"MessageId":"1","Body":{body}}}]}}"#);
+    let ran = explain(&output, &[]).await;
+    let flags = "--function arn:aws:lambda:eu-west-1:123456789012:function:orders --region eu-west-1\n";
+    for expected in [
+        &format!("\n  lambda-streams redrive --queue URL {flags}"),
+        "URL is that of the queue that the messages came from\n",
+        "where now    in the queue that the message came from, whole",
+        "as long as the queue keeps messages",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+    let queue = "arn:aws:sqs:eu-west-1:123456789012:dead";
+    let event = format!(r#"{{"Records":[{{"messageId":"1","eventSourceARN":"{queue}","body":{body}}}]}}"#);
+    let ran = explain(&event, &[]).await;
+    assert!(ran.stdout.contains(&format!("\n  lambda-streams redrive --queue {queue} {flags}")), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn each_function_has_a_command_of_its_own() {
+    let of = |name: &str| METADATA.replace(r#""functionArn":"f""#, &format!(r#""functionArn":"{name}""#));
+    let recent = [of("a"), of("b"), of("a")].join("\n").replace("2019-11-14", "2199-11-14");
+    let ran = explain(&format!("{recent}\n{LETTER}"), &[]).await;
+    let commands: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("  lambda-streams")).collect();
+    let expected = [
+        "  lambda-streams redrive document.json --function NAME --region eu-central-1",
+        "  lambda-streams replay document.json --function a",
+        "  lambda-streams replay document.json --function b",
+    ];
+    assert_eq!(commands, expected, "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn what_is_passed_over_is_told() {
+    let ran = explain(&format!("{LETTER}\n{{\"x\":1}}\n"), &[]).await;
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    assert!(
+        ran.stderr.starts_with("warning: passed over in the standard input: neither a dead letter"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stdout.starts_with("dead letter  a record (MODIFY)"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn a_pipe_s_document_is_explained() {
+    let document = r#"{"context":{"partnerResourceArn":"arn:aws:pipes:eu-west-2:123456789012:pipe/orders",
+        "condition":"RetryAttemptsExhausted"},"version":"1.0","timestamp":"2199-03-08T00:00:01Z","DDBStreamBatchInfo":{
+        "shardId":"shardId-1","startSequenceNumber":"8","endSequenceNumber":"9",
+        "approximateArrivalOfFirstRecord":"2199-03-08T00:00:00Z","approximateArrivalOfLastRecord":"2199-03-08T00:00:00.5Z",
+        "batchSize":2,"streamArn":"arn:aws:dynamodb:eu-west-2:123456789012:table/orders/stream/2026-01-01T00:00:00.000"}}"#;
+    let ran = explain(document, &[]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for expected in [
+        "on failure   the pipe arn:aws:pipes:eu-west-2:123456789012:pipe/orders gave 2 records up: good ones",
+        "created      2199-03-08T00:00:00Z to 2199-03-08T00:00:00.500Z\n",
+        "why          its MaximumRetryAttempts were exhausted\n",
+        "\n  lambda-streams replay document.json --function NAME --region eu-west-2\n",
+        "until 2199-03-09T00:00:00Z: the stream keeps a record for 24 hours\n",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
 }
 
@@ -71,17 +144,16 @@ async fn an_on_failure_document_is_explained_and_its_payload_invoked() {
         "on failure   the event source mapping gave 2 records up: good ones may be among them",
         "sequence     111 to 112",
         "MaximumRetryAttempts: 2 invocations without progress, the last one ended in a function error",
-        "where now    in this document, whole: its `payload` is a JSON string that holds the event\n",
+        "where now    in this document, whole\n",
         &format!(
-            "  lambda-streams run --events {path} --function arn:aws:lambda:eu-central-1:123456789012:function:function\n"
+            "  lambda-streams replay {path} --function arn:aws:lambda:eu-central-1:123456789012:function:function --region \
+             eu-central-1\n"
         ),
-        &format!("  lambda-streams invoke {path} --function "),
-        &format!("  jq -r .payload {path} > event.json\n  aws lambda invoke "),
-        "the call succeeds (200) also if records failed: the one that `batchItemFailures` in the response names",
+        "newer changes of the items may have been processed since: see --stale",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
-    assert!(!ran.stdout.contains("secret"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("secret") && !ran.stdout.contains("aws lambda invoke"), "{}", ran.stdout);
     let ran = run(&["explain", path, "--record"]).await;
     assert!(
         ran.stdout.contains(r#"records      {"Records":[{"eventID":"e111""#),
@@ -89,7 +161,7 @@ async fn an_on_failure_document_is_explained_and_its_payload_invoked() {
         ran.stdout
     );
 
-    // The advice, followed: with the document as it is, and with what is copied out of it.
+    // What is copied out of it can be sent as well.
     let ran = run_python(&["run", "--events", path, "--quiet"], "").await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains("2 read") && ran.stdout.contains("2 done"), "{}", ran.stdout);
@@ -113,7 +185,11 @@ async fn both_forms_of_a_payload_are_explained() {
         let ran = explain(&format!(r#"{metadata}}},"payload":{payload}}}"#), &["--record"]).await;
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         assert!(ran.stdout.contains(&format!("records      {event}\n")), "{}", ran.stdout);
-        assert!(ran.stdout.contains("jq -r .payload document.json"), "the standard input has no name: {}", ran.stdout);
+        assert!(
+            ran.stdout.contains("lambda-streams replay document.json"),
+            "the standard input has no name: {}",
+            ran.stdout
+        );
     }
 }
 
@@ -142,20 +218,26 @@ async fn metadata_alone_says_that_the_records_are_gone() {
         "{}",
         ran.stdout
     );
+    assert!(ran.stdout.contains("\n  lambda-streams backfill --table TABLE --function f\n"), "{}", ran.stdout);
     let ran = explain(&document.replace(r#""batchSize":2"#, r#""batchSize":1"#), &[]).await;
     assert!(ran.stdout.starts_with("on failure   the event source mapping gave 1 record up\n"), "{}", ran.stdout);
     let recent = document.replace("2019-11-14", "2199-11-14");
     let ran = explain(&recent, &[]).await;
     assert!(ran.stdout.contains("where now    in the stream alone, until 2199-11-15T00:13:19Z"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("--shard-iterator-type AT_SEQUENCE_NUMBER --sequence-number 8"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n  lambda-streams replay document.json --function f\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("until 2199-11-15T00:13:19Z: the stream keeps a record for 24 hours\n"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[tokio::test]
 async fn what_is_neither_is_exit_code_2() {
     for (input, expected) in [
-        ("{", "error: the standard input is not valid JSON"),
+        ("{", "error: the standard input: not valid JSON from line 1 on (an error at line 1)"),
         ("", "error: the standard input has no document"),
-        (r#"{"x":1}"#, "error: the standard input has neither a dead letter of lambda-streams nor"),
+        (r#"{"x":1}"#, "error: the standard input: neither a dead letter of lambda-streams nor"),
         (r#"{"errorKind":"handler"}"#, "error: the standard input: "),
     ] {
         let ran = explain(input, &[]).await;

@@ -49,7 +49,7 @@ impl Form {
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
     /// An invocation begins.
-    Sent { records: usize },
+    Sent,
     /// An invocation has ended.
     Answered { records: usize, answer: &'a Answer, took: Duration },
     /// Records wait for their next attempt.
@@ -60,7 +60,7 @@ impl Event<'_> {
     /// A line for it, and whether it is the ordinary course.
     pub(crate) fn describe(&self, what: &str) -> Option<(String, bool)> {
         match self {
-            Self::Sent { .. } => None,
+            Self::Sent => None,
             Self::Answered { records, answer, took } => {
                 let sent = format!("{} sent (in {})", count(*records, what), duration(*took));
                 Some(match answer {

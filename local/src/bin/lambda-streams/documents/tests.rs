@@ -210,7 +210,7 @@ fn what_is_neither_has_a_reason() {
         ("\"7\"", NEITHER),
         (r#"{"Messages": 7}"#, NEITHER),
         (r#"{"Body": 7}"#, NEITHER),
-        (r#"{"errorKind": "handler"}"#, "it is not an envelope"),
+        (r#"{"errorKind": "handler"}"#, "this is not a dead letter: missing field `version`"),
         (r#"{"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]}"#, "it is a stream's event"),
         (
             r#"{"requestContext": {}, "DDBStreamBatchInfo": {}}"#,

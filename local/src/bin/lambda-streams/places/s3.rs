@@ -188,35 +188,4 @@ fn decoded(text: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_has_a_bucket_and_maybe_a_prefix() {
-        let url = |bucket: &str, key: &str| Some(S3Url { bucket: bucket.to_owned(), key: key.to_owned() });
-        assert_eq!(S3Url::parse("s3://discarded/aws/lambda/"), url("discarded", "aws/lambda/"));
-        assert_eq!(S3Url::parse("s3://discarded"), url("discarded", ""));
-        assert_eq!(S3Url::parse("arn:aws:s3:::discarded"), url("discarded", ""));
-        assert_eq!(S3Url::parse("arn:aws-cn:s3:::discarded/a/b"), url("discarded", "a/b"));
-        for other in ["s3://", "s3:///key", "discarded", "arn:aws:sqs:eu-central-1:1:q", "s3://a b/c", "https://x/y"] {
-            assert_eq!(S3Url::parse(other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn a_listing_is_read_in_either_encoding() {
-        let page = |encoding: &str, key: &str| {
-            format!(
-                "<?xml version=\"1.0\"?><ListBucketResult><Name>b</Name>{encoding}<IsTruncated>true</IsTruncated>\
-                 <NextContinuationToken>1&amp;2</NextContinuationToken><Contents><Key>{key}</Key>\
-                 <LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>7</Size></Contents></ListBucketResult>"
-            )
-        };
-        let encoded = page("<EncodingType>url</EncodingType>", "a%2Fb+c%26%C3%BC%zz");
-        for (xml, key) in [(encoded, "a/b c&ü%zz"), (page("", "a/b+c&amp;%41"), "a/b+c&%41")] {
-            let object = Object { key: key.to_owned(), size: 7, last_modified: "2026-01-01T00:00:00.000Z".to_owned() };
-            assert_eq!(listing(&xml), Listing { objects: vec![object], next: Some("1&2".to_owned()) });
-        }
-        assert_eq!(listing("<html>"), Listing { objects: Vec::new(), next: None });
-    }
-}
+mod tests;

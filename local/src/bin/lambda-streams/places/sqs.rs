@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_lambda::primitives::{DateTime, DateTimeFormat};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_streams_local::{CallError, CallResponse, SignedCall, Signer};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,8 @@ use self::url::{QueueName, Url};
 
 /// The most messages in one call.
 pub(crate) const MAX_BATCH: usize = 10;
+/// Calls of one kind at once.
+pub(crate) const MAX_CALLS: usize = 4;
 /// Entries of a batch that SQS itself could not do are sent again, so often.
 const ATTEMPTS: u32 = 4;
 /// The delay before the first of them, which doubles.
@@ -166,7 +169,8 @@ impl Queue {
         self.url.ends_with(".fifo")
     }
 
-    fn arn(&self) -> String {
+    /// Its ARN, with the region and the account.
+    pub(crate) fn arn(&self) -> String {
         let mut parts = self.url.rsplit('/');
         let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         format!("arn:aws:sqs:{}:{account}:{name}", self.region)
@@ -237,16 +241,17 @@ impl Queue {
         receipts: &[String],
         entry: impl Fn(&String) -> Value,
     ) -> Result<Vec<Refused>, PlaceError> {
-        let mut refused = Vec::new();
-        for (number, batch) in receipts.chunks(MAX_BATCH).enumerate() {
+        let batches = receipts.chunks(MAX_BATCH).enumerate().map(|(number, batch)| {
             let entries = batch.iter().enumerate().map(|(position, receipt)| {
                 let mut entry = entry(receipt);
                 entry["Id"] = (number * MAX_BATCH + position).to_string().into();
                 entry
             });
-            refused.append(&mut self.batch(operation, action, entries.collect()).await?);
-        }
-        Ok(refused)
+            self.batch(operation, action, entries.collect())
+        });
+        let batches: Vec<_> = batches.collect();
+        let refused: Vec<Vec<Refused>> = stream::iter(batches).buffer_unordered(MAX_CALLS).try_collect().await?;
+        Ok(refused.concat())
     }
 
     async fn batch(

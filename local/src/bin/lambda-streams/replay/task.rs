@@ -16,7 +16,7 @@ use crate::mapping::Pause;
 use crate::sending::{Tally, Target, send};
 use crate::signals::Signals;
 use crate::table::compare::{Comparison, Currency};
-use crate::table::table_arn;
+use crate::table::table_name;
 use crate::ui::{Ui, count};
 
 use super::args::ReplayArgs;
@@ -109,7 +109,7 @@ impl Task {
                 "the documents are of several streams: replay those of one at a time to compare with its table";
             return Err(Failure::not_begun(message));
         }
-        Ok(Comparison::new(aws.dynamodb().await?, table_arn(&self.stream_arn)))
+        Ok(Comparison::new(aws.dynamodb().await?, table_name(&self.stream_arn)))
     }
 
     /// Lists what would be sent.

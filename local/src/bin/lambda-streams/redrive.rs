@@ -1,0 +1,75 @@
+//! `redrive`: dead letters, out of a queue or of files, to the function again.
+
+mod args;
+mod files;
+mod hold;
+mod letter;
+mod queue;
+mod report;
+mod round;
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use crate::failure::Failure;
+use crate::function::AnyFunction;
+use crate::sending::{Tally, Target};
+use crate::signals::Signals;
+
+pub(crate) use self::args::RedriveArgs;
+
+use self::letter::Letter;
+
+/// Letters in one invocation, where no flag says it: what a queue's event source mapping sends.
+const BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(10).expect("it is not 0");
+const WHAT: &str = "dead letter";
+
+pub(crate) async fn redrive(args: RedriveArgs) -> Result<ExitCode, Failure> {
+    let signals = Signals::listen()?;
+    match &args.queue {
+        Some(_) if args.sending.journal.is_some() => Err(Failure::not_begun(
+            "--journal is for files: a queue knows itself which letters are left, because those that are done are deleted",
+        )),
+        Some(queue) => queue::redrive(&args, queue, &signals).await,
+        None if args.files.is_empty() => {
+            Err(Failure::not_begun("say where the dead letters are: --queue, or files of them"))
+        }
+        None => files::redrive(&args, &signals).await,
+    }
+}
+
+/// The function whose letters alone are sent: a deployed one, unless all are wanted. A program on this machine has an ARN that is
+/// made up.
+fn only_of(args: &RedriveArgs) -> Option<&str> {
+    args.function.function.as_deref().filter(|_| !args.any_function)
+}
+
+/// A tally of so many letters, of which none is settled.
+fn total(letters: usize) -> Mutex<Tally> {
+    let mut tally = Tally::default();
+    tally.total = Some(letters as u64);
+    Mutex::new(tally)
+}
+
+/// Names the failed letters by their records, and says why each failed as far as the function has written it.
+fn tell_failures(tally: &mut Tally, target: &Target, letters: &HashMap<String, Letter>) {
+    for (name, reason) in &mut tally.failed {
+        let Some(letter) = letters.get(name) else { continue };
+        if let Some(why) = letter.names().find_map(|name| target.why(name)) {
+            *reason = why;
+        }
+        *name = letter.name();
+    }
+}
+
+/// Prints what the failures mean.
+fn print_hints(tally: &Tally, broken: Option<&str>, target: &Target) {
+    let reasons: Vec<&str> = tally.failed.iter().map(|(_, reason)| reason.as_str()).chain(broken).collect();
+    if !reasons.is_empty() {
+        let deployed = matches!(target.function, AnyFunction::Deployed(_));
+        let arn = lambda_streams_local::Function::function_arn(&target.function);
+        report::print_hints(&reasons, deployed.then(|| letter::function_name(&arn)));
+    }
+}

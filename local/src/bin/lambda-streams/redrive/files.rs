@@ -1,0 +1,179 @@
+//! The letters of files. A file is never changed: the journal keeps what is done.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::PoisonError;
+
+use futures::stream;
+use lambda_streams::DeadLetter;
+use serde_json::json;
+
+use super::letter::Letter;
+use super::report::{self, Left};
+use super::{BATCH_SIZE, RedriveArgs, WHAT, only_of, print_hints, tell_failures, total};
+use crate::aws::{Aws, Near};
+use crate::deliver::{Delivered, Form, Outcome, Settled};
+use crate::documents::{self, What};
+use crate::failure::{FAILED, Failure, GOOD};
+use crate::input;
+use crate::journal::Journal;
+use crate::sending::{Target, conclude, send};
+use crate::signals::Signals;
+use crate::ui::count;
+
+/// A letter of a file.
+struct FileLetter {
+    letter: Letter,
+    /// What the journal calls it.
+    key: String,
+    /// Its record of an SQS event.
+    json: String,
+    stream_arn: String,
+}
+
+pub(super) async fn redrive(args: &RedriveArgs, signals: &Signals) -> Result<ExitCode, Failure> {
+    let mut left = Left::default();
+    let mut letters = read(args, &mut left)?;
+    letters.sort_by(|one, other| one.letter.order(&other.letter));
+    if args.sending.dry_run {
+        report::print_letters(letters.iter().map(|letter| &letter.letter));
+        left.print();
+        println!("nothing was sent");
+        return Ok(ExitCode::from(GOOD));
+    }
+    let stream_arn = letters.first().map(|letter| letter.stream_arn.clone()).unwrap_or_default();
+    let region = stream_arn.split(':').nth(3).filter(|region| !region.is_empty()).map(str::to_owned);
+    let aws = Aws::near(&args.aws, Near { region, is_local: false });
+    let mut journal = open_journal(args, &letters)?;
+    let all = letters.len();
+    letters.retain(|letter| !journal.contains(&letter.key));
+    let ui = args.sending.ui(&args.function);
+    if letters.len() < all {
+        let (done, path) = (all - letters.len(), journal.path().display());
+        ui.print(&format!("note: {} done by an earlier run, according to {path}", count(done, WHAT)));
+    }
+    let target = Target::start(&args.function, &aws, &stream_arn, &ui, signals).await?;
+    let tally = total(letters.len());
+    let keys: Vec<String> = letters.iter().map(|letter| letter.key.clone()).collect();
+    let known: HashMap<String, Letter> =
+        letters.iter().map(|letter| (letter.letter.message_id.clone(), letter.letter.clone())).collect();
+    let parcels = letters.into_iter().enumerate();
+    let parcels = stream::iter(parcels.map(|(tag, letter)| Ok(letter.letter.parcel(letter.json, tag as u64))));
+    let settle = async |settled: &[Settled]| {
+        let done = settled.iter().filter(|settled| settled.outcome == Outcome::Done);
+        let keys = done.filter_map(|settled| keys.get(usize::try_from(settled.tag).ok()?));
+        journal.add(keys.map(String::as_str))
+    };
+    let limits = args.sending.limits(BATCH_SIZE, target.timeout);
+    let ended = send(&target, (Form::DeadLetters, limits), (&ui, signals, WHAT), &tally, parcels, settle).await;
+    target.function.shutdown().await;
+    let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    tell_failures(&mut tally, &target, &known);
+    let (delivered, failure) = match ended {
+        Ok(delivered) => (delivered, None),
+        Err(failure) => (Delivered { is_stopped: true, ..Delivered::default() }, Some(failure)),
+    };
+    let path = journal.path().display();
+    let where_left = format!("run it again when the cause is fixed: what is done is in {path}, and is not sent again");
+    let code = conclude(&tally, &delivered, WHAT, &where_left);
+    left.print();
+    print_hints(&tally, delivered.broken.as_deref(), &target);
+    if tally.total == Some(tally.done) && failure.is_none() {
+        journal.finish();
+    }
+    match failure {
+        Some(failure) => Err(failure),
+        None if left.is_empty() => Ok(code),
+        None => Ok(ExitCode::from(FAILED)),
+    }
+}
+
+/// The letters of all files, each once.
+fn read(args: &RedriveArgs, left: &mut Left) -> Result<Vec<FileLetter>, Failure> {
+    let mut letters = HashMap::new();
+    let mut files = Vec::new();
+    for file in &args.files {
+        let name = input::name(file);
+        for (position, found) in documents::find(&input::read(file)?).into_iter().enumerate() {
+            let place = format!("{name}, document {}", position + 1);
+            let (letter, json) = match found.what {
+                What::DeadLetter { letter, json } => (letter, json),
+                What::OnFailure(_) => {
+                    let reason = "an on-failure document: `lambda-streams replay` takes it".to_owned();
+                    left.others.push((place, reason));
+                    continue;
+                }
+                What::Unknown(reason) => {
+                    left.others.push((place, reason));
+                    continue;
+                }
+            };
+            let key = key(&letter);
+            let message_id = format!("letter-{}", letters.len() + 1);
+            let known = Letter::new(&letter, message_id.clone());
+            if let Some(function) = known.other_function(only_of(args)) {
+                *left.of_functions.entry(function.to_owned()).or_default() += 1;
+            } else if letters.insert(key.clone(), ()).is_none() {
+                let stream_arn = letter.stream_arn().unwrap_or_default().to_owned();
+                let json = event_record(&message_id, &json, &stream_arn);
+                files.push(FileLetter { letter: known, key, json, stream_arn });
+            }
+        }
+    }
+    if files.is_empty() && left.of_functions.is_empty() {
+        return Err(Failure::not_begun(match left.others.first() {
+            Some((place, reason)) => format!("there is no dead letter: {place}: {reason}"),
+            None => format!(
+                "{} has no dead letter",
+                args.files.first().map_or("the input".to_owned(), |file| input::name(file))
+            ),
+        }));
+    }
+    Ok(files)
+}
+
+/// The same for every copy of a letter, and another for each other letter.
+fn key(letter: &DeadLetter) -> String {
+    let given_up = humantime::format_rfc3339_millis(letter.dead_lettered().max(std::time::SystemTime::UNIX_EPOCH));
+    let hash = fnv(letter.raw_json());
+    format!("{}/{given_up}/{hash:016x}", letter.event_id().unwrap_or("-"))
+}
+
+/// FNV-1a: the same number with every version of Rust, which the standard library's hash does not promise.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The record of an invocation by a queue that does not exist.
+fn event_record(message_id: &str, body: &str, stream_arn: &str) -> String {
+    let mut parts = stream_arn.split(':').skip(3);
+    let (region, account) = (parts.next().unwrap_or("us-east-1"), parts.next().unwrap_or("000000000000"));
+    json!({
+        "messageId": message_id,
+        "receiptHandle": message_id,
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": format!("arn:aws:sqs:{region}:{account}:lambda-streams-redrive"),
+        "awsRegion": region,
+    })
+    .to_string()
+}
+
+/// The journal of these files for this function. The standard input is known by its letters.
+fn open_journal(args: &RedriveArgs, letters: &[FileLetter]) -> Result<Journal, Failure> {
+    let whole = |path: &Path| std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path);
+    let bootstrap = args.function.bootstrap.as_deref().map(|path| whole(path).display().to_string());
+    let function = args.function.function.clone().or(bootstrap).unwrap_or_default();
+    let mut work = vec!["redrive".to_owned(), function];
+    for file in &args.files {
+        match input::is_stdin(file) {
+            true => work.extend(letters.iter().map(|letter| letter.key.clone())),
+            false => work.push(whole(file).display().to_string()),
+        }
+    }
+    let work: Vec<&str> = work.iter().map(String::as_str).collect();
+    Journal::open(&work, args.sending.journal.as_deref())
+}

@@ -1,0 +1,104 @@
+//! What is told of letters: a list of them before, and what became of those that stay after.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use lambda_streams::{EventKind, SequenceNumber};
+
+use super::letter::Letter;
+use crate::ui::count;
+
+/// Of more messages, this many are listed.
+const MAX_LISTED: usize = 20;
+
+/// What is left where it is without having been sent.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// What is not a dead letter, by message and with the reason.
+    pub(super) others: Vec<(String, String)>,
+    /// How many letters another function wrote, by its name.
+    pub(super) of_functions: BTreeMap<String, usize>,
+    /// Letters that are done and could not be deleted, with the reason.
+    pub(super) undeleted: Vec<(String, String)>,
+    /// Letters whose time ran out before they could be sent.
+    pub(super) expired: usize,
+    /// What else keeps the queue from being done.
+    pub(super) notes: Vec<String>,
+}
+
+impl Left {
+    pub(super) fn is_empty(&self) -> bool {
+        let is_whole = self.others.is_empty() && self.of_functions.is_empty() && self.undeleted.is_empty();
+        is_whole && self.expired == 0 && self.notes.is_empty()
+    }
+
+    pub(super) fn print(&self) {
+        print_list("not dead letters, left where they are", &self.others);
+        for (function, number) in &self.of_functions {
+            let letters = count(*number, "letter");
+            println!("{letters} of another function, {function}: left where they are; --any-function sends them too");
+        }
+        print_list("done and still in the queue", &self.undeleted);
+        if self.expired > 0 {
+            let messages = count(self.expired, "message");
+            println!("{messages} became visible before they could be sent: give them a longer --visibility");
+        }
+        self.notes.iter().for_each(|note| println!("{note}"));
+    }
+}
+
+fn print_list(what: &str, list: &[(String, String)]) {
+    if list.is_empty() {
+        return;
+    }
+    println!("{what}: {}", list.len());
+    for (name, why) in list.iter().take(MAX_LISTED) {
+        println!("  {name}: {why}");
+    }
+    if list.len() > MAX_LISTED {
+        println!("  and {} more", list.len() - MAX_LISTED);
+    }
+}
+
+/// Lists the letters as they would be sent.
+pub(super) fn print_letters<'a>(letters: impl ExactSizeIterator<Item = &'a Letter>) {
+    let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
+    let number = letters.len();
+    if number > 0 {
+        println!("{:<32}  {:<26}  {:<6}  {:<11}  given up", "event id", "sequence number", "kind", "error");
+    }
+    for letter in letters {
+        println!(
+            "{:<32}  {:<26}  {:<6}  {:<11}  {}",
+            letter.event_id.as_deref().unwrap_or("-"),
+            letter.sequence_number.as_ref().map_or("-", SequenceNumber::as_str),
+            letter.kind.map_or("-", EventKind::as_str),
+            letter.error_kind.as_str(),
+            humantime::format_rfc3339_seconds(letter.given_up.max(SystemTime::UNIX_EPOCH)),
+        );
+        *totals.entry(letter.error_kind.as_str()).or_default() += 1;
+    }
+    let totals: Vec<String> = totals.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+    let totals = if totals.is_empty() { String::new() } else { format!(": {}", totals.join(", ")) };
+    println!("{}{totals}", count(number, "dead letter"));
+}
+
+/// What the function's failures mean, where its words alone do not say it.
+pub(super) fn print_hints(reasons: &[&str], deployed: Option<&str>) {
+    if reasons.iter().any(|reason| reason.contains("LambdaStreams.Event")) {
+        println!(
+            "LambdaStreams.Event: the function does not find a dead letter in what it was sent. It is not the processor that \
+             wrote these letters, it does not take SQS events (`run(processor)` does), or it is built with a lambda-streams \
+             that is older than the letters"
+        );
+    }
+    println!(
+        "a letter that the function skips, because no handler takes its kind of change, is among those that failed, and stays; \
+         the processor's `delete_skipped_on_redrive` lets such letters go"
+    );
+    if let Some(function) = deployed {
+        println!(
+            "what the function logged of each is in its log group: /aws/lambda/{function}, where none is configured"
+        );
+    }
+}
