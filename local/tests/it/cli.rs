@@ -3,8 +3,8 @@
 mod backfill;
 mod explain;
 mod interrupt;
-mod replay;
 mod redrive;
+mod replay;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

@@ -1,5 +1,6 @@
 //! A Lambda endpoint on loopback, for the program: one function, and one event source mapping that can be disabled.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
@@ -36,6 +37,10 @@ struct Shared {
     /// The error with which updates are refused.
     refusal: Mutex<Option<&'static str>>,
     record_age: Mutex<i64>,
+    /// What `ListEventSourceMappings` shows, if not the one mapping.
+    listed: Mutex<Option<Vec<Value>>>,
+    /// Whether a mapping stays on its way to a state.
+    is_stuck: AtomicBool,
     handler: Handler,
 }
 
@@ -51,6 +56,8 @@ impl FakeLambda {
             updates: Mutex::default(),
             refusal: Mutex::default(),
             record_age: Mutex::new(-1),
+            listed: Mutex::default(),
+            is_stuck: AtomicBool::new(false),
             handler: Arc::new(handler),
         });
         let serving = Arc::clone(&shared);
@@ -80,6 +87,14 @@ impl FakeLambda {
         *self.shared.refusal.lock().expect("no test panics with it") = code;
     }
 
+    pub(crate) fn list(&self, mappings: Vec<Value>) {
+        *self.shared.listed.lock().expect("no test panics with it") = Some(mappings);
+    }
+
+    pub(crate) fn stick(&self) {
+        self.shared.is_stuck.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn set_record_age(&self, seconds: i64) {
         *self.shared.record_age.lock().expect("no test panics with it") = seconds;
     }
@@ -94,7 +109,7 @@ impl Shared {
             "Enabling" => "Enabled",
             state => state,
         };
-        if next != state {
+        if next != state && !self.is_stuck.load(Ordering::Relaxed) {
             self.state.send_replace(next);
         }
         let age = *self.record_age.lock().expect("no test panics with it");
@@ -145,7 +160,9 @@ async fn answer(shared: Arc<Shared>, parts: Parts, body: Bytes) -> Answer {
             Err(code) => refused(code),
         },
         ("GET", path) if path.trim_end_matches('/').ends_with("/event-source-mappings") => {
-            reply(200, &json!({"EventSourceMappings": [shared.mapping()]}), None)
+            let listed = shared.listed.lock().expect("no test panics with it").clone();
+            let listed = listed.unwrap_or_else(|| vec![shared.mapping()]);
+            reply(200, &json!({"EventSourceMappings": listed}), None)
         }
         _ => refused("ResourceNotFoundException"),
     }

@@ -175,6 +175,11 @@ async fn a_line_that_failed_is_sent_again_alone() {
         command.env("MODE", "list").env("FAIL", "order-0003,order-0059").output().await.expect("it runs").into();
     assert_eq!(ran.code, Some(1), "{}{}", ran.stderr, ran.stdout);
     std::fs::remove_file(&export.sink).expect("it was written");
+    let other = Exported::write("again-other", "data", &json!({"tableArn": TABLE}), &[("x.json.gz", vec![item(1)])]);
+    let ran: Ran = export.command(&other.folder, &["--key", "id"]).output().await.expect("it runs").into();
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stderr, ran.stdout);
+    assert!(ran.stderr.contains("which is not in this export"), "{}", ran.stderr);
+
     let ran = export.run(&["--key", "id"]).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
     assert_eq!(got(&export.sink).keys().collect::<Vec<_>>(), ["order-0003", "order-0059"]);
