@@ -4,7 +4,8 @@
 //! mapping has processed that, where it can; meanwhile a writer changes and removes others as fast as it can. In the end the sink
 //! must be as the table is. The plain way is not: the same adversary shows how.
 //!
-//! `BACKFILL_ITEMS` is the number of items; 100000 take minutes in a debug build.
+//! `BACKFILL_ITEMS` is the number of items. 100000 take minutes in a debug build, and with `--touch` much longer: each write to a
+//! table with a stream costs the DynamoDB in this process a walk through the stream that is there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -24,7 +25,9 @@ use crate::fake_lambda::FakeLambda;
 use crate::streams_source::{Dynamo, item};
 
 /// The items where `BACKFILL_ITEMS` does not say it.
-const ITEMS: usize = 2_000;
+const ITEMS: usize = 5_000;
+/// At the most so many are touched where `BACKFILL_TOUCHED_ITEMS` does not say it: every write makes the next one slower.
+const TOUCHED: usize = 2_000;
 /// In how many invocations the adversary acts.
 const ATTACKED: usize = 10;
 /// Nothing here takes a tenth of it, but for the largest runs.
@@ -208,9 +211,9 @@ fn items() -> usize {
 }
 
 /// A table of items whose version is their number.
-async fn world(dynamo: Dynamo, items: usize, is_live: bool) -> Arc<World> {
+fn world(dynamo: Dynamo, items: usize, is_live: bool) -> Arc<World> {
     let versioned = |number: usize| item(&name(number), [("version", AttributeValue::N(number.to_string()))]);
-    dynamo.put_all("orders", (0..items).map(versioned)).await;
+    dynamo.import("orders", (0..items).map(versioned));
     Arc::new(World {
         dynamo,
         sink: Mutex::default(),
@@ -260,11 +263,16 @@ async fn live(world: &Arc<World>, states: watch::Receiver<&'static str>) -> (one
     (stop, running)
 }
 
+/// How many items are touched.
+fn touched_items() -> usize {
+    std::env::var("BACKFILL_TOUCHED_ITEMS").ok().and_then(|items| items.parse().ok()).unwrap_or(items().min(TOUCHED))
+}
+
 /// Runs a backfill beside the live mapping and the writer. `flags` are those of the command.
 async fn run(test: &str, kind: Kind, flags: &[&str]) -> Outcome {
-    let items = items();
+    let items = if flags.contains(&"--touch") { touched_items() } else { items() };
     let Bench { dynamo, journal, .. } = Bench::new(&format!("race-{test}"), 0).await;
-    let world = world(dynamo, items, !flags.contains(&"--pause-mapping")).await;
+    let world = world(dynamo, items, !flags.contains(&"--pause-mapping"));
     let lambda = lambda(&world, kind).await;
     let (stop_live, live) = live(&world, lambda.states()).await;
     let (stop_writer, stopped) = oneshot::channel();
