@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lambda_streams::{
-    Change, DeadLetter, Deadline, HandlerError, Lanes, Number, StreamEvent, StreamProcessor, from_image,
+    Change, DeadLetter, Deadline, HandlerError, InvocationReport, Lanes, Number, StreamEvent, StreamProcessor,
+    from_image,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -53,6 +54,22 @@ pub(crate) fn envelope(payload: &[u8]) {
             Err(error) => assert!(error.is_unreportable(), "{error}"),
         }
     }
+}
+
+/// An invocation's payload, whoever has sent it, is processed or refused; what a command is told adds up to its records.
+pub(crate) fn invocation(payload: &[u8]) {
+    let processor = processor(Lanes::PerItem);
+    let Ok(report) = block_on(processor.process_invocation(payload.to_vec(), Deadline::none())) else { return };
+    let InvocationReport::Replay(report) = report else { return };
+    let Ok(response) = report.response() else { return };
+    let unfinished = response.unfinished().count();
+    let counts = report.batch().counts();
+    assert_eq!(unfinished, counts.reported + counts.unfinished + counts.held_back);
+    let response = serde_json::to_value(&response).expect("a response is JSON");
+    assert_eq!(response["batchItemFailures"].as_array().map(Vec::len), Some(unfinished));
+    let told = ["succeeded", "skipped", "alreadyDone", "stale", "deadLettered", "failed"];
+    let told = told.map(|name| response["lambdaStreams"][name].as_u64().expect("a count"));
+    assert_eq!(told.into_iter().sum::<u64>(), report.batch().records().len() as u64);
 }
 
 #[derive(Debug, PartialEq, Deserialize)]

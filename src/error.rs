@@ -24,10 +24,18 @@ enum Kind {
     NotJson(String),
     NotAStreamEvent(PayloadKind),
     NotDeadLetters(PayloadKind),
-    NoDeadLetters,
+    /// With the number of messages that hold an on-failure document instead.
+    NoDeadLetters(usize),
+    MixedSources(String),
     BrokenEnvelope(&'static str),
+    /// What a command has sent, or should have, cannot be processed.
+    WayBack {
+        message: String,
+        kind: Option<PayloadKind>,
+    },
     Unreportable(String),
     BatchFailed(String),
+    Unfinished(String),
 }
 
 impl Error {
@@ -47,8 +55,22 @@ impl Error {
         Kind::NotDeadLetters(kind).into()
     }
 
-    pub(crate) fn no_dead_letters() -> Self {
-        Kind::NoDeadLetters.into()
+    pub(crate) fn no_dead_letters(documents: usize) -> Self {
+        Kind::NoDeadLetters(documents).into()
+    }
+
+    /// With the sources, and how many records are of each.
+    pub(crate) fn mixed_sources(sources: impl Into<String>) -> Self {
+        Kind::MixedSources(sources.into()).into()
+    }
+
+    /// The payload is refused for what a command of `lambda-streams` has asked, or because one can bring it back.
+    pub(crate) fn way_back(message: impl Into<String>, kind: Option<PayloadKind>) -> Self {
+        Kind::WayBack { message: message.into(), kind }.into()
+    }
+
+    pub(crate) fn unfinished(message: impl Into<String>) -> Self {
+        Kind::Unfinished(message.into()).into()
     }
 
     pub(crate) fn broken_envelope(why: &'static str) -> Self {
@@ -68,15 +90,17 @@ impl Error {
         matches!(*self.0, Kind::Configuration(_))
     }
 
-    /// Whether the payload is not the event that was expected.
+    /// Whether the payload is not the event that was expected, or asks for what the processor cannot do.
     pub fn is_event(&self) -> bool {
         matches!(
             *self.0,
             Kind::NotJson(_)
                 | Kind::NotAStreamEvent(_)
                 | Kind::NotDeadLetters(_)
-                | Kind::NoDeadLetters
+                | Kind::NoDeadLetters(_)
+                | Kind::MixedSources(_)
                 | Kind::BrokenEnvelope(_)
+                | Kind::WayBack { .. }
         )
     }
 
@@ -91,12 +115,20 @@ impl Error {
         matches!(*self.0, Kind::BatchFailed(_))
     }
 
+    /// Whether the invocation fails because records of a [replay](crate::ReplayReport) are not finished, and whoever invoked the function did not
+    /// ask for a list of them.
+    pub fn is_unfinished(&self) -> bool {
+        matches!(*self.0, Kind::Unfinished(_))
+    }
+
     /// What the payload looks like instead.
     pub fn payload_kind(&self) -> Option<PayloadKind> {
         match *self.0 {
             Kind::NotJson(_) => Some(PayloadKind::NotJson),
             Kind::NotAStreamEvent(kind) | Kind::NotDeadLetters(kind) => Some(kind),
-            Kind::NoDeadLetters => Some(PayloadKind::Sqs),
+            Kind::NoDeadLetters(_) => Some(PayloadKind::Sqs),
+            Kind::MixedSources(_) => Some(PayloadKind::MixedSources),
+            Kind::WayBack { kind, .. } => kind,
             _ => None,
         }
     }
@@ -111,9 +143,11 @@ impl From<Kind> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::Configuration(message) | Kind::Unreportable(message) | Kind::BatchFailed(message) => {
-                f.write_str(message)
-            }
+            Kind::Configuration(message)
+            | Kind::WayBack { message, .. }
+            | Kind::Unreportable(message)
+            | Kind::BatchFailed(message)
+            | Kind::Unfinished(message) => f.write_str(message),
             Kind::NotJson(why) => write!(f, "the payload is not valid JSON: {why}"),
             Kind::NotAStreamEvent(kind) => {
                 write!(f, "the payload is not the event of a DynamoDB stream, it looks like {kind}")
@@ -121,7 +155,17 @@ impl fmt::Display for Error {
             Kind::NotDeadLetters(kind) => {
                 write!(f, "the payload is not an SQS event of dead letters, it looks like {kind}")
             }
-            Kind::NoDeadLetters => f.write_str("no message of the SQS event holds a dead letter"),
+            Kind::NoDeadLetters(0) => f.write_str("no message of the SQS event holds a dead letter"),
+            Kind::NoDeadLetters(documents) => write!(
+                f,
+                "no message of the SQS event holds a dead letter, and {documents} hold an on-failure document of discarded records: disable the \
+                 queue's event source mapping, and `lambda-streams replay --queue URL --function NAME` brings the records back"
+            ),
+            Kind::MixedSources(sources) => write!(
+                f,
+                "the records of the payload come from several sources ({sources}), and no event source mapping sends these together: \
+                 the invocation fails, and none of them is acknowledged"
+            ),
             Kind::BrokenEnvelope(why) => write!(f, "the event's envelope is broken: {why}"),
         }
     }
@@ -143,10 +187,13 @@ impl From<Error> for lambda_runtime::Diagnostic {
             Kind::NotJson(_)
             | Kind::NotAStreamEvent(_)
             | Kind::NotDeadLetters(_)
-            | Kind::NoDeadLetters
-            | Kind::BrokenEnvelope(_) => "LambdaStreams.Event",
+            | Kind::NoDeadLetters(_)
+            | Kind::MixedSources(_)
+            | Kind::BrokenEnvelope(_)
+            | Kind::WayBack { .. } => "LambdaStreams.Event",
             Kind::Unreportable(_) => "LambdaStreams.Unreportable",
             Kind::BatchFailed(_) => "LambdaStreams.BatchFailed",
+            Kind::Unfinished(_) => "LambdaStreams.Unfinished",
         };
         Self { error_type: error_type.to_owned(), error_message: error.to_string() }
     }

@@ -26,7 +26,7 @@ use self::reader::EventReader;
 ///
 /// Only what is around the records has to be well-formed: a malformed record fails alone, when it is processed. A payload that
 /// is not a stream event is refused with an error that says what it looks like: also one whose records all name another
-/// source than `aws:dynamodb`. One with more than 10,000 records is refused as well, since Lambda never sends that many.
+/// source than `aws:dynamodb`, or one that has records of several sources. One with more than 10,000 records is refused as well, since Lambda never sends that many.
 ///
 /// ```
 /// use lambda_streams::{PayloadKind, StreamEvent};
@@ -64,6 +64,7 @@ impl StreamEvent {
     }
 
     fn from_text(text: String, images: ImageCheck<'_>) -> Result<Self, Error> {
+        check_not_by_command(&text)?;
         let text = Arc::new(text);
         let mut reader = EventReader::new(&text);
         let chunk = Arc::new(reader.next_chunk(usize::MAX, images));
@@ -109,6 +110,34 @@ impl fmt::Debug for StreamEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamEvent").field("records", &self.len()).finish_non_exhaustive()
     }
+}
+
+/// The member by which a command says what the event is. It is the first.
+const COMMAND: &str = "\"lambdaStreams\"";
+
+/// Whether a command of `lambda-streams` has made the event. It costs a stream's event one comparison.
+pub(crate) fn is_by_command(text: &str) -> bool {
+    after_command(text).is_some()
+}
+
+/// The JSON text that begins with what a command asks, in an event that one has made.
+pub(crate) fn command_of(text: &str) -> Option<&str> {
+    after_command(text)?.trim_ascii_start().strip_prefix(':')
+}
+
+fn after_command(text: &str) -> Option<&str> {
+    text.trim_ascii_start().strip_prefix('{')?.trim_ascii_start().strip_prefix(COMMAND)
+}
+
+/// Refuses the event of a command where the caller would take its records for those of a stream: what the stream has passed would be skipped
+/// as done, although it was discarded.
+pub(crate) fn check_not_by_command(text: &str) -> Result<(), Error> {
+    if !is_by_command(text) {
+        return Ok(());
+    }
+    let message = "a command of `lambda-streams` has made the payload, whose records are not to be taken for those of a stream: the function \
+                   must be run by `lambda_streams::run`, or call `StreamProcessor::process_invocation`";
+    Err(Error::way_back(message, None))
 }
 
 /// The payload as text, if it is UTF-8 without a byte order mark and not empty.

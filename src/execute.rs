@@ -4,7 +4,7 @@
 //!
 //! 1. At most one record of a lane is in flight.
 //! 2. The ready record with the lowest position starts first, so that the checkpoint moves forward.
-//! 3. No record of a stream starts at or after a reported one. (Of a redrive, each is answered by itself.)
+//! 3. No record of a stream starts at or after a reported one. (Of what comes from elsewhere, each is answered by itself.)
 //! 4. Nothing is spawned: dropping the future cancels the handlers, the backoffs and the dead letters in flight.
 //! 5. Once the deadline has stopped the batch, no code of the user's runs for a record that had not begun. The time is read after
 //!    each piece of the user's code (`clock.rs`), and every loop over records ends with its turn.
@@ -60,22 +60,24 @@ use crate::context::{BatchContext, ChangeContext, Guarded};
 use crate::dead_letter::DeadLetterError;
 use crate::event::Records;
 use crate::failure::{ErrorKind, Failure};
-use crate::idempotency::CompletedRecords;
+use crate::idempotency::{CompletedRecords, Stale};
 use crate::invocation::Invocation;
 use crate::observe::log;
 use crate::observe::metrics::{Measurements, StoreMeasurements, millis};
 use crate::outcome::{BatchReport, Outcome};
 
-/// Processes a batch until every record is finished or reported, and measures it.
+/// Processes a batch until every record is finished or reported, and measures it. `stale` stands for what the settings say of stale records.
 pub(crate) async fn run(
     settings: &Settings,
     records: Records<'_>,
     invocation: Arc<Invocation>,
+    stale: Option<Stale>,
 ) -> (BatchReport, Measurements) {
     let clock = Clock::start(invocation.deadline, settings.deadline_margin);
     settings.warn(invocation.origin, clock.is_margin_too_long());
     let batch = Batch::new(settings, records, &invocation);
     let mut execution = Execution::new(settings, batch, clock, invocation);
+    execution.batch.keep_marks(stale, &execution.context.guarded);
     execution.run().await;
     execution.read_rest().await;
     let (recalled, until) = (execution.batch.take_recalled(), execution.clock.next_end(true));
@@ -162,8 +164,6 @@ impl<'a> Execution<'a> {
             guarded: Guarded::default(),
         };
         let context = Arc::new(context);
-        let mut batch = batch;
-        batch.keep_marks(&context.guarded);
         Self {
             settings,
             bulks: Bulks::new(settings, &context),
@@ -498,7 +498,7 @@ impl<'a> Execution<'a> {
             class,
             attempts: self.batch.attempts(position),
             age: self.batch.age(first, &self.clock),
-            from_stream: self.batch.is_from_stream(),
+            origin: self.batch.origin(),
             is_admitted,
             time_left: if self.stopped { Some(Duration::ZERO) } else { self.clock.time_left() },
         })

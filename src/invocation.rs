@@ -62,9 +62,22 @@ impl Deadline {
 
 /// Where the records of a batch come from.
 ///
-/// Only the stream resumes at a checkpoint. Records of every other origin are independent: one that fails is reported and never
-/// becomes a dead letter, it holds back the rest of its lane and nothing else, and no progress is remembered for the next
-/// invocation. They may also be older than what a handler has processed already.
+/// Only the stream resumes at a checkpoint. Records of every other origin are answered one by one: one that is not finished holds back
+/// the rest of its lane and nothing else, and no progress is remembered for the next invocation. They may also be older than what a
+/// handler has processed already.
+///
+/// | origin | a permanent failure | a retryable failure, after its attempts | [marks](crate::ProcessorBuilder::marks) |
+/// |---|---|---|---|
+/// | `Stream` | dead letter | reported; a dead letter once it is [old](crate::ProcessorBuilder::give_up_after) | skip what the stream has passed |
+/// | `Redrive` | reported: its message stays in its queue | reported | tell what is [stale](crate::Stale) |
+/// | `Replay` | dead letter | reported, however old it is | tell what is stale |
+/// | `Backfill` | dead letter | reported, however old it is | cannot tell: there is no sequence number |
+/// | `OnDemand` | reported | reported | tell what is stale |
+///
+/// The table is that of the default [`FailurePolicy`](crate::FailurePolicy) with a dead-letter queue. A replay and a backfill follow the policy as
+/// the stream does, except for the record's age: the command repeats what is reported, and the record is still where the command found it. With
+/// [`DeadLetterAll`](crate::FailurePolicy::DeadLetterAll) every failure becomes a dead letter there, too. The policy means all failures, and the
+/// queue is then the one place where they are looked after.
 ///
 /// ```
 /// use lambda_streams::{Deadline, Invocation, Origin};
@@ -81,6 +94,20 @@ pub enum Origin {
     Stream,
     /// They are [dead letters](crate::DeadLetter) that somebody put back.
     Redrive,
+    /// They come from the stream, but not through its event source mapping: what Lambda has discarded, or a stretch of the stream that is
+    /// processed again. `lambda-streams replay` brings them.
+    ///
+    /// Newer changes of the same items may have passed. With marks, an older record is [stale](crate::Stale).
+    Replay,
+    /// They are the items of a table, each as if it were inserted now. `lambda-streams backfill` brings them.
+    ///
+    /// Such a record is an [insert](crate::EventKind::Insert) whose event id is `backfill-` and a hash of the table and the key. It has no
+    /// [sequence number](crate::Record::sequence_number), so that neither marks nor [`Guard::newest`][newest] compare it with a change of the
+    /// stream. To keep an older item from overwriting a newer change, write it on the condition that the sink does not have the item yet.
+    /// [`Guard::once`][newest] works, and holds once for each item, in all backfills of the table while its row lives.
+    ///
+    /// [newest]: crate::done_once
+    Backfill,
     /// The function's own code got them in another way, such as from a request.
     OnDemand,
 }
@@ -89,9 +116,19 @@ impl Origin {
     pub(crate) fn is_stream(self) -> bool {
         self == Self::Stream
     }
+
+    /// The name of the origin in logs; `None` where it is that of what surrounds the batch.
+    pub(crate) fn source(self) -> Option<&'static str> {
+        match self {
+            Self::Stream => Some("stream"),
+            Self::Replay => Some("replay"),
+            Self::Backfill => Some("backfill"),
+            Self::Redrive | Self::OnDemand => None,
+        }
+    }
 }
 
-/// The invocation that a batch belongs to: its deadline, and the origin that its dead letters record.
+/// The invocation that a batch belongs to: its deadline, where its records come from, and the facts that its dead letters record.
 ///
 /// It is made of a [`Deadline`] alone, or of Lambda's context:
 ///

@@ -28,7 +28,8 @@
 //! ```
 //!
 //! [`builder_from_env`](StreamProcessor::builder_from_env) takes the dead-letter queue and the settings from the function's
-//! [`environment`]. [`run`] writes logs and metrics, and redrives dead letters that are put back.
+//! [`environment`]. [`run`] writes logs and metrics, redrives dead letters that are put back, and replays what the program `lambda-streams`
+//! [brings back](#ways-back).
 //!
 //! # Outcomes
 //!
@@ -49,6 +50,18 @@
 //! [store](ProcessorBuilder::idempotency) keeps it, so that **delivery is at least once**: make handlers idempotent ([`done_once`]).
 //! [`Record::idempotency_key`] tells repetitions of a change, and
 //! [`SequenceNumber::is_newer_than`] which of two changes of an item is the later one.
+//!
+//! # Ways back
+//!
+//! | what | where it is | what brings it back |
+//! |---|---|---|
+//! | a dead letter | the processor's own queue | `lambda-streams redrive`, or a mapping of the queue to the function: [`StreamProcessor::redrive`] |
+//! | records that Lambda has discarded | the mapping's on-failure destination | `lambda-streams replay`: [`Origin::Replay`] |
+//! | a stretch of the stream | the stream, for 24 hours | the same |
+//! | items that were there before | the table | `lambda-streams backfill`: [`Origin::Backfill`] |
+//!
+//! The commands look at the function's answer, repeat what is not finished, and say what is left ([`ReplayReport`]). What comes back is late:
+//! newer changes of the same items may have passed. [`ways_back`] has an incident, the promises, and what to do about late records.
 //!
 //! # What a handler can be
 //!
@@ -135,6 +148,8 @@
 //!
 //! [`done_once`] is about doing it once: what repeats, what each mechanism promises and costs, and recipes for sinks.
 //!
+//! [`ways_back`] is about bringing back what stands outside the stream: dead letters, discarded batches, a stretch of the stream, older items.
+//!
 //! [`laptop`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
 //! The event source mapping that it uses is a crate of its own,
 //! [`lambda-streams-local`](https://docs.rs/lambda-streams-local), and drives functions in any language.
@@ -144,7 +159,7 @@
 //! - **aggregation over tumbling windows**: the state that Lambda hands in is answered unchanged, so that a windowed mapping
 //!   works, but the crate has no part in it.
 //! - **Kinesis, SQS and other sources**: their order, checkpoints and answers differ; an event of theirs is refused with an
-//!   error that says what it is ([`PayloadKind`]).
+//!   error that says what it is ([`PayloadKind`]), and so is one with records of several sources.
 //! - **exactly once, whatever the sink**: neither the stream nor the mapping offers it. Into DynamoDB it is there, by a guard in the handler's
 //!   own transaction; [`done_once`] has what holds for other sinks.
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
@@ -175,6 +190,7 @@ mod policy;
 mod processor;
 mod record;
 mod redrive;
+mod replay;
 mod runtime;
 pub mod testing;
 mod variables;
@@ -201,6 +217,9 @@ pub mod laptop {}
 #[cfg_attr(feature = "dynamodb", doc = include_str!("docs/done_once_guards.md"))]
 #[doc = include_str!("docs/done_once_sinks.md")]
 pub mod done_once {}
+
+#[doc = include_str!("docs/ways_back.md")]
+pub mod ways_back {}
 
 pub use crate::change::{Change, Insert, Modify, Remove, StreamChange};
 pub use crate::context::ChangeContext;
@@ -243,6 +262,7 @@ pub use crate::processor::{
 };
 pub use crate::record::{MalformedRecord, Record, SequenceNumber};
 pub use crate::redrive::{DeadLetterEvent, RedriveReport};
+pub use crate::replay::{ReplayReport, ReplayResponse};
 pub use crate::runtime::{observe, run, runtime};
 
 /// The README's example compiles.

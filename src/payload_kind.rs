@@ -1,4 +1,6 @@
 //! Recognizes what a payload is from a few members, so that an error can say which event was received instead.
+//!
+//! Invariant: an event is told by all of its records, never by the first.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -44,6 +46,10 @@ pub enum PayloadKind {
     CloudFront,
     /// Records that name a source other than these, and none that is a DynamoDB stream's.
     OtherSource,
+    /// Records of more than one of these sources, which no event source mapping sends together.
+    MixedSources,
+    /// A document of records that Lambda has discarded, as an on-failure destination gets it.
+    OnFailureDocument,
     /// An event of an EventBridge bus.
     EventBridge,
     /// A request through a REST API of API Gateway.
@@ -101,6 +107,8 @@ impl fmt::Display for PayloadKind {
             Self::CodeCommit => "a CodeCommit event",
             Self::CloudFront => "a CloudFront event",
             Self::OtherSource => "an event whose records name another source than `aws:dynamodb`",
+            Self::MixedSources => "an event whose records come from several sources",
+            Self::OnFailureDocument => "an on-failure document of records that Lambda has discarded",
             Self::EventBridge => "an EventBridge event",
             Self::RestApi => "an API Gateway REST API event",
             Self::HttpApi => "an API Gateway HTTP API event",
@@ -133,12 +141,16 @@ struct Clues<'a> {
     route_key: Option<&'a RawValue>,
     #[serde(borrow)]
     request_context: Option<&'a RawValue>,
+    #[serde(borrow, rename = "DDBStreamBatchInfo")]
+    discarded: Option<&'a RawValue>,
 }
 
 impl Clues<'_> {
     fn kind(&self) -> PayloadKind {
         match self.records {
-            Some(records) => serde_json::from_str(records.get()).map_or(PayloadKind::RecordsNoList, kind_of_records),
+            Some(records) => serde_json::from_str(records.get())
+                .map_or(PayloadKind::RecordsNoList, |sources: Sources| sources.kind()),
+            None if self.request_context.is_some() && self.discarded.is_some() => PayloadKind::OnFailureDocument,
             None if self.http_method.is_some() && self.request_context.is_some() => PayloadKind::RestApi,
             None if self.route_key.is_some() => PayloadKind::HttpApi,
             None if self.detail_type.is_some() => PayloadKind::EventBridge,
@@ -154,20 +166,85 @@ pub(crate) fn is_foreign(kind: PayloadKind) -> bool {
     !matches!(kind, PayloadKind::DynamoDbStream | PayloadKind::UnknownRecords)
 }
 
-fn kind_of_records(Sources { count, any_of_stream, foreign }: Sources) -> PayloadKind {
-    if count == 0 || any_of_stream {
-        return PayloadKind::DynamoDbStream;
-    }
-    foreign.unwrap_or(PayloadKind::UnknownRecords)
+/// Whether a record names a source of AWS's that is not a stream of DynamoDB, and whose events have the same form. A name that is none of
+/// these may be a garbled one.
+#[cold]
+pub(crate) fn names_another_source(record: &str) -> bool {
+    let source = serde_json::from_str::<&RawValue>(record).map(source);
+    matches!(source, Ok(Source::Foreign(kind)) if is_named(kind))
+}
+
+/// The sources of an event's records, and how many are of each, if there are several that no event has together: `a DynamoDB stream: 3, SQS: 2`.
+pub(crate) fn mixed_sources(json: &str) -> Option<String> {
+    let records = serde_json::from_str::<Clues<'_>>(json).ok()?.records?;
+    let sources: Sources = serde_json::from_str(records.get()).ok().filter(Sources::are_mixed)?;
+    Some(sources.to_string())
+}
+
+/// Whether a source of this kind is told by a name that is not likely a garbled one.
+fn is_named(kind: PayloadKind) -> bool {
+    !matches!(kind, PayloadKind::DynamoDbStream | PayloadKind::OtherSource | PayloadKind::CloudFront)
 }
 
 /// The sources that the records of a list name. They are read one by one and not kept, however many there are.
 #[derive(Default)]
 struct Sources {
-    count: usize,
-    any_of_stream: bool,
-    /// What the first record that names another source looks like.
-    foreign: Option<PayloadKind>,
+    /// How many records are of each source, in the order in which they occur first.
+    counts: Vec<(PayloadKind, usize)>,
+    unknown: usize,
+}
+
+impl Sources {
+    fn add(&mut self, kind: PayloadKind) {
+        match self.counts.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((kind, 1)),
+        }
+    }
+
+    /// Whether the records come from several sources. A record of a stream whose source is garbled or missing is malformed, and fails
+    /// alone; one of another source has nothing to fail.
+    fn are_mixed(&self) -> bool {
+        let has = |kind| self.counts.iter().any(|(known, _)| *known == kind);
+        let named = self.counts.iter().filter(|(kind, _)| is_named(*kind)).count();
+        named > 1 || named == 1 && (has(PayloadKind::DynamoDbStream) || has(PayloadKind::OtherSource))
+    }
+
+    fn kind(&self) -> PayloadKind {
+        let any_of_stream = || self.counts.iter().any(|(kind, _)| *kind == PayloadKind::DynamoDbStream);
+        match self.counts.first() {
+            None if self.unknown == 0 => PayloadKind::DynamoDbStream,
+            None => PayloadKind::UnknownRecords,
+            Some(_) if self.are_mixed() => PayloadKind::MixedSources,
+            Some(_) if any_of_stream() => PayloadKind::DynamoDbStream,
+            Some((first, _)) => *first,
+        }
+    }
+}
+
+/// How many records there are of each source.
+impl fmt::Display for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (kind, count)) in self.counts.iter().enumerate() {
+            let name = match kind {
+                PayloadKind::DynamoDbStream => "a DynamoDB stream",
+                PayloadKind::Sqs => "SQS",
+                PayloadKind::Sns => "SNS",
+                PayloadKind::S3 => "S3",
+                PayloadKind::Kinesis => "Kinesis",
+                PayloadKind::Ses => "SES",
+                PayloadKind::CodeCommit => "CodeCommit",
+                PayloadKind::CloudFront => "CloudFront",
+                _ => "others",
+            };
+            f.write_str(if place > 0 { ", " } else { "" })?;
+            write!(f, "{name}: {count}")?;
+        }
+        match self.unknown {
+            0 => Ok(()),
+            unknown => write!(f, ", none that is named: {unknown}"),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Sources {
@@ -188,11 +265,10 @@ impl<'de> Visitor<'de> for SourcesVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<Sources, A::Error> {
         let mut sources = Sources::default();
         while let Some(record) = records.next_element::<&RawValue>()? {
-            sources.count += 1;
             match source(record) {
-                Source::Stream => sources.any_of_stream = true,
-                Source::Foreign(kind) => sources.foreign = sources.foreign.or(Some(kind)),
-                Source::Unknown => {}
+                Source::Stream => sources.add(PayloadKind::DynamoDbStream),
+                Source::Foreign(kind) => sources.add(kind),
+                Source::Unknown => sources.unknown += 1,
             }
         }
         Ok(sources)

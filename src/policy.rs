@@ -179,6 +179,9 @@ impl RetryPolicy {
 /// What happens to a failed record: it becomes a dead letter, or it is reported to Lambda, which then delivers it again.
 ///
 /// Without a dead-letter queue every failure is reported, so that no record is lost because a queue was not configured.
+///
+/// In a replay and a backfill a reported record is named in the answer, and the command repeats it, however old it is. A redrive and records of
+/// a request are reported whatever the policy ([`Origin`](crate::Origin)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailurePolicy {

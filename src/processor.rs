@@ -17,6 +17,7 @@ use crate::event::{self, Records, StreamEvent};
 use crate::execute;
 use crate::execute::settings::Settings;
 use crate::guard::guard;
+use crate::idempotency::Stale;
 use crate::invocation::{Invocation, Origin};
 use crate::observe::InvocationMetrics;
 use crate::observe::log;
@@ -31,7 +32,7 @@ pub use self::settings::ProcessorSettings;
 /// Turns an invocation of a function by a DynamoDB stream into typed handler calls and a truthful answer.
 ///
 /// Hand it to [`run`](crate::run). It is also a [`tower::Service`](tower_service::Service) of `LambdaEvent<StreamEvent>`, for
-/// `lambda_runtime::run`, or for `run_concurrent` on Lambda Managed Instances. Clones share one concurrency limit and one memory of what succeeded
+/// `lambda_runtime::run`, or for `run_concurrent` on Lambda Managed Instances; that takes the events of streams alone. Clones share one concurrency limit and one memory of what succeeded
 /// behind a checkpoint.
 ///
 /// ```no_run
@@ -83,15 +84,16 @@ impl StreamProcessor {
     /// # }
     /// ```
     pub async fn process(&self, event: StreamEvent, invocation: impl Into<Invocation>) -> BatchReport {
-        self.process_records(Records::of_event(&event), invocation.into()).await
+        self.process_records(Records::of_event(&event), invocation.into(), None).await
     }
 
-    async fn process_records(&self, records: Records<'_>, invocation: Invocation) -> BatchReport {
+    /// Processes records; `stale` stands for what the settings say of stale ones.
+    async fn process_records(&self, records: Records<'_>, invocation: Invocation, stale: Option<Stale>) -> BatchReport {
         let begun = Instant::now();
         let invocation = Arc::new(invocation);
         let metrics = InvocationMetrics::begin();
         let span = log::batch_span(&invocation);
-        let batch = execute::run(&self.settings, records, Arc::clone(&invocation));
+        let batch = execute::run(&self.settings, records, Arc::clone(&invocation), stale);
         let (report, measured) = batch.instrument(span.clone()).await;
         let duration = begun.elapsed();
         let totals = Totals::of(&report);
@@ -112,7 +114,7 @@ impl StreamProcessor {
     ///
     /// # Errors
     /// If the payload is not JSON, or is not the event of a DynamoDB stream ([`Error::is_event`]), as far as that shows in
-    /// its first records. What shows only behind them, or inside of an image, is the error of the report's
+    /// its first records; also if a command has made it ([`process_invocation`](Self::process_invocation) takes it). What shows only behind them, or inside of an image, is the error of the report's
     /// [`response`](BatchReport::response): handlers may have been called by then for earlier records, and the report holds the
     /// records up to there.
     ///
@@ -135,13 +137,15 @@ impl StreamProcessor {
         payload: Vec<u8>,
         invocation: impl Into<Invocation>,
     ) -> Result<BatchReport, Error> {
-        self.process_text(&Arc::new(event::text(payload)?), &invocation.into()).await
+        let text = event::text(payload)?;
+        event::check_not_by_command(&text)?;
+        self.process_text(&Arc::new(text), &invocation.into()).await
     }
 
     async fn process_text(&self, text: &Arc<String>, invocation: &Invocation) -> Result<BatchReport, Error> {
         let has_handler = |kind| self.settings.routes.takes(kind);
         let records = Records::of_payload(text, &has_handler)?;
-        Ok(self.process_records(records, invocation.clone()).await)
+        Ok(self.process_records(records, invocation.clone(), None).await)
     }
 
     /// Processes dead letters that are put back: an SQS event whose messages are [envelopes](crate::DeadLetter#the-envelope).

@@ -106,6 +106,8 @@ impl Record {
     /// ([AWS: Record](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html)). A record without one has
     /// the stream's ARN and the sequence number instead (`{arn}/{number}`), and without these a hash of its text.
     ///
+    /// The key of a [backfill](crate::Origin::Backfill)'s record tells its item from all others, and is the same in each backfill of the table.
+    ///
     /// Events that are made by hand often repeat event ids, and then they repeat their keys. Those of
     /// [`testing::TestStream`](crate::testing::TestStream) do not.
     ///
@@ -126,7 +128,7 @@ impl Record {
     /// The record's place in its shard, which compares with that of another change of the same item
     /// ([`SequenceNumber::is_newer_than`]).
     ///
-    /// Every record of a DynamoDB stream has one. A record that comes from elsewhere may have none.
+    /// Every record of a DynamoDB stream has one. That of an item which a [backfill](crate::Origin::Backfill) has read from its table has none.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
         self.inner.sequence_number()
     }

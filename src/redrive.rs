@@ -14,7 +14,7 @@ use crate::event::StreamEvent;
 use crate::event_kind::EventKind;
 use crate::failure::shown;
 use crate::outcome::{BatchReport, Outcome, RecordReport, SkipReason};
-use crate::payload_kind::PayloadKind;
+use crate::payload_kind::{self, PayloadKind};
 
 /// How many bytes the records of one redrive may take. A compressed record takes up to a thousand times what its message does.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -54,7 +54,7 @@ impl DeadLetterEvent {
     /// Reads an invocation's payload.
     ///
     /// # Errors
-    /// If it is not valid JSON, or not an SQS event of at most 10,000 messages that have ids. The bodies of the messages are not read
+    /// If it is not valid JSON, has records of other sources as well, or is not an SQS event of at most 10,000 messages that have ids. The bodies of the messages are not read
     /// yet.
     pub fn from_slice(payload: &[u8]) -> Result<Self, Error> {
         let json = std::str::from_utf8(payload).map_err(|_| Error::not_json(EXPECTED))?;
@@ -70,7 +70,10 @@ impl DeadLetterEvent {
         match PayloadKind::of(json.as_bytes()) {
             PayloadKind::Sqs => {}
             PayloadKind::NotJson => return Err(Error::not_json(EXPECTED)),
-            kind => return Err(Error::not_dead_letters(kind)),
+            kind => {
+                let mixed = payload_kind::mixed_sources(json).map(Error::mixed_sources);
+                return Err(mixed.unwrap_or_else(|| Error::not_dead_letters(kind)));
+            }
         }
         let event = serde_json::from_str::<Event>(json);
         let Event { messages } =
@@ -210,8 +213,10 @@ impl RedriveReport {
     /// take any response for success and delete the messages. If a message must be kept and the event source mapping ignores partial
     /// batch responses according to the settings ([`Error::is_batch_failed`]). SQS then keeps all messages.
     pub fn response(&self) -> Result<SqsEventResponse, Error> {
-        if !self.messages.is_empty() && self.messages.iter().all(|message| message.record.is_err()) {
-            return Err(Error::no_dead_letters());
+        let errors: Vec<_> = self.messages.iter().filter_map(|message| message.record.as_ref().err()).collect();
+        if !errors.is_empty() && errors.len() == self.messages.len() {
+            let documents = errors.iter().filter(|error| error.is_on_failure_document()).count();
+            return Err(Error::no_dead_letters(documents));
         }
         let mut response = SqsEventResponse::default();
         let kept = self.messages.iter().filter(|message| !self.is_done(message));

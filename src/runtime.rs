@@ -48,8 +48,15 @@ type BoxError = lambda_runtime::Error;
 /// ```
 ///
 /// # Events
-/// An invocation by a stream is [processed](StreamProcessor::process). An invocation by a queue of dead letters, which somebody put back,
-/// is a [redrive](StreamProcessor::redrive). Every other event fails the invocation, with an error that says what it looks like.
+/// - An invocation by a stream is [processed](StreamProcessor::process).
+/// - An invocation by a queue of dead letters, which somebody put back, is a [redrive](StreamProcessor::redrive).
+/// - An invocation by `lambda-streams replay` or `lambda-streams backfill` is answered record by record ([`ReplayReport`](crate::ReplayReport)).
+/// - An on-failure document as a bucket gets it, sent as the payload, is a replay too. It has the records that Lambda has discarded. If any
+///   of them is not finished, the invocation fails.
+/// - What only tells of discarded records fails the invocation, with an error that says which command to type: the on-failure document of a queue or
+///   a topic, messages that hold such documents, and the notification of a bucket.
+/// - An event with records of several sources fails the invocation, wherever in the event the other records are.
+/// - Every other event fails the invocation, with an error that says what it looks like.
 ///
 /// On [Lambda Managed Instances](https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances.html), invocations run
 /// concurrently, as many as `AWS_LAMBDA_MAX_CONCURRENCY` says. All of them share the processor's concurrency limit.
@@ -71,6 +78,7 @@ type BoxError = lambda_runtime::Error;
 /// - Text after the end of the JSON is an error here, and ignored there.
 /// - The error type of a payload that is not an event is `LambdaStreams.Event` here, and that of `lambda_runtime` there, which
 ///   wraps the same message in its own.
+/// - `lambda_runtime::run(processor)` takes the events of streams alone. It cannot redrive or replay, and refuses what a command sends.
 /// - `lambda_runtime` logs the payload at the level `TRACE`, item data included; here it does not.
 /// - glibc keeps up to 62 MiB of memory from one invocation to the next, instead of returning it to the system.
 ///

@@ -6,6 +6,7 @@ member_names! {
     /// The members of an event that are read.
     pub(super) enum EventMember {
         Records = "Records",
+        LambdaStreams = "lambdaStreams",
         Window = "window",
         State = "state",
         ShardId = "shardId",

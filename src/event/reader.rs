@@ -28,6 +28,8 @@ pub(crate) struct EventReader<'a> {
     position: Position,
     has_records: bool,
     any_of_stream: bool,
+    /// Whether one of the records so far names another source.
+    any_of_another: bool,
     /// How many records may still follow.
     room: usize,
 }
@@ -48,6 +50,8 @@ enum Position {
     InvalidJson,
     /// Before a record that is one more than an invocation can have.
     TooManyRecords,
+    /// Somewhere after records of several sources, of which an invocation cannot have more than one.
+    MixedSources,
 }
 
 impl<'a> EventReader<'a> {
@@ -67,6 +71,7 @@ impl<'a> EventReader<'a> {
             position: Position::InvalidJson,
             has_records: false,
             any_of_stream: false,
+            any_of_another: false,
             room,
         };
         reader.position = reader.open().unwrap_or(Position::InvalidJson);
@@ -93,6 +98,11 @@ impl<'a> EventReader<'a> {
         !matches!(self.position, Position::InvalidJson)
     }
 
+    /// Whether the payload is known not to be the event of a stream, so that no more of it is read.
+    pub(crate) fn is_given_up(&self) -> bool {
+        matches!(self.position, Position::InvalidJson | Position::TooManyRecords | Position::MixedSources)
+    }
+
     /// Whether one of the records so far looks like one of a stream.
     pub(crate) fn any_of_stream(&self) -> bool {
         self.any_of_stream
@@ -109,6 +119,9 @@ impl<'a> EventReader<'a> {
                 // One allocation for all, or rarely two.
                 headers.reserve(count.min(self.estimate()));
             }
+        }
+        if self.are_sources_mixed() && self.has_next() {
+            self.position = Position::MixedSources;
         }
         Chunk { text: Arc::clone(self.text), headers }
     }
@@ -134,11 +147,26 @@ impl<'a> EventReader<'a> {
         self.any_of_stream = self.any_of_stream || self.record.is_of_stream();
         let header = headers.push_mut(Header::unread(&self.record));
         header.read(&self.record);
-        // A malformed record does not say where its images are, so they cannot be checked later.
-        if !header.is_well_formed() && self.record.has_unchecked_images() && !json::is_valid(self.record.json()) {
-            return Err(InvalidJson);
+        if !header.is_well_formed() {
+            self.check_malformed()?;
         }
         if self.scanner.next_element()? { Ok(Position::Record { list }) } else { self.end_of_list(list) }
+    }
+
+    /// Checks what was scanned last, a malformed record.
+    #[cold]
+    fn check_malformed(&mut self) -> Result<(), InvalidJson> {
+        let json = self.record.json();
+        // It does not say where its images are, so they cannot be checked later.
+        if self.record.has_unchecked_images() && !json::is_valid(json) {
+            return Err(InvalidJson);
+        }
+        self.any_of_another = self.any_of_another || payload_kind::names_another_source(json);
+        Ok(())
+    }
+
+    fn are_sources_mixed(&self) -> bool {
+        self.any_of_another && self.any_of_stream
     }
 
     /// Moves to the first record of the first `Records`, or to the end of the event.
@@ -172,24 +200,38 @@ impl<'a> EventReader<'a> {
     /// The error for more records than an invocation can have.
     fn too_many(&self) -> Error {
         match PayloadKind::of_json(self.text) {
-            kind if payload_kind::is_foreign(kind) => Error::not_a_stream_event(kind),
+            kind if payload_kind::is_foreign(kind) => self.refusal(),
             _ => Error::broken_envelope("it has more than 10,000 records, which no invocation of a stream has"),
         }
     }
 
+    /// The error for the event of another source, or of several.
+    fn refusal(&self) -> Error {
+        match payload_kind::mixed_sources(self.text) {
+            Some(sources) => Error::mixed_sources(sources),
+            None => Error::not_a_stream_event(PayloadKind::of_json(self.text)),
+        }
+    }
+
     fn window(&self) -> Result<Option<Window>, Error> {
-        let refuse = || Error::not_a_stream_event(PayloadKind::of_json(self.text));
+        let refuse = || self.refusal();
         match self.position {
             Position::InvalidJson => return Err(Error::not_json("it cannot be read")),
             Position::TooManyRecords => return Err(self.too_many()),
-            Position::NotAnObject => return Err(refuse()),
+            Position::NotAnObject | Position::MixedSources => return Err(refuse()),
             Position::Record { .. } | Position::End => {}
         }
         let members = self.members.checked().map_err(|BadMember { problem, .. }| match problem {
             Problem::Repeated => Error::broken_envelope("a member occurs twice"),
             Problem::UnreadableName => refuse(),
         })?;
-        if !self.has_records || !self.any_of_stream && payload_kind::is_foreign(PayloadKind::of_json(self.text)) {
+        if members.get(EventMember::LambdaStreams).is_some() && !super::is_by_command(self.text) {
+            return Err(Error::broken_envelope("`lambdaStreams` is not its first member, which it must be"));
+        }
+        if !self.has_records
+            || self.are_sources_mixed()
+            || !self.any_of_stream && payload_kind::is_foreign(PayloadKind::of_json(self.text))
+        {
             return Err(refuse());
         }
         window::read(members).map_err(Error::broken_envelope)

@@ -68,6 +68,14 @@ impl<'a> Records<'a> {
         }
     }
 
+    /// Why the payload is not the event of a stream, if that is known before the last of its records is handed out.
+    pub(crate) fn refusal(&self) -> Option<Error> {
+        match self {
+            Self::Payload(unread) if unread.reader.is_given_up() => unread.reader.finish().err(),
+            Self::Event { .. } | Self::Payload(_) => None,
+        }
+    }
+
     /// Takes the next chunk of records.
     ///
     /// All of its references are made at once, because each increments the chunk's count atomically, and an atomic increment

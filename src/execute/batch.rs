@@ -27,8 +27,8 @@ use crate::error::Error;
 use crate::event::{Records, Window};
 use crate::failure::{ErrorKind, Failure};
 use crate::guard::guard;
-use crate::idempotency::{CompletedRecords, Completion};
-use crate::invocation::Invocation;
+use crate::idempotency::{CompletedRecords, Completion, Stale};
+use crate::invocation::{Invocation, Origin};
 use crate::observe::log::{self, CurrentRecord};
 use crate::observe::metrics::Ages;
 use crate::outcome::{BatchReport, Outcome, ResponseContext, SkipReason};
@@ -54,7 +54,7 @@ pub(super) struct Batch<'a> {
     is_recalling: bool,
     /// The marks of the items, if they are kept.
     pub(super) marks: Option<Box<ItemMarks<'a>>>,
-    from_stream: bool,
+    origin: Origin,
     table: Option<String>,
     /// The positions of records whose keys lack the attribute by which lanes go.
     without_lane_attribute: Vec<usize>,
@@ -78,7 +78,6 @@ pub(super) struct BatchRefused;
 
 impl<'a> Batch<'a> {
     pub(super) fn new(settings: &'a Settings, unread: Records<'a>, invocation: &Invocation) -> Self {
-        let from_stream = invocation.origin.is_stream();
         if let Some(count) = unread.len() {
             log::note_count(count);
         }
@@ -88,11 +87,11 @@ impl<'a> Batch<'a> {
             numbers: SequenceNumbers::default(),
             lanes: LaneMap::new(&settings.lanes, unread.estimate()),
             superseded: HashMap::new(),
-            completed: completed.filter(|completed| from_stream && !completed.is_empty()),
+            completed: completed.filter(|completed| invocation.origin.is_stream() && !completed.is_empty()),
             recalled: None,
             is_recalling: false,
             marks: None,
-            from_stream,
+            origin: invocation.origin,
             table: None,
             without_lane_attribute: Vec::new(),
             regressions: Vec::new(),
@@ -120,8 +119,8 @@ impl<'a> Batch<'a> {
     }
 
     /// Keeps marks in this batch, if the settings say so.
-    pub(super) fn keep_marks(&mut self, guarded: &Guarded) {
-        self.marks = ItemMarks::new(self.settings, self.from_stream, guarded).map(Box::new);
+    pub(super) fn keep_marks(&mut self, stale: Option<Stale>, guarded: &Guarded) {
+        self.marks = ItemMarks::new(self.settings, self.origin.is_stream(), stale, guarded).map(Box::new);
     }
 
     /// Begins to read the marks of the next records, if there are any to be read.
@@ -129,6 +128,7 @@ impl<'a> Batch<'a> {
         if let Some(marks) = &mut self.marks {
             marks.reader.begin(&mut self.unread, self.completed, now);
         }
+        self.note_refusal();
         // What was there may have been the end of the payload and no record.
         if self.next_unread().is_none() {
             self.finish_reading();
@@ -144,7 +144,7 @@ impl<'a> Batch<'a> {
 
     /// Begins to read what is done after the batch's first record, if a store keeps that and there are records after it.
     pub(super) fn begin_recall(&mut self) -> Option<Recall<'a>> {
-        let idempotency = self.settings.idempotency.as_ref().filter(|_| self.from_stream)?;
+        let idempotency = self.settings.idempotency.as_ref().filter(|_| self.origin.is_stream())?;
         let (first, count) = match &mut self.marks {
             Some(marks) => marks.reader.first(&mut self.unread),
             None => {
@@ -179,6 +179,14 @@ impl<'a> Batch<'a> {
         if self.chunk.len() == 0 {
             let ahead = self.marks.as_mut().map(|marks| marks.reader.take()).unwrap_or_default();
             self.chunk = ahead.unwrap_or_else(|| self.unread.next()).into_iter();
+            self.note_refusal();
+        }
+    }
+
+    /// Notes that the payload is not the event of a stream as soon as that is known, so that none of the records that wait starts.
+    fn note_refusal(&mut self) {
+        if self.refusal.is_none() {
+            self.refusal = self.unread.refusal();
         }
     }
 
@@ -284,12 +292,12 @@ impl<'a> Batch<'a> {
     }
 
     /// Finds out whether the record's sequence number names it. One that repeats an earlier record's does not, and the record is
-    /// malformed; but dead letters that are put back may have come twice, or from two streams.
+    /// malformed; but what comes back may have come twice, or from two streams.
     fn name(&mut self, position: usize) {
         let (earlier, rest) = self.records.split_at_mut(position);
         let [record, ..] = rest else { return };
         let Some(number) = record.facts.sequence_number() else { return };
-        if !self.from_stream {
+        if !self.origin.is_stream() {
             record.nameable = true;
             return;
         }
@@ -490,9 +498,14 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Where the records come from.
+    pub(super) fn origin(&self) -> Origin {
+        self.origin
+    }
+
     /// Whether Lambda resumes at a checkpoint, or each record is answered by itself.
     pub(super) fn is_from_stream(&self) -> bool {
-        self.from_stream
+        self.origin.is_stream()
     }
 
     /// Whether the record failed before any attempt.
@@ -546,7 +559,7 @@ impl<'a> Batch<'a> {
     /// The record after this one in its lane, if it goes to the same bulk handler, only waits for this one, and is not known to fail.
     pub(super) fn next_in_bulk(&self, position: usize) -> Option<usize> {
         // Elsewhere, whether this one is applied decides whether the next one is stale, or done.
-        if self.marks.is_some() && !self.from_stream {
+        if self.marks.is_some() && !self.origin.is_stream() {
             return None;
         }
         let next = self.next_in_lane(position)?;
@@ -688,8 +701,8 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn ages(&self, clock: &Clock) -> Option<Ages> {
-        // A dead letter that is put back is old, which does not mean that the function lags.
-        let times = self.records.iter().filter(|_| self.from_stream).map(|record| record.facts.created_at());
+        // What comes back is old, which does not mean that the function lags.
+        let times = self.records.iter().filter(|_| self.origin.is_stream()).map(|record| record.facts.created_at());
         Ages::of(times, clock.batch_began_at())
     }
 
@@ -721,13 +734,13 @@ impl<'a> Batch<'a> {
     }
 
     /// Ends the batch, all of which has been read: records without an outcome are held back after a reported one, and
-    /// unfinished otherwise. Dead letters that are put back are answered one by one, so that a reported one holds back only the
-    /// rest of its lane. Remembers what completed after the checkpoint.
+    /// unfinished otherwise. Records that come from elsewhere than the stream are answered one by one, so that a reported one holds back only
+    /// the rest of its lane. Remembers what completed after the checkpoint.
     pub(super) fn into_report(mut self, stopped_at_deadline: bool, now: Instant) -> BatchReport {
         let reported = self.records.iter().position(|record| record.outcome == Outcome::Reported);
         for position in reported.unwrap_or(self.records.len())..self.records.len() {
             let record = &mut self.records[position];
-            if self.from_stream {
+            if self.origin.is_stream() {
                 record.hold_back();
             } else if matches!(record.outcome, Outcome::Reported | Outcome::HeldBack)
                 && let Some(next) = record.next_in_lane
@@ -741,14 +754,14 @@ impl<'a> Batch<'a> {
             report_batch_item_failures: self.settings.report_batch_item_failures,
             state: self.window.map(|window| window.state),
             deadline_stop: stopped_at_deadline,
-            from_stream: self.from_stream,
+            from_stream: self.origin.is_stream(),
         };
         let records = self.records.into_iter().enumerate().map(|(position, record)| {
             let entity = self.settings.routes.name_of(record.entity);
             record.into_report(position, entity)
         });
         let report = BatchReport::new(records.collect(), context);
-        if let Some(completed) = self.settings.completed.as_ref().filter(|_| self.from_stream) {
+        if let Some(completed) = self.settings.completed.as_ref().filter(|_| self.origin.is_stream()) {
             completed.learn(&report, now);
         }
         report

@@ -9,6 +9,7 @@ use crate::decode::DecodeError;
 use crate::failure::{ErrorKind, Failure};
 use crate::guard::{drop_guarded, guard};
 use crate::handler::HandlerError;
+use crate::invocation::Origin;
 use crate::policy::FailurePolicy;
 
 /// What happens to a failed record.
@@ -42,8 +43,7 @@ pub(super) struct FailedRecord {
     pub(super) attempts: u32,
     /// How long ago the change was made; `None` where the record does not say.
     pub(super) age: Option<Duration>,
-    /// Whether Lambda resumes at a checkpoint. A redriven record goes back to its own queue instead.
-    pub(super) from_stream: bool,
+    pub(super) origin: Origin,
     /// Whether no record before it is reported. Once the deadline has stopped the batch, this no longer matters, and is true.
     pub(super) is_admitted: bool,
     /// How long attempts may still start; `None` where there is no deadline.
@@ -69,15 +69,20 @@ impl FailureRules {
 
     /// The failure policy, for a record that gets no further attempt in this invocation.
     fn without_retry(&self, failed: &FailedRecord) -> Disposition {
-        if !self.has_queue || !failed.from_stream {
+        if !self.has_queue {
             return Disposition::Report;
         }
+        // On the stream, an old record is about to be discarded with those after it. What a command has brought, it brings again.
+        let may_wait = match failed.origin {
+            Origin::Stream => failed.age.is_none_or(|age| age < self.max_record_age),
+            Origin::Replay | Origin::Backfill => true,
+            // The record's own queue keeps it, or whoever made the request is told.
+            Origin::Redrive | Origin::OnDemand => return Disposition::Report,
+        };
         let is_dead_letter = match self.policy {
             FailurePolicy::DeadLetterAll => true,
             FailurePolicy::ReportAll => false,
-            FailurePolicy::DeadLetterPermanent => {
-                failed.class == FailureClass::Permanent || failed.age.is_some_and(|age| age >= self.max_record_age)
-            }
+            FailurePolicy::DeadLetterPermanent => failed.class == FailureClass::Permanent || !may_wait,
         };
         if is_dead_letter { Disposition::DeadLetter } else { Disposition::Report }
     }
@@ -155,7 +160,7 @@ mod tests {
             class: RETRYABLE,
             attempts: 1,
             age: Some(Duration::ZERO),
-            from_stream: true,
+            origin: Origin::Stream,
             is_admitted: true,
             time_left: None,
         }
@@ -199,12 +204,39 @@ mod tests {
             (
                 "a redriven record goes back to its own queue",
                 DeadLetterAll,
-                FailedRecord { from_stream: false, class: Permanent, ..failed() },
+                FailedRecord { origin: Origin::Redrive, class: Permanent, ..failed() },
+                Report,
+            ),
+            (
+                "and that of a request is told to whoever made it",
+                DeadLetterAll,
+                FailedRecord { origin: Origin::OnDemand, class: Permanent, ..failed() },
                 Report,
             ),
         ];
         for (case, policy, failed, expected) in table {
             assert_eq!(rules(policy).disposition(&failed), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn what_a_command_brings_is_a_dead_letter_for_its_failure_and_never_for_its_age() {
+        use FailureClass::Permanent;
+        use FailurePolicy::{DeadLetterAll, DeadLetterPermanent, ReportAll};
+        for origin in [Origin::Replay, Origin::Backfill] {
+            let exhausted = FailedRecord { origin, attempts: 3, age: Some(1_000 * HOUR), ..failed() };
+            let permanent = FailedRecord { class: Permanent, ..exhausted };
+            for (policy, of_retryable, of_permanent) in [
+                (DeadLetterPermanent, Report, DeadLetter),
+                (DeadLetterAll, DeadLetter, DeadLetter),
+                (ReportAll, Report, Report),
+            ] {
+                let rules = rules(policy);
+                let dispositions = [exhausted, permanent].map(|failed| rules.disposition(&failed));
+                assert_eq!(dispositions, [of_retryable, of_permanent], "{origin:?} {policy:?}");
+                let rules = FailureRules { has_queue: false, ..rules };
+                assert_eq!([exhausted, permanent].map(|failed| rules.disposition(&failed)), [Report; 2], "{origin:?}");
+            }
         }
     }
 

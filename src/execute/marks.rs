@@ -21,13 +21,13 @@ use std::time::SystemTime;
 use self::verdict::Question;
 use super::settings::Settings;
 use crate::context::Guarded;
-use crate::idempotency::{Idempotency, Mark, Marks, StoreKey};
+use crate::idempotency::{Idempotency, Mark, Marks, Stale, StoreKey};
 use crate::outcome::Outcome;
 use crate::record::RecordRef;
 
 /// The marks of a batch's items.
 pub(super) struct ItemMarks<'a> {
-    settings: &'a Marks,
+    settings: Marks,
     from_stream: bool,
     /// The key of each record's item, by the record's position; `None` for a record whose mark was not asked for.
     keys: Vec<Option<StoreKey>>,
@@ -40,8 +40,15 @@ pub(super) struct ItemMarks<'a> {
 }
 
 impl<'a> ItemMarks<'a> {
-    pub(super) fn new(settings: &'a Settings, from_stream: bool, guarded: &Guarded) -> Option<Self> {
-        let (idempotency, marks): (&Idempotency, &Marks) = (settings.idempotency.as_ref()?, settings.marks.as_ref()?);
+    /// `stale` stands for what the settings say of stale records.
+    pub(super) fn new(
+        settings: &'a Settings,
+        from_stream: bool,
+        stale: Option<Stale>,
+        guarded: &Guarded,
+    ) -> Option<Self> {
+        let (idempotency, mut marks): (&Idempotency, Marks) = (settings.idempotency.as_ref()?, settings.marks?);
+        marks.stale = stale.unwrap_or(marks.stale);
         Some(Self {
             settings: marks,
             from_stream,
@@ -68,7 +75,7 @@ impl<'a> ItemMarks<'a> {
             number,
             created_at: record.created_at(),
             from_stream: self.from_stream,
-            settings: self.settings,
+            settings: &self.settings,
             is_memorable: self.reader.is_memorable(record, self.settings.life, now),
         };
         question.verdict(self.known.get(key))

@@ -124,7 +124,8 @@ impl Guard {
     ///
     /// # Errors
     /// A permanent one, if the record has no sequence number, does not name its stream, or has keys that cannot be read. Every record of
-    /// a stream has all of them.
+    /// a stream has all of them. That of a [backfill](crate::Origin::Backfill) has no sequence number: nothing tells whether it is newer. Its
+    /// handler takes [`once`](Self::once), or writes the item on the condition that it does not exist yet.
     pub fn newest(&self, change: &impl StreamChange) -> Result<TransactWriteItem, HandlerError> {
         let record = change.record();
         let number = number(record)?;
@@ -160,6 +161,9 @@ impl Guard {
     /// [`drop_settled`](Self::drop_settled).
     ///
     /// The row is kept for [`life`](Self::life) from the time when the change was made; that of a record that does not say when is kept for good.
+    ///
+    /// The record of a [backfill](crate::Origin::Backfill) stands for its item: while the row lives, no other backfill of the table has an effect
+    /// on that item. A new consumer's name is how a backfill is done again on purpose.
     ///
     /// # Errors
     /// A permanent one, if nothing tells the record from others: it has no event id, and no stream's ARN with a sequence number. Every
@@ -197,7 +201,14 @@ impl Guard {
 }
 
 fn number(record: &Record) -> Result<&SequenceNumber, HandlerError> {
-    record.sequence_number().ok_or_else(|| unguardable("it has no sequence number of 1 to 40 digits"))
+    record.sequence_number().ok_or_else(|| {
+        unguardable(if record.reference().is_backfilled() {
+            "it is a backfill's, which has no sequence number that `Guard::newest` could compare: take `Guard::once`, or write the item \
+             on the condition that it does not exist yet"
+        } else {
+            "it has no sequence number of 1 to 40 digits"
+        })
+    })
 }
 
 fn unguardable(why: &str) -> HandlerError {

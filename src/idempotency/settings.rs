@@ -162,6 +162,9 @@ impl Marks {
 
 /// What happens to a record that comes from elsewhere than the stream, and is older than what its item's mark says is applied.
 ///
+/// `lambda-streams replay --stale process` and `--stale skip` stand for this setting in the invocations that they make. The records of a
+/// [backfill](crate::Origin::Backfill) cannot be compared, and are never stale.
+///
 /// ```
 /// use lambda_streams::{Marks, Stale};
 ///

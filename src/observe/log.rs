@@ -49,7 +49,7 @@ pub(crate) fn batch_span(invocation: &Invocation) -> Span {
         messaging.batch.message_count = Empty,
         aws.dynamodb.table_names = Empty,
         aws.xray.trace_header = invocation.trace_header,
-        source = invocation.origin.is_stream().then_some("stream"),
+        source = invocation.origin.source(),
     );
     #[cfg(feature = "otel")]
     crate::observe::otel::set_parent(&span, invocation);
@@ -238,7 +238,7 @@ pub(crate) fn batch(report: &BatchReport, totals: &Totals, duration: Duration) {
         warn!(
             unfinished = counts.unfinished,
             checkpoint = report.checkpoint().and_then(|record| record.event_id()).map(shown),
-            "the deadline neared before the batch was finished; Lambda delivers the rest again"
+            "the deadline neared before the batch was finished; the rest is reported, to be delivered again"
         );
     }
     info!(

@@ -250,9 +250,10 @@ impl BatchReport {
         Counts::of(self.records.iter())
     }
 
-    /// The tables of the records, where records are answered one by one and so may be of several; `None` for an empty batch too.
+    /// The tables of the records, where records are answered one by one and so may be of several. An empty batch has none: with such a batch a
+    /// command asks whether the function can be reached, and no metric is to come of it, for which CloudWatch would charge.
     pub(crate) fn tables(&self) -> Option<Tables<'_>> {
-        if self.context.from_stream || self.records.is_empty() {
+        if self.context.from_stream {
             return None;
         }
         let mut names = Vec::new();
@@ -296,6 +297,11 @@ impl BatchReport {
             Redelivery::Everything(first) => return Err(self.batch_error(first)),
         };
         Ok(response.with_state(self.context.state.clone()))
+    }
+
+    /// Why the payload is not an event, where that was found while its records were processed.
+    pub(crate) fn refusal(&self) -> Option<&Error> {
+        self.context.refusal.as_ref()
     }
 
     /// Whether the event source mapping is said to take partial batch responses.

@@ -463,8 +463,10 @@ impl ProcessorBuilder {
     ///   ([`SkipReason::AlreadyDone`](crate::SkipReason::AlreadyDone)). A record whose creation time is later than that of the mark is processed all
     ///   the same, and counted (`MarkRegressions`): that sequence numbers rise from a shard to those that follow it is observed, and not
     ///   promised.
-    /// - **From elsewhere** (a redrive, or [`Origin::OnDemand`](crate::Origin::OnDemand)), only the mark of what was applied counts. A record that
-    ///   equals it is skipped, and a newer one is processed. An older one is *stale*, and [`Stale`](crate::Stale) decides.
+    /// - **From elsewhere** (a redrive, a replay, or [`Origin::OnDemand`](crate::Origin::OnDemand)), only the mark of what was applied counts. A
+    ///   record that equals it is skipped, and a newer one is processed. An older one is *stale*, and [`Stale`](crate::Stale) decides, unless
+    ///   `lambda-streams replay --stale` does.
+    /// - **From a [backfill](crate::Origin::Backfill)**, a record has no sequence number. It is processed, and moves no mark.
     ///
     /// A handler's success moves the mark, and so does a dead letter that the queue has accepted, from the stream alone. A skipped record moves
     /// none. Without a [guard](crate::Idempotency), [`Stale::Skip`](crate::Stale::Skip) is a check before the act: a live change that passes

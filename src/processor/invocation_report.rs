@@ -1,4 +1,4 @@
-//! The outcome of an invocation, whether a stream or a queue of dead letters caused it.
+//! The outcome of an invocation, whether a stream, a queue of dead letters or a command caused it.
 
 use std::sync::Arc;
 
@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use super::StreamProcessor;
 use crate::error::Error;
-use crate::event;
+use crate::event::{self, Records};
 use crate::invocation::Invocation;
 use crate::outcome::{BatchReport, StreamResponse};
 use crate::payload_kind::PayloadKind;
 use crate::redrive::{DeadLetterEvent, RedriveReport};
+use crate::replay::{self, ReplayReport, ReplayResponse, Request};
 
 /// The outcome of an invocation of [`StreamProcessor::process_invocation`].
 ///
@@ -34,6 +35,8 @@ pub enum InvocationReport {
     Stream(BatchReport),
     /// The event source mapping of a queue invoked the function with dead letters.
     Redrive(RedriveReport),
+    /// `lambda-streams replay` or `lambda-streams backfill` invoked the function, or somebody did with an on-failure document.
+    Replay(ReplayReport),
 }
 
 impl InvocationReport {
@@ -42,22 +45,24 @@ impl InvocationReport {
         match self {
             Self::Stream(report) => report,
             Self::Redrive(report) => report.batch(),
+            Self::Replay(report) => report.batch(),
         }
     }
 
     /// The response to Lambda.
     ///
     /// # Errors
-    /// As [`BatchReport::response`] and [`RedriveReport::response`].
+    /// As [`BatchReport::response`], [`RedriveReport::response`] and [`ReplayReport::response`].
     pub fn response(&self) -> Result<InvocationResponse, Error> {
         match self {
             Self::Stream(report) => report.response().map(InvocationResponse::Stream),
             Self::Redrive(report) => report.response().map(InvocationResponse::Redrive),
+            Self::Replay(report) => report.response().map(InvocationResponse::Replay),
         }
     }
 }
 
-/// The response to Lambda, for a stream or for a queue of dead letters. It serializes as the one that it holds.
+/// The response to Lambda: for a stream, for a queue of dead letters, or for a command. It serializes as the one that it holds.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -66,17 +71,20 @@ pub enum InvocationResponse {
     Stream(StreamResponse),
     /// The response to a queue's event source mapping: the messages to keep.
     Redrive(SqsEventResponse),
+    /// The response to a command: the records that are not finished.
+    Replay(ReplayResponse),
 }
 
 impl StreamProcessor {
-    /// Processes an invocation's payload, whether it is the event of a stream or an SQS event of dead letters: what
-    /// [`run`](crate::run) does, for a runtime of your own.
+    /// Processes an invocation's payload: what [`run`](crate::run) does, for a runtime of your own.
     ///
-    /// It is [`process_payload`](Self::process_payload) for a stream, and [`redrive`](Self::redrive) for a queue.
+    /// It is [`process_payload`](Self::process_payload) for a stream, and [`redrive`](Self::redrive) for a queue of dead letters. What
+    /// `lambda-streams replay` and `lambda-streams backfill` send, and an on-failure document as a bucket gets it, is a [`ReplayReport`].
     ///
     /// # Errors
     /// As [`process_payload`](Self::process_payload) and [`DeadLetterEvent::from_slice`]. A payload from another source is refused
-    /// with an error that names it ([`Error::payload_kind`]).
+    /// with an error that names it ([`Error::payload_kind`]), and so is one with records of several sources. For what tells of discarded records
+    /// without having them (the on-failure document of a queue or a topic, a notification of a bucket), the error says which command to type.
     ///
     /// # Cancellation
     /// As for [`process`](Self::process).
@@ -99,15 +107,45 @@ impl StreamProcessor {
         invocation: impl Into<Invocation>,
     ) -> Result<InvocationReport, Error> {
         let text = Arc::new(event::text(payload)?);
-        // Nearly every invocation is the stream's. So only a payload that is refused as such is looked at again.
         let invocation = invocation.into();
+        if event::is_by_command(&text) {
+            let request = Request::read(&text, self.settings.marks.is_some())?;
+            return self.replay(&text, request, invocation).await;
+        }
+        // Nearly every invocation is the stream's. So only a payload that is refused as such is looked at again.
         match self.process_text(&text, &invocation).await {
             Ok(report) => Ok(InvocationReport::Stream(report)),
-            Err(error) if error.payload_kind() == Some(PayloadKind::Sqs) => {
-                let event = DeadLetterEvent::read(&text)?;
+            Err(error) => self.process_other(&text, invocation, error).await,
+        }
+    }
+
+    /// Processes what is not the event of a stream, for which there is this error.
+    async fn process_other(&self, text: &str, invocation: Invocation, error: Error) -> Result<InvocationReport, Error> {
+        let arn = &invocation.function_arn;
+        match error.payload_kind() {
+            Some(PayloadKind::Sqs) => {
+                let event = DeadLetterEvent::read(text)?;
                 Ok(InvocationReport::Redrive(self.redrive(event, invocation).await))
             }
-            Err(error) => Err(error),
+            Some(PayloadKind::OnFailureDocument) => {
+                let event = Arc::new(replay::event_of(text, arn)?);
+                self.replay(&event, Request::OF_DOCUMENT, invocation).await
+            }
+            Some(kind) => Err(replay::refuse_notification(kind, text, arn).unwrap_or(error)),
+            None => Err(error),
         }
+    }
+
+    async fn replay(
+        &self,
+        text: &Arc<String>,
+        request: Request,
+        mut invocation: Invocation,
+    ) -> Result<InvocationReport, Error> {
+        invocation.origin = request.origin();
+        let has_handler = |kind| self.settings.routes.takes(kind);
+        let records = Records::of_payload(text, &has_handler)?;
+        let batch = self.process_records(records, invocation, request.stale()).await;
+        Ok(InvocationReport::Replay(ReplayReport::new(batch, request, self.settings.marks.is_some())))
     }
 }

@@ -14,6 +14,10 @@ use super::malformed::Kind;
 use super::scanner::{ChangeMember, ChangeMembers, DYNAMODB, ImageCheck, RecordMember, RecordScanner};
 use super::{SequenceNumber, creation_time};
 
+/// How the event ids of items begin that were read from their table, and not from its stream. It is told by the record itself, so that a
+/// dead letter of it is told, too.
+const BACKFILLED: &str = "backfill-";
+
 /// What could be read of a record, and where its pieces are in the payload.
 #[derive(Clone)]
 pub(crate) struct Header {
@@ -33,7 +37,7 @@ pub(crate) struct Header {
     pub(super) well_formed: Result<WellFormed, Kind>,
 }
 
-/// What every well-formed record has, in addition to a sequence number.
+/// What every well-formed record has. All but those of a backfill have a sequence number, too.
 #[derive(Clone)]
 pub(super) struct WellFormed {
     pub(super) kind: EventKind,
@@ -144,10 +148,25 @@ impl Header {
         }
     }
 
+    /// Whether the record is that of an item that was read from its table. No stream has given it a sequence number.
+    #[cold]
+    pub(super) fn is_backfilled(&self, payload: &str) -> bool {
+        self.event_id.as_ref().is_some_and(|id| id.of(payload).starts_with(BACKFILLED))
+    }
+
+    /// Checks that a record without a usable sequence number may lack it.
+    #[cold]
+    fn without_number(&self, payload: &str, change: &ChangeMembers<'_>) -> Result<(), Kind> {
+        match change.get(ChangeMember::SequenceNumber) {
+            Some(_) => Err(Kind::Wrong { member: "dynamodb.SequenceNumber", wanted: "a text of 1 to 40 digits" }),
+            None if self.is_backfilled(payload) => Ok(()),
+            None => Err(Kind::Missing("dynamodb.SequenceNumber")),
+        }
+    }
+
     fn well_formed(&self, payload: &str, kind: EventKind, change: &ChangeMembers<'_>) -> Result<WellFormed, Kind> {
-        change.get(ChangeMember::SequenceNumber).ok_or(Kind::Missing("dynamodb.SequenceNumber"))?;
         if self.sequence_number.is_none() {
-            return Err(Kind::Wrong { member: "dynamodb.SequenceNumber", wanted: "a text of 1 to 40 digits" });
+            self.without_number(payload, change)?;
         }
         let object = |member, name| object(payload, change.get(member), name);
         let image = |member, name| {

@@ -84,6 +84,11 @@ impl RecordRef {
         self.header().sequence_number.as_ref()
     }
 
+    /// Whether it is that of an item that was read from its table, and so has no sequence number.
+    pub(crate) fn is_backfilled(&self) -> bool {
+        self.sequence_number().is_none() && self.header().is_backfilled(&self.chunk.text)
+    }
+
     pub(crate) fn stream_arn(&self) -> Option<&str> {
         self.text(self.header().stream_arn.as_ref())
     }

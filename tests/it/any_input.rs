@@ -24,6 +24,17 @@ proptest! {
     }
 
     #[test]
+    fn any_invocation_is_processed_or_refused(edits in edits(), records in 0..4_usize, form in 0..3_u8) {
+        let records = vec![RECORD; records].join(",");
+        let payload = match form {
+            0 => format!(r#"{{"lambdaStreams":{{"origin":"replay","stale":"process","answer":"list"}},"Records":[{records}]}}"#),
+            1 => format!(r#"{{"requestContext":{{}},"DDBStreamBatchInfo":{{}},"payload":{{"Records":[{records}]}}}}"#),
+            _ => format!(r#"{{"Records":[{{"messageId":"1","eventSource":"aws:sqs","body":{:?}}}]}}"#, LETTER),
+        };
+        properties::invocation(&apply(&payload, &edits));
+    }
+
+    #[test]
     fn any_image_is_decoded_as_serde_dynamo_does_or_refused(edits in edits()) {
         properties::decoder(&text(IMAGE, &edits));
     }

@@ -240,6 +240,25 @@ async fn a_batch_ends_with_one_line_of_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_line_says_where_its_batch_comes_from() {
+    let records = inserts(2).iter().map(Change::json).collect::<Vec<_>>().join(",");
+    for (request, source) in [
+        ("", "stream"),
+        (r#""lambdaStreams":{"origin":"replay","answer":"list"},"#, "replay"),
+        (r#""lambdaStreams":{"origin":"backfill","answer":"list"},"#, "backfill"),
+    ] {
+        let written = Written::default();
+        let _guard = listen(logs(&written).level(Level::INFO));
+        let processor = with(&Script::new([("item-1", Act::FailPermanently)])).build().unwrap();
+        let payload = format!("{{{request}\"Records\":[{records}]}}").into_bytes();
+        processor.process_invocation(payload, invocation()).await.unwrap();
+        let lines = parse(&written);
+        assert_eq!(lines.len(), 2, "a failure and the batch: {lines:?}");
+        lines.iter().for_each(|line| assert_has(line, json!({"source": source})));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deadline_stop_warns_and_names_the_checkpoint() {
     let written = Written::default();
     let _guard = listen(logs(&written).level(Level::WARN));

@@ -50,4 +50,5 @@ mod service;
 mod sqs;
 #[cfg(all(feature = "otel", feature = "logs"))]
 mod traces;
+mod ways_back;
 mod when_changed;

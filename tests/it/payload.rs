@@ -288,7 +288,8 @@ async fn no_handler_runs_before_a_stream_record_is_found() {
     assert_eq!(error.unwrap_err().payload_kind(), Some(PayloadKind::Sqs));
     assert!(script.started().is_empty());
 
-    let body = format!("{{\"Records\":[{foreign},{}]}}", change(0, "a", 0).json());
+    let garbled = foreign.replace("aws:sqs", "aws:dynamo");
+    let body = format!("{{\"Records\":[{garbled},{}]}}", change(0, "a", 0).json());
     let queue = TestQueue::default();
     let processor = StreamProcessor::builder().on_record(Script::default()).dead_letter_queue(queue.clone());
     let report = processor.build().unwrap().process_payload(body.into_bytes(), Deadline::none()).await.unwrap();

@@ -281,15 +281,22 @@ async fn an_event_of_another_source_never_becomes_dead_letters() {
             assert_eq!(error.to_string(), refused(&body).1);
             assert!(queue.letters().is_empty());
         }
-        // Among good records it is one malformed record.
+        // Among good records it is one malformed record, unless it names a source of AWS's that sends events of this form.
+        let named = ["ses", "codecommit", "s3", "sns", "sqs", "kinesis"].map(|name| format!("\"aws:{name}\""));
+        let is_named = named.iter().any(|name| record.to_string().contains(name));
         let body = format!("{{\"Records\":[{record},{}]}}", change(0, "a", 0).json());
         let processor = StreamProcessor::builder()
             .on_record(Script::default())
             .dead_letter_queue(TestQueue::default())
             .build()
             .unwrap();
-        let report = processor.process_payload(body.into_bytes(), Deadline::none()).await.unwrap();
-        assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::Succeeded]);
+        match processor.process_payload(body.into_bytes(), Deadline::none()).await {
+            Ok(report) if !is_named => assert_eq!(outcomes(&report), [Outcome::DeadLettered, Outcome::Succeeded]),
+            Ok(report) => panic!("{record}: {report:?}"),
+            Err(error) => {
+                assert!(is_named && error.payload_kind() == Some(PayloadKind::MixedSources), "{record}: {error}")
+            }
+        }
     }
     // Damaged beyond recognition is not of another source.
     let event = StreamEvent::from_slice(br#"{"Records":[{},7,{"eventName":"INSERT"}]}"#).unwrap();
@@ -370,7 +377,7 @@ async fn a_malformed_record_affects_itself_alone() {
         raw("\"record\""),
         raw("7"),
         raw("{}"),
-        raw(r#"{"messageId": "1", "eventSource": "aws:sqs"}"#),
+        raw(r#"{"messageId": "1", "eventSource": "aws:sqs2"}"#),
         text.replacen("\"SequenceNumber\"", "\"SequenceNumber\":\"1\",\"SequenceNumber\"", 1),
         text.replacen("\"eventName\"", "\"eventName\":\"INSERT\",\"eventName\"", 1),
         text.replacen("\"S\":\"bad\"", r#""S":"\ud800""#, 2),

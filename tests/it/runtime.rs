@@ -134,6 +134,26 @@ fn text_after_the_json_is_rejected_from_bytes() {
 }
 
 #[test]
+fn a_command_is_answered_from_bytes_and_refused_by_the_service() {
+    let records = [change(0, "a", 0), change(1, "bad", 0), change(2, "c", 0)].map(|change| change.json()).join(",");
+    let event = |request: &str| format!("{{\"lambdaStreams\":{request},\"Records\":[{records}]}}").into_bytes();
+    let payloads = [event(r#"{"origin":"replay","answer":"list"}"#), event(r#"{"origin":"replay"}"#)];
+    let answers = both(&payloads);
+    let number = crate::support::sequence_number(1);
+    let expected = format!(
+        r#"{{"batchItemFailures":[{{"itemIdentifier":"{number}"}}],"lambdaStreams":{{"everyFailureIsListed":true,"succeeded":2,"skipped":0,"alreadyDone":0,"stale":0,"deadLettered":0,"failed":1,"marks":false}}}}"#
+    );
+    assert_eq!(answers[0].0, Answered::Response(expected));
+    let (kind, message) = error(&answers[1].0).unwrap();
+    assert_eq!(kind, "LambdaStreams.Unfinished");
+    assert!(message.starts_with("1 of 3 records are not finished"), "{message}");
+    for (_, of_service) in &answers {
+        let (_, message) = error(of_service).unwrap();
+        assert!(message.contains("must be run by `lambda_streams::run`"), "{message}");
+    }
+}
+
+#[test]
 fn the_response_names_the_checkpoint() {
     let payloads = [payload(&[change(0, "a", 0), change(1, "bad", 0)]).into_bytes()];
     let number = crate::support::sequence_number(1);

@@ -47,6 +47,7 @@ enum Kind {
     TooLarge,
     TooManyBytes,
     NotJson,
+    OnFailureDocument,
 }
 
 impl fmt::Display for DeadLetterReadError {
@@ -71,6 +72,10 @@ impl fmt::Display for DeadLetterReadError {
                 "the records of the messages before it fill the memory of one redrive, so that it is left for another delivery",
             ),
             Kind::NotJson => f.write_str("the dead letter's record is not valid JSON"),
+            Kind::OnFailureDocument => f.write_str(
+                "this is not a dead letter but an on-failure document, which tells of records that Lambda has discarded: \
+                 `lambda-streams replay` brings them back",
+            ),
         }
     }
 }
@@ -79,6 +84,11 @@ impl DeadLetterReadError {
     /// The records of other letters have used up the memory that a redrive may take.
     pub(crate) fn too_many_bytes() -> Self {
         Self(Kind::TooManyBytes)
+    }
+
+    /// Whether the text is an on-failure document.
+    pub(crate) fn is_on_failure_document(&self) -> bool {
+        matches!(self.0, Kind::OnFailureDocument)
     }
 }
 
@@ -149,6 +159,12 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 pub(super) fn read(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
+    // A topic that a queue subscribes to puts the document into an envelope, as a text.
+    read_letter(json)
+        .map_err(|error| if json.contains("DDBStreamBatchInfo") { Kind::OnFailureDocument.into() } else { error })
+}
+
+fn read_letter(json: &str) -> Result<DeadLetter, DeadLetterReadError> {
     let Version { version } = object(json)?;
     if version != VERSION {
         return Err(Kind::Version(version).into());

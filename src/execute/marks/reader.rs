@@ -66,7 +66,7 @@ struct Call<'a> {
 }
 
 impl<'a> MarkReader<'a> {
-    pub(super) fn new(settings: &'a Settings, idempotency: &'a Idempotency, marks: &Marks, from_stream: bool) -> Self {
+    pub(super) fn new(settings: &'a Settings, idempotency: &'a Idempotency, marks: Marks, from_stream: bool) -> Self {
         Self {
             settings,
             idempotency,
@@ -175,7 +175,7 @@ impl<'a> MarkReader<'a> {
         let has_number = record.sequence_number().is_some();
         // A record whose keys cannot be read fails when it enters its lane.
         let key = StoreKey::of_item(&self.idempotency.consumer, record).ok()?.filter(|_| has_number);
-        self.unmarkable += usize::from(key.is_none());
+        self.unmarkable += usize::from(key.is_none() && !record.is_backfilled());
         key
     }
 

@@ -83,6 +83,10 @@ fn what_cannot_be_guarded_is_a_permanent_error() {
     let of_no_stream = record(|stream| stream.without("/eventSourceARN"));
     let no_stream = "the record cannot be guarded: it does not name its stream (`eventSourceARN`)";
     assert_eq!(told(guard.newest(&of_no_stream)), no_stream);
+    let of_item = record(|stream| stream.with("/eventID", "backfill-1").without("/dynamodb/SequenceNumber"));
+    let no_number = told(guard.newest(&of_item));
+    assert!(no_number.contains("it is a backfill's") && no_number.contains("`Guard::once`"), "{no_number}");
+    assert!(guard.once(&of_item).is_ok(), "its event id tells it");
     let nameless = record(|stream| stream.without("/eventID").without("/eventSourceARN"));
     assert!(told(guard.once(&nameless)).contains("no event id"));
     let without_id = record(|stream| stream.without("/eventID"));

@@ -182,7 +182,7 @@ pub(crate) struct FunctionArgs {
     /// Arguments of the program, after `--`
     #[arg(last = true, value_name = "ARGUMENT", requires = "bootstrap")]
     pub(crate) arguments: Vec<std::ffi::OsString>,
-    /// A deployed function, by name or ARN, through `Invoke`. Disable its own event source mapping first
+    /// A deployed function, by name or ARN, through `Invoke`. Before `run`, disable its own event source mapping
     #[arg(long, value_name = "NAME")]
     pub(crate) function: Option<String>,
     /// The function's timeout [default: the deployed one's, else 30]

@@ -1,13 +1,16 @@
 //! `replay`: documents and stretches of a stream are sent until they are done, and nothing of them is lost on the way.
 
+mod pause;
+mod places;
+mod stream;
+
 use std::path::PathBuf;
 
-use aws_sdk_dynamodb::types::{AttributeValue, StreamViewType};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use super::interrupt::Running;
 use super::{Ran, free_path, program};
-use crate::streams_source::{Dynamo, item};
 
 const SEEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cli/seen.py");
 const STREAM: &str = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000";
@@ -49,6 +52,16 @@ impl Replay {
         let seen = std::fs::read_to_string(&self.seen).unwrap_or_default();
         let _ = std::fs::remove_file(&self.seen);
         seen.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until the function was sent so many records.
+    async fn called(&self, records: usize) {
+        let wait = async {
+            while std::fs::read_to_string(&self.seen).unwrap_or_default().lines().count() < records {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("the function is called");
     }
 
     /// A file of these documents.
@@ -116,24 +129,6 @@ async fn documents_of_both_forms_are_sent_in_the_order_of_the_stream() {
     assert!(ran.stdout.contains("4 records are done by an earlier run"), "{}", ran.stdout);
     let ran = replay.run(&with(&file, &["--stale", "process", "--again"])).await;
     assert_eq!((ran.code, replay.seen().len()), (Some(0), 4), "{}", ran.stdout);
-}
-
-#[tokio::test]
-async fn a_dry_run_lists_and_sends_nothing() {
-    let replay = Replay::new("dry");
-    let file = replay.file(&[document(&[record("111", "secret"), record("112", "b")])]);
-    let ran = replay
-        .run(&with(&file, &["--dry-run", "--region", "eu-central-1", "--endpoint-url", "http://127.0.0.1:1"]))
-        .await;
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert!(replay.seen().is_empty());
-    assert!(ran.stdout.contains("2 of 2 records to send"), "{}", ran.stdout);
-    assert!(
-        ran.stdout.contains("nothing was sent: without --dry-run, 2 records would be in at least 1 invocation"),
-        "{}",
-        ran.stdout
-    );
-    assert!(!ran.stdout.contains("secret") && !ran.stderr.contains("secret"), "nothing of an item is printed");
 }
 
 #[tokio::test]
@@ -257,130 +252,58 @@ async fn a_text_without_a_document_is_refused() {
     assert!(ran.stderr.contains("say what is replayed"), "{}", ran.stderr);
 }
 
-/// A table with changes, and the place of its records.
-struct Table {
-    dynamo: Dynamo,
-    stream: String,
-    shard: String,
-    numbers: Vec<String>,
-}
-
-impl Table {
-    async fn with_changes(ids: &[&str]) -> Self {
-        let dynamo = Dynamo::start().await;
-        dynamo.create_table("orders", Some(StreamViewType::NewAndOldImages)).await;
-        for (version, id) in ids.iter().enumerate() {
-            dynamo.put("orders", item(id, [("version", AttributeValue::N(version.to_string()))])).await;
-        }
-        let (stream, shard, numbers) = dynamo.stream("orders").await;
-        assert_eq!(numbers.len(), ids.len());
-        Self { dynamo, stream, shard, numbers }
-    }
-
-    fn place(&self, first: usize, last: usize, size: usize) -> Value {
-        place(&self.shard, &self.stream, &self.numbers[first], &self.numbers[last], size)
-    }
-
-    fn endpoint(&self) -> [&str; 2] {
-        ["--endpoint-url", &self.dynamo.endpoint]
-    }
-}
-
 #[tokio::test]
-async fn a_document_without_records_is_read_back_from_the_stream() {
-    let table = Table::with_changes(&["a", "b", "c", "d", "e"]).await;
-    let replay = Replay::new("place").with("LISTS", "1");
-    let file = replay.file(&[table.place(1, 3, 3)]);
-    let ran = replay.run(&with(&file, &table.endpoint())).await;
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert_eq!(replay.seen(), table.numbers[1..=3]);
-    assert!(ran.stderr.contains("none of 3 items has changed since"), "{}", ran.stderr);
-}
-
-#[tokio::test]
-async fn a_range_with_records_of_other_batches_is_refused_until_somebody_decides() {
-    let table = Table::with_changes(&["a", "b", "c", "d"]).await;
-    let replay = Replay::new("superset").with("LISTS", "1");
-    let file = replay.file(&[table.place(0, 3, 2)]);
-    let ran = replay.run(&with(&file, &table.endpoint())).await;
-    assert_eq!((ran.code, replay.seen().len()), (Some(2), 0), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("the batch had 2 records, and the stream has 4"), "{}", ran.stderr);
-    for flag in ["--all", "--stale", "--filter", "--stale", "--stale", "--stale", "--filter"] {
-        assert!(ran.stderr.contains(flag), "{}", ran.stderr);
-    }
-    let ids = r#"{"dynamodb":{"Keys":{"id":{"S":["a","c"]}}}}"#;
-    let ran = replay.run(&[&[file.as_str(), "--filter", ids], &table.endpoint()[..]].concat()).await;
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert_eq!(replay.seen(), [table.numbers[0].clone(), table.numbers[2].clone()]);
-    let ran = replay.run(&[&[file.as_str(), "--all"], &table.endpoint()[..]].concat()).await;
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert_eq!(
-        replay.seen(),
-        [table.numbers[1].clone(), table.numbers[3].clone()],
-        "the others are done by an earlier run"
-    );
-}
-
-#[tokio::test]
-async fn what_the_stream_has_trimmed_is_told_and_the_document_stays() {
-    let table = Table::with_changes(&["a", "b"]).await;
-    let replay = Replay::new("trimmed").with("LISTS", "1");
-    let mut document = table.place(0, 1, 3);
-    // Lower than every number there is, and as long.
-    let gone = format!("{}1", "0".repeat(table.numbers[0].len() - 1));
-    document["DDBStreamBatchInfo"]["startSequenceNumber"] = json!(gone);
-    let file = replay.file(&[document]);
-    let ran = replay.run(&[&[file.as_str(), "--until-idle", "0.1"], &table.endpoint()[..]].concat()).await;
+async fn an_interrupted_run_is_continued_by_the_next() {
+    let go = free_path("replay-go");
+    let replay = Replay::new("interrupted").with("LISTS", "1").with("GO", go.to_str().expect("UTF-8"));
+    let records: Vec<Value> =
+        (0..9).map(|number| record(&(1_000 + number).to_string(), &format!("i{number}"))).collect();
+    let file = replay.file(&[document(&records)]);
+    let arguments = with(&file, &["--stale", "process", "--batch-size", "3"]);
+    let mut running = Running::of(&mut replay.command(&arguments));
+    running.wait_for("function ").await;
+    replay.called(3).await;
+    let second = replay.run(&arguments).await;
+    assert_eq!(second.code, Some(2), "{}", second.stderr);
+    assert!(second.stderr.contains("another run is at this work already"), "{}", second.stderr);
+    running.interrupt();
+    running.wait_for("interrupted: waiting for the invocations in flight").await;
+    std::fs::write(&go, "").expect("it can be written");
+    let ran = running.end().await;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("the stream has trimmed the records from"), "{}", ran.stderr);
-    assert_eq!(replay.seen(), table.numbers, "what is left of it is sent");
-    assert!(ran.stdout.contains("1 document with records that are lost or missing"), "{}", ran.stdout);
-}
-
-#[tokio::test]
-async fn where_items_have_changed_since_a_script_has_to_say_what_to_do() {
-    let table = Table::with_changes(&["a", "b", "a"]).await;
-    let replay = Replay::new("late").with("LISTS", "1");
-    let file = replay.file(&[table.place(0, 1, 2)]);
-    let ran = replay.run(&with(&file, &table.endpoint())).await;
-    assert_eq!((ran.code, replay.seen().len()), (Some(2), 0), "{}{}", ran.stdout, ran.stderr);
-    for said in ["1 of 2 items have changed since", "--stale process", "--stale skip", "--compare-with-table"] {
-        assert!(ran.stderr.contains(said), "{}", ran.stderr);
-    }
-    let ran = replay.run(&[&[file.as_str(), "--compare-with-table"], &table.endpoint()[..]].concat()).await;
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert_eq!(replay.seen(), [table.numbers[1].clone()]);
-    assert!(ran.stdout.contains("1 record not sent: their items have changed since"), "{}", ran.stdout);
-    let again = [&[file.as_str(), "--stale", "process", "--again"], &table.endpoint()[..]].concat();
-    let ran = replay.run(&again).await;
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert_eq!(replay.seen(), table.numbers[..2]);
-}
-
-#[tokio::test]
-async fn stale_records_are_only_left_to_a_function_that_can_tell_them() {
-    let table = Table::with_changes(&["a", "a"]).await;
-    let replay = Replay::new("stale").with("LISTS", "1");
-    let file = replay.file(&[table.place(0, 0, 1)]);
-    let arguments = [&[file.as_str(), "--stale", "skip"], &table.endpoint()[..]].concat();
+    assert!(ran.stdout.contains("9 records: 3 done, 0 failed, 0 held back, 6 left"), "{}", ran.stdout);
+    assert_eq!(replay.seen().len(), 3);
     let ran = replay.run(&arguments).await;
-    assert_eq!((ran.code, replay.seen().len()), (Some(2), 0), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("the function's processor has no marks"), "{}", ran.stderr);
-    let replay = replay.with("MARKS", "1");
-    let ran = replay.run(&arguments).await;
-    assert_eq!((ran.code, replay.seen().len()), (Some(0), 1), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!((ran.code, replay.seen().len()), (Some(0), 6), "{}{}", ran.stdout, ran.stderr);
 }
 
 #[tokio::test]
-async fn a_stretch_of_the_stream_is_replayed() {
-    let table = Table::with_changes(&["a", "b", "a"]).await;
-    let replay = Replay::new("stretch").with("LISTS", "1");
-    let stretch = ["--table", "orders", "--from", "1h", "--until-idle", "0.1"];
-    let ran = replay.run(&[&stretch[..], &table.endpoint()[..], &["--stale", "process"]].concat()).await;
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert_eq!(replay.seen(), table.numbers);
-    let nothing = ["--table", "orders", "--from", "3h", "--until", "2h", "--until-idle", "0.1", "--again"];
-    let ran = replay.run(&[&nothing[..], &table.endpoint()[..]].concat()).await;
-    assert_eq!((ran.code, replay.seen().len()), (Some(0), 0), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("nothing is left to be sent"), "{}", ran.stdout);
+async fn a_second_ctrl_c_stops_at_once_and_nothing_counts_as_done() {
+    let replay = Replay::new("stopped").with("LISTS", "1").with("GO", "/nowhere/at/all");
+    let file = replay.file(&[document(&[record("111", "a")])]);
+    let mut running = Running::of(&mut replay.command(&with(&file, &PROCESS)));
+    running.wait_for("function ").await;
+    replay.called(1).await;
+    running.interrupt();
+    running.wait_for("interrupted").await;
+    running.interrupt();
+    let ran = running.end().await;
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("stopped at once"), "{}", ran.stderr);
+    replay.seen();
+    let ran = replay.with("GO", "").run(&with(&file, &PROCESS)).await;
+    assert_eq!((ran.code, ran.stdout.contains("1 done")), (Some(0), true), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[tokio::test]
+async fn the_standard_input_is_read_and_nobody_is_asked_then() {
+    let replay = Replay::new("stdin").with("LISTS", "1");
+    let mut command = replay.command(&["-", "--stale", "process"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().expect("the program can be started");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    let text = document(&[record("111", "a")]).to_string();
+    tokio::io::AsyncWriteExt::write_all(&mut stdin, text.as_bytes()).await.expect("it is read");
+    drop(stdin);
+    let ran: Ran = child.wait_with_output().await.expect("it ends").into();
+    assert_eq!((ran.code, replay.seen()), (Some(0), vec!["111".to_owned()]), "{}{}", ran.stdout, ran.stderr);
 }

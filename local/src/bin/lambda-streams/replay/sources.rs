@@ -89,7 +89,9 @@ impl Sources {
         let s3 = self.s3.as_ref().expect("it was just set");
         let objects = s3.list_all(url).await.map_err(Failure::not_begun)?;
         if objects.is_empty() {
-            return Err(Failure::not_begun(format!("{url} has no object")));
+            return Err(Failure::not_begun(format!(
+                "there is nothing at {url}: all of it is replayed, or the name is another"
+            )));
         }
         let mut texts = Vec::new();
         let mut bytes = 0;
@@ -132,7 +134,7 @@ impl Sources {
         self.show_again(&others).await;
         if self.held.is_empty() {
             return Err(Failure::not_begun(format!(
-                "{name} has no message with an on-failure document that can be received now"
+                "{name} has no message with an on-failure document now: all are replayed, or somebody else has received them"
             )));
         }
         Ok(())

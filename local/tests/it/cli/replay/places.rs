@@ -1,0 +1,137 @@
+//! Documents in a queue and in a bucket: they are deleted once their records are done, and not before.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use lambda_streams_local::{SignedCall, Signer};
+
+use super::*;
+use crate::fake_server::FakeServer;
+use crate::ministack;
+
+fn bodies(server: &FakeServer) -> Vec<bool> {
+    server.messages().iter().map(|message| message.is_visible()).collect()
+}
+
+#[tokio::test]
+async fn messages_are_deleted_when_their_records_are_done_and_visible_again_if_not() {
+    let one = document(&[record("111", "a"), record("112", "b")]).to_string();
+    let notification =
+        json!({"Type": "Notification", "Message": document(&[record("211", "c")]).to_string()}).to_string();
+    let server = FakeServer::start([one, notification, "something else".to_owned()]).await;
+    let replay = Replay::new("queue").with("LISTS", "1").with("FAILS", "112");
+    let url = server.url("failed");
+    let arguments = ["--queue", &url, "--stale", "process", "--attempts", "1"];
+    let ran = replay.run(&arguments).await;
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(replay.seen(), ["111", "112", "211"]);
+    assert_eq!(
+        bodies(&server),
+        [true, true],
+        "the document that is done is deleted, and the others can be received at once"
+    );
+    assert!(
+        ran.stderr.contains("not valid JSON from line 1 on (an error at line 1): it stays in the queue"),
+        "{}",
+        ran.stderr
+    );
+
+    let replay = replay.with("FAILS", "");
+    let ran = replay.run(&arguments).await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(replay.seen(), ["112"]);
+    assert_eq!(server.messages().len(), 1, "what is not a document stays");
+    assert!(!replay.journal.exists(), "nothing is left to be remembered");
+}
+
+#[tokio::test]
+async fn an_encrypted_queue_that_is_denied_says_which_permission_is_missing() {
+    let server = FakeServer::start([]).await;
+    server.on_call(|operation, _| {
+        let denied = json!({"__type": "com.amazonaws.sqs#KMS.AccessDeniedException", "message": "no"});
+        (operation == "ReceiveMessage").then_some((400, denied))
+    });
+    let ran = Replay::new("denied").run(&["--queue", &server.url("failed"), "--stale", "process"]).await;
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("kms:Decrypt"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn an_empty_queue_is_told() {
+    let server = FakeServer::start([]).await;
+    let ran = Replay::new("empty").run(&["--queue", &server.url("failed")]).await;
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("has no message with an on-failure document now"), "{}", ran.stderr);
+}
+
+/// A new bucket of the local AWS.
+struct Bucket {
+    signer: Signer,
+    endpoint: &'static str,
+    name: &'static str,
+}
+
+impl Bucket {
+    async fn new(name: &'static str) -> Option<Self> {
+        let endpoint = ministack::endpoint()?;
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "tests")))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        let signer = Signer::new(&config).expect("it has all that is needed");
+        let bucket = Self { signer, endpoint, name };
+        bucket.put("", String::new()).await;
+        Some(bucket)
+    }
+
+    async fn put(&self, key: &str, body: String) {
+        let call =
+            SignedCall::new("s3", "us-east-1", self.endpoint).method("PUT").path(&format!("/{}{key}", self.name));
+        call.body(body).send(&self.signer).await.expect("it can be put");
+    }
+
+    async fn keys(&self) -> usize {
+        let call = SignedCall::new("s3", "us-east-1", self.endpoint).method("GET").path(&format!("/{}", self.name));
+        let listed = call.send(&self.signer).await.expect("it can be listed");
+        String::from_utf8_lossy(listed.bytes()).matches("<Key>").count()
+    }
+}
+
+#[tokio::test]
+async fn objects_are_deleted_when_their_records_are_done() {
+    let Some(bucket) = Bucket::new("replay-discarded").await else { return };
+    let folder = "/aws/lambda/uuid/shardId-1/2026/01/01/2026-01-01T00.00.0";
+    for number in 0..3 {
+        let (first, second) = (format!("{number}11"), format!("{number}12"));
+        bucket
+            .put(&format!("{folder}{number}-x"), document(&[record(&first, "a"), record(&second, &second)]).to_string())
+            .await;
+    }
+    let replay = Replay::new("bucket").with("LISTS", "1").with("FAILS", "212");
+    let arguments =
+        ["s3://replay-discarded/aws/", "--stale", "process", "--attempts", "1", "--endpoint-url", bucket.endpoint];
+    let dry = replay.run(&[&arguments[..], &["--dry-run"]].concat()).await;
+    assert_eq!((dry.code, bucket.keys().await), (Some(0), 3), "{}{}", dry.stdout, dry.stderr);
+    assert!(dry.stdout.contains("and 3 documents deleted when their records are done"), "{}", dry.stdout);
+    let ran = replay.run(&arguments).await;
+    assert_eq!((ran.code, bucket.keys().await), (Some(1), 1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("2 documents deleted, as all of their records are done"), "{}", ran.stdout);
+    assert_eq!(replay.seen(), ["011", "012", "111", "112", "211", "212"]);
+    let replay = replay.with("FAILS", "");
+    let kept = replay.run(&[&arguments[..], &["--keep"]].concat()).await;
+    assert_eq!((kept.code, bucket.keys().await), (Some(0), 1), "{}{}", kept.stdout, kept.stderr);
+    assert_eq!(replay.seen(), ["212"]);
+    let ran = replay.run(&arguments).await;
+    assert_eq!(
+        (ran.code, bucket.keys().await),
+        (Some(0), 0),
+        "a place that is done is deleted by the next run: {}",
+        ran.stdout
+    );
+    assert!(replay.seen().is_empty());
+    let none = replay.run(&arguments).await;
+    assert_eq!(none.code, Some(2), "{}{}", none.stdout, none.stderr);
+    assert!(none.stderr.contains("there is nothing at s3://replay-discarded/aws/"), "{}", none.stderr);
+}
