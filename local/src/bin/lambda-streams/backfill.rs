@@ -130,7 +130,7 @@ async fn pause(
 
 fn announce(ui: &Ui, args: &BackfillArgs, origin: &Origin, journal: &Journal) {
     ui.line(&format!("items     {}", origin.describe()));
-    if journal.value(RUN).is_some() {
+    if journal.value(BEGUN).is_some() {
         ui.line(&format!("journal   {}: going on where an earlier run has stopped", journal.path().display()));
     }
     if !args.pause.pause_mapping && origin.may_be_live() {
@@ -141,8 +141,8 @@ fn announce(ui: &Ui, args: &BackfillArgs, origin: &Origin, journal: &Journal) {
     }
 }
 
-/// Where the journal has the number of this backfill.
-const RUN: &str = "run";
+/// Where the journal has that sending was begun.
+const BEGUN: &str = "begun";
 
 /// Everything that sending needs.
 struct Sending<'a> {
@@ -172,11 +172,8 @@ impl Sending<'_> {
             let mut journal = lock(self.journal);
             let (failed, next) = ledger::failures(|key| journal.value(key));
             let chunks = self.origin.chunks(&mut journal, failed)?;
-            (
-                chunks,
-                Source { arn: self.origin.arn().to_owned(), run: run(&mut journal)? },
-                Ledger::after_failures(next),
-            )
+            journal.note(BEGUN, "yes")?;
+            (chunks, Source { arn: self.origin.arn().to_owned() }, Ledger::after_failures(next))
         };
         let checks = interruptible(self.signals, Checks::new(&self.args.checks, self.origin, aws)).await?;
         let book = Book {
@@ -207,16 +204,6 @@ impl Sending<'_> {
         let left_out = book.left_out.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Sent { delivered, tally, left_out, unread, is_complete })
     }
-}
-
-/// The number of this backfill, which the runs share that go on with it.
-fn run(journal: &mut Journal) -> Result<u128, Failure> {
-    if let Some(run) = journal.value(RUN).and_then(|run| u128::from_str_radix(run, 16).ok()) {
-        return Ok(run);
-    }
-    let run = fastrand::u128(..);
-    journal.note(RUN, &format!("{run:032x}"))?;
-    Ok(run)
 }
 
 /// Prints the summary, and removes the journal if nothing is left.
