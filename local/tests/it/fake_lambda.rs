@@ -19,7 +19,7 @@ const FUNCTION: &str = "arn:aws:lambda:eu-central-1:123456789012:function:orders
 
 /// What an invocation is answered: the function's response, or its error.
 type Invoked = Result<Value, Value>;
-type Handler = Arc<dyn Fn(Value) -> BoxFuture<'static, Invoked> + Send + Sync>;
+type Handler = Arc<dyn Fn(Bytes) -> BoxFuture<'static, Invoked> + Send + Sync>;
 
 /// The endpoint, until it is dropped.
 pub(crate) struct FakeLambda {
@@ -48,7 +48,7 @@ impl FakeLambda {
     /// A function whose mapping reads the stream and is enabled.
     pub(crate) async fn start(
         stream_arn: &str,
-        handler: impl Fn(Value) -> BoxFuture<'static, Invoked> + Send + Sync + 'static,
+        handler: impl Fn(Bytes) -> BoxFuture<'static, Invoked> + Send + Sync + 'static,
     ) -> Self {
         let shared = Arc::new(Shared {
             stream_arn: stream_arn.to_owned(),
@@ -136,7 +136,6 @@ impl Shared {
 }
 
 async fn answer(shared: Arc<Shared>, parts: Parts, body: Bytes) -> Answer {
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let path = parts.uri.path();
     let reply = |status: u16, body: &Value, header: Option<(&'static str, &'static str)>| {
         let mut response = Response::builder().status(status);
@@ -155,10 +154,12 @@ async fn answer(shared: Arc<Shared>, parts: Parts, body: Bytes) -> Answer {
             Err(error) => reply(200, &error, Some(("x-amz-function-error", "Unhandled"))),
         },
         ("GET", path) if path.ends_with(UUID) => reply(200, &shared.mapping(), None),
-        ("PUT", path) if path.ends_with(UUID) => match shared.update(&body) {
-            Ok(mapping) => reply(202, &mapping, None),
-            Err(code) => refused(code),
-        },
+        ("PUT", path) if path.ends_with(UUID) => {
+            match shared.update(&serde_json::from_slice(&body).unwrap_or_default()) {
+                Ok(mapping) => reply(202, &mapping, None),
+                Err(code) => refused(code),
+            }
+        }
         ("GET", path) if path.trim_end_matches('/').ends_with("/event-source-mappings") => {
             let listed = shared.listed.lock().expect("no test panics with it").clone();
             let listed = listed.unwrap_or_else(|| vec![shared.mapping()]);

@@ -105,7 +105,8 @@ pub(super) fn ask(moved: &Moved, reads_stdin: bool) -> Result<Late, Failure> {
         // A terminal that is gone gives no answer below.
         let _ = write!(
             stderr,
-            "{what}.\nSend them all the same (p), skip images that are no longer current (s), or quit (q)? "
+            "{}.\nSend them all the same (p), skip images that are no longer current (s), or quit (q)? ",
+            moved.describe()
         );
         let _ = stderr.flush();
         let mut answer = String::new();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
+use hyper::body::Bytes;
 use lambda_streams::{
     Deadline, HandlerError, Insert, InvocationReport, MemoryDeadLetterQueue, Origin, StreamProcessor,
 };
@@ -50,11 +51,11 @@ async fn each_item_is_done_a_dead_letter_or_told_one_by_one() {
         .build()
         .expect("its settings are right");
     let processor = Arc::new(processor);
-    let function = move |event: serde_json::Value| {
+    let function = move |payload: Bytes| {
         let processor = Arc::clone(&processor);
         async move {
             let deadline = Deadline::after(Duration::from_secs(5));
-            let report = processor.process_invocation(event.to_string().into_bytes(), deadline).await;
+            let report = processor.process_invocation(payload.to_vec(), deadline).await;
             match report.expect("it is a backfill") {
                 InvocationReport::Replay(report) => {
                     Ok(serde_json::to_value(report.response().expect("a list was asked for")).expect("JSON"))

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::FutureExt;
+use hyper::body::Bytes;
 use lambda_streams_local::{EventSourceMapping, Function, InvokeError, Progress, Response, Settings, StartingPosition};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
@@ -229,8 +230,9 @@ fn world(dynamo: Dynamo, items: usize, is_live: bool) -> Arc<World> {
 async fn lambda(world: &Arc<World>, kind: Kind) -> FakeLambda {
     let function = {
         let world = Arc::clone(world);
-        move |event: Value| {
+        move |payload: Bytes| {
             let world = Arc::clone(&world);
+            let event: Value = serde_json::from_slice(&payload).expect("an event is JSON");
             async move {
                 world.invoked(&event, kind).await;
                 Ok(json!({"batchItemFailures": []}))
