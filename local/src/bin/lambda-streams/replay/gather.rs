@@ -141,15 +141,15 @@ fn check_functions(args: &ReplayArgs, sources: &Sources) -> Result<(), Failure> 
         |document: &Document| document.function_arn.as_deref().is_some_and(|arn| function_name(arn) != wanted);
     let others = documents().filter(|(_, document)| is_other(document)).count();
     let Some((held, other)) = documents().find(|(_, document)| is_other(document)) else { return Ok(()) };
-    Err(Failure::not_begun(format!(
-        "{others} of {} not of `{wanted}`: {} is of `{}`, for one; name a narrower place or that function, or say --any-function",
-        match documents().count() {
-            1 => "1 document is".to_owned(),
-            all => format!("{all} documents are"),
-        },
-        held.shown,
-        other.function_arn.as_deref().map(function_name).unwrap_or_default(),
-    )))
+    let other = other.function_arn.as_deref().map(function_name).unwrap_or_default();
+    let what = match documents().count() {
+        1 => format!("{} is of `{other}`, and not of `{wanted}`", held.shown),
+        all => {
+            let example = format!("such as {}, which is of `{other}`", held.shown);
+            format!("{others} of {all} documents are of other functions than `{wanted}`, {example}")
+        }
+    };
+    Err(Failure::not_begun(format!("{what}: name a narrower place, or say --any-function")))
 }
 
 /// The name in a function's ARN, or in a name with a qualifier.
