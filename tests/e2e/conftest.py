@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import function, local_mapping, paths, wait
+from harness import function, local_mapping, paths
 from harness.cdk import TOTALS, TOTALS_STACK, Cdk
 from harness.deployment import Deployment
 from harness.emulator import Emulator
@@ -133,9 +133,7 @@ def at_rest(deployment: Deployment, lambda_streams: Path) -> Iterator[None]:
     """The emulator's own mapping rests for this module; afterwards it goes over these records too, and so makes dead letters again."""
     with deployment.mapping_paused():
         yield
-    logs = deployment.logs()
-    deployment.put("after-the-pause", status="open")
-    wait.until("the emulator's mapping has caught up", lambda: logs.said("item created", id="after-the-pause"))
+    deployment.settle()
     deployment.dead_letters().take()
 
 

@@ -121,6 +121,7 @@ def test_a_batch_that_is_done_in_part(
     assert first.code == 1
     assert "3 records: 2 done, 1 failed, 0 held back, 0 left" in first.out
     assert f"  failed  {poison['dynamodb']['SequenceNumber']}: " in first.out
+    assert f"what the function logged of each is in its log group: {deployment.outputs['FunctionLogGroup']}\n" in first.out
     assert created(logs, "replay") == ["in-part-2", "in-part-3"]
     assert len(discarded()) == 1 and len(commands.journals("replay")) == 1
 

@@ -94,7 +94,7 @@ async fn send(
         Some(pause) => pause.end(&mut journal, |line| ui.print(line)).await,
         None => Ok(()),
     };
-    conclude(sent, enabled, journal)
+    conclude(sent, enabled, journal, &target)
 }
 
 /// Names the work for its journal.
@@ -207,7 +207,12 @@ impl Sending<'_> {
 }
 
 /// Prints the summary, and removes the journal if nothing is left.
-fn conclude(sent: Result<Sent, Failure>, enabled: Result<(), Failure>, journal: Journal) -> Result<ExitCode, Failure> {
+fn conclude(
+    sent: Result<Sent, Failure>,
+    enabled: Result<(), Failure>,
+    journal: Journal,
+    target: &Target,
+) -> Result<ExitCode, Failure> {
     let path = journal.path().display().to_string();
     let sent = match sent {
         Ok(sent) => sent,
@@ -221,6 +226,7 @@ fn conclude(sent: Result<Sent, Failure>, enabled: Result<(), Failure>, journal: 
     }
     let where_left = format!("the same command goes on, and tries again what has failed: {path} has what is done");
     let code = sending::conclude(&sent.tally, &sent.delivered, "item", &where_left);
+    sending::print_log_group(target, &sent.tally, sent.delivered.broken.as_deref());
     if sent.left_out > 0 {
         println!("left out, because the stream brings a newer one or the item is gone: {}", sent.left_out);
     }

@@ -36,12 +36,21 @@ pub(crate) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+    #[test]
+    fn a_replay_is_told_whose_filters_hold_without_pausing_the_mapping() {
+        let words = ["lambda-streams", "replay", "document.json", "--function", "orders", "--mapping", "uuid"];
+        let parsed = Cli::try_parse_from(words).map(|cli| match cli.command {
+            Command::Replay(args) => (args.pause.mapping, args.pause.pause_mapping),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(parsed.unwrap(), (Some("uuid".to_owned()), false));
     }
 }

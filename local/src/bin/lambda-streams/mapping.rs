@@ -35,8 +35,9 @@ pub(crate) struct PauseArgs {
     /// lambda:ListEventSourceMappings, lambda:GetEventSourceMapping and lambda:UpdateEventSourceMapping
     #[arg(long)]
     pub(crate) pause_mapping: bool,
-    /// The mapping's id, where the function has several of this stream or is not deployed
-    #[arg(long, value_name = "UUID", requires = "pause_mapping")]
+    /// The mapping's id, where the function has several of this stream or is not deployed: the one that is disabled, and of a
+    /// replay also the one whose filters hold
+    #[arg(long, value_name = "UUID")]
     pub(crate) mapping: Option<String>,
 }
 

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use crate::failure::Failure;
 use crate::function::AnyFunction;
-use crate::sending::{Tally, Target};
+use crate::sending::{Tally, Target, print_log_group};
 use crate::signals::Signals;
 
 pub(crate) use self::args::RedriveArgs;
@@ -62,8 +62,7 @@ fn tell_failures(tally: &mut Tally, target: &Target, letters: &HashMap<String, L
 fn print_hints(tally: &Tally, broken: Option<&str>, target: &Target) {
     let reasons: Vec<&str> = tally.failed.iter().map(|(_, reason)| reason.as_str()).chain(broken).collect();
     if !reasons.is_empty() {
-        let deployed = matches!(target.function, AnyFunction::Deployed(_));
-        let arn = lambda_streams_local::Function::function_arn(&target.function);
-        report::print_hints(&reasons, deployed.then(|| letter::function_name(&arn)));
+        report::print_hints(&reasons, matches!(target.function, AnyFunction::Deployed(_)));
     }
+    print_log_group(target, tally, broken);
 }

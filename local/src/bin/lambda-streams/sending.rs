@@ -106,6 +106,13 @@ impl Target {
     }
 }
 
+/// Says where a deployed function's own words on what failed are.
+pub(crate) fn print_log_group(target: &Target, tally: &Tally, broken: Option<&str>) {
+    if let Some(group) = target.function.log_group().filter(|_| !tally.failed.is_empty() || broken.is_some()) {
+        println!("what the function logged of each is in its log group: {group}");
+    }
+}
+
 /// What came of everything that was sent.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {

@@ -124,6 +124,9 @@ impl BackfillArgs {
         if self.items.table.is_none() && self.items.export.is_none() {
             return Err(Failure::not_begun("say where the items come from: --table or --export"));
         }
+        if self.pause.mapping.is_some() && !self.pause.pause_mapping {
+            return Err(Failure::not_begun("--mapping names the mapping that --pause-mapping disables: say both"));
+        }
         let has_function = self.function.function.is_some() || self.function.bootstrap.is_some();
         if !has_function && self.items.touch.is_none() {
             return Err(Failure::not_begun("say which function is invoked: --bootstrap or --function; or use --touch"));

@@ -84,7 +84,7 @@ pub(super) fn print_letters<'a>(letters: impl ExactSizeIterator<Item = &'a Lette
 }
 
 /// What the function's failures mean, where its words alone do not say it.
-pub(super) fn print_hints(reasons: &[&str], deployed: Option<&str>) {
+pub(super) fn print_hints(reasons: &[&str], is_deployed: bool) {
     if reasons.iter().any(|reason| reason.contains("LambdaStreams.Event")) {
         println!(
             "LambdaStreams.Event: the function does not find a dead letter in what it was sent. It is not the processor that \
@@ -93,15 +93,10 @@ pub(super) fn print_hints(reasons: &[&str], deployed: Option<&str>) {
         );
     }
     // Of a deployed function it is not known.
-    if deployed.is_some() || reasons.iter().any(|reason| reason.contains("skipped")) {
+    if is_deployed || reasons.iter().any(|reason| reason.contains("skipped")) {
         println!(
             "a letter that the function skips, because no handler takes its kind of change, is among those that failed, and \
              stays; the processor's `delete_skipped_on_redrive` lets such letters go"
-        );
-    }
-    if let Some(function) = deployed {
-        println!(
-            "what the function logged of each is in its log group: /aws/lambda/{function}, where none is configured"
         );
     }
 }
