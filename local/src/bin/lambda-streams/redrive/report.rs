@@ -65,11 +65,11 @@ pub(super) fn print_letters<'a>(letters: impl ExactSizeIterator<Item = &'a Lette
     let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
     let number = letters.len();
     if number > 0 {
-        println!("{:<32}  {:<26}  {:<6}  {:<11}  given up", "event id", "sequence number", "kind", "error");
+        println!("{:<36}  {:<30}  {:<6}  {:<11}  given up", "event id", "sequence number", "kind", "error");
     }
     for letter in letters {
         println!(
-            "{:<32}  {:<26}  {:<6}  {:<11}  {}",
+            "{:<36}  {:<30}  {:<6}  {:<11}  {}",
             letter.event_id.as_deref().unwrap_or("-"),
             letter.sequence_number.as_ref().map_or("-", SequenceNumber::as_str),
             letter.kind.map_or("-", EventKind::as_str),
