@@ -61,7 +61,7 @@
 //! | items that were there before | the table | `lambda-streams backfill`: [`Origin::Backfill`] |
 //!
 //! The commands look at the function's answer, repeat what is not finished, and say what is left ([`ReplayReport`]). What comes back is late:
-//! newer changes of the same items may have passed. [`Stale`] and [`done_once`] say what to do about it.
+//! newer changes of the same items may have passed. [`ways_back`] has an incident, the promises, and what to do about late records.
 //!
 //! # What a handler can be
 //!
@@ -148,6 +148,8 @@
 //!
 //! [`done_once`] is about doing it once: what repeats, what each mechanism promises and costs, and recipes for sinks.
 //!
+//! [`ways_back`] is about bringing back what stands outside the stream: dead letters, discarded batches, a stretch of the stream, older items.
+//!
 //! [`laptop`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
 //! The event source mapping that it uses is a crate of its own,
 //! [`lambda-streams-local`](https://docs.rs/lambda-streams-local), and drives functions in any language.
@@ -215,6 +217,9 @@ pub mod laptop {}
 #[cfg_attr(feature = "dynamodb", doc = include_str!("docs/done_once_guards.md"))]
 #[doc = include_str!("docs/done_once_sinks.md")]
 pub mod done_once {}
+
+#[doc = include_str!("docs/ways_back.md")]
+pub mod ways_back {}
 
 pub use crate::change::{Change, Insert, Modify, Remove, StreamChange};
 pub use crate::context::ChangeContext;

@@ -200,20 +200,24 @@ async fn update(client: &Client, uuid: &str, is_enabled: bool) -> Result<(), Str
     updated.map(drop).map_err(|error| calls::explain(&what, "lambda:UpdateEventSourceMapping", &error))
 }
 
-/// The function's one mapping of the stream.
+/// The function's one mapping of the stream, or of the table's stream, where the ARN is a table's.
 async fn find(client: &Client, function: &str, stream_arn: &str) -> Result<String, Failure> {
+    let stream = Some(stream_arn).filter(|arn| arn.contains("/stream/"));
     let mut found = Vec::new();
     let mut marker = None;
     loop {
         let call = async || {
-            let request = client.list_event_source_mappings().function_name(function).event_source_arn(stream_arn);
-            request.set_marker(marker.clone()).send().await
+            let request = client.list_event_source_mappings().function_name(function);
+            request.set_event_source_arn(stream.map(str::to_owned)).set_marker(marker.clone()).send().await
         };
         let page = calls::patiently(call).await.map_err(|error| {
             let what = format!("function `{function}`");
             Failure::not_begun(calls::explain(&what, "lambda:ListEventSourceMappings", &error))
         })?;
-        let is_of_stream = |arn: Option<&str>| arn == Some(stream_arn);
+        let is_of_stream = |arn: Option<&str>| match stream {
+            Some(stream) => arn == Some(stream),
+            None => arn.is_some_and(|arn| arn.contains("/stream/") && table_arn(arn) == table_arn(stream_arn)),
+        };
         let mappings = page.event_source_mappings.unwrap_or_default().into_iter();
         found.extend(
             mappings.filter(|mapping| is_of_stream(mapping.event_source_arn())).filter_map(|mapping| mapping.uuid),

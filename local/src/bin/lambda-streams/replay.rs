@@ -11,14 +11,16 @@ mod task;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::aws::Aws;
 use crate::failure::Failure;
 use crate::journal::Journal;
-use crate::mapping::Pause;
+use crate::mapping::{self, Pause};
 use crate::places::s3::S3Url;
 use crate::sending::{Target, conclude};
 use crate::signals::Signals;
+use crate::ui::Ui;
 
 use self::args::ReplayArgs;
 use self::gather::Gathered;
@@ -30,16 +32,35 @@ pub(crate) async fn replay(args: ReplayArgs) -> Result<ExitCode, Failure> {
     let aws = Aws::near(&args.aws, gather::near(&args));
     let ui = args.sending.ui(&args.function);
     let mut journal = Journal::open(&work(&args), args.sending.journal.as_deref())?;
-    let say = |line: &str| ui.line(line);
-    let gathered = Gathered::read(&args, &aws, &signals, &say).await?;
-    let mut task = Task::new(gathered, &journal, args.range.again);
-    let ended = run(&args, (&aws, &signals), &ui, &mut journal, &mut task).await;
-    task.release().await;
-    let code = ended?;
-    if task.leaves_nothing() {
+    let ended = gather_and_run(&args, (&aws, &signals), &ui, &mut journal).await;
+    // An earlier run that was killed may have left it so.
+    let enabled = match mapping::left_paused(&journal) {
+        Some(uuid) => {
+            ui.print(&format!("mapping   {uuid} was left disabled: enabling it"));
+            mapping::enable(&aws.lambda().await?, &uuid, &mut journal).await
+        }
+        None => Ok(()),
+    };
+    let (code, leaves_nothing) = ended?;
+    enabled?;
+    if leaves_nothing {
         journal.finish();
     }
     Ok(code)
+}
+
+/// The exit code, and whether nothing is left that another run could find.
+async fn gather_and_run(
+    args: &ReplayArgs,
+    (aws, signals): (&Aws<'_>, &Signals),
+    ui: &Arc<Ui>,
+    journal: &mut Journal,
+) -> Result<(ExitCode, bool), Failure> {
+    let gathered = Gathered::read(args, aws, signals, &|line: &str| ui.line(line)).await?;
+    let task = Task::new(gathered, journal, args.range.again);
+    let ended = run(args, (aws, signals), ui, journal, &task).await;
+    task.release().await;
+    Ok((ended?, task.leaves_nothing()))
 }
 
 /// What the journal is of: where the records come from, and the function.
@@ -64,9 +85,9 @@ fn work(args: &ReplayArgs) -> Vec<String> {
 async fn run(
     args: &ReplayArgs,
     (aws, signals): (&Aws<'_>, &Signals),
-    ui: &std::sync::Arc<crate::ui::Ui>,
+    ui: &Arc<Ui>,
     journal: &mut Journal,
-    task: &mut Task,
+    task: &Task,
 ) -> Result<ExitCode, Failure> {
     task.describe(ui);
     let comparison = task.comparison(aws).await;

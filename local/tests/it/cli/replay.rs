@@ -1,5 +1,6 @@
 //! `replay`: documents and stretches of a stream are sent until they are done, and nothing of them is lost on the way.
 
+mod pause;
 mod places;
 mod stream;
 

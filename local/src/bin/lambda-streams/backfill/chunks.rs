@@ -146,6 +146,15 @@ pub(crate) fn of_export<F: Files + 'static>(
     journal: &Journal,
     failed: &[(usize, String)],
 ) -> Result<Chunks, Failure> {
+    let is_here = |name: &str| export.files.iter().any(|file| file.name == name);
+    let names = failed.iter().filter_map(|(_, name)| name.split_once(' ')).map(|(_, name)| name);
+    if let Some(missing) = names.into_iter().find(|name| !is_here(name)) {
+        return Err(Failure::not_begun(format!(
+            "the journal {} has failed items of {missing}, which is not in this export: it is of another export, --journal names \
+             another place for this one",
+            journal.path().display()
+        )));
+    }
     let mut parts = Vec::new();
     for file in &export.files {
         let done = match journal.value(&lane_key(&file_lane(file))) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::args::ItemArgs;
 use super::chunks::{self, Chunks};
 use super::export::Export;
-use super::files::{Files, Folder};
+use super::files::{Files, Place};
 use super::rate::Rate;
 use super::scan::Scan;
 use crate::aws::Aws;
@@ -25,7 +25,7 @@ pub(crate) enum Origin {
 /// An export, and what it is of.
 pub(crate) struct Exported {
     pub(crate) export: Export,
-    pub(crate) files: Arc<Folder>,
+    pub(crate) files: Arc<Place>,
     /// The flag's text.
     place: String,
     keys: Vec<String>,
@@ -43,7 +43,7 @@ impl Origin {
             let rate = args.read_units.map(|units| Arc::new(Rate::new(f64::from(units.get()))));
             return Ok(Self::Table(Box::new(Scan { client, table, segments: args.segments, rate })));
         };
-        let files = Arc::new(Folder::new(place));
+        let files = Arc::new(Place::new(place, aws).await?);
         let export = Export::find(&*files).await?;
         let (keys, arn) = match (&args.table, export.summary.table_arn.clone()) {
             (Some(table), _) => of_table(&Table::describe(&aws.dynamodb().await?, table).await?, &args.key),
@@ -77,6 +77,14 @@ impl Origin {
         match self {
             Self::Table(scan) => scan.table.source_arn(),
             Self::Export(exported) => &exported.arn,
+        }
+    }
+
+    /// Whether a stream may bring changes meanwhile.
+    pub(crate) fn may_be_live(&self) -> bool {
+        match self {
+            Self::Table(scan) => scan.table.stream_arn.is_some(),
+            Self::Export(_) => true,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::failure::{FAILED, Failure, GOOD};
 use crate::journal::Journal;
 use crate::signals::Signals;
 use crate::table::attributes::Item;
-use crate::ui::Ui;
+use crate::ui::{Ui, count};
 
 /// How many items are written at the same time.
 const WRITES: usize = 32;
@@ -49,8 +49,8 @@ impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} items: {} rewritten, {} changed and {} removed since they were read, {} failed",
-            self.all(),
+            "{}: {} rewritten, {} changed and {} removed since they were read, {} failed",
+            count(usize::try_from(self.all()).unwrap_or(usize::MAX), "item"),
             self.rewritten,
             self.changed,
             self.gone,

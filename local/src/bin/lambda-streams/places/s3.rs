@@ -112,7 +112,9 @@ impl S3 {
     pub(crate) async fn texts(&self, url: &S3Url) -> Result<Vec<(S3Url, String)>, Failure> {
         let objects = self.list_all(url).await.map_err(Failure::not_begun)?;
         if objects.is_empty() {
-            return Err(Failure::not_begun(format!("{url} has no object")));
+            return Err(Failure::not_begun(format!(
+                "there is nothing at {url}: all of it is replayed, or the name is another"
+            )));
         }
         let (mut texts, mut bytes) = (Vec::new(), 0);
         for object in objects {

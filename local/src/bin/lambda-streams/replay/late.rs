@@ -92,21 +92,20 @@ const CHOICES: &str = "say what to do with them: --stale process sends them all 
                        versions), --stale skip lets the function skip what its marks say is stale, --compare-with-table skips images that \
                        are no longer current";
 
-/// Asks a person at a terminal; anything else is told the choices.
+/// Asks a person at a terminal, who has just read what has changed; anything else is told the choices.
 ///
 /// # Errors
 /// If nobody can be asked, or the answer is to quit.
 pub(super) fn ask(moved: &Moved, reads_stdin: bool) -> Result<Late, Failure> {
-    let what = moved.describe();
     if reads_stdin || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::not_begun(format!("{what}; {CHOICES}")));
+        return Err(Failure::not_begun(format!("{}; {CHOICES}", moved.describe())));
     }
     loop {
         let mut stderr = std::io::stderr().lock();
         // A terminal that is gone gives no answer below.
         let _ = write!(
             stderr,
-            "{what}.\nSend them all the same (p), skip images that are no longer current (s), or quit (q)? "
+            "Send all records all the same (p), skip images that are no longer current (s), or quit (q)? "
         );
         let _ = stderr.flush();
         let mut answer = String::new();

@@ -118,7 +118,7 @@ impl Sources {
         self.show_again(&others).await;
         if self.held.is_empty() {
             return Err(Failure::not_begun(format!(
-                "{name} has no message with an on-failure document that can be received now"
+                "{name} has no message with an on-failure document now: all are replayed, or somebody else has received them"
             )));
         }
         Ok(())

@@ -23,7 +23,7 @@ use super::args::ReplayArgs;
 use super::gather::{Described, Gathered};
 use super::late::Late;
 use super::plan::{Entry, Plan};
-use super::sources::Sources;
+use super::sources::{Held, Sources};
 
 const BATCH_SIZE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(100).expect("it is not zero");
 /// How many items are looked up at once.
@@ -118,15 +118,18 @@ impl Task {
         for (described, left) in self.documents.iter().zip(left) {
             let document = &described.document;
             let number = |number: &Option<String>| number.clone().unwrap_or_else(|| "unknown".to_owned());
+            println!("{}", self.place_of(described));
             println!(
-                "{}: {left} of {} to send, {} to {} of {}, given up {} ({})",
-                self.place_of(described),
+                "  {left} of {} to send, {} to {} of {}",
                 count(described.records, "record"),
                 number(&document.start_sequence_number),
                 number(&document.end_sequence_number),
                 document.shard_id.as_deref().unwrap_or("an unknown shard"),
-                document.timestamp.as_deref().unwrap_or("at an unknown time"),
-                document.condition,
+            );
+            println!(
+                "  given up at {}: {}",
+                document.timestamp.as_deref().unwrap_or("an unknown time"),
+                document.condition
             );
             if let Some(lost) = &described.lost {
                 println!("  {lost}");
@@ -138,7 +141,7 @@ impl Task {
         }
         let size = args.sending.batch_size.unwrap_or(BATCH_SIZE).get();
         println!(
-            "nothing was sent: without --dry-run, {} would be in at least {}{}",
+            "nothing was sent: it would be {} in at least {}{}",
             count(self.plan.entries.len(), "record"),
             count(self.plan.entries.len().div_ceil(size), "invocation"),
             self.what_is_deleted()
@@ -149,7 +152,7 @@ impl Task {
         let deletes = |sources: &Sources| sources.held.iter().filter(|held| sources.deletes(held)).count();
         match self.sources.as_ref().map(deletes) {
             None | Some(0) => String::new(),
-            Some(places) => format!(", and what is done is deleted from {}", count(places, "place")),
+            Some(places) => format!(", and {} deleted when their records are done", count(places, "document")),
         }
     }
 
@@ -310,7 +313,17 @@ impl Task {
     pub(super) fn conclude(&self, code: ExitCode) -> ExitCode {
         let progress = self.progress();
         if progress.skipped_total > 0 {
-            println!("  {} not sent: their items have changed since", count(progress.skipped_total, "record"));
+            let have = if progress.skipped_total == 1 { "its item has" } else { "their items have" };
+            println!("  {} not sent: {have} changed since", count(progress.skipped_total, "record"));
+        }
+        let places = self.sources.as_ref().map_or(&[][..], |sources| &sources.held);
+        let deletes = |held: &Held| self.sources.as_ref().is_some_and(|sources| sources.deletes(held));
+        let deleted = places.iter().zip(&progress.deleted).filter(|(held, deleted)| **deleted && deletes(held)).count();
+        if deleted > progress.refused.len() {
+            println!(
+                "  {} deleted, as all of their records are done",
+                count(deleted - progress.refused.len(), "document")
+            );
         }
         let lost = self.documents.iter().filter(|described| described.lost.is_some()).count();
         if lost > 0 {

@@ -194,3 +194,41 @@ async fn a_mapping_that_cannot_be_enabled_again_is_shouted_about() {
     assert_eq!(ran.code, Some(0), "the journal has it, and the next run enables it: {}{}", ran.stderr, ran.stdout);
     assert_eq!(lambda.updates(), [false, true]);
 }
+
+#[tokio::test]
+async fn ctrl_c_while_the_mapping_is_being_disabled_enables_it() {
+    let bench = Bench::new("pause-stuck-disabling", 5).await;
+    let lambda = lambda(&bench).await;
+    lambda.stick();
+    let mut running = Running::of(&mut deployed(&bench, &lambda, &[]));
+    running.wait_for("mapping   disabling").await;
+    running.interrupt();
+    let ran = running.end().await;
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stderr, ran.stdout);
+    assert!(ran.stderr.contains("interrupted while the mapping was being disabled"), "{}", ran.stderr);
+    assert_eq!(lambda.updates().last(), Some(&true));
+    assert_ne!(lambda.state(), "Disabled");
+}
+
+#[tokio::test]
+async fn the_one_mapping_of_the_stream_is_chosen_and_several_are_listed() {
+    let bench = Bench::new("pause-several", 5).await;
+    let lambda = lambda(&bench).await;
+    let stream = bench.dynamo.stream_arn("orders").await;
+    let other = stream.replace(":table/orders/", ":table/other/");
+    let mapping = |uuid: &str, arn: &str| json!({"UUID": uuid, "EventSourceArn": arn, "State": "Enabled"});
+    lambda.list(vec![mapping("another-table", &other), mapping(UUID, &stream)]);
+    let good = ran(&mut deployed(&bench, &lambda, &[])).await;
+    assert_eq!((good.code, lambda.updates()), (Some(0), vec![false, true]), "{}{}", good.stderr, good.stdout);
+
+    lambda.list(vec![mapping("second", &stream), mapping(UUID, &stream)]);
+    let several = ran(&mut deployed(&bench, &lambda, &[])).await;
+    assert_eq!(several.code, Some(2), "{}", several.stderr);
+    assert!(several.stderr.contains("choose one by --mapping: second, "), "{}", several.stderr);
+
+    lambda.list(vec![mapping("another-table", &other)]);
+    let none = ran(&mut deployed(&bench, &lambda, &[])).await;
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+    assert!(none.stderr.contains("has no event source mapping with"), "{}", none.stderr);
+    assert_eq!(lambda.updates(), [false, true], "nothing was changed");
+}
