@@ -3,6 +3,7 @@
 //! Reads are consistent. A page that a limit of capacity applies to is small enough to cost about a second's units at the
 //! most, so that the limit also holds over a second, and not only on average.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use crate::table::{Table, calls};
 
 /// What one consistent read unit reads.
 const UNIT_BYTES: f64 = 4096.0;
+/// At this try of a page it is told that the table throttles. The client has tried several times in each.
+const TOLD_AT: u32 = 2;
 /// In place of a position: the segment was read to its end.
 pub(crate) const END: &str = "end";
 
@@ -29,6 +32,8 @@ pub(crate) struct Scan {
     pub(crate) table: Arc<Table>,
     pub(crate) segments: u32,
     pub(crate) rate: Option<Arc<Rate>>,
+    /// Told when a page is throttled for longer.
+    pub(crate) throttled: Option<Arc<dyn Fn()>>,
 }
 
 /// What one read gave.
@@ -85,7 +90,12 @@ impl Scan {
     }
 
     async fn page(&self, segment: u32, start: Option<Item>, per_item: f64) -> Result<(Page, Option<Item>), Failure> {
+        let tries = Cell::new(0);
         let call = async || {
+            tries.set(tries.get() + 1);
+            if let Some(throttled) = self.throttled.as_ref().filter(|_| tries.get() == TOLD_AT) {
+                throttled();
+            }
             if let Some(rate) = &self.rate {
                 rate.ready().await;
             }

@@ -13,8 +13,8 @@ use super::{SINK, got};
 use crate::cli::{Ran, free_path, program};
 use crate::fake_http::{Answer, FakeHttp};
 
-/// More than the SDK's own tries.
-const THROTTLES: u32 = 4;
+/// More than the SDK's own tries, in both segments.
+const THROTTLES: u32 = 7;
 
 /// A table of 40 items in pages of ten, whose first scans are throttled, and that leaves some keys unprocessed.
 struct Table {
@@ -103,6 +103,7 @@ async fn a_throttled_scan_is_waited_out_and_unprocessed_keys_are_asked_for_again
     let ran: Ran = command.env("AWS_ENDPOINT_URL", &server.endpoint).output().await.expect("it runs").into();
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
     assert!(ran.stdout.contains("40 items: 40 done"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("table `orders` throttles the scan: waiting"), "{}", ran.stderr);
     assert_eq!(got(&sink).len(), 40);
     assert_eq!(table.scans.load(Ordering::Relaxed), 4, "each page is read once");
     assert_eq!(table.throttled.load(Ordering::Relaxed), 4 + THROTTLES);
