@@ -196,7 +196,7 @@ pub(crate) async fn enable(client: &Client, uuid: &str, journal: &mut Journal) -
 
 /// Asks for it, again for as long as an earlier change of the mapping is in flight.
 async fn update(client: &Client, uuid: &str, is_enabled: bool) -> Result<(), String> {
-    let began = Instant::now();
+    let (began, mut poll) = (Instant::now(), FIRST_POLL);
     loop {
         let call = async || client.update_event_source_mapping().uuid(uuid).enabled(is_enabled).send().await;
         let Err(error) = calls::patiently(call).await else { return Ok(()) };
@@ -206,7 +206,8 @@ async fn update(client: &Client, uuid: &str, is_enabled: bool) -> Result<(), Str
             let what = format!("event source mapping {uuid}");
             return Err(calls::explain(&what, "lambda:UpdateEventSourceMapping", &error));
         }
-        tokio::time::sleep(LONGEST_POLL).await;
+        tokio::time::sleep(poll).await;
+        poll = LONGEST_POLL.min(poll * 2);
     }
 }
 
