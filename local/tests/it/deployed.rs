@@ -1,6 +1,7 @@
 //! What is deployed: invoking a function where it is, and reading its mapping's settings.
 
 mod on_failure;
+mod signed_call;
 
 use std::time::Duration;
 

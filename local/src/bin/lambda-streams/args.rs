@@ -1,38 +1,9 @@
-//! The command line.
+//! The flags of `run`, `invoke` and `explain`, and those that all commands share.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use crate::replay::args::ReplayArgs;
-
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-
-/// Runs Lambda functions that consume DynamoDB streams on your machine, as Lambda's event source mapping would.
-///
-/// Exit codes: 0 all is well; 1 something failed or was lost; 2 nothing was begun, because a flag is wrong or something is
-/// missing or cannot be reached.
-#[derive(Debug, Parser)]
-#[command(name = "lambda-streams", version, max_term_width = 110)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Read a stream and invoke a function with its batches, as an event source mapping does
-    Run(Box<RunArgs>),
-    /// Invoke a function once with an event from a file, and say what Lambda would do after its response
-    Invoke(Box<InvokeArgs>),
-    /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now
-    Explain(ExplainArgs),
-    /// Send what was discarded, or a stretch of the stream, to a function again
-    Replay(Box<ReplayArgs>),
-    /// Send the items of a table, or of its export to S3, to a function, as INSERT records
-    Backfill(Box<crate::backfill::BackfillArgs>),
-    /// Send dead letters to a function again, and delete those that are done
-    Redrive(Box<crate::redrive::RedriveArgs>),
-}
+use clap::{ArgAction, Args, ValueEnum};
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -265,8 +236,9 @@ Nothing of an item is printed unless --record asks for it.";
 
 /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now.
 ///
-/// Reads dead letters of this crate and on-failure documents of event source mappings, one or many, also inside of what
-/// `aws sqs receive-message` prints and inside of SQS events.
+/// Reads dead letters of this crate and on-failure documents of event source mappings, EventBridge pipes and asynchronous
+/// invocations, one or many, also inside of what `aws sqs receive-message` prints, and of SQS events and SNS notifications. It
+/// ends with the command that delivers the records again: one for all that one function gave up.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXPLAIN_EXAMPLES)]
 pub(crate) struct ExplainArgs {
@@ -306,14 +278,7 @@ fn url(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
 
     #[test]
     fn flags_with_a_value_say_what_they_want() {

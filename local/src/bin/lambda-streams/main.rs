@@ -1,8 +1,9 @@
-//! Runs Lambda functions that consume DynamoDB streams on a laptop: `run`, `invoke`, `explain` and `redrive`.
+//! Runs Lambda functions that consume DynamoDB streams on a laptop, and brings back what stands outside the stream.
 
 mod args;
 mod aws;
 mod backfill;
+mod cli;
 mod deliver;
 mod documents;
 mod explain;
@@ -32,7 +33,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command};
+use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -4,14 +4,15 @@ mod args;
 mod files;
 mod hold;
 mod letter;
+mod listing;
 mod queue;
 mod report;
 mod round;
+mod run;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::sync::Mutex;
 
 use crate::failure::Failure;
 use crate::function::AnyFunction;
@@ -44,13 +45,6 @@ pub(crate) async fn redrive(args: RedriveArgs) -> Result<ExitCode, Failure> {
 /// made up.
 fn only_of(args: &RedriveArgs) -> Option<&str> {
     args.function.function.as_deref().filter(|_| !args.any_function)
-}
-
-/// A tally of so many letters, of which none is settled.
-fn total(letters: usize) -> Mutex<Tally> {
-    let mut tally = Tally::default();
-    tally.total = Some(letters as u64);
-    Mutex::new(tally)
 }
 
 /// Names the failed letters by their records, and says why each failed as far as the function has written it.

@@ -188,6 +188,8 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     #[test]
@@ -198,6 +200,21 @@ mod tests {
         }
         let alias = format!("{function}:live");
         assert_eq!((invocable(function), invocable(&alias)), (function, alias.as_str()));
+    }
+
+    #[test]
+    fn every_command_is_one_that_the_program_takes() {
+        let function = Some("arn:aws:lambda:eu-central-1:123456789012:function:orders:live".to_owned());
+        for verb in [Verb::Redrive, Verb::Replay, Verb::Backfill("orders".to_owned())] {
+            let queues = [None, Some("arn:aws:sqs:eu-central-1:123456789012:dead".to_owned())];
+            for place in queues.into_iter().map(Place::Queue).chain([Place::File]) {
+                for (function, region) in [(None, None), (function.clone(), Some("eu-central-1".to_owned()))] {
+                    let line = Command { verb: verb.clone(), place: place.clone(), function, region }.line("a.json");
+                    let parsed = crate::cli::Cli::try_parse_from(line.split(' '));
+                    assert!(parsed.is_ok(), "{line}: {:?}", parsed.err().map(|error| error.to_string()));
+                }
+            }
+        }
     }
 
     #[test]

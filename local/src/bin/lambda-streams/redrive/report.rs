@@ -92,10 +92,13 @@ pub(super) fn print_hints(reasons: &[&str], deployed: Option<&str>) {
              that is older than the letters"
         );
     }
-    println!(
-        "a letter that the function skips, because no handler takes its kind of change, is among those that failed, and stays; \
-         the processor's `delete_skipped_on_redrive` lets such letters go"
-    );
+    // Of a deployed function it is not known.
+    if deployed.is_some() || reasons.iter().any(|reason| reason.contains("skipped")) {
+        println!(
+            "a letter that the function skips, because no handler takes its kind of change, is among those that failed, and \
+             stays; the processor's `delete_skipped_on_redrive` lets such letters go"
+        );
+    }
     if let Some(function) = deployed {
         println!(
             "what the function logged of each is in its log group: /aws/lambda/{function}, where none is configured"

@@ -105,8 +105,7 @@ pub(super) fn ask(moved: &Moved, reads_stdin: bool) -> Result<Late, Failure> {
         // A terminal that is gone gives no answer below.
         let _ = write!(
             stderr,
-            "{}.\nSend them all the same (p), skip images that are no longer current (s), or quit (q)? ",
-            moved.describe()
+            "Send all records all the same (p), skip images that are no longer current (s), or quit (q)? "
         );
         let _ = stderr.flush();
         let mut answer = String::new();
