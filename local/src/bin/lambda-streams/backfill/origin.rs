@@ -153,8 +153,11 @@ pub(crate) fn resumed(scan: &Scan, journal: &mut Journal, ui: &Arc<Ui>) -> Resul
     let segments = journal.value(SEGMENTS).and_then(|segments| segments.parse().ok()).unwrap_or(scan.segments);
     journal.note(SEGMENTS, &segments.to_string())?;
     let (ui, table) = (Arc::clone(ui), scan.table.name.clone());
-    let throttled =
-        move || ui.line(&format!("table `{table}` throttles the scan: waiting; --read-units takes less of it"));
+    let throttled = move || {
+        ui.line(&format!(
+            "table `{table}` throttles the scan, or fails for now: waiting; --read-units takes less of it"
+        ))
+    };
     Ok(Scan { segments, throttled: Some(Arc::new(throttled)), ..scan.clone() })
 }
 
