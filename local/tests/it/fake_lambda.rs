@@ -118,11 +118,11 @@ impl Shared {
     }
 
     fn update(&self, body: &Value) -> Result<Value, &'static str> {
-        if let Some((code, times)) = self.refusal.lock().expect("no test panics with it").as_mut() {
-            if *times > 0 {
-                *times -= 1;
-                return Err(code);
-            }
+        if let Some((code, times)) = self.refusal.lock().expect("no test panics with it").as_mut()
+            && *times > 0
+        {
+            *times -= 1;
+            return Err(code);
         }
         let is_enabled = body["Enabled"].as_bool().expect("nothing else is changed");
         self.updates.lock().expect("no test panics with it").push(is_enabled);
