@@ -34,8 +34,8 @@ struct Shared {
     state: watch::Sender<&'static str>,
     /// What was asked to be enabled, in order.
     updates: Mutex<Vec<bool>>,
-    /// The error with which updates are refused.
-    refusal: Mutex<Option<&'static str>>,
+    /// The error with which updates are refused, and how many still are.
+    refusal: Mutex<Option<(&'static str, usize)>>,
     record_age: Mutex<i64>,
     /// What `ListEventSourceMappings` shows, if not the one mapping.
     listed: Mutex<Option<Vec<Value>>>,
@@ -83,8 +83,8 @@ impl FakeLambda {
         self.shared.updates.lock().expect("no test panics with it").clone()
     }
 
-    pub(crate) fn refuse_updates(&self, code: Option<&'static str>) {
-        *self.shared.refusal.lock().expect("no test panics with it") = code;
+    pub(crate) fn refuse_updates(&self, code: &'static str, times: usize) {
+        *self.shared.refusal.lock().expect("no test panics with it") = Some((code, times));
     }
 
     pub(crate) fn list(&self, mappings: Vec<Value>) {
@@ -118,7 +118,10 @@ impl Shared {
     }
 
     fn update(&self, body: &Value) -> Result<Value, &'static str> {
-        if let Some(code) = *self.refusal.lock().expect("no test panics with it") {
+        if let Some((code, times)) = self.refusal.lock().expect("no test panics with it").as_mut()
+            && *times > 0
+        {
+            *times -= 1;
             return Err(code);
         }
         let is_enabled = body["Enabled"].as_bool().expect("nothing else is changed");

@@ -18,7 +18,7 @@ mod touching;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::book::{Book, parcels};
 use self::checks::Checks;
@@ -150,7 +150,7 @@ struct Sending<'a> {
     origin: &'a Origin,
     target: &'a Target,
     journal: &'a Mutex<Journal>,
-    ui: &'a Ui,
+    ui: &'a Arc<Ui>,
     signals: &'a Signals,
 }
 
@@ -171,7 +171,7 @@ impl Sending<'_> {
         let (chunks, source, ledger) = {
             let mut journal = lock(self.journal);
             let (failed, next) = ledger::failures(|key| journal.value(key));
-            let chunks = self.origin.chunks(&mut journal, failed)?;
+            let chunks = self.origin.chunks(&mut journal, failed, self.ui)?;
             journal.note(BEGUN, "yes")?;
             (chunks, Source { arn: self.origin.arn().to_owned() }, Ledger::after_failures(next))
         };

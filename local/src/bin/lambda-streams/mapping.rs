@@ -6,6 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_lambda::Client;
+use aws_sdk_lambda::error::ProvideErrorMetadata;
 use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput;
 use clap::Args;
 use lambda_streams_local::from_deployed;
@@ -194,11 +195,21 @@ pub(crate) async fn enable(client: &Client, uuid: &str, journal: &mut Journal) -
     }
 }
 
+/// Asks for it, again for as long as an earlier change of the mapping is in flight.
 async fn update(client: &Client, uuid: &str, is_enabled: bool) -> Result<(), String> {
-    let call = async || client.update_event_source_mapping().uuid(uuid).enabled(is_enabled).send().await;
-    let updated = calls::patiently(call).await;
-    let what = format!("event source mapping {uuid}");
-    updated.map(drop).map_err(|error| calls::explain(&what, "lambda:UpdateEventSourceMapping", &error))
+    let (began, mut poll) = (Instant::now(), FIRST_POLL);
+    loop {
+        let call = async || client.update_event_source_mapping().uuid(uuid).enabled(is_enabled).send().await;
+        let Err(error) = calls::patiently(call).await else { return Ok(()) };
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+        let is_in_use = matches!(code, "ResourceInUseException" | "ResourceConflictException");
+        if !is_in_use || began.elapsed() > LIMIT {
+            let what = format!("event source mapping {uuid}");
+            return Err(calls::explain(&what, "lambda:UpdateEventSourceMapping", &error));
+        }
+        tokio::time::sleep(poll).await;
+        poll = LONGEST_POLL.min(poll * 2);
+    }
 }
 
 /// The function's one mapping of the stream, or of the table's stream, where the ARN is a table's.

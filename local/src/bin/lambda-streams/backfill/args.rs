@@ -34,10 +34,10 @@ Which items may be sent late
   is all the time since the export. Three ways prevent that:
     a sink that refuses it   creates only (attribute_not_exists), or compares a version that the item itself has (as an external
                              version; an item without one counts as version 0). A removed item needs a mark in the sink
-    --pause-mapping          what the stream has not brought yet waits, and comes after the backfill, whose items are read after
-                             the pause has begun. In between, items may be newer than their neighbours, and in the end they are
-                             as the table is. Items of an export were read earlier: a change that was processed between the
-                             export and the pause is overwritten, so an export needs another way as well
+    --pause-mapping          what the stream has not brought yet waits, and comes after the backfill. The items are read after the
+                             pause has begun, so that the last change that comes of an item leaves it as the table has it. The
+                             items of an export were read earlier: what was processed between the export and the pause is
+                             overwritten, so an export needs another way as well
     --touch ATTRIBUTE        the stream itself carries the item as it is then, in the order of its own changes
   --compare-with-table and --skip-changed-since look before the act, so they make the time shorter and do not close it.
   Marks of items compare sequence numbers of the stream. A backfill's records have none, so that --stale has no meaning here.

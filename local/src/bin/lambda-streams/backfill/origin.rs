@@ -12,7 +12,7 @@ use crate::aws::Aws;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::table::{Table, table_arn};
-use crate::ui::count;
+use crate::ui::{Ui, count};
 
 /// Where the journal has the number of segments: another one has other positions.
 const SEGMENTS: &str = "segments";
@@ -41,7 +41,7 @@ impl Origin {
             let name = args.table.as_deref().unwrap_or_default();
             let table = Arc::new(Table::describe(&client, name).await?);
             let rate = args.read_units.map(|units| Arc::new(Rate::new(f64::from(units.get()))));
-            return Ok(Self::Table(Box::new(Scan { client, table, segments: args.segments, rate })));
+            return Ok(Self::Table(Box::new(Scan { client, table, segments: args.segments, rate, throttled: None })));
         };
         let files = Arc::new(Place::new(place, aws).await?);
         let export = Export::find(&*files).await?;
@@ -129,10 +129,15 @@ impl Origin {
     }
 
     /// What an earlier run has not done.
-    pub(crate) fn chunks(&self, journal: &mut Journal, failed: Vec<(usize, String)>) -> Result<Chunks, Failure> {
+    pub(crate) fn chunks(
+        &self,
+        journal: &mut Journal,
+        failed: Vec<(usize, String)>,
+        ui: &Arc<Ui>,
+    ) -> Result<Chunks, Failure> {
         match self {
             Self::Table(scan) => {
-                let scan = resumed(scan, journal)?;
+                let scan = resumed(scan, journal, ui)?;
                 Ok(chunks::of_table(&scan, journal, failed))
             }
             Self::Export(exported) => {
@@ -143,11 +148,17 @@ impl Origin {
     }
 }
 
-/// The scan in as many segments as an earlier run has begun it.
-pub(crate) fn resumed(scan: &Scan, journal: &mut Journal) -> Result<Scan, Failure> {
+/// The scan in as many segments as an earlier run has begun it, which tells of throttling.
+pub(crate) fn resumed(scan: &Scan, journal: &mut Journal, ui: &Arc<Ui>) -> Result<Scan, Failure> {
     let segments = journal.value(SEGMENTS).and_then(|segments| segments.parse().ok()).unwrap_or(scan.segments);
     journal.note(SEGMENTS, &segments.to_string())?;
-    Ok(Scan { segments, ..scan.clone() })
+    let (ui, table) = (Arc::clone(ui), scan.table.name.clone());
+    let throttled = move || {
+        ui.line(&format!(
+            "table `{table}` throttles the scan, or fails for now: waiting; --read-units takes less of it"
+        ))
+    };
+    Ok(Scan { segments, throttled: Some(Arc::new(throttled)), ..scan.clone() })
 }
 
 fn of_table(table: &Table, keys: &[String]) -> (Vec<String>, String) {

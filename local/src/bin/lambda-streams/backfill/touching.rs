@@ -84,11 +84,11 @@ pub(crate) async fn touch(
     };
     let rate = args.items.write_units.map(|units| Arc::new(Rate::new(f64::from(units.get()))));
     let touch = Touch::new(aws.dynamodb().await?, Arc::clone(&scan.table), attribute, rate)?;
-    let ui = Ui::new(args.sending.plain, args.sending.quiet, false);
+    let ui = Arc::new(Ui::new(args.sending.plain, args.sending.quiet, false));
     ui.line(&format!("items     {}", origin.describe()));
     ui.line(&format!("touch     `{attribute}` of each: the stream brings them to everything that reads it"));
     let (failed, next) = ledger::failures(|key| journal.value(key));
-    let scan = origin::resumed(scan, &mut journal)?;
+    let scan = origin::resumed(scan, &mut journal, &ui)?;
     let journal = Mutex::new(journal);
     let run = Run {
         journal: &journal,

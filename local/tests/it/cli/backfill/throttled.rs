@@ -1,8 +1,10 @@
 //! A table that throttles, and answers in parts.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::FutureExt;
 use http_body_util::Full;
@@ -13,14 +15,17 @@ use super::{SINK, got};
 use crate::cli::{Ran, free_path, program};
 use crate::fake_http::{Answer, FakeHttp};
 
-/// More than the SDK's own tries.
-const THROTTLES: u32 = 4;
+/// More than the SDK's own tries, in both segments.
+const THROTTLES: u32 = 7;
 
 /// A table of 40 items in pages of ten, whose first scans are throttled, and that leaves some keys unprocessed.
 struct Table {
-    throttled: AtomicU32,
+    /// How many scans are still throttled.
+    throttles: AtomicU32,
     scans: AtomicU32,
     gets: AtomicU32,
+    /// The limits of items that scans had.
+    limits: Mutex<Vec<Value>>,
 }
 
 fn item(number: u64) -> Value {
@@ -28,13 +33,19 @@ fn item(number: u64) -> Value {
 }
 
 impl Table {
+    fn new(throttles: u32) -> Arc<Self> {
+        let (throttles, scans, gets) = (AtomicU32::new(throttles), AtomicU32::new(0), AtomicU32::new(0));
+        Arc::new(Self { throttles, scans, gets, limits: Mutex::default() })
+    }
+
     fn answer(&self, operation: &str, body: &Value) -> Result<Value, &'static str> {
         match operation {
             "DescribeTable" => Ok(json!({"Table": {
                 "TableName": "orders", "TableArn": "arn:aws:dynamodb:eu-central-1:123456789012:table/orders",
                 "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "ItemCount": 40, "TableSizeBytes": 4_000
             }})),
-            "Scan" if self.throttled.fetch_add(1, Ordering::Relaxed) < THROTTLES => {
+            "Scan" if self.throttles.load(Ordering::Relaxed) > 0 => {
+                self.throttles.fetch_sub(1, Ordering::Relaxed);
                 Err("ProvisionedThroughputExceededException")
             }
             "Scan" => Ok(self.page(body)),
@@ -46,6 +57,7 @@ impl Table {
     fn page(&self, body: &Value) -> Value {
         assert_eq!((&body["ConsistentRead"], &body["TotalSegments"]), (&json!(true), &json!(2)));
         self.scans.fetch_add(1, Ordering::Relaxed);
+        self.limits.lock().expect("no test panics with it").push(body["Limit"].clone());
         let segment = body["Segment"].as_u64().expect("a number");
         let after = body["ExclusiveStartKey"]["id"]["S"].as_str().and_then(|id| id[6..].parse::<u64>().ok());
         let first = after.map_or(segment * 20, |after| after + 1);
@@ -92,19 +104,39 @@ async fn serve(table: Arc<Table>) -> FakeHttp {
     .await
 }
 
+async fn backfill(name: &str, table: &Arc<Table>, arguments: &[&str]) -> (PathBuf, Ran) {
+    let server = serve(Arc::clone(table)).await;
+    let (sink, journal) = (free_path(&format!("backfill-{name}-sink")), free_path(&format!("backfill-{name}-journal")));
+    let mut command = program();
+    command.args(["backfill", "--plain", "--table", "orders", "--segments", "2", "--journal"]).arg(&journal);
+    command.args(arguments).args(["--bootstrap", "python3", "--", SINK]).env("SINK", &sink);
+    let ran = command.env("AWS_ENDPOINT_URL", &server.endpoint).output().await.expect("the program can be started");
+    (sink, ran.into())
+}
+
 #[tokio::test]
 async fn a_throttled_scan_is_waited_out_and_unprocessed_keys_are_asked_for_again() {
-    let table = Arc::new(Table { throttled: AtomicU32::new(0), scans: AtomicU32::new(0), gets: AtomicU32::new(0) });
-    let server = serve(Arc::clone(&table)).await;
-    let (sink, journal) = (free_path("backfill-throttled-sink"), free_path("backfill-throttled-journal"));
-    let mut command = program();
-    command.args(["backfill", "--plain", "--table", "orders", "--segments", "2", "--compare-with-table", "--journal"]);
-    command.arg(&journal).args(["--bootstrap", "python3", "--", SINK]).env("SINK", &sink);
-    let ran: Ran = command.env("AWS_ENDPOINT_URL", &server.endpoint).output().await.expect("it runs").into();
+    let table = Table::new(THROTTLES);
+    let (sink, ran) = backfill("throttled", &table, &["--compare-with-table"]).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
     assert!(ran.stdout.contains("40 items: 40 done"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("table `orders` throttles the scan, or fails for now: waiting"), "{}", ran.stderr);
     assert_eq!(got(&sink).len(), 40);
     assert_eq!(table.scans.load(Ordering::Relaxed), 4, "each page is read once");
-    assert_eq!(table.throttled.load(Ordering::Relaxed), 4 + THROTTLES);
+    assert_eq!(table.throttles.load(Ordering::Relaxed), 0);
     assert!(table.gets.load(Ordering::Relaxed) >= 14, "three keys at a time");
+}
+
+#[tokio::test]
+async fn a_limit_of_read_units_makes_the_pages_small_and_the_scan_slow() {
+    let table = Table::new(0);
+    let began = std::time::Instant::now();
+    let (sink, ran) = backfill("limited", &table, &["--read-units", "2"]).await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
+    assert_eq!(got(&sink).len(), 40);
+    // Both segments read a page, which costs a unit as nothing else is said, and the next pages come when these are paid for.
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    let limits = table.limits.lock().expect("no test panics with it");
+    // An item of 100 bytes is a 41st of a unit, and a segment may use one a second. Then a page of ten has cost one.
+    assert_eq!(*limits, [json!(40), json!(40), json!(10), json!(10)]);
 }
