@@ -28,6 +28,7 @@ pub(crate) struct Journal {
 #[serde(rename_all = "camelCase")]
 enum Entry {
     Done(String),
+    Again(String),
     Note(String, String),
 }
 
@@ -80,6 +81,7 @@ impl Journal {
         for line in lines {
             match serde_json::from_slice(line) {
                 Ok(Entry::Done(name)) => drop(self.done.insert(name)),
+                Ok(Entry::Again(name)) => drop(self.done.remove(&name)),
                 Ok(Entry::Note(key, value)) => drop(self.notes.insert(key, value)),
                 // A crash has cut it.
                 Err(_) => {}
@@ -110,6 +112,16 @@ impl Journal {
                 lines.push_str(&line(&Entry::Done(name.to_owned())));
             }
         }
+        self.write(&lines)
+    }
+
+    /// Notes that these are to be done again, whatever was done before.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub(crate) fn forget<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
+        let done: Vec<&str> = names.into_iter().filter(|name| self.done.remove(*name)).collect();
+        let lines: String = done.into_iter().map(|name| line(&Entry::Again(name.to_owned()))).collect();
         self.write(&lines)
     }
 
@@ -158,7 +170,7 @@ fn default_path(work: &[impl AsRef<str>]) -> Result<PathBuf, Failure> {
 }
 
 /// FNV-1a: the same number with every version of Rust, which the standard library's hash does not promise.
-fn fnv<T: AsRef<str>>(parts: &[T]) -> u64 {
+pub(crate) fn fnv<T: AsRef<str>>(parts: &[T]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.as_ref().bytes().chain([0xFF]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -182,11 +194,15 @@ mod tests {
         let path = path("next");
         let mut journal = open(&path).unwrap();
         journal.add(["a", "b", "a"]).unwrap();
+        journal.add(["d", "e"]).unwrap();
+        journal.forget(["d", "e", "f"]).unwrap();
+        journal.add(["e"]).unwrap();
         journal.note("segment 1", "{}").unwrap();
         journal.note("segment 1", "end").unwrap();
         drop(journal);
         let journal = open(&path).unwrap();
         assert!(journal.contains("a") && journal.contains("b") && !journal.contains("c"));
+        assert!(!journal.contains("d") && journal.contains("e"), "what was forgotten is done when it is done again");
         assert_eq!((journal.value("segment 1"), journal.value("segment 2")), (Some("end"), None));
         journal.finish();
         assert!(!path.exists());

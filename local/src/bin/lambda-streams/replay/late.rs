@@ -96,10 +96,17 @@ const CHOICES: &str = "say what to do with them: --stale process sends them all 
 ///
 /// # Errors
 /// If nobody can be asked, or the answer is to quit.
-pub(super) fn ask(moved: &Moved, reads_stdin: bool) -> Result<Late, Failure> {
+pub(super) async fn ask(moved: &Moved, reads_stdin: bool) -> Result<Late, Failure> {
     if reads_stdin || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::not_begun(format!("{}; {CHOICES}", moved.describe())));
     }
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    // Reading a terminal blocks, and Ctrl-C must be heard meanwhile. The thread ends with the process.
+    std::thread::spawn(move || answer.send(read_answer()));
+    answered.await.unwrap_or_else(|_| Err(Failure::not_begun("nothing was sent")))
+}
+
+fn read_answer() -> Result<Late, Failure> {
     loop {
         let mut stderr = std::io::stderr().lock();
         // A terminal that is gone gives no answer below.

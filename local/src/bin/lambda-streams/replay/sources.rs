@@ -7,7 +7,7 @@ use crate::aws::Aws;
 use crate::documents::{self, Document, What};
 use crate::failure::Failure;
 use crate::input;
-use crate::places::s3::{S3, S3Url};
+use crate::places::s3::{Object, S3, S3Url};
 use crate::places::sqs::Queue;
 use crate::signals::Signals;
 
@@ -24,6 +24,8 @@ pub(super) struct Sources {
     s3: Option<S3>,
     queue: Option<Queue>,
     keeps: bool,
+    /// Whether the queue has more than a run can take.
+    pub(super) has_more: bool,
 }
 
 /// One file, object or message with its documents.
@@ -51,7 +53,7 @@ impl Sources {
         (aws, signals): (&Aws<'_>, &Signals),
         say: &dyn Fn(&str),
     ) -> Result<Self, Failure> {
-        let mut sources = Self { held: Vec::new(), s3: None, queue: None, keeps };
+        let mut sources = Self { held: Vec::new(), s3: None, queue: None, keeps, has_more: false };
         let read = async {
             for name in names {
                 match S3Url::parse(name) {
@@ -64,11 +66,7 @@ impl Sources {
                 None => Ok(()),
             }
         };
-        let read = tokio::select! {
-            read = read => read,
-            () = signals.reached(1) => Err(Failure::not_begun("interrupted while the documents were read")),
-        };
-        match read {
+        match signals.unless_interrupted("the documents were read", read).await {
             Ok(()) => Ok(sources),
             Err(failure) => {
                 sources.release(|_| true).await;
@@ -95,7 +93,9 @@ impl Sources {
         }
         let mut texts = Vec::new();
         let mut bytes = 0;
-        for object in objects {
+        // Consoles make an empty object of a folder.
+        let is_folder = |object: &Object| object.size == 0 && object.key.ends_with('/');
+        for object in objects.into_iter().filter(|object| !is_folder(object)) {
             let object = S3Url { bucket: url.bucket.clone(), key: object.key };
             let body = s3.get(&object).await.map_err(Failure::not_begun)?;
             bytes += body.len();
@@ -112,13 +112,18 @@ impl Sources {
         let (mut bytes, mut others) = (0, Vec::new());
         loop {
             let queue = self.queue.as_ref().expect("it was just set");
-            let messages = queue.receive(HIDDEN, WAIT).await.map_err(Failure::not_begun)?;
+            let messages = match queue.receive(HIDDEN, WAIT).await {
+                Err(error) if error.is_over_limit() && !self.held.is_empty() => {
+                    self.has_more = true;
+                    break;
+                }
+                messages => messages.map_err(Failure::not_begun)?,
+            };
             if messages.is_empty() {
                 break;
             }
             for message in messages {
                 bytes += message.body.len();
-                check_size(bytes)?;
                 let shown = format!("message {}", message.id);
                 match documents_in(&shown, &message.body) {
                     Ok(documents) => {
@@ -129,6 +134,10 @@ impl Sources {
                         others.push(message.receipt);
                     }
                 }
+            }
+            if bytes > MAX_BYTES {
+                self.has_more = true;
+                break;
             }
         }
         self.show_again(&others).await;
