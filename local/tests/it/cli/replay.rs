@@ -415,3 +415,26 @@ async fn items_are_not_compared_with_a_table_of_another_region() {
     assert_eq!((ran.code, replay.seen().len()), (Some(2), 0), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stderr.contains("the table is in eu-central-1, and this command is in us-west-2"), "{}", ran.stderr);
 }
+
+#[tokio::test]
+async fn a_person_at_a_terminal_is_asked_and_may_leave() {
+    const TERMINAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cli/terminal.py");
+    let replay = Replay::new("asked").with("LISTS", "1");
+    let file = replay.file(&[document(&[record("111", "a")])]);
+    for (text, code, said) in [
+        (r"\x03", 2, "interrupted while nothing was sent yet"),
+        (r"what?\nq\n", 2, "nothing was sent"),
+        (r"p\n", 0, "1 record: 1 done"),
+    ] {
+        // The table is elsewhere, so that it cannot be told whether the item has changed.
+        let mut command = Command::new("python3");
+        command.args([TERMINAL, text, env!("CARGO_BIN_EXE_lambda-streams"), "replay", &file, "--region", "us-west-2"]);
+        command.arg("--journal").arg(&replay.journal).args(["--bootstrap", "python3", "--", SEEN]);
+        command.env("SEEN", &replay.seen).env("LISTS", "1").stdin(std::process::Stdio::null()).kill_on_drop(true);
+        command.env("AWS_ACCESS_KEY_ID", "none").env("AWS_SECRET_ACCESS_KEY", "none");
+        let ran = tokio::time::timeout(std::time::Duration::from_secs(60), command.output()).await;
+        let ran: Ran = ran.expect("it ends").expect("the program can be started").into();
+        assert_eq!((ran.code, ran.stdout.contains(said)), (Some(code), true), "{text}: {}{}", ran.stdout, ran.stderr);
+    }
+    assert_eq!(replay.seen(), ["111"]);
+}

@@ -108,7 +108,8 @@ pub(super) async fn ask(moved: &Moved, reads_stdin: bool) -> Result<Late, Failur
 
 fn read_answer() -> Result<Late, Failure> {
     loop {
-        let mut stderr = std::io::stderr().lock();
+        // Not locked: the command may have to say something else meanwhile.
+        let mut stderr = std::io::stderr();
         // A terminal that is gone gives no answer below.
         let _ = write!(
             stderr,

@@ -85,7 +85,7 @@ impl Task {
         };
         let before = match self.done_before {
             0 => String::new(),
-            done => format!("; {done} are done by an earlier run"),
+            done => format!("; {done} {} done by an earlier run", be(done)),
         };
         ui.line(&format!("replay    {records}{of}{before}"));
         for described in &self.documents {
@@ -182,7 +182,10 @@ impl Task {
             "nothing is left to be sent{}",
             match self.done_before {
                 0 => String::new(),
-                done => format!(": {} are done by an earlier run; --again sends them once more", count(done, "record")),
+                done => {
+                    let (records, be) = (count(done, "record"), be(done));
+                    format!(": {records} {be} done by an earlier run; --again sends them once more")
+                }
             }
         );
         Ok(self.conclude(ExitCode::from(GOOD)))
@@ -356,6 +359,10 @@ impl Task {
         }
         if lost == 0 && progress.refused.is_empty() && !has_more { code } else { ExitCode::from(FAILED) }
     }
+}
+
+fn be(number: usize) -> &'static str {
+    if number == 1 { "is" } else { "are" }
 }
 
 /// Warns when the mapping has been paused for long.
