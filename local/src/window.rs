@@ -46,7 +46,9 @@ impl OpenWindow {
 
     /// The members that a window adds to the payload.
     pub(crate) fn members(&self, shard: &str, stream_arn: &str, is_last: bool) -> String {
-        let time = |time: SystemTime| humantime::format_rfc3339_seconds(time.max(UNIX_EPOCH)).to_string();
+        // `humantime` formats no time after the year 9999, and a record may say any.
+        let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+        let time = |time: SystemTime| humantime::format_rfc3339_seconds(time.clamp(UNIX_EPOCH, last)).to_string();
         let (start, end, state) = (time(self.start), time(self.end), self.state.get());
         let (shard, stream_arn) = (Value::from(shard), Value::from(stream_arn));
         let early = self.terminated_early && is_last;

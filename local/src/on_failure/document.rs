@@ -168,12 +168,25 @@ impl fmt::Debug for OnFailureDocument {
 
 /// To the second, which is what DynamoDB notes; with milliseconds where a record has them.
 fn arrival(time: SystemTime) -> String {
-    // `humantime` formats no time before the epoch.
-    let time = time.max(UNIX_EPOCH);
+    // `humantime` formats no time before the epoch and none after the year 9999, and a record may say any.
+    let time = time.clamp(UNIX_EPOCH, UNIX_EPOCH + Duration::from_secs(253_402_300_799));
     let whole = time
         .duration_since(UNIX_EPOCH)
         .is_ok_and(|since| since.subsec_nanos() < Duration::from_millis(1).subsec_nanos());
     let formatted =
         if whole { humantime::format_rfc3339_seconds(time) } else { humantime::format_rfc3339_millis(time) };
     formatted.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_cannot_be_written_becomes_the_nearest_that_can() {
+        let at = |micros| arrival(UNIX_EPOCH + Duration::from_micros(micros));
+        assert_eq!(at(1_767_225_600_500_000), "2026-01-01T00:00:00.500Z");
+        assert_eq!(at(900_000_000_000_000_000), "9999-12-31T23:59:59Z");
+        assert_eq!(arrival(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00Z");
+    }
 }

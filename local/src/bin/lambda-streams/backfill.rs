@@ -30,7 +30,7 @@ use crate::deliver::{Delivered, Form, Settled};
 use crate::failure::{FAILED, Failure};
 use crate::journal::Journal;
 use crate::mapping::{self, Pause};
-use crate::sending::{self, Tally, Target};
+use crate::sending::{self, Tally, Target, target_names};
 use crate::signals::Signals;
 use crate::ui::Ui;
 
@@ -98,13 +98,10 @@ async fn send(
 }
 
 /// Names the work for its journal.
-fn work<'a>(args: &'a BackfillArgs, origin: &'a Origin) -> Vec<&'a str> {
-    let touch = args.items.touch.as_deref();
-    let function = args.function.function.as_deref();
-    let bootstrap = args.function.bootstrap.as_deref().and_then(|path| path.to_str());
-    let target = [touch, function, bootstrap].into_iter().map(Option::unwrap_or_default);
-    let arguments = args.function.arguments.iter().filter_map(|argument| argument.to_str());
-    ["backfill", origin.name()].into_iter().chain(target).chain(arguments).collect()
+fn work(args: &BackfillArgs, origin: &Origin) -> Vec<String> {
+    let touch = args.items.touch.as_deref().unwrap_or_default();
+    let own = ["backfill", origin.name(), touch].map(str::to_owned);
+    own.into_iter().chain(target_names(&args.function, &args.aws)).collect()
 }
 
 /// Disables the live mapping if that is asked for. One that an earlier run of this work has left disabled is enabled if not.

@@ -30,8 +30,9 @@ use self::bucket::{Bucket, Next, Piece};
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// The longest delay.
 const MAX_DELAY: Duration = Duration::from_secs(30);
-/// After so many invocations in a row that failed as a whole, the function is broken and the run stops.
-const MAX_WHOLE_FAILURES: u32 = 8;
+/// After so many records in a row that failed the function as a whole, each of them alone, the function is down and the run stops. (A batch
+/// that fails says nothing: one of its records may be all of it.)
+const MAX_LONE_FAILURES: usize = 8;
 
 /// A record or a dead letter on its way to the function.
 #[derive(Debug, Clone)]
@@ -84,7 +85,7 @@ pub(crate) struct Delivered {
     pub(crate) counts: FunctionCounts,
     /// Whether it was told to stop.
     pub(crate) is_stopped: bool,
-    /// Why it gave up before the end: every invocation failed as a whole.
+    /// Why it gave up before the end: the function fails as a whole whatever it is sent.
     pub(crate) broken: Option<String>,
 }
 
@@ -123,16 +124,19 @@ impl<F: Function> Delivery<'_, F> {
         let count = self.limits.concurrency.get();
         let mut buckets: Vec<Bucket> = (0..count).map(|_| Bucket::default()).collect();
         let mut delivered = Delivered::default();
-        let (mut whole_failures, mut has_answers) = (0, false);
+        let (mut failure, mut has_answers) = (None, false);
+        // They have failed the function alone. Either it is their fault, or the function is down: the next answer tells.
+        let mut suspects: Vec<Settled> = Vec::new();
         let mut in_flight = FuturesUnordered::new();
         let (mut parcels, stop) = (pin!(parcels.fuse()), stop.shared());
         let mut stopped = pin!(stop.clone().fuse());
         let room = count.saturating_mul(self.limits.batch_size.get()).saturating_mul(2);
+        let has_room = |buckets: &[Bucket]| buckets.iter().map(Bucket::queued).sum::<usize>() < room;
         let mut has_input = true;
         loop {
-            let queued: usize = buckets.iter().map(|bucket| bucket.queued()).sum();
-            let reads = has_input && queued < room;
-            let is_over = delivered.is_stopped || delivered.broken.is_some();
+            let reads = has_input && has_room(&buckets);
+            let is_broken = delivered.broken.is_some() || failure.is_some();
+            let is_over = delivered.is_stopped || is_broken;
             for (index, bucket) in buckets.iter_mut().enumerate().filter(|_| !is_over) {
                 loop {
                     match bucket.next(&self.limits, !reads) {
@@ -145,56 +149,72 @@ impl<F: Function> Delivery<'_, F> {
                     }
                 }
             }
-            if in_flight.is_empty() && (is_over || !reads) {
-                return Ok(delivered);
+            if in_flight.is_empty() && (is_over || !has_input) {
+                if delivered.broken.is_none() && !suspects.is_empty() {
+                    settle(suspects).await?;
+                }
+                return failure.map_or(Ok(delivered), Err);
             }
+            // Records that were held back have made room.
+            let reads = has_input && has_room(&buckets);
             tokio::select! {
                 biased;
                 () = &mut stopped, if !delivered.is_stopped => delivered.is_stopped = true,
                 Some(landed) = in_flight.next() => {
                     let Landed { bucket, piece, response } = landed;
-                    let Some(response) = response else {
-                        buckets[bucket].put_back(piece);
-                        continue;
+                    let (response, took) = match response {
+                        Some(Ok(response)) => response,
+                        not_invoked => {
+                            buckets[bucket].put_back(piece);
+                            let is_begun = has_answers || !in_flight.is_empty();
+                            let refused = not_invoked.and_then(Result::err).map(|error| match error.is_refused() && !is_begun {
+                                true => Failure::not_begun(error),
+                                false => Failure::failed(error),
+                            });
+                            failure = failure.or(refused);
+                            continue;
+                        }
                     };
-                    let is_begun = has_answers || !in_flight.is_empty();
-                    let (response, took) = response.map_err(|error| match error.is_refused() && !is_begun {
-                        true => Failure::not_begun(error),
-                        false => Failure::failed(error),
-                    })?;
                     has_answers = true;
                     let answer = Answer::read(response, &self.form, &piece.parcels);
                     if let Answer::Left { counts, .. } = &answer {
                         delivered.counts.add(counts);
                     }
                     (self.observe)(&Event::Answered { records: piece.parcels.len(), answer: &answer, took });
-                    match &answer {
-                        Answer::Failed(_) => whole_failures += 1,
-                        Answer::Left { positions, .. } if positions.len() < piece.parcels.len() => whole_failures = 0,
-                        _ => {}
+                    let is_up = matches!(&answer, Answer::Left { positions, .. } if positions.len() < piece.parcels.len());
+                    if is_up && !suspects.is_empty() {
+                        settle(std::mem::take(&mut suspects)).await?;
                     }
-                    if let (true, Answer::Failed(reason)) = (whole_failures >= MAX_WHOLE_FAILURES, &answer) {
-                        delivered.broken.get_or_insert_with(|| reason.clone());
-                        buckets[bucket].put_back(piece);
-                        continue;
-                    }
+                    let reason = if let Answer::Failed(reason) = &answer { Some(reason.clone()) } else { None };
                     let verdict = buckets[bucket].landed(piece, answer, &self.limits);
-                    if !verdict.settled.is_empty() {
-                        settle(verdict.settled).await?;
-                    }
-                    if let Some((piece, delay)) = verdict.again {
-                        if !delay.is_zero() {
-                            (self.observe)(&Event::Waiting { records: piece.parcels.len(), delay });
+                    match reason {
+                        Some(reason) => {
+                            suspects.extend(verdict.settled);
+                            if suspects.len() >= MAX_LONE_FAILURES {
+                                delivered.broken.get_or_insert(reason);
+                            }
                         }
-                        in_flight.push(self.fly(bucket, piece, delay, stop.clone()));
+                        None if verdict.settled.is_empty() => {}
+                        None => settle(verdict.settled).await?,
+                    }
+                    match verdict.again {
+                        Some((piece, _)) if is_broken => buckets[bucket].put_back(piece),
+                        Some((piece, delay)) => {
+                            if !delay.is_zero() {
+                                (self.observe)(&Event::Waiting { records: piece.parcels.len(), delay });
+                            }
+                            in_flight.push(self.fly(bucket, piece, delay, stop.clone()));
+                        }
+                        None => {}
                     }
                 }
                 parcel = parcels.next(), if reads && !is_over => match parcel {
-                    Some(parcel) => {
-                        let parcel = parcel?;
+                    Some(Ok(parcel)) => {
                         let bucket = usize::try_from(parcel.item % count as u64).expect("it is less than a `usize`");
                         buckets[bucket].push(parcel);
                     }
+                    // What is in flight is waited for first.
+                    Some(Err(error)) => failure = Some(error),
                     None => has_input = false,
                 },
             }

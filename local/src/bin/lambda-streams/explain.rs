@@ -85,7 +85,7 @@ fn row(label: &str, text: impl std::fmt::Display) {
 }
 
 fn time(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string()
+    humantime::format_rfc3339_seconds(crate::ui::printable(time)).to_string()
 }
 
 /// How long the stream keeps a record.

@@ -11,7 +11,7 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const NOT_BEGUN: u8 = 2;
 
 /// One line for the developer, and the exit code.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Failure {
     message: String,
     code: u8,

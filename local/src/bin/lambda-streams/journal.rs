@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ pub(crate) struct Journal {
 #[serde(rename_all = "camelCase")]
 enum Entry {
     Done(String),
+    Again(String),
     Note(String, String),
 }
 
@@ -51,7 +53,8 @@ impl Journal {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(refuse)?;
         }
-        let file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(refuse)?;
+        // Keys of items are in it.
+        let file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(&path).map_err(refuse)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -88,6 +91,16 @@ impl Journal {
                 lines.push_str(&line(&Entry::Done(name.to_owned())));
             }
         }
+        self.write(&lines)
+    }
+
+    /// Notes that these are to be done again, whatever was done before.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub(crate) fn forget<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
+        let done: Vec<&str> = names.into_iter().filter(|name| self.done.remove(*name)).collect();
+        let lines: String = done.into_iter().map(|name| line(&Entry::Again(name.to_owned()))).collect();
         self.write(&lines)
     }
 
@@ -134,6 +147,7 @@ fn read(mut file: &File) -> std::io::Result<(HashSet<String>, HashMap<String, St
     for line in lines {
         match serde_json::from_slice(line) {
             Ok(Entry::Done(name)) => drop(done.insert(name)),
+            Ok(Entry::Again(name)) => drop(done.remove(&name)),
             Ok(Entry::Note(key, value)) => drop(notes.insert(key, value)),
             // A crash has cut it.
             Err(_) => {}
@@ -174,7 +188,7 @@ fn default_path(work: &[impl AsRef<str>]) -> Result<PathBuf, Failure> {
 }
 
 /// FNV-1a: the same number with every version of Rust, which the standard library's hash does not promise.
-fn fnv<T: AsRef<str>>(parts: &[T]) -> u64 {
+pub(crate) fn fnv<T: AsRef<str>>(parts: &[T]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.as_ref().bytes().chain([0xFF]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -198,11 +212,15 @@ mod tests {
         let path = path("next");
         let mut journal = open(&path).unwrap();
         journal.add(["a", "b", "a"]).unwrap();
+        journal.add(["d", "e"]).unwrap();
+        journal.forget(["d", "e", "f"]).unwrap();
+        journal.add(["e"]).unwrap();
         journal.note("segment 1", "{}").unwrap();
         journal.note("segment 1", "end").unwrap();
         drop(journal);
         let journal = open(&path).unwrap();
         assert!(journal.contains("a") && journal.contains("b") && !journal.contains("c"));
+        assert!(!journal.contains("d") && journal.contains("e"), "what was forgotten is done when it is done again");
         assert_eq!((journal.value("segment 1"), journal.value("segment 2")), (Some("end"), None));
         journal.finish();
         assert!(!path.exists());

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::mapping::{self, Pause};
 use crate::places::s3::S3Url;
-use crate::sending::{Target, conclude, print_log_group};
+use crate::sending::{Target, conclude, print_log_group, target_names};
 use crate::signals::Signals;
 use crate::ui::Ui;
 
@@ -70,16 +70,10 @@ fn work(args: &ReplayArgs) -> Vec<String> {
         None if name != "-" => absolute(Path::new(name)),
         _ => name.clone(),
     };
-    let program = args.function.bootstrap.as_deref().map(absolute);
-    let flags = [
-        ("--queue", &args.queue),
-        ("--stream", &args.stretch.stream),
-        ("--table", &args.stretch.table),
-        ("--function", &args.function.function),
-        ("--bootstrap", &program),
-    ];
+    let flags = [("--queue", &args.queue), ("--stream", &args.stretch.stream), ("--table", &args.stretch.table)];
     let flags = flags.into_iter().filter_map(|(flag, value)| Some(format!("{flag}={}", value.as_ref()?)));
-    std::iter::once("replay".to_owned()).chain(args.sources.iter().map(source)).chain(flags).collect()
+    let target = target_names(&args.function, &args.aws);
+    std::iter::once("replay".to_owned()).chain(args.sources.iter().map(source)).chain(flags).chain(target).collect()
 }
 
 async fn run(
@@ -94,13 +88,29 @@ async fn run(
     let moved = match Late::of(&args.late) {
         Some(_) if !args.sending.dry_run => None,
         _ if task.plan.entries.is_empty() => None,
-        _ => Some(Moved::ask(&task.plan, comparison.as_ref()).await),
+        _ => {
+            let asked = async { Ok(Moved::ask(&task.plan, comparison.as_ref()).await) };
+            Some(signals.unless_interrupted("the items were looked up", asked).await?)
+        }
     };
     if let Some(moved) = &moved {
         ui.print(&format!("items     {}", moved.describe()));
+        moved.such_as().iter().for_each(|examples| ui.print(&format!("          {examples}")));
     }
     if args.sending.dry_run {
         task.list(args);
+        match (Late::of(&args.late), &moved) {
+            (Some(Late::Compare), _) if !task.plan.entries.is_empty() => {
+                let skipped = task.count_moved_on(comparison.as_ref().map_err(Failure::clone)?).await?;
+                println!("{skipped} of them would be skipped, as their items have changed since");
+            }
+            (None, Some(moved)) if !moved.is_none() => {
+                println!(
+                    "the run would ask what to do with records whose items have changed since; a script has to say it"
+                );
+            }
+            _ => {}
+        }
         return Ok(task.dry_code());
     }
     if task.plan.entries.is_empty() {
@@ -109,7 +119,10 @@ async fn run(
     let late = match (Late::of(&args.late), &moved) {
         (Some(late), _) => late,
         (None, Some(moved)) if moved.is_none() => Late::Send,
-        (None, Some(moved)) => late::ask(moved, gather::reads_stdin(args))?,
+        (None, Some(moved)) => {
+            let asked = late::ask(moved, gather::reads_stdin(args));
+            signals.unless_interrupted("nothing was sent yet", asked).await?
+        }
         (None, None) => Late::Send,
     };
     let comparison = match late {
@@ -118,7 +131,10 @@ async fn run(
     };
     let target = Target::start(&args.function, aws, &task.stream_arn, ui, signals).await?;
     ui.line(&format!("function  {}, timeout {} s", target.arn(), target.timeout.as_secs_f64()));
-    task::probe(&target, late.stale()).await?;
+    signals.unless_interrupted("the function was asked for its marks", task::probe(&target, late.stale())).await?;
+    if args.range.again {
+        journal.forget(task.plan.entries.iter().map(|entry| entry.key.as_str()))?;
+    }
     let pause = match args.pause.pause_mapping {
         true => {
             let (function, say) = (args.function.function.as_deref(), |line: &str| ui.print(line));
@@ -135,8 +151,9 @@ async fn run(
     target.function.shutdown().await;
     let (tally, delivered) = sent?;
     resumed?;
+    let again = if args.range.again { " without --again" } else { "" };
     let left = format!(
-        "what is not done is left where it is: the same command goes on with it ({} has what is done)",
+        "what is not done is left where it is: the same command{again} goes on with it ({} has what is done)",
         journal.path().display()
     );
     let code = conclude(&tally, &delivered, "record", &left);

@@ -10,7 +10,7 @@ use clap::Args;
 use futures::Stream;
 use lambda_streams_local::{Function, FunctionOutput};
 
-use crate::args::FunctionArgs;
+use crate::args::{AwsArgs, FunctionArgs};
 use crate::aws::Aws;
 use crate::deliver::{Delivered, Delivery, Event, Form, FunctionCounts, Limits, Outcome, Parcel, Settled};
 use crate::failure::{FAILED, Failure, GOOD};
@@ -35,7 +35,7 @@ pub(crate) struct SendingArgs {
     #[arg(long, value_name = "RECORDS")]
     pub(crate) batch_size: Option<NonZeroUsize>,
     /// Invocations at once; each item keeps its order
-    #[arg(long, value_name = "INVOCATIONS", default_value = "1")]
+    #[arg(long, value_name = "INVOCATIONS", default_value = "1", value_parser = concurrency)]
     pub(crate) concurrency: NonZeroUsize,
     /// How often a record is sent that the function does not get done
     #[arg(long, value_name = "TIMES", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -64,6 +64,12 @@ impl SendingArgs {
             timeout,
         }
     }
+}
+
+/// Lambda itself runs no more of a function at once, unless it is asked to.
+fn concurrency(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse::<NonZeroUsize>().ok().filter(|number| number.get() <= 1_000);
+    number.ok_or_else(|| "a number from 1 to 1000 is wanted".to_owned())
 }
 
 /// The function that everything is sent to, and what it has written.
@@ -113,6 +119,22 @@ pub(crate) fn print_log_group(target: &Target, tally: &Tally, broken: Option<&st
     }
 }
 
+/// What tells a function from others in the name of a journal: what is done by one is not done by another, such as that of another account.
+pub(crate) fn target_names(function: &FunctionArgs, aws: &AwsArgs) -> Vec<String> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let program =
+        function.bootstrap.as_deref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    let named = [
+        ("--function", function.function.clone()),
+        ("--bootstrap", program.map(|path| path.display().to_string())),
+        ("--profile", aws.profile.clone().or_else(|| variable("AWS_PROFILE"))),
+        ("--region", aws.region.clone().or_else(|| variable("AWS_REGION"))),
+        ("--endpoint-url", aws.endpoint_url.clone().or_else(|| variable("AWS_ENDPOINT_URL"))),
+    ];
+    let named = named.into_iter().filter_map(|(flag, value)| Some(format!("{flag}={}", value?)));
+    named.chain(function.arguments.iter().map(|argument| argument.display().to_string())).collect()
+}
+
 /// What came of everything that was sent.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -133,6 +155,15 @@ impl Tally {
         Self { total: Some(total), ..Self::default() }
     }
 
+    fn settled(&self) -> u64 {
+        self.done + self.failed.len() as u64 + self.held_back
+    }
+
+    /// How much is neither done nor has failed, if it is known how much there is.
+    pub(crate) fn left(&self) -> u64 {
+        self.total.map_or(0, |total| total.saturating_sub(self.settled()))
+    }
+
     fn note(&mut self, settled: &[Settled], target: &Target) {
         for Settled { name, outcome, .. } in settled {
             match outcome {
@@ -149,7 +180,7 @@ impl Tally {
     fn render(&self, what: &str, began: Instant, is_draining: bool) -> String {
         let state =
             if is_draining { "draining: Ctrl-C again stops at once" } else { "sending: Ctrl-C drains and ends" };
-        let settled = self.done + self.failed.len() as u64 + self.held_back;
+        let settled = self.settled();
         let took = began.elapsed();
         let rate = settled as f64 / took.as_secs_f64().max(1e-3);
         let of = self.total.map(|total| format!(" of {total}")).unwrap_or_default();
@@ -239,8 +270,7 @@ fn note(tally: &mut Tally, event: &Event<'_>) {
 
 /// Prints the summary to the standard output: what is done, what failed and why, and what is left. The exit code says whether all is done.
 pub(crate) fn conclude(tally: &Tally, delivered: &Delivered, what: &str, where_left: &str) -> ExitCode {
-    let settled = tally.done + tally.failed.len() as u64 + tally.held_back;
-    let left = tally.total.map_or(0, |total| total.saturating_sub(settled));
+    let (settled, left) = (tally.settled(), tally.left());
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     println!(
         "{}: {} done, {} failed, {} held back, {left} left",

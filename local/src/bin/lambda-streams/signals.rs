@@ -32,6 +32,21 @@ impl Signals {
         Ok(Self { count, _listener: listener })
     }
 
+    /// Does something that nothing is lost by, unless Ctrl-C comes meanwhile.
+    ///
+    /// # Errors
+    /// Those of the work, or that it was interrupted while `what` happened.
+    pub(crate) async fn unless_interrupted<T>(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            done = work => done,
+            () = self.reached(1) => Err(Failure::not_begun(format!("interrupted while {what}"))),
+        }
+    }
+
     /// Waits until there were that many.
     pub(crate) async fn reached(&self, number: u32) {
         let mut count = self.count.clone();

@@ -124,3 +124,9 @@ impl Ui {
 fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// The nearest time that can be printed: `humantime` formats years from 1970 to 9999, and a record may say any.
+pub(crate) fn printable(time: std::time::SystemTime) -> std::time::SystemTime {
+    let last = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(253_402_300_799);
+    time.clamp(std::time::SystemTime::UNIX_EPOCH, last)
+}

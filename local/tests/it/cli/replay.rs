@@ -278,6 +278,21 @@ async fn an_interrupted_run_is_continued_by_the_next() {
 }
 
 #[tokio::test]
+async fn an_interrupt_that_leaves_nothing_is_no_failure() {
+    let go = free_path("replay-last-go");
+    let replay = Replay::new("last").with("LISTS", "1").with("GO", go.to_str().expect("UTF-8"));
+    let file = replay.file(&[document(&[record("111", "a")])]);
+    let mut running = Running::of(&mut replay.command(&with(&file, &PROCESS)));
+    replay.called(1).await;
+    running.interrupt();
+    running.wait_for("interrupted: waiting for the invocations in flight").await;
+    std::fs::write(&go, "").expect("it can be written");
+    let ran = running.end().await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("1 record: 1 done, 0 failed, 0 held back, 0 left"), "{}", ran.stdout);
+}
+
+#[tokio::test]
 async fn a_second_ctrl_c_stops_at_once_and_nothing_counts_as_done() {
     let replay = Replay::new("stopped").with("LISTS", "1").with("GO", "/nowhere/at/all");
     let file = replay.file(&[document(&[record("111", "a")])]);
@@ -306,4 +321,120 @@ async fn the_standard_input_is_read_and_nobody_is_asked_then() {
     drop(stdin);
     let ran: Ran = child.wait_with_output().await.expect("it ends").into();
     assert_eq!((ran.code, replay.seen()), (Some(0), vec!["111".to_owned()]), "{}{}", ran.stdout, ran.stderr);
+}
+
+/// A document of a batch that another shard's or another stream's mapping has discarded.
+fn elsewhere(mut document: Value, stream: &str) -> Value {
+    document["DDBStreamBatchInfo"]["streamArn"] = json!(stream);
+    document
+}
+
+#[tokio::test]
+async fn records_of_two_streams_are_two_although_their_shards_and_numbers_are_alike() {
+    let replay = Replay::new("streams").with("LISTS", "1");
+    let other = STREAM.replace("orders", "invoices");
+    let file = replay.file(&[document(&[record("111", "a")]), elsewhere(document(&[record("111", "b")]), &other)]);
+    let ran = replay.run(&with(&file, &PROCESS)).await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(replay.seen(), ["111", "111"]);
+}
+
+#[tokio::test]
+async fn what_was_done_again_in_part_is_continued_without_again() {
+    let replay = Replay::new("again").with("LISTS", "1");
+    let file = replay.file(&[document(&[record("111", "a"), record("112", "b")])]);
+    let ran = replay.run(&with(&file, &PROCESS)).await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let replay = replay.with("FAILS", "112");
+    let ran = replay.run(&with(&file, &["--stale", "process", "--attempts", "1", "--again"])).await;
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("the same command without --again goes on with it"), "{}", ran.stdout);
+    replay.seen();
+    let replay = replay.with("FAILS", "");
+    let ran = replay.run(&with(&file, &PROCESS)).await;
+    assert_eq!((ran.code, replay.seen()), (Some(0), vec!["112".to_owned()]), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[tokio::test]
+async fn a_document_that_lacks_records_of_its_batch_is_no_success() {
+    let replay = Replay::new("short").with("LISTS", "1");
+    let mut empty = document(&[]);
+    empty["DDBStreamBatchInfo"]["batchSize"] = json!(3);
+    let file = replay.file(&[empty]);
+    let ran = replay.run(&with(&file, &PROCESS)).await;
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("the batch had 3 records, and the document has 0"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn what_another_function_has_done_is_not_done() {
+    let replay = Replay::new("identity").with("LISTS", "1");
+    let file = replay.file(&[document(&[record("111", "a")])]);
+    let state = free_path("replay-state");
+    let _ = std::fs::remove_dir_all(&state);
+    let run = async |profile: &str, argument: &str| -> usize {
+        let mut command = program();
+        command.args(["replay", &file, "--stale", "process", "--bootstrap", "python3", "--", SEEN, argument]);
+        command.env("SEEN", &replay.seen).env("LISTS", "1").env("XDG_STATE_HOME", &state).env("AWS_PROFILE", profile);
+        let ran: Ran = command.output().await.expect("the program can be started").into();
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        replay.seen().len()
+    };
+    assert_eq!((run("one", "a").await, run("one", "a").await), (1, 0));
+    assert_eq!((run("one", "b").await, run("two", "a").await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_printed_does_no_harm() {
+    let replay = Replay::new("time");
+    let mut late = record("111", "a");
+    late["dynamodb"]["ApproximateCreationDateTime"] = json!(9e17);
+    let file = replay.file(&[document(&[late])]);
+    // The table is elsewhere, so that it is not asked.
+    let mut command = replay.command(&[&file, "--dry-run", "--region", "us-west-2"]);
+    command.env("AWS_ACCESS_KEY_ID", "none").env("AWS_SECRET_ACCESS_KEY", "none");
+    let ran: Ran = command.output().await.expect("the program can be started").into();
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("from 9999-12-31T23:59:59Z"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn more_invocations_at_once_than_there_can_be_are_refused() {
+    let ran = Replay::new("many").run(&["-", "--concurrency", "18446744073709551615"]).await;
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("a number from 1 to 1000 is wanted"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn items_are_not_compared_with_a_table_of_another_region() {
+    let replay = Replay::new("region");
+    let file = replay.file(&[document(&[record("111", "a")])]);
+    let mut command = replay.command(&[&file, "--compare-with-table", "--region", "us-west-2"]);
+    command.env("AWS_ACCESS_KEY_ID", "none").env("AWS_SECRET_ACCESS_KEY", "none");
+    let ran: Ran = command.output().await.expect("the program can be started").into();
+    assert_eq!((ran.code, replay.seen().len()), (Some(2), 0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("the table is in eu-central-1, and this command is in us-west-2"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn a_person_at_a_terminal_is_asked_and_may_leave() {
+    const TERMINAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cli/terminal.py");
+    let replay = Replay::new("asked").with("LISTS", "1");
+    let file = replay.file(&[document(&[record("111", "a")])]);
+    for (text, code, said) in [
+        (r"\x03", 2, "interrupted while nothing was sent yet"),
+        (r"what?\nq\n", 2, "nothing was sent"),
+        (r"p\n", 0, "1 record: 1 done"),
+    ] {
+        // The table is elsewhere, so that it cannot be told whether the item has changed.
+        let mut command = Command::new("python3");
+        command.args([TERMINAL, text, env!("CARGO_BIN_EXE_lambda-streams"), "replay", &file, "--region", "us-west-2"]);
+        command.arg("--journal").arg(&replay.journal).args(["--bootstrap", "python3", "--", SEEN]);
+        command.env("SEEN", &replay.seen).env("LISTS", "1").stdin(std::process::Stdio::null()).kill_on_drop(true);
+        command.env("AWS_ACCESS_KEY_ID", "none").env("AWS_SECRET_ACCESS_KEY", "none");
+        let ran = tokio::time::timeout(std::time::Duration::from_secs(60), command.output()).await;
+        let ran: Ran = ran.expect("it ends").expect("the program can be started").into();
+        assert_eq!((ran.code, ran.stdout.contains(said)), (Some(code), true), "{text}: {}{}", ran.stdout, ran.stderr);
+    }
+    assert_eq!(replay.seen(), ["111"]);
 }

@@ -123,13 +123,16 @@ impl Bucket {
             }
             Answer::Failed(reason) => self.failed_whole(piece, reason),
             Answer::Left { positions, is_exact, .. } => {
-                let has_progress = !is_exact && positions.first().is_some_and(|first| *first > 0);
+                // A list also has what the function did not come to before its deadline.
+                let has_progress = positions.len() < piece.parcels.len();
                 let (left, done) = split(piece.parcels, &positions);
                 let attempts = if has_progress { 0 } else { piece.attempts };
-                let piece = Piece { parcels: left, attempts: attempts + 1, throttles: 0, ..piece };
+                // What was halved because the function failed has all of its attempts once it does not.
+                let allowed = limits.attempts;
+                let piece = Piece { parcels: left, attempts: attempts + 1, allowed, throttles: 0 };
                 let mut verdict = match is_exact {
                     _ if piece.parcels.is_empty() => Verdict::default(),
-                    _ if has_progress || piece.attempts < piece.allowed => {
+                    _ if (has_progress && !is_exact) || piece.attempts < piece.allowed => {
                         let delay = backoff(piece.attempts);
                         self.again(piece, delay)
                     }

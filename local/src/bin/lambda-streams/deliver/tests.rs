@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use futures::stream;
@@ -194,7 +195,71 @@ async fn a_function_that_always_fails_ends_the_run_and_nothing_is_settled() {
     let ran = run(&function, 100..1_000, (100, 2)).await;
     assert_eq!(ran.delivered.broken.as_deref(), Some("the function failed with Oh: no"));
     assert!(ran.outcomes.is_empty(), "{:?}", ran.outcomes);
-    assert!(function.calls().len() <= MAX_WHOLE_FAILURES as usize + 1, "{} invocations", function.calls().len());
+    assert!(function.calls().len() <= 60, "{} invocations", function.calls().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poison_pill_at_the_front_of_a_batch_does_not_end_the_run() {
+    let is_poison = |name: &String| ["100", "101", "150"].contains(&name.as_str());
+    let function = Scripted::new(move |names, _| if names.iter().any(is_poison) { error() } else { listed([]) });
+    let ran = run(&function, 100..200, (100, 1)).await;
+    assert_eq!(ran.delivered.broken, None);
+    assert_eq!(ran.done(), 97);
+    assert_eq!(ran.outcomes[&101], Outcome::Failed("the function failed with Oh: no".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_a_deadline_leaves_unread_cost_no_attempt_while_others_are_done() {
+    // Of each invocation, the first ten are done in time.
+    let function = Scripted::new(|names, _| listed(names.iter().skip(10).map(String::as_str)));
+    let ran = run(&function, 100..200, (100, 1)).await;
+    assert_eq!((ran.done(), function.calls().len()), (100, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_a_halved_batch_has_all_of_its_attempts() {
+    let failures = std::sync::atomic::AtomicU32::new(0);
+    let function = Scripted::new(move |names, _| {
+        if names.iter().any(|name| name == "100") {
+            return error();
+        }
+        // The first two of its attempts fail.
+        let fails = names.iter().any(|name| name == "103") && failures.fetch_add(1, Ordering::Relaxed) < 2;
+        listed(fails.then_some("103"))
+    });
+    let ran = run(&function, 100..104, (4, 1)).await;
+    assert_eq!(ran.outcomes[&103], Outcome::Done);
+    assert_eq!(ran.done(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_many_held_back_records_is_sent() {
+    let function = Scripted::new(|names, _| listed(names.iter().map(String::as_str).filter(|name| *name == "102")));
+    let numbers = (0..20).map(|version| 102 + 100 * version).chain([103, 104]);
+    let ran = run(&function, numbers, (1, 1)).await;
+    assert_eq!((ran.outcomes.len(), ran.done()), (22, 2), "{:?}", ran.outcomes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_flight_is_waited_for_when_the_input_fails() {
+    let function = Scripted::new(|_, _| listed([]));
+    let limits = Limits {
+        batch_size: NonZeroUsize::MIN,
+        concurrency: NonZeroUsize::MIN,
+        attempts: 3,
+        timeout: Duration::from_secs(30),
+    };
+    let delivery = Delivery { function: &function, form: Form::Backfill, limits, observe: &|_| {} };
+    let broken = stream::once(async { Err(Failure::failed("the table cannot be read")) });
+    let parcels = stream::iter([Ok(parcel(101)), Ok(parcel(102))]).chain(broken);
+    let mut done = Vec::new();
+    let settle = async |settled: Vec<Settled>| {
+        done.extend(settled.into_iter().map(|settled| settled.tag));
+        Ok(())
+    };
+    let ended = delivery.run(parcels, settle, std::future::pending()).await;
+    assert_eq!(ended.unwrap_err().to_string(), "the table cannot be read");
+    assert_eq!(function.calls().len(), done.len(), "what was sent is settled: {done:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,7 +50,7 @@ fn precise(at: SystemTime) -> String {
     let is_whole = at
         .duration_since(SystemTime::UNIX_EPOCH)
         .is_ok_and(|since| since.subsec_nanos() < Duration::from_millis(1).subsec_nanos());
-    if is_whole { time(at) } else { humantime::format_rfc3339_millis(at.max(SystemTime::UNIX_EPOCH)).to_string() }
+    if is_whole { time(at) } else { humantime::format_rfc3339_millis(crate::ui::printable(at)).to_string() }
 }
 
 fn why(document: &Document) -> String {

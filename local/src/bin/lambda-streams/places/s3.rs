@@ -110,7 +110,9 @@ impl S3 {
     /// # Errors
     /// If there is none, if one is not UTF-8, or if they are more than a run takes.
     pub(crate) async fn texts(&self, url: &S3Url) -> Result<Vec<(S3Url, String)>, Failure> {
-        let objects = self.list_all(url).await.map_err(Failure::not_begun)?;
+        let mut objects = self.list_all(url).await.map_err(Failure::not_begun)?;
+        // Consoles make an empty object of a folder.
+        objects.retain(|object| object.size > 0 || !object.key.ends_with('/'));
         if objects.is_empty() {
             return Err(Failure::not_begun(format!(
                 "there is nothing at {url}: all of it is replayed, or the name is another"

@@ -18,7 +18,7 @@ use crate::documents::{self, What};
 use crate::failure::{FAILED, Failure, GOOD};
 use crate::input;
 use crate::journal::Journal;
-use crate::sending::{Tally, Target, conclude, send};
+use crate::sending::{Tally, Target, conclude, send, target_names};
 use crate::signals::Signals;
 use crate::ui::count;
 
@@ -152,7 +152,7 @@ impl FileLetter {
 
 /// The same for every copy of a letter, and another for each other letter.
 fn key(letter: &DeadLetter) -> String {
-    let given_up = humantime::format_rfc3339_millis(letter.dead_lettered().max(std::time::SystemTime::UNIX_EPOCH));
+    let given_up = humantime::format_rfc3339_millis(crate::ui::printable(letter.dead_lettered()));
     let hash = fnv(letter.raw_json());
     format!("{}/{given_up}/{hash:016x}", letter.event_id().unwrap_or("-"))
 }
@@ -182,15 +182,13 @@ fn event_record(message_id: &str, body: &str, stream_arn: &str) -> String {
 /// The journal of these files for this function. The standard input is known by its letters.
 fn open_journal(args: &RedriveArgs, letters: &[FileLetter]) -> Result<Journal, Failure> {
     let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let bootstrap = args.function.bootstrap.as_deref().map(|path| whole(path).display().to_string());
-    let function = args.function.function.clone().or(bootstrap).unwrap_or_default();
-    let mut work = vec!["redrive".to_owned(), function];
+    let mut work = vec!["redrive".to_owned()];
+    work.extend(target_names(&args.function, &args.aws));
     for file in &args.files {
         match input::is_stdin(file) {
             true => work.extend(letters.iter().map(|letter| letter.key.clone())),
             false => work.push(whole(file).display().to_string()),
         }
     }
-    let work: Vec<&str> = work.iter().map(String::as_str).collect();
     Journal::open(&work, args.sending.journal.as_deref())
 }

@@ -1,7 +1,6 @@
 //! What is told of letters: a list of them before, and what became of those that stay after.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use lambda_streams::{EventKind, SequenceNumber};
 
@@ -74,7 +73,7 @@ pub(super) fn print_letters<'a>(letters: impl ExactSizeIterator<Item = &'a Lette
             letter.sequence_number.as_ref().map_or("-", SequenceNumber::as_str),
             letter.kind.map_or("-", EventKind::as_str),
             letter.error_kind.as_str(),
-            humantime::format_rfc3339_seconds(letter.given_up.max(SystemTime::UNIX_EPOCH)),
+            humantime::format_rfc3339_seconds(crate::ui::printable(letter.given_up)),
         );
         *totals.entry(letter.error_kind.as_str()).or_default() += 1;
     }

@@ -1,6 +1,6 @@
 //! Gathers the records of a replay: out of documents, from the places in the stream that documents name, or from a stretch of the stream.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
 use lambda_streams::SequenceNumber;
@@ -19,6 +19,9 @@ use super::plan::Plan;
 use super::range::Range;
 use super::sources::Sources;
 use super::stretch::{Found, Stretch};
+
+/// How long a stream keeps a record.
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a replay has to send.
 pub(super) struct Gathered {
@@ -63,7 +66,8 @@ impl Gathered {
     ) -> Result<Self, Failure> {
         let gathering = async {
             if args.stretch.stream.is_some() || args.stretch.table.is_some() {
-                return of_stretch(args, aws, say).await;
+                let stretch = of_stretch(args, aws, say);
+                return signals.unless_interrupted("the stream was read", stretch).await;
             }
             if args.sources.is_empty() && args.queue.is_none() {
                 let flags = "files, s3://bucket/prefix, --queue, or --stream or --table with --from";
@@ -71,7 +75,8 @@ impl Gathered {
             }
             let sources =
                 Sources::read(&args.sources, args.queue.as_deref(), args.range.keep, (aws, signals), say).await?;
-            match of_documents(args, aws, &sources, say).await {
+            let documents = of_documents(args, aws, &sources, say);
+            match signals.unless_interrupted("the records were read", documents).await {
                 Ok((plan, documents)) => {
                     let stream_arn = stream_of(&documents);
                     Ok(Self { plan, documents, stream_arn, sources: Some(sources) })
@@ -103,11 +108,11 @@ async fn of_documents(
     let (mut plan, mut all) = (Plan::default(), Vec::new());
     let mut streams = Streams { args, aws, open: None, settings: None };
     for (held, place) in sources.held.iter().enumerate() {
-        for document in &place.documents {
+        for (number, document) in place.documents.iter().enumerate() {
             let index = all.len();
             let shard = document.shard_id.as_deref().unwrap_or_default();
             let (records, lost) = match &document.records {
-                Some(records) => (parse(&place.shown, records)?, None),
+                Some(records) => (parse(&place.shown, records)?, missing(records.len(), document.batch_size)),
                 None => {
                     say(&format!("reading   {} back from the stream", count(to_usize(document.batch_size), "record")));
                     streams.read_back(&place.shown, document).await?
@@ -115,12 +120,19 @@ async fn of_documents(
             };
             all.push(Described { document: document.clone(), held, records: records.len(), lost });
             for (position, record) in records.into_iter().enumerate() {
-                plan.add(shard, record, Some(index), position);
+                let place = || format!("{} {number}.{position}", place.shown);
+                plan.add((&document.stream_arn, shard), record, Some(index), place);
             }
         }
     }
     plan.sort();
     Ok((plan, all))
+}
+
+/// A document whose payload has fewer records than its batch had is no reason to delete it.
+fn missing(records: usize, batch_size: u64) -> Option<String> {
+    let is_short = (records as u64) < batch_size;
+    is_short.then(|| format!("the batch had {}, and the document has {records}", count(to_usize(batch_size), "record")))
 }
 
 fn to_usize(number: u64) -> usize {
@@ -166,7 +178,8 @@ struct Streams<'a> {
     args: &'a ReplayArgs,
     aws: &'a Aws<'a>,
     open: Option<DynamoDbStreams>,
-    settings: Option<Settings>,
+    /// With the stream whose mapping they are of.
+    settings: Option<(String, Settings)>,
 }
 
 impl Streams<'_> {
@@ -232,11 +245,17 @@ impl Streams<'_> {
     }
 
     async fn settings(&mut self, stream_arn: &str) -> Result<&Settings, Failure> {
-        if self.settings.is_none() {
-            self.settings = Some(filters(self.args, self.aws, stream_arn).await?);
+        if self.settings.as_ref().is_none_or(|(of, _)| of != stream_arn) {
+            self.settings = Some((stream_arn.to_owned(), filters(self.args, self.aws, stream_arn).await?));
         }
-        Ok(self.settings.as_ref().expect("it was just set"))
+        Ok(&self.settings.as_ref().expect("it was just set").1)
     }
+}
+
+/// DynamoDB notes the time of a change to the second.
+fn to_second(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 /// The filters that the flags name, or those of the deployed mapping as they are now.
@@ -285,15 +304,20 @@ async fn of_stretch(args: &ReplayArgs, aws: &Aws<'_>, say: &dyn Fn(&str)) -> Res
         (None, arn) => DynamoDbStreams::connect(aws.streams().await?, arn.as_deref().unwrap_or_default()).await,
     };
     let source = connected.map_err(Failure::not_begun)?;
-    let settings = filters(args, aws, &source.stream_arn()).await?;
-    say(&format!("reading   {}", source.stream_arn()));
-    let stretch = Stretch { from, until, idle: args.range.until_idle };
+    let stream_arn = source.stream_arn();
+    let settings = filters(args, aws, &stream_arn).await?;
+    say(&format!("reading   {stream_arn}"));
+    if now.duration_since(from).is_ok_and(|ago| ago > RETENTION) {
+        say("warning: a stream keeps records for 24 hours: those of the beginning of the stretch may be lost");
+    }
+    let stretch = Stretch { from: to_second(from), until, idle: args.range.until_idle };
     let mut records = stretch.read(&source).await.map_err(Failure::not_begun)?;
     let (mut plan, mut bytes) = (Plan::default(), 0);
     while let Some(Found { shard, record }) = records.try_next().await.map_err(Failure::not_begun)? {
         if settings.passes(&record).map_err(Failure::not_begun)? {
             bytes += record.json().len();
-            plan.add(&shard, record, None, 0);
+            let place = format!("{shard} {}", plan.entries.len());
+            plan.add((&stream_arn, &shard), record, None, || place);
         }
         if bytes > MAX_BYTES {
             let message = format!(
@@ -307,7 +331,7 @@ async fn of_stretch(args: &ReplayArgs, aws: &Aws<'_>, say: &dyn Fn(&str)) -> Res
     if source.gaps() > 0 {
         say("warning: the stream has trimmed records while it was read: what is older than 24 hours is lost");
     }
-    Ok(Gathered { plan, sources: None, documents: Vec::new(), stream_arn: source.stream_arn() })
+    Ok(Gathered { plan, sources: None, documents: Vec::new(), stream_arn })
 }
 
 #[cfg(test)]

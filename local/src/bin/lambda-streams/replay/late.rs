@@ -43,6 +43,8 @@ pub(super) struct Moved {
     pub(super) items: usize,
     /// Items whose last record here is not what the table holds.
     pub(super) moved_on: usize,
+    /// Some of those records.
+    pub(super) examples: Vec<String>,
     /// Items whose last record has no image to compare.
     pub(super) unknown: usize,
     /// Why the table could not be asked.
@@ -63,6 +65,8 @@ impl Moved {
             Ok(currencies) => {
                 let count = |wanted| currencies.iter().filter(|currency| **currency == wanted).count();
                 (moved.moved_on, moved.unknown) = (count(Currency::MovedOn), count(Currency::Unknown));
+                let moved_on = last.iter().zip(&currencies).filter(|(_, currency)| **currency == Currency::MovedOn);
+                moved.examples = moved_on.take(MAX_EXAMPLES).map(|(entry, _)| entry.name.clone()).collect();
             }
             Err(why) => moved.unasked = Some(why),
         }
@@ -72,6 +76,11 @@ impl Moved {
     /// Whether every item is as its last record here says.
     pub(super) fn is_none(&self) -> bool {
         self.unasked.is_none() && self.moved_on == 0 && self.unknown == 0
+    }
+
+    /// The sequence numbers of some records whose items have changed since.
+    pub(super) fn such_as(&self) -> Option<String> {
+        (!self.examples.is_empty()).then(|| format!("such as that of {}", self.examples.join(", ")))
     }
 
     pub(super) fn describe(&self) -> String {
@@ -88,6 +97,13 @@ impl Moved {
     }
 }
 
+/// Of more records, this many are named.
+const MAX_EXAMPLES: usize = 5;
+const QUESTION: &str = "\
+  p  send all records: right for handlers that count, or whose sink compares versions
+  s  skip records whose items are no longer as they say: right for a projection of the latest state
+  q  quit: nothing is sent
+";
 const CHOICES: &str = "say what to do with them: --stale process sends them all the same (right for handlers that count or that compare \
                        versions), --stale skip lets the function skip what its marks say is stale, --compare-with-table skips images that \
                        are no longer current";
@@ -96,17 +112,22 @@ const CHOICES: &str = "say what to do with them: --stale process sends them all 
 ///
 /// # Errors
 /// If nobody can be asked, or the answer is to quit.
-pub(super) fn ask(moved: &Moved, reads_stdin: bool) -> Result<Late, Failure> {
+pub(super) async fn ask(moved: &Moved, reads_stdin: bool) -> Result<Late, Failure> {
     if reads_stdin || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::not_begun(format!("{}; {CHOICES}", moved.describe())));
     }
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    // Reading a terminal blocks, and Ctrl-C must be heard meanwhile. The thread ends with the process.
+    std::thread::spawn(move || answer.send(read_answer()));
+    answered.await.unwrap_or_else(|_| Err(Failure::not_begun("nothing was sent")))
+}
+
+fn read_answer() -> Result<Late, Failure> {
     loop {
-        let mut stderr = std::io::stderr().lock();
+        // Not locked: the command may have to say something else meanwhile.
+        let mut stderr = std::io::stderr();
         // A terminal that is gone gives no answer below.
-        let _ = write!(
-            stderr,
-            "Send all records all the same (p), skip images that are no longer current (s), or quit (q)? "
-        );
+        let _ = write!(stderr, "{QUESTION}p, s or q? ");
         let _ = stderr.flush();
         let mut answer = String::new();
         let read = std::io::stdin().lock().read_line(&mut answer).unwrap_or(0);

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use lambda_streams::SequenceNumber;
 use lambda_streams_local::SourceRecord;
 
+use crate::journal::fnv;
+
 /// The records of a replay, in the order in which they are sent.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
@@ -25,13 +27,20 @@ pub(super) struct Entry {
 }
 
 impl Plan {
-    /// Adds a record of a shard; one that is there already is only noted for this document. A record that has neither a sequence number nor an
-    /// event id is told by its `position` in the document.
-    pub(super) fn add(&mut self, shard: &str, record: SourceRecord, document: Option<usize>, position: usize) {
+    /// Adds a record of a stream's shard; one that is there already is only noted for this document. A record that has no sequence number
+    /// is told by its `place`, which is the same in every run, and by what it is.
+    pub(super) fn add(
+        &mut self,
+        (stream, shard): (&str, &str),
+        record: SourceRecord,
+        document: Option<usize>,
+        place: impl FnOnce() -> String,
+    ) {
         let number = record.sequence_number().map(SequenceNumber::to_string);
+        // Shards of two streams may have one name, and numbers are those of a shard.
         let key = match &number {
-            Some(number) => format!("{shard}:{number}"),
-            None => format!("{shard}:{}:{position}", document.unwrap_or_default()),
+            Some(number) => format!("{stream}:{shard}:{number}"),
+            None => format!("{}:{:016x}", place(), fnv(&[record.json()])),
         };
         let name = number.or_else(|| event_id(&record)).unwrap_or_default();
         let place = *self.places.entry(key.clone()).or_insert(self.entries.len());
@@ -82,6 +91,8 @@ fn event_id(record: &SourceRecord) -> Option<String> {
 mod tests {
     use super::*;
 
+    const SHARD: (&str, &str) = ("stream", "shard");
+
     fn record(number: &str, item: &str) -> SourceRecord {
         let json = format!(
             r#"{{"eventID":"e{number}","eventName":"INSERT","eventSource":"aws:dynamodb","dynamodb":{{"Keys":{{"id":{{"S":"{item}"}}}},"SequenceNumber":"{number}"}}}}"#
@@ -93,7 +104,7 @@ mod tests {
     fn a_record_of_two_documents_is_sent_once_and_documents_are_sorted_by_their_numbers() {
         let mut plan = Plan::default();
         for (document, number) in [(0, "1100"), (0, "1200"), (1, "900"), (1, "1100")] {
-            plan.add("shard", record(number, "a"), Some(document), 0);
+            plan.add(SHARD, record(number, "a"), Some(document), || "place 0".to_owned());
         }
         plan.sort();
         let entries: Vec<(&str, &[usize])> =
@@ -104,11 +115,11 @@ mod tests {
     #[test]
     fn a_malformed_record_keeps_its_place() {
         let mut plan = Plan::default();
-        plan.add("shard", record("1100", "a"), Some(0), 0);
-        plan.add("shard", SourceRecord::from_json("null").unwrap(), Some(0), 1);
-        plan.add("shard", record("1200", "a"), Some(0), 2);
-        plan.add("shard", record("900", "b"), Some(1), 0);
-        plan.add("shard", SourceRecord::from_json(r#"{"eventID":"e"}"#).unwrap(), Some(1), 1);
+        plan.add(SHARD, record("1100", "a"), Some(0), || "place 0".to_owned());
+        plan.add(SHARD, SourceRecord::from_json("null").unwrap(), Some(0), || "place 1".to_owned());
+        plan.add(SHARD, record("1200", "a"), Some(0), || "place 2".to_owned());
+        plan.add(SHARD, record("900", "b"), Some(1), || "place 0".to_owned());
+        plan.add(SHARD, SourceRecord::from_json(r#"{"eventID":"e"}"#).unwrap(), Some(1), || "place 1".to_owned());
         plan.sort();
         let names: Vec<&str> = plan.entries.iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(names, ["900", "e", "1100", "", "1200"]);
@@ -118,7 +129,7 @@ mod tests {
     fn of_an_item_the_last_record_counts() {
         let mut plan = Plan::default();
         for (number, item) in [("100", "a"), ("101", "b"), ("102", "a")] {
-            plan.add("shard", record(number, item), None, 0);
+            plan.add(SHARD, record(number, item), None, || "place 0".to_owned());
         }
         let last: Vec<&str> = plan.last_of_items().iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(last, ["101", "102"]);

@@ -7,7 +7,7 @@ use crate::aws::Aws;
 use crate::documents::{self, Document, What};
 use crate::failure::Failure;
 use crate::input;
-use crate::places::check_size;
+use crate::places::MAX_BYTES;
 use crate::places::s3::{S3, S3Url};
 use crate::places::sqs::Queue;
 use crate::signals::Signals;
@@ -23,6 +23,8 @@ pub(super) struct Sources {
     s3: Option<S3>,
     queue: Option<Queue>,
     keeps: bool,
+    /// Whether the queue has more than a run can take.
+    pub(super) has_more: bool,
 }
 
 /// One file, object or message with its documents.
@@ -50,7 +52,7 @@ impl Sources {
         (aws, signals): (&Aws<'_>, &Signals),
         say: &dyn Fn(&str),
     ) -> Result<Self, Failure> {
-        let mut sources = Self { held: Vec::new(), s3: None, queue: None, keeps };
+        let mut sources = Self { held: Vec::new(), s3: None, queue: None, keeps, has_more: false };
         let read = async {
             for name in names {
                 match S3Url::parse(name) {
@@ -63,11 +65,7 @@ impl Sources {
                 None => Ok(()),
             }
         };
-        let read = tokio::select! {
-            read = read => read,
-            () = signals.reached(1) => Err(Failure::not_begun("interrupted while the documents were read")),
-        };
-        match read {
+        match signals.unless_interrupted("the documents were read", read).await {
             Ok(()) => Ok(sources),
             Err(failure) => {
                 sources.release(|_| true).await;
@@ -96,13 +94,18 @@ impl Sources {
         let (mut bytes, mut others) = (0, Vec::new());
         loop {
             let queue = self.queue.as_ref().expect("it was just set");
-            let messages = queue.receive(HIDDEN, WAIT).await.map_err(Failure::not_begun)?;
+            let messages = match queue.receive(HIDDEN, WAIT).await {
+                Err(error) if error.is_over_limit() && !self.held.is_empty() => {
+                    self.has_more = true;
+                    break;
+                }
+                messages => messages.map_err(Failure::not_begun)?,
+            };
             if messages.is_empty() {
                 break;
             }
             for message in messages {
                 bytes += message.body.len();
-                check_size(bytes)?;
                 let shown = format!("message {}", message.id);
                 match documents_in(&shown, &message.body) {
                     Ok(documents) => {
@@ -113,6 +116,10 @@ impl Sources {
                         others.push(message.receipt);
                     }
                 }
+            }
+            if bytes > MAX_BYTES {
+                self.has_more = true;
+                break;
             }
         }
         self.show_again(&others).await;

@@ -1,6 +1,6 @@
 //! A replay at work: what is sent, what becomes of each record, and which documents are done by that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -16,14 +16,14 @@ use crate::mapping::Pause;
 use crate::sending::{Tally, Target, send};
 use crate::signals::Signals;
 use crate::table::compare::{Comparison, Currency};
-use crate::table::table_name;
-use crate::ui::{Ui, count};
+use crate::table::{region, table_arn, table_name};
+use crate::ui::{Ui, count, printable};
 
 use super::args::ReplayArgs;
 use super::gather::{Described, Gathered};
 use super::late::Late;
 use super::plan::{Entry, Plan};
-use super::sources::{Held, Sources};
+use super::sources::Sources;
 
 const BATCH_SIZE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(100).expect("it is not zero");
 /// How many items are looked up at once.
@@ -49,10 +49,9 @@ struct Progress {
     /// Places that were deleted.
     deleted: Vec<bool>,
     /// Why places could not be deleted.
-    refused: Vec<String>,
+    refused: BTreeMap<usize, String>,
     /// Records that were not sent, as their items have changed since.
-    skipped: Vec<usize>,
-    skipped_total: usize,
+    skipped: usize,
 }
 
 impl Task {
@@ -85,7 +84,7 @@ impl Task {
         };
         let before = match self.done_before {
             0 => String::new(),
-            done => format!("; {done} are done by an earlier run"),
+            done => format!("; {done} {} done by an earlier run", be(done)),
         };
         ui.line(&format!("replay    {records}{of}{before}"));
         for described in &self.documents {
@@ -109,7 +108,24 @@ impl Task {
                 "the documents are of several streams: replay those of one at a time to compare with its table";
             return Err(Failure::not_begun(message));
         }
-        Ok(Comparison::new(aws.dynamodb().await?, table_name(&self.stream_arn)))
+        let (client, here) = (aws.dynamodb().await?, aws.region().await?);
+        // Another table of that name would say that all items have changed.
+        if aws.endpoint("AWS_ENDPOINT_URL_DYNAMODB").is_some() {
+            return Ok(Comparison::new(client, table_name(&self.stream_arn)));
+        }
+        match region(&self.stream_arn) {
+            Some(there) if there != here => Err(Failure::not_begun(format!(
+                "the table is in {there}, and this command is in {here}: --region {there} looks its items up"
+            ))),
+            _ => Ok(Comparison::new(client, table_arn(&self.stream_arn))),
+        }
+    }
+
+    /// How many records would be skipped, because their items are not as they say.
+    pub(super) async fn count_moved_on(&self, comparison: &Comparison) -> Result<usize, Failure> {
+        let records: Vec<&str> = self.plan.entries.iter().map(|entry| entry.record.json()).collect();
+        let currencies = comparison.of(&records).await?;
+        Ok(currencies.iter().filter(|currency| **currency == Currency::MovedOn).count())
     }
 
     /// Lists what would be sent.
@@ -149,10 +165,13 @@ impl Task {
     }
 
     fn what_is_deleted(&self) -> String {
-        let deletes = |sources: &Sources| sources.held.iter().filter(|held| sources.deletes(held)).count();
+        let deletes = |sources: &Sources| {
+            let places = sources.held.iter().zip(&self.documents_of).filter(|(held, _)| sources.deletes(held));
+            places.map(|(_, documents)| documents.len()).sum()
+        };
         match self.sources.as_ref().map(deletes) {
             None | Some(0) => String::new(),
-            Some(places) => format!(", and {} deleted when their records are done", count(places, "document")),
+            Some(documents) => format!(", and {} deleted when their records are done", count(documents, "document")),
         }
     }
 
@@ -169,7 +188,10 @@ impl Task {
             "nothing is left to be sent{}",
             match self.done_before {
                 0 => String::new(),
-                done => format!(": {} are done by an earlier run; --again sends them once more", count(done, "record")),
+                done => {
+                    let (records, be) = (count(done, "record"), be(done));
+                    format!(": {records} {be} done by an earlier run; --again sends them once more")
+                }
             }
         );
         Ok(self.conclude(ExitCode::from(GOOD)))
@@ -186,6 +208,8 @@ impl Task {
         journal: &mut Journal,
         pause: Option<&Pause>,
     ) -> Result<(Tally, Delivered), Failure> {
+        // An earlier run may not have come to it.
+        self.delete_done(0..self.documents_of.len()).await;
         let tally = Mutex::new(Tally::of(self.plan.entries.len() as u64));
         let chunks = stream::iter(self.plan.entries.chunks(COMPARED).enumerate());
         let parcels = chunks.then(|(chunk, entries)| self.parcels(chunk * COMPARED, entries, comparison));
@@ -197,14 +221,15 @@ impl Task {
         let form = Form::Replay { stale: late.stale() };
         let settle = async |settled: &[Settled]| self.settle(settled, journal).await;
         let sending = send(target, (form, limits), (ui, signals, "record"), &tally, parcels, settle);
-        let delivered = tokio::select! {
+        let mut delivered = tokio::select! {
             delivered = sending => delivered?,
             failure = self.keep_hidden() => return Err(failure),
             () = warn(pause, ui) => unreachable!("it has no end"),
         };
-        self.settle(&[], journal).await?;
         let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
-        tally.total = tally.total.map(|total| total - self.progress().skipped_total as u64);
+        tally.total = tally.total.map(|total| total - self.progress().skipped as u64);
+        // Ctrl-C during the last invocation leaves nothing.
+        delivered.is_stopped &= tally.left() > 0;
         Ok((tally, delivered))
     }
 
@@ -225,7 +250,7 @@ impl Task {
         let mut parcels = Vec::with_capacity(entries.len());
         for (position, entry) in entries.iter().enumerate() {
             if currencies.get(position) == Some(&Currency::MovedOn) {
-                self.progress().skipped.push(first + position);
+                self.progress().skipped += 1;
                 continue;
             }
             parcels.push(Parcel {
@@ -241,14 +266,8 @@ impl Task {
     /// Notes what is done, and deletes the documents that are done by that.
     async fn settle(&self, settled: &[Settled], journal: &mut Journal) -> Result<(), Failure> {
         let done = settled.iter().filter(|settled| settled.outcome == Outcome::Done);
-        let mut done: Vec<usize> = done.filter_map(|settled| usize::try_from(settled.tag).ok()).collect();
-        {
-            let mut progress = self.progress();
-            let skipped = std::mem::take(&mut progress.skipped);
-            progress.skipped_total += skipped.len();
-            done.extend(skipped);
-        }
-        let entries: Vec<&Entry> = done.iter().filter_map(|place| self.plan.entries.get(*place)).collect();
+        let done = done.filter_map(|settled| usize::try_from(settled.tag).ok());
+        let entries: Vec<&Entry> = done.filter_map(|place| self.plan.entries.get(place)).collect();
         journal.add(entries.iter().map(|entry| entry.key.as_str()))?;
         let mut places = BTreeSet::new();
         for document in entries.iter().flat_map(|entry| &entry.documents) {
@@ -269,9 +288,17 @@ impl Task {
                 continue;
             }
             if let Err(why) = sources.delete(held).await {
-                self.progress().refused.push(format!("{} is done and cannot be deleted: {why}", held.shown));
+                let why = format!("{} is done and cannot be deleted: {why}", held.shown);
+                self.progress().refused.insert(index, why);
             }
         }
+    }
+
+    /// Whether a place was deleted.
+    fn is_gone(&self, held: usize) -> bool {
+        let progress = self.progress();
+        let deletes = self.sources.as_ref().is_some_and(|sources| sources.deletes(&sources.held[held]));
+        deletes && progress.deleted[held] && !progress.refused.contains_key(&held)
     }
 
     /// Whether a place has records that are not done, or are lost.
@@ -297,43 +324,47 @@ impl Task {
     /// Makes what is left in a queue visible to the next run.
     pub(super) async fn release(&self) {
         if let Some(sources) = &self.sources {
-            sources.release(|held| self.is_left(held)).await;
+            sources.release(|held| !self.is_gone(held)).await;
         }
     }
 
     /// Whether nothing is left that the next run could find.
     pub(super) fn leaves_nothing(&self) -> bool {
-        let Some(sources) = &self.sources else { return false };
-        let progress = self.progress();
-        progress.refused.is_empty()
-            && sources.held.iter().zip(&progress.deleted).all(|(held, deleted)| *deleted && sources.deletes(held))
+        self.sources.is_some() && (0..self.documents_of.len()).all(|held| self.is_gone(held))
     }
 
     /// Says what became of the documents. Records that are lost, and places that could not be deleted, are failures.
     pub(super) fn conclude(&self, code: ExitCode) -> ExitCode {
+        let gone = (0..self.documents_of.len()).filter(|held| self.is_gone(*held));
+        let deleted: usize = gone.map(|held| self.documents_of[held].len()).sum();
         let progress = self.progress();
-        if progress.skipped_total > 0 {
-            let have = if progress.skipped_total == 1 { "its item has" } else { "their items have" };
-            println!("  {} not sent: {have} changed since", count(progress.skipped_total, "record"));
-        }
-        let places = self.sources.as_ref().map_or(&[][..], |sources| &sources.held);
-        let deletes = |held: &Held| self.sources.as_ref().is_some_and(|sources| sources.deletes(held));
-        let deleted = places.iter().zip(&progress.deleted).filter(|(held, deleted)| **deleted && deletes(held)).count();
-        if deleted > progress.refused.len() {
+        if progress.skipped > 0 {
+            let have = if progress.skipped == 1 { "its item has" } else { "their items have" };
             println!(
-                "  {} deleted, as all of their records are done",
-                count(deleted - progress.refused.len(), "document")
+                "  {} not sent: {have} changed since; what has them stays, and --stale process sends them",
+                count(progress.skipped, "record")
             );
+        }
+        if deleted > 0 {
+            println!("  {} deleted, as all of their records are done", count(deleted, "document"));
         }
         let lost = self.documents.iter().filter(|described| described.lost.is_some()).count();
         if lost > 0 {
             println!("  {} with records that are lost or missing, which stay where they are", count(lost, "document"));
         }
-        for why in &progress.refused {
+        let has_more = self.sources.as_ref().is_some_and(|sources| sources.has_more);
+        if has_more {
+            println!("  the queue has more messages than one run can take: run it again");
+        }
+        for why in progress.refused.values() {
             println!("  {why}");
         }
-        if lost == 0 && progress.refused.is_empty() { code } else { ExitCode::from(FAILED) }
+        if lost == 0 && progress.refused.is_empty() && !has_more { code } else { ExitCode::from(FAILED) }
     }
+}
+
+fn be(number: usize) -> &'static str {
+    if number == 1 { "is" } else { "are" }
 }
 
 /// Warns when the mapping has been paused for long.
@@ -380,5 +411,5 @@ pub(super) async fn probe(target: &Target, stale: Option<Stale>) -> Result<(), F
 }
 
 fn time(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string()
+    humantime::format_rfc3339_seconds(printable(time)).to_string()
 }

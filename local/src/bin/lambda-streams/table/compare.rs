@@ -50,13 +50,16 @@ impl Comparison {
     /// # Errors
     /// If the items cannot be read: a call is denied, a key is not one of this table, or the endpoint cannot be reached.
     pub(crate) async fn of<R: AsRef<str>>(&self, records: &[R]) -> Result<Vec<Currency>, Failure> {
-        let compared: Vec<Option<Compared>> = records.iter().map(|record| Compared::read(record.as_ref())).collect();
+        let mut compared: Vec<Option<Compared>> =
+            records.iter().map(|record| Compared::read(record.as_ref())).collect();
         // The same key twice in one call is an error.
         let mut wanted: HashMap<String, Item> = HashMap::new();
-        for compared in compared.iter().flatten() {
-            let keys = attributes::from_json(&compared.keys);
-            wanted
-                .insert(name(&compared.keys), keys.map_err(|why| Failure::failed(format!("a record's keys: {why}")))?);
+        for record in &mut compared {
+            *record = record.take().and_then(|compared| {
+                let keys = attributes::from_json(&compared.keys).ok().filter(|keys| !keys.is_empty())?;
+                wanted.insert(name(&compared.keys), keys);
+                Some(compared)
+            });
         }
         let mut found: HashMap<String, Value> = HashMap::new();
         let keys: Vec<Item> = wanted.into_values().collect();

@@ -131,11 +131,22 @@ async fn where_items_have_changed_since_a_script_has_to_say_what_to_do() {
     let ran = replay.run(&[&[file.as_str(), "--compare-with-table"], &table.endpoint()[..]].concat()).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert_eq!(replay.seen(), [table.numbers[1].clone()]);
-    assert!(ran.stdout.contains("1 record not sent: its item has changed since"), "{}", ran.stdout);
-    let again = [&[file.as_str(), "--stale", "process", "--again"], &table.endpoint()[..]].concat();
-    let ran = replay.run(&again).await;
+    assert!(
+        ran.stdout.contains(
+            "1 record not sent: its item has changed since; what has them stays, and --stale process sends them"
+        ),
+        "{}",
+        ran.stdout
+    );
+    let dry = replay.run(&[&[file.as_str(), "--dry-run"], &table.endpoint()[..]].concat()).await;
+    assert!(dry.stdout.contains("the run would ask what to do"), "{}", dry.stdout);
+    let dry =
+        replay.run(&[&[file.as_str(), "--dry-run", "--compare-with-table"], &table.endpoint()[..]].concat()).await;
+    assert!(dry.stdout.contains("1 of them would be skipped"), "{}", dry.stdout);
+    let process = [&[file.as_str(), "--stale", "process"], &table.endpoint()[..]].concat();
+    let ran = replay.run(&process).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert_eq!(replay.seen(), table.numbers[..2]);
+    assert_eq!(replay.seen(), table.numbers[..1], "what was skipped is not done");
 }
 
 #[tokio::test]
@@ -178,4 +189,42 @@ async fn a_dry_run_lists_and_sends_nothing() {
     assert!(ran.stdout.contains("2 of 2 records to send"), "{}", ran.stdout);
     assert!(ran.stdout.contains("nothing was sent: it would be 2 records in at least 1 invocation"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("secret") && !ran.stderr.contains("secret"), "nothing of an item is printed");
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_replay_that_reads_the_stream() {
+    let server = trimmed().await;
+    let replay = Replay::new("reading");
+    let stretch = ["--stream", STREAM, "--from", "1h", "--until-idle", "3600", "--endpoint-url", &server.endpoint];
+    let mut running = Running::of(&mut replay.command(&[&stretch[..], &PROCESS].concat()));
+    server.called("GetRecords", 3).await;
+    running.wait_for("reading").await;
+    running.interrupt();
+    let ran = running.end().await;
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("interrupted while the stream was read"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn a_record_whose_keys_cannot_be_read_does_not_stop_a_comparison() {
+    let table = Table::with_changes(&["a"]).await;
+    let replay = Replay::new("keys").with("LISTS", "1");
+    let mut torn = record("112", "b");
+    torn["dynamodb"]["Keys"] = json!({"id": "secret"});
+    let file = replay.file(&[elsewhere(document(&[torn]), &table.stream)]);
+    let ran = replay.run(&[&[file.as_str(), "--compare-with-table"], &table.endpoint()[..]].concat()).await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(replay.seen(), ["112"]);
+    assert!(!ran.stderr.contains("secret"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn a_stretch_begins_with_its_second() {
+    let server = trimmed().await;
+    let replay = Replay::new("second").with("LISTS", "1");
+    let times = ["--from", "1970-01-01T00:00:01.7Z", "--until", "1970-01-01T00:00:02Z"];
+    let more = ["--stream", STREAM, "--until-idle", "0.1", "--endpoint-url", &server.endpoint];
+    let ran = replay.run(&[&times[..], &more, &PROCESS].concat()).await;
+    assert_eq!((ran.code, replay.seen().len()), (Some(0), 3), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("a stream keeps records for 24 hours"), "{}", ran.stderr);
 }
