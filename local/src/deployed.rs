@@ -38,6 +38,7 @@ pub struct DeployedFunction {
     client: Client,
     arn: String,
     timeout: Duration,
+    log_group: String,
 }
 
 /// How much longer than its timeout a function's response may take.
@@ -53,13 +54,21 @@ impl DeployedFunction {
         let configuration = configuration
             .map_err(|error| InvokeError::new(ApiError::of(&error).into_message(&format!("function `{function}`"))))?;
         let timeout = configuration.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(3);
+        let log_group = configuration.logging_config.and_then(|logging| logging.log_group);
+        let name = configuration.function_name.unwrap_or_else(|| function.to_owned());
+        let log_group = log_group.filter(|group| !group.is_empty()).unwrap_or_else(|| format!("/aws/lambda/{name}"));
         let arn = configuration.function_arn.unwrap_or_else(|| function.to_owned());
-        Ok(Self { client, arn, timeout: Duration::from_secs(timeout) })
+        Ok(Self { client, arn, timeout: Duration::from_secs(timeout), log_group })
     }
 
     /// The timeout that the function is deployed with.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// The log group that it writes to.
+    pub fn log_group(&self) -> &str {
+        &self.log_group
     }
 }
 
@@ -79,8 +88,10 @@ impl Function for DeployedFunction {
             }
             Err(error) if is_throttled(&error) => Ok(Response::Throttled),
             Err(error) => {
-                let what = format!("invoking {}", self.arn);
-                Err(InvokeError::new(ApiError::of(&error).into_message(&what)))
+                let message = ApiError::of(&error).into_message(&format!("invoking {}", self.arn));
+                // Lambda itself has answered, such as that the call is denied. Anything else may have happened on the way back.
+                let is_refused = error.as_service_error().is_some();
+                Err(if is_refused { InvokeError::refused(message) } else { InvokeError::new(message) })
             }
         }
     }

@@ -67,18 +67,31 @@ pub enum Response {
 
 /// Why a function cannot be invoked, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvokeError(String);
+pub struct InvokeError {
+    message: String,
+    is_refused: bool,
+}
 
 impl InvokeError {
     /// Takes the message: what happened, where, and what to do.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), is_refused: false }
+    }
+
+    /// The same, where it is certain that the function did not get the event.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_refused: true }
+    }
+
+    /// Whether it is certain that the function did not get the event.
+    pub fn is_refused(&self) -> bool {
+        self.is_refused
     }
 }
 
 impl fmt::Display for InvokeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 

@@ -1,19 +1,23 @@
 """The emulator and the deployed demo, once for all scenarios; what is started here is stopped here."""
 
+import json
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import function, local_mapping, paths
-from harness.cdk import Cdk
+from harness.cdk import TOTALS, TOTALS_STACK, Cdk
 from harness.deployment import Deployment
 from harness.emulator import Emulator
+from harness.local_mapping import LocalMapping, MappingSettings, Start
 from harness.queues import Queue
 from harness.steps import Steps
+from harness.totals import Totals
 
 STEPS = pytest.StashKey[Steps]()
 
@@ -93,6 +97,72 @@ def dead_letters(deployment: Deployment) -> Iterator[Queue]:
     yield queue
     left = queue.take()
     assert left == [], "the scenario took no notice of these dead letters"
+
+
+# A user's stack with `idempotency`.
+
+
+@pytest.fixture(scope="session")
+def totals_program(run_folder: Path, steps: Steps) -> Path:
+    """The function of the guide, built as the demo's is."""
+    if "E2E_TOTALS" in os.environ:
+        return Path(os.environ["E2E_TOTALS"]).absolute()
+    with steps.step("build the guide's function"):
+        return function.build_totals(run_folder / "totals-asset", run_folder / "cargo-build-totals.log")
+
+
+@pytest.fixture(scope="module")
+def totals(
+    deployment: object, emulator: Emulator, totals_program: Path, run_folder: Path, steps: Steps
+) -> Iterator[Totals]:
+    """The stack of a user, beside the demo; destroyed at the end."""
+    cdk = Cdk(emulator, totals_program, run_folder, TOTALS, TOTALS_STACK)
+    totals = Totals(emulator, cdk, f"functionAsset={totals_program}", f"architecture={function.architecture()}")
+    with steps.step("cdk deploy of a user's stack with idempotency"):
+        totals.deploy()
+    yield totals
+    with steps.step("cdk destroy of a user's stack with idempotency"):
+        totals.destroy()
+
+
+# The local mapping in the place of the emulator's.
+
+
+@pytest.fixture(scope="module")
+def at_rest(deployment: Deployment, lambda_streams: Path) -> Iterator[None]:
+    """The emulator's own mapping rests for this module; afterwards it goes over these records too, and so makes dead letters again."""
+    with deployment.mapping_paused():
+        yield
+    deployment.settle()
+    deployment.dead_letters().take()
+
+
+@pytest.fixture
+def settings(deployment: Deployment, at_rest: None) -> Iterator[MappingSettings]:
+    settings = MappingSettings(deployment)
+    yield settings
+    settings.restore()
+
+
+@pytest.fixture
+def start(deployment: Deployment, lambda_streams: Path, run_folder: Path, settings: MappingSettings) -> Start:
+    """Starts the local mapping with the settings of the deployed one as they are then."""
+    return lambda *flags: LocalMapping(lambda_streams, deployment, run_folder, *flags)
+
+
+@pytest.fixture
+def discarded(deployment: Deployment) -> Callable[[], list[dict[str, Any]]]:
+    """What has come into the bucket of discarded batches since the scenario began, with the key of each object."""
+    bucket = deployment.outputs["DiscardedBatchesArn"].split(":")[-1]
+    storage = deployment.client("s3")
+
+    def objects() -> dict[str, dict[str, Any]]:
+        pages = storage.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        keys = [it["Key"] for page in pages for it in page.get("Contents", [])]
+        return {key: {"key": key} | json.loads(storage.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys}
+
+    before = objects().keys()
+    return lambda: [document for key, document in objects().items() if key not in before]
 
 
 # What is shown while it runs: a line for each scenario; the table at the end.

@@ -16,23 +16,9 @@ from typing import Any
 import pytest
 from harness import outage, wait
 from harness.deployment import Deployment, item
-from harness.local_mapping import LocalMapping, MappingSettings
+from harness.local_mapping import MappingSettings, Start
 from harness.queues import Queue
 from harness.stream import Record
-
-Start = Callable[..., LocalMapping]
-
-
-@pytest.fixture(scope="module")
-def at_rest(deployment: Deployment, lambda_streams: Path) -> Iterator[None]:
-    """The emulator's own mapping rests for this module; afterwards it goes over these records too, and so makes dead letters again."""
-    with deployment.mapping_paused():
-        yield
-    logs = deployment.logs()
-    deployment.put("after-the-pause", status="open")
-    wait.until("the emulator's mapping has caught up", lambda: logs.said("item created", id="after-the-pause"))
-    deployment.dead_letters().take()
-
 
 # Below a minute AWS takes no age for a limit.
 LEAST_AGE_SECONDS = 60
@@ -52,41 +38,6 @@ def ageing(deployment: Deployment) -> Iterator[tuple[str, float]]:
     database.put_item(TableName=table, Item=item("old", status="open"))
     yield table, time.monotonic()
     database.delete_table(TableName=table)
-
-
-@pytest.fixture
-def settings(deployment: Deployment, at_rest: None) -> Iterator[MappingSettings]:
-    settings = MappingSettings(deployment)
-    yield settings
-    settings.restore()
-
-
-@pytest.fixture
-def start(deployment: Deployment, lambda_streams: Path, run_folder: Path, settings: MappingSettings) -> Start:
-    """Starts the local mapping with the settings of the deployed one as they are then."""
-    return lambda *flags: LocalMapping(lambda_streams, deployment, run_folder, *flags)
-
-
-@pytest.fixture
-def discarded(deployment: Deployment) -> Callable[[], list[dict[str, Any]]]:
-    """What has come into the bucket of discarded batches since the scenario began, with the key of each object."""
-    bucket = deployment.outputs["DiscardedBatchesArn"].split(":")[-1]
-    storage = deployment.client("s3")
-
-    def objects() -> dict[str, dict[str, Any]]:
-        pages = storage.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-        keys = [it["Key"] for page in pages for it in page.get("Contents", [])]
-        return {key: {"key": key} | json.loads(storage.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys}
-
-    before = objects().keys()
-    return lambda: [document for key, document in objects().items() if key not in before]
-
-
-def write(deployment: Deployment, *items: dict[str, Any]) -> None:
-    """Writes items one after the other."""
-    database = deployment.client("dynamodb")
-    for it in items:
-        database.put_item(TableName=deployment.table, Item=it)
 
 
 def of(records: list[Record], identifier: str) -> list[Record]:
@@ -132,7 +83,7 @@ def test_order_per_item(deployment: Deployment, dead_letters: Queue, start: Star
     stream, logs = deployment.stream(), deployment.logs()
     with start() as mapping:
         for change in range(7):
-            write(deployment, *(item(f"order-{number}", status=f"step-{change}") for number in range(40)))
+            deployment.put_in_order(*(item(f"order-{number}", status=f"step-{change}") for number in range(40)))
         for number in range(40):
             deployment.delete(f"order-{number}")
         outcome = mapping.finish(320)
@@ -156,11 +107,11 @@ def test_outage_of_the_queue(deployment: Deployment, dead_letters: Queue, start:
     good, bad = [f"outage-good-{number}" for number in range(20)], [f"outage-bad-{number}" for number in range(6)]
     with start() as mapping:
         with outage.queue_denies(deployment):
-            write(deployment, *(item(identifier, status="open") for identifier in good[:10]))
+            deployment.put_in_order(*(item(identifier, status="open") for identifier in good[:10]))
             # Two dead letters, the second for its old image, and a change behind them that must wait for both.
             for changes in [{}, {"status": "open"}, {"status": "paid"}]:
-                write(deployment, *(item(identifier, **changes) for identifier in bad))
-            write(deployment, *(item(identifier, status="open") for identifier in good[10:]))
+                deployment.put_in_order(*(item(identifier, **changes) for identifier in bad))
+            deployment.put_in_order(*(item(identifier, status="open") for identifier in good[10:]))
             mapping.wait_for("no progress: the checkpoint is", count=3)
             assert dead_letters.waiting() == 0
             assert logs.said("item changed") == [], "a change has overtaken one of its item that is not dealt with"
@@ -183,7 +134,7 @@ def test_bisect_and_the_bucket(
     stream, logs = deployment.stream(), deployment.logs()
     fails_as_a_whole = outage.function_environment(deployment, LAMBDA_STREAMS_REPORT_BATCH_ITEM_FAILURES="false")
     with start() as mapping, outage.queue_denies(deployment), fails_as_a_whole:
-        write(deployment, *(item(f"bisect-{n}", **({} if n == 5 else {"status": "open"})) for n in range(8)))
+        deployment.put_in_order(*(item(f"bisect-{n}", **({} if n == 5 else {"status": "open"})) for n in range(8)))
         outcome = mapping.finish(8)
     assert outcome.records == {"read": 8, "done": 7, "discarded": 1, "left": 0}
     assert (outcome.code, outcome.bisects, outcome.documents, outcome.warnings) == (1, 3, 1, [])
@@ -217,7 +168,7 @@ def test_retries_exhausted(
     with destination(deployment, kind, discarded) as (arn, documents):
         settings.change(DestinationConfig={"OnFailure": {"Destination": arn}})
         with start() as mapping, outage.queue_denies(deployment):
-            write(deployment, *(item(f"{kind}-{n}", **({} if n == 1 else {"status": "open"})) for n in range(4)))
+            deployment.put_in_order(*(item(f"{kind}-{n}", **({} if n == 1 else {"status": "open"})) for n in range(4)))
             outcome = mapping.finish(4)
         [document] = documents()
     assert outcome.records == {"read": 4, "done": 1, "discarded": 3, "left": 0}
@@ -238,7 +189,7 @@ def test_function_that_does_not_start(deployment: Deployment, start: Start, sett
     logs = deployment.logs()
     with start() as mapping:
         with outage.function_environment(deployment, LAMBDA_STREAMS_CONCURRENCY="none"):
-            write(deployment, *(item(f"broken-{number}", status="open") for number in range(8)))
+            deployment.put_in_order(*(item(f"broken-{number}", status="open") for number in range(8)))
             mapping.wait_for("function error", count=3)
             assert logs.said("item created") == []
         outcome = mapping.finish(8)

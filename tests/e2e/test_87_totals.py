@@ -8,15 +8,10 @@ own mapping delivers the whole batch again, as AWS's does.
 import json
 import re
 import time
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 import pytest
-from harness import function, paths, roles, wait
-from harness.cdk import TOTALS, TOTALS_STACK, Cdk
-from harness.emulator import Emulator
-from harness.steps import Steps
+from harness import paths, roles, wait
 from harness.stream import Record
 from harness.totals import Order, Totals
 
@@ -44,25 +39,6 @@ def sums(orders: list[Order]) -> dict[str, tuple[int, int]]:
     """Of each customer, the cents and how many orders they are of."""
     of = {name: [it.cents for it in orders if it.customer == name] for name in {it.customer for it in orders}}
     return {name: (sum(cents), len(cents)) for name, cents in of.items()}
-
-
-@pytest.fixture(scope="module")
-def program(run_folder: Path, steps: Steps) -> Path:
-    """The function of the guide, built as the demo's is."""
-    with steps.step("build the guide's function"):
-        return function.build_totals(run_folder / "totals-asset", run_folder / "cargo-build-totals.log")
-
-
-@pytest.fixture(scope="module")
-def totals(deployment: object, emulator: Emulator, program: Path, run_folder: Path, steps: Steps) -> Iterator[Totals]:
-    """The stack of a user, beside the demo; destroyed at the end."""
-    cdk = Cdk(emulator, program, run_folder, TOTALS, TOTALS_STACK)
-    totals = Totals(emulator, cdk, f"functionAsset={program}", f"architecture={function.architecture()}")
-    with steps.step("cdk deploy of a user's stack with idempotency"):
-        totals.deploy()
-    yield totals
-    with steps.step("cdk destroy of a user's stack with idempotency"):
-        totals.destroy()
 
 
 @pytest.fixture(scope="module")

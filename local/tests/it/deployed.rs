@@ -1,6 +1,7 @@
 //! What is deployed: invoking a function where it is, and reading its mapping's settings.
 
 mod on_failure;
+mod signed_call;
 
 use std::time::Duration;
 
@@ -45,6 +46,22 @@ async fn a_deployed_function_responds_with_its_payload() {
     assert_eq!(invoke(&function).await, Ok(Response::Returned(r#"{"batchItemFailures":[]}"#.to_owned())));
     assert_eq!(function.function_arn(), ARN);
     assert_eq!(function.timeout(), Duration::from_secs(7));
+    assert_eq!(function.log_group(), "/aws/lambda/orders");
+}
+
+#[tokio::test]
+async fn a_log_group_that_is_configured_is_told() {
+    let configured = json!({"FunctionName": "orders", "LoggingConfig": {"LogGroup": "/orders/processor"}});
+    let client = client(move |_| Reply::Ok(configured.clone()));
+    let function = DeployedFunction::connect(client, "orders").await.expect("it is there");
+    assert_eq!(function.log_group(), "/orders/processor");
+}
+
+#[tokio::test]
+async fn a_call_that_lambda_refuses_has_not_reached_the_function() {
+    let denied = function(|| Reply::Error("AccessDeniedException")).await;
+    let error = denied.invoke("{}".to_owned(), Duration::from_secs(3)).await.expect_err("it is denied");
+    assert!(error.is_refused(), "{error}");
 }
 
 #[tokio::test]

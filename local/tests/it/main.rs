@@ -6,6 +6,7 @@ mod cli;
 mod deployed;
 mod event_source_mapping;
 mod fake_aws;
+mod fake_http;
 mod fake_lambda;
 mod fake_server;
 mod filter_criteria;

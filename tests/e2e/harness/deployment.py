@@ -88,6 +88,11 @@ class Deployment:
         """Puts an item with string attributes; `status` is what makes it a good one."""
         self.client("dynamodb").put_item(TableName=self.table, Item=item(identifier, timestamp, **attributes))
 
+    def put_in_order(self, *items: Item) -> None:
+        """Puts items one after the other."""
+        for it in items:
+            self.client("dynamodb").put_item(TableName=self.table, Item=it)
+
     def delete(self, identifier: str, timestamp: int = 1) -> None:
         key = {"id": {"S": identifier}, "timestamp": {"N": str(timestamp)}}
         self.client("dynamodb").delete_item(TableName=self.table, Key=key)

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -172,3 +173,7 @@ class MappingSettings:
 
     def restore(self) -> None:
         self.change(**self.deployed)
+
+
+# Starts one with the settings of the deployed mapping.
+Start = Callable[..., LocalMapping]

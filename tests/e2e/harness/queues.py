@@ -41,6 +41,9 @@ class Queue:
         wait.until(f"{count} messages in {self.url}", enough, seconds)
         return letters
 
+    def arn(self) -> str:
+        return self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
     def waiting(self) -> int:
         """How many messages there are, taken for a while or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]

@@ -230,23 +230,26 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   lambda-streams explain dead-letters.ndjson
   aws sqs receive-message --queue-url https://… | lambda-streams explain
-  aws s3 cp s3://bucket/aws/lambda/…/2026-01-01T00.00.00-… - | lambda-streams explain
+  lambda-streams explain s3://bucket/aws/lambda/…/2026-01-01T00.00.00-…
 
 Nothing of an item is printed unless --record asks for it.";
 
 /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now.
 ///
-/// Reads dead letters of this crate and on-failure documents of event source mappings, one or many, also inside of what
-/// `aws sqs receive-message` prints and inside of SQS events.
+/// Reads dead letters of this crate and on-failure documents of event source mappings, EventBridge pipes and asynchronous
+/// invocations, one or many, also inside of what `aws sqs receive-message` prints, and of SQS events and SNS notifications. It
+/// ends with the command that delivers the records again: one for all that one function gave up.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXPLAIN_EXAMPLES)]
 pub(crate) struct ExplainArgs {
-    /// The file; `-` is the standard input
-    #[arg(value_name = "FILE", default_value = "-")]
+    /// The file, or `s3://bucket/prefix` for the objects of a bucket; `-` is the standard input
+    #[arg(value_name = "SOURCE", default_value = "-")]
     pub(crate) file: PathBuf,
     /// Print the record as well, with the item's data
     #[arg(long)]
     pub(crate) record: bool,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
 }
 
 pub(crate) fn seconds(text: &str) -> Result<std::time::Duration, String> {

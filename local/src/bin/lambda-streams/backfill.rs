@@ -1,7 +1,9 @@
 //! `backfill`: the items of a table, or of its export, to a function or through the stream.
 
 mod args;
+mod book;
 mod changed;
+mod checks;
 mod chunks;
 mod dry_run;
 mod export;
@@ -14,34 +16,28 @@ mod scan;
 mod touch;
 mod touching;
 
-use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::{Stream, StreamExt};
-use lambda_streams_local::DynamoDbStreams;
-
-use self::chunks::{Chunk, Chunks};
-use self::ledger::{End, Ledger, Note};
+use self::book::{Book, parcels};
+use self::checks::Checks;
+use self::ledger::Ledger;
 use self::origin::Origin;
 use self::record::Source;
 use crate::aws::Aws;
-use crate::deliver::{Delivered, Form, Outcome, Parcel, Settled};
+use crate::deliver::{Delivered, Form, Settled};
 use crate::failure::{FAILED, Failure};
 use crate::journal::Journal;
 use crate::mapping::{self, Pause};
 use crate::sending::{self, Tally, Target, target_names};
 use crate::signals::Signals;
-use crate::table::compare::{Comparison, Currency};
 use crate::ui::Ui;
 
 pub(crate) use self::args::BackfillArgs;
 
 /// Records in an invocation where no flag says it.
 const BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(100).expect("it is not zero");
-/// How many records are compared with the table at once.
-const COMPARED: usize = 100;
 
 pub(crate) async fn backfill(args: BackfillArgs) -> Result<ExitCode, Failure> {
     args.check()?;
@@ -54,32 +50,42 @@ pub(crate) async fn backfill(args: BackfillArgs) -> Result<ExitCode, Failure> {
     if args.sending.dry_run {
         return dry_run::print(&args, &origin).await;
     }
-    let mut journal = Journal::open(&work(&args, &origin), args.sending.journal.as_deref())?;
-    if let Some(attribute) = &args.items.touch {
-        return touching::touch(&args, attribute, &aws, &origin, journal, &signals).await;
+    let journal = Journal::open(&work(&args, &origin), args.sending.journal.as_deref())?;
+    match &args.items.touch {
+        Some(attribute) => touching::touch(&args, attribute, &aws, &origin, journal, &signals).await,
+        None => send(&args, &aws, &origin, journal, &signals).await,
     }
+}
+
+/// Sends everything to the function, with the mapping paused if that is asked for.
+async fn send(
+    args: &BackfillArgs,
+    aws: &Aws<'_>,
+    origin: &Origin,
+    mut journal: Journal,
+    signals: &Signals,
+) -> Result<ExitCode, Failure> {
     let ui = args.sending.ui(&args.function);
-    let arn = origin.arn().to_owned();
-    let target = Target::start(&args.function, &aws, &arn, &ui, &signals).await?;
-    let pause = match pause(&args, &aws, &arn, &mut journal, &signals, &ui).await {
+    let target = Target::start(&args.function, aws, origin.arn(), &ui, signals).await?;
+    let pause = match pause(args, aws, origin.arn(), &mut journal, signals, &ui).await {
         Ok(pause) => pause,
         Err(failure) => {
             target.function.shutdown().await;
             return Err(failure);
         }
     };
-    announce(&ui, &args, &origin, &journal);
+    announce(&ui, args, origin, &journal);
     let journal = Mutex::new(journal);
-    let mut sending =
-        Sending { args: &args, origin: &origin, target: &target, journal: &journal, ui: &ui, signals: &signals };
+    let sending = Sending { args, origin, target: &target, journal: &journal, ui: &ui, signals };
     let warn = async {
         if let Some(pause) = &pause {
             ui.print(&pause.nearly_over().await);
         }
         std::future::pending::<()>().await
     };
+    // Whatever comes of it, the mapping is enabled again after it.
     let sent = tokio::select! {
-        sent = sending.run(&aws) => sent,
+        sent = sending.run(aws) => sent,
         () = warn => unreachable!("it has no end"),
     };
     target.function.shutdown().await;
@@ -88,7 +94,7 @@ pub(crate) async fn backfill(args: BackfillArgs) -> Result<ExitCode, Failure> {
         Some(pause) => pause.end(&mut journal, |line| ui.print(line)).await,
         None => Ok(()),
     };
-    conclude(sent, enabled, journal)
+    conclude(sent, enabled, journal, &target)
 }
 
 /// Names the work for its journal.
@@ -121,10 +127,10 @@ async fn pause(
 
 fn announce(ui: &Ui, args: &BackfillArgs, origin: &Origin, journal: &Journal) {
     ui.line(&format!("items     {}", origin.describe()));
-    if journal.value(RUN).is_some() {
+    if journal.value(BEGUN).is_some() {
         ui.line(&format!("journal   {}: going on where an earlier run has stopped", journal.path().display()));
     }
-    if !args.pause.pause_mapping {
+    if !args.pause.pause_mapping && origin.may_be_live() {
         ui.line(
             "note: the stream stays live: an item that changes after it was read may be sent after its change (--help says what \
              prevents that)",
@@ -132,8 +138,8 @@ fn announce(ui: &Ui, args: &BackfillArgs, origin: &Origin, journal: &Journal) {
     }
 }
 
-/// Where the journal has the number of this backfill.
-const RUN: &str = "run";
+/// Where the journal has that sending was begun.
+const BEGUN: &str = "begun";
 
 /// Everything that sending needs.
 struct Sending<'a> {
@@ -141,7 +147,7 @@ struct Sending<'a> {
     origin: &'a Origin,
     target: &'a Target,
     journal: &'a Mutex<Journal>,
-    ui: &'a Ui,
+    ui: &'a Arc<Ui>,
     signals: &'a Signals,
 }
 
@@ -157,27 +163,16 @@ struct Sent {
     is_complete: bool,
 }
 
-/// What the stream of parcels and the answers share.
-struct Book<'a> {
-    journal: &'a Mutex<Journal>,
-    ledger: Mutex<Ledger>,
-    left_out: Mutex<u64>,
-    unread: Mutex<Option<Failure>>,
-}
-
 impl Sending<'_> {
-    async fn run(&mut self, aws: &Aws<'_>) -> Result<Sent, Failure> {
+    async fn run(&self, aws: &Aws<'_>) -> Result<Sent, Failure> {
         let (chunks, source, ledger) = {
             let mut journal = lock(self.journal);
             let (failed, next) = ledger::failures(|key| journal.value(key));
-            let chunks = self.origin.chunks(&mut journal, failed)?;
-            (
-                chunks,
-                Source { arn: self.origin.arn().to_owned(), run: run(&mut journal)? },
-                Ledger::after_failures(next),
-            )
+            let chunks = self.origin.chunks(&mut journal, failed, self.ui)?;
+            journal.note(BEGUN, "yes")?;
+            (chunks, Source { arn: self.origin.arn().to_owned() }, Ledger::after_failures(next))
         };
-        let checks = interruptible(self.signals, Checks::new(self.args, self.origin, aws)).await?;
+        let checks = interruptible(self.signals, Checks::new(&self.args.checks, self.origin, aws)).await?;
         let book = Book {
             journal: self.journal,
             ledger: Mutex::new(ledger),
@@ -208,138 +203,13 @@ impl Sending<'_> {
     }
 }
 
-/// The number of this backfill, which the runs share that go on with it.
-fn run(journal: &mut Journal) -> Result<u128, Failure> {
-    if let Some(run) = journal.value(RUN).and_then(|run| u128::from_str_radix(run, 16).ok()) {
-        return Ok(run);
-    }
-    let run = fastrand::u128(..);
-    journal.note(RUN, &format!("{run:032x}"))?;
-    Ok(run)
-}
-
-impl Book<'_> {
-    fn note(&self, notes: &[Note]) -> Result<(), Failure> {
-        let mut journal = lock(self.journal);
-        notes.iter().try_for_each(|(key, value)| journal.note(key, value))
-    }
-
-    fn settle(&self, settled: &[Settled]) -> Result<(), Failure> {
-        for Settled { tag, outcome, .. } in settled {
-            let end = match outcome {
-                Outcome::Done => End::Done,
-                Outcome::Failed(_) => End::Failed,
-                Outcome::HeldBack => End::Left,
-            };
-            let notes = lock(&self.ledger).ended(*tag, end);
-            self.note(&notes)?;
-        }
-        Ok(())
-    }
-}
-
-/// The records of the chunks. When reading fails they end, so that what is in flight is waited for, and the book has the reason.
-fn parcels<'a>(
-    chunks: Chunks,
-    checks: &'a Checks,
-    source: &'a Source,
-    book: &'a Book<'a>,
-) -> impl Stream<Item = Result<Parcel, Failure>> + 'a {
-    let chunks = chunks.then(async |chunk| admit(chunk?, checks, source, book).await);
-    let whole = chunks.scan((), |(), admitted| {
-        let admitted = admitted.map_err(|failure| *lock(&book.unread) = Some(failure)).ok();
-        std::future::ready(admitted)
-    });
-    whole.flat_map(|parcels| futures::stream::iter(parcels.into_iter().map(Ok)))
-}
-
-/// Checks a chunk, and enters it in the ledger.
-async fn admit(chunk: Chunk, checks: &Checks, source: &Source, book: &Book<'_>) -> Result<Vec<Parcel>, Failure> {
-    let (mut parcels, mut entries) = (Vec::new(), Vec::new());
-    for entry in chunk.entries {
-        parcels.push(source.parcel(&entry.change, 0));
-        entries.push((entry.name, entry.again));
-    }
-    let stays = checks.stay(&parcels).await?;
-    *lock(&book.left_out) += (stays.iter().filter(|stays| !**stays).count() + chunk.gone.len()) as u64;
-    let mut ledger = lock(&book.ledger);
-    let mut notes = Vec::new();
-    for place in chunk.gone {
-        let tag = ledger.read_again(place);
-        notes.extend(ledger.ended(tag, End::Done));
-    }
-    let mut admitted = Vec::new();
-    let (mut new, mut names) = (Vec::new(), Vec::new());
-    for ((mut parcel, (name, again)), stays) in parcels.into_iter().zip(entries).zip(stays) {
-        match again {
-            Some(place) => {
-                parcel.tag = ledger.read_again(place);
-                if stays { admitted.push(parcel) } else { notes.extend(ledger.ended(parcel.tag, End::Done)) }
-            }
-            None if stays => {
-                new.push(parcel);
-                names.push(name);
-            }
-            None => {}
-        }
-    }
-    if let Some((lane, position)) = chunk.lane {
-        let (tags, more) = ledger.read(&lane, position, names);
-        notes.extend(more);
-        for (parcel, tag) in new.iter_mut().zip(tags) {
-            parcel.tag = tag;
-        }
-    }
-    drop(ledger);
-    book.note(&notes)?;
-    admitted.extend(new);
-    Ok(admitted)
-}
-
-/// The checks before the act.
-struct Checks {
-    comparison: Option<Comparison>,
-    changed: HashSet<u128>,
-}
-
-impl Checks {
-    async fn new(args: &BackfillArgs, origin: &Origin, aws: &Aws<'_>) -> Result<Self, Failure> {
-        let comparison = match args.checks.compare_with_table {
-            true => Some(Comparison::new(aws.dynamodb().await?, origin.table_name())),
-            false => None,
-        };
-        let changed = match args.checks.skip_changed_since {
-            None => HashSet::new(),
-            Some(since) => {
-                let (tables, streams) = (aws.dynamodb().await?, aws.streams().await?);
-                let stream = DynamoDbStreams::connect_to_table(&tables, streams, origin.table_name()).await;
-                changed::since(&stream.map_err(Failure::not_begun)?, since).await?
-            }
-        };
-        Ok(Self { comparison, changed })
-    }
-
-    /// Whether each record is sent.
-    async fn stay(&self, parcels: &[Parcel]) -> Result<Vec<bool>, Failure> {
-        let mut stay = vec![true; parcels.len()];
-        if !self.changed.is_empty() {
-            for (stays, parcel) in stay.iter_mut().zip(parcels) {
-                *stays = !self.changed.contains(&record::group_of_record(&parcel.json));
-            }
-        }
-        let Some(comparison) = &self.comparison else { return Ok(stay) };
-        for (parcels, stay) in parcels.chunks(COMPARED).zip(stay.chunks_mut(COMPARED)) {
-            let records: Vec<&str> = parcels.iter().map(|parcel| parcel.json.as_str()).collect();
-            for (stays, currency) in stay.iter_mut().zip(comparison.of(&records).await?) {
-                *stays &= currency != Currency::MovedOn;
-            }
-        }
-        Ok(stay)
-    }
-}
-
 /// Prints the summary, and removes the journal if nothing is left.
-fn conclude(sent: Result<Sent, Failure>, enabled: Result<(), Failure>, journal: Journal) -> Result<ExitCode, Failure> {
+fn conclude(
+    sent: Result<Sent, Failure>,
+    enabled: Result<(), Failure>,
+    journal: Journal,
+    target: &Target,
+) -> Result<ExitCode, Failure> {
     let path = journal.path().display().to_string();
     let sent = match sent {
         Ok(sent) => sent,
@@ -353,6 +223,7 @@ fn conclude(sent: Result<Sent, Failure>, enabled: Result<(), Failure>, journal: 
     }
     let where_left = format!("the same command goes on, and tries again what has failed: {path} has what is done");
     let code = sending::conclude(&sent.tally, &sent.delivered, "item", &where_left);
+    sending::print_log_group(target, &sent.tally, sent.delivered.broken.as_deref());
     if sent.left_out > 0 {
         println!("left out, because the stream brings a newer one or the item is gone: {}", sent.left_out);
     }

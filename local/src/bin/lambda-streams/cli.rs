@@ -24,8 +24,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Invoke a function once with an event from a file, and say what Lambda would do after its response
     Invoke(Box<InvokeArgs>),
-    /// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now
-    Explain(ExplainArgs),
+    /// Say what a dead letter or an on-failure document means: what failed, why, where the record is now, and how it comes back
+    Explain(Box<ExplainArgs>),
     /// Send what was discarded, or a stretch of the stream, to a function again
     Replay(Box<ReplayArgs>),
     /// Send the items of a table, or of its export to S3, to a function, as INSERT records
@@ -36,12 +36,21 @@ pub(crate) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+    #[test]
+    fn a_replay_is_told_whose_filters_hold_without_pausing_the_mapping() {
+        let words = ["lambda-streams", "replay", "document.json", "--function", "orders", "--mapping", "uuid"];
+        let parsed = Cli::try_parse_from(words).map(|cli| match cli.command {
+            Command::Replay(args) => (args.pause.mapping, args.pause.pause_mapping),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(parsed.unwrap(), (Some("uuid".to_owned()), false));
     }
 }

@@ -124,7 +124,7 @@ impl<F: Function> Delivery<'_, F> {
         let count = self.limits.concurrency.get();
         let mut buckets: Vec<Bucket> = (0..count).map(|_| Bucket::default()).collect();
         let mut delivered = Delivered::default();
-        let mut failure = None;
+        let (mut failure, mut has_answers) = (None, false);
         // They have failed the function alone. Either it is their fault, or the function is down: the next answer tells.
         let mut suspects: Vec<Settled> = Vec::new();
         let mut in_flight = FuturesUnordered::new();
@@ -166,10 +166,14 @@ impl<F: Function> Delivery<'_, F> {
                         Some(Ok(response)) => response,
                         not_invoked => {
                             buckets[bucket].put_back(piece);
-                            failure = failure.or(not_invoked.and_then(Result::err).map(Failure::failed));
+                            let is_begun = has_answers || !in_flight.is_empty();
+                            failure = failure.or(not_invoked.and_then(Result::err).map(|error| {
+                                if error.is_refused() && !is_begun { Failure::not_begun(error) } else { Failure::failed(error) }
+                            }));
                             continue;
                         }
                     };
+                    has_answers = true;
                     let answer = Answer::read(response, &self.form, &piece.parcels);
                     if let Answer::Left { counts, .. } = &answer {
                         delivered.counts.add(counts);

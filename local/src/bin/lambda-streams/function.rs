@@ -71,6 +71,14 @@ impl AnyFunction {
         }
     }
 
+    /// The log group of a deployed function.
+    pub(crate) fn log_group(&self) -> Option<&str> {
+        match self {
+            Self::Bootstrap(_) => None,
+            Self::Deployed(function) => Some(function.log_group()),
+        }
+    }
+
     /// Lets the program's processes end.
     pub(crate) async fn shutdown(&self) {
         if let Self::Bootstrap(bootstrap) = self {

@@ -76,7 +76,8 @@ fn said(line: &str) -> Option<Said> {
     let details: Vec<String> = attempts.into_iter().chain(text("next").map(str::to_owned)).collect();
     let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
     let letter = text("dead_letter_error").map(|error| format!("; dead letter: {error}")).unwrap_or_default();
-    Some(Said::Failed(shown(&format!("{kind}{error}{details}{letter}"))))
+    let reason = text("reason").map(|reason| format!(": {reason}")).unwrap_or_default();
+    Some(Said::Failed(shown(&format!("{kind}{error}{reason}{details}{letter}"))))
 }
 
 fn said_in_text(line: &str) -> Option<Said> {
@@ -112,6 +113,7 @@ mod tests {
             r#"{"level":"INFO","message":"handling 115"}"#,
             r#"{"level":"INFO","message":"batch of 1161"}"#,
             "Traceback: record 117",
+            r#"{"level":"WARN","message":"the dead letter was skipped and is kept","message_id":"m118","reason":"there is no handler"}"#,
         ] {
             heard.line(line);
         }
@@ -129,6 +131,7 @@ mod tests {
             ("115", None),
             ("116", None),
             ("117", failed("Traceback: record 117")),
+            ("m118", failed("the dead letter was skipped and is kept: there is no handler")),
         ];
         for (number, expected) in table {
             assert_eq!(heard.of(&["none", number]), expected, "{number}");

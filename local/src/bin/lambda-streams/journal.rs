@@ -21,6 +21,7 @@ pub(crate) struct Journal {
     file: File,
     done: HashSet<String>,
     notes: HashMap<String, String>,
+    is_finished: bool,
 }
 
 /// A line of the file.
@@ -62,33 +63,9 @@ impl Journal {
             }
             Err(TryLockError::Error(error)) => return Err(refuse(error)),
         }
-        let mut journal = Self { path: path.clone(), file, done: HashSet::new(), notes: HashMap::new() };
-        journal.read().map_err(refuse)?;
-        Ok(journal)
-    }
-
-    fn read(&mut self) -> std::io::Result<()> {
-        let mut text = Vec::new();
-        self.file.read_to_end(&mut text)?;
-        if HEADER.as_bytes().starts_with(&text) {
-            self.file.set_len(0)?;
-            return writeln!(self.file, "{HEADER}");
-        }
-        let mut lines = text.split(|byte| *byte == b'\n');
-        if lines.next() != Some(HEADER.as_bytes()) {
-            return Err(std::io::Error::other("it is not a journal of lambda-streams"));
-        }
-        for line in lines {
-            match serde_json::from_slice(line) {
-                Ok(Entry::Done(name)) => drop(self.done.insert(name)),
-                Ok(Entry::Again(name)) => drop(self.done.remove(&name)),
-                Ok(Entry::Note(key, value)) => drop(self.notes.insert(key, value)),
-                // A crash has cut it.
-                Err(_) => {}
-            }
-        }
-        // What follows a cut line begins on a line of its own.
-        if text.ends_with(b"\n") { Ok(()) } else { writeln!(self.file) }
+        // It is only removed as a journal once it was read as one.
+        let (done, notes) = read(&file).map_err(refuse)?;
+        Ok(Self { path: path.clone(), file, done, notes, is_finished: false })
     }
 
     /// Where it is.
@@ -140,15 +117,54 @@ impl Journal {
     }
 
     /// Removes the file: nothing is left to be done.
-    pub(crate) fn finish(self) {
-        // If it stays, the next run finds all of it done.
-        let _ = std::fs::remove_file(&self.path);
+    pub(crate) fn finish(mut self) {
+        self.is_finished = true;
     }
 
     fn write(&mut self, lines: &str) -> Result<(), Failure> {
         let written = self.file.write_all(lines.as_bytes());
         written
             .map_err(|error| Failure::failed(format!("the journal {} cannot be written: {error}", self.path.display())))
+    }
+}
+
+/// What earlier runs have done and noted; an empty file becomes a journal.
+fn read(mut file: &File) -> std::io::Result<(HashSet<String>, HashMap<String, String>)> {
+    let (mut done, mut notes) = (HashSet::new(), HashMap::new());
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    if HEADER.as_bytes().starts_with(&text) {
+        file.set_len(0)?;
+        writeln!(file, "{HEADER}")?;
+        return Ok((done, notes));
+    }
+    let mut lines = text.split(|byte| *byte == b'\n');
+    if lines.next() != Some(HEADER.as_bytes()) {
+        return Err(std::io::Error::other("it is not a journal of lambda-streams"));
+    }
+    for line in lines {
+        match serde_json::from_slice(line) {
+            Ok(Entry::Done(name)) => drop(done.insert(name)),
+            Ok(Entry::Again(name)) => drop(done.remove(&name)),
+            Ok(Entry::Note(key, value)) => drop(notes.insert(key, value)),
+            // A crash has cut it.
+            Err(_) => {}
+        }
+    }
+    // What follows a cut line begins on a line of its own.
+    if !text.ends_with(b"\n") {
+        writeln!(file)?;
+    }
+    Ok((done, notes))
+}
+
+impl Drop for Journal {
+    /// A file that says nothing is not left behind either, such as that of a dry run.
+    fn drop(&mut self) {
+        if self.is_finished || (self.done.is_empty() && self.notes.is_empty()) {
+            // If it stays, the next run finds all of it done.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -206,6 +222,17 @@ mod tests {
         assert_eq!((journal.value("segment 1"), journal.value("segment 2")), (Some("end"), None));
         journal.finish();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_journal_that_says_nothing_is_not_left() {
+        let path = path("nothing");
+        drop(open(&path).unwrap());
+        assert!(!path.exists());
+        open(&path).unwrap().add(["a"]).unwrap();
+        drop(open(&path).unwrap());
+        assert!(path.exists(), "another run has done something");
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

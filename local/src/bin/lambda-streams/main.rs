@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(*args).await,
             Command::Invoke(args) => invoke::invoke(*args).await,
-            Command::Explain(args) => explain::explain(&args),
+            Command::Explain(args) => explain::explain(&args).await,
             Command::Backfill(args) => backfill::backfill(*args).await,
             Command::Replay(args) => replay::replay(*args).await,
             Command::Redrive(args) => redrive::redrive(*args).await,

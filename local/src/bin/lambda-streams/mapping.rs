@@ -6,6 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_lambda::Client;
+use aws_sdk_lambda::error::ProvideErrorMetadata;
 use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput;
 use clap::Args;
 use lambda_streams_local::from_deployed;
@@ -35,8 +36,9 @@ pub(crate) struct PauseArgs {
     /// lambda:ListEventSourceMappings, lambda:GetEventSourceMapping and lambda:UpdateEventSourceMapping
     #[arg(long)]
     pub(crate) pause_mapping: bool,
-    /// The mapping's id, where the function has several of this stream or is not deployed
-    #[arg(long, value_name = "UUID", requires = "pause_mapping")]
+    /// The mapping's id, where the function has several of this stream or is not deployed: the one that is disabled, and of a
+    /// replay also the one whose filters hold
+    #[arg(long, value_name = "UUID")]
     pub(crate) mapping: Option<String>,
 }
 
@@ -193,27 +195,41 @@ pub(crate) async fn enable(client: &Client, uuid: &str, journal: &mut Journal) -
     }
 }
 
+/// Asks for it, again for as long as an earlier change of the mapping is in flight.
 async fn update(client: &Client, uuid: &str, is_enabled: bool) -> Result<(), String> {
-    let call = async || client.update_event_source_mapping().uuid(uuid).enabled(is_enabled).send().await;
-    let updated = calls::patiently(call).await;
-    let what = format!("event source mapping {uuid}");
-    updated.map(drop).map_err(|error| calls::explain(&what, "lambda:UpdateEventSourceMapping", &error))
+    let (began, mut poll) = (Instant::now(), FIRST_POLL);
+    loop {
+        let call = async || client.update_event_source_mapping().uuid(uuid).enabled(is_enabled).send().await;
+        let Err(error) = calls::patiently(call).await else { return Ok(()) };
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+        let is_in_use = matches!(code, "ResourceInUseException" | "ResourceConflictException");
+        if !is_in_use || began.elapsed() > LIMIT {
+            let what = format!("event source mapping {uuid}");
+            return Err(calls::explain(&what, "lambda:UpdateEventSourceMapping", &error));
+        }
+        tokio::time::sleep(poll).await;
+        poll = LONGEST_POLL.min(poll * 2);
+    }
 }
 
-/// The function's one mapping of the stream.
+/// The function's one mapping of the stream, or of the table's stream, where the ARN is a table's.
 async fn find(client: &Client, function: &str, stream_arn: &str) -> Result<String, Failure> {
+    let stream = Some(stream_arn).filter(|arn| arn.contains("/stream/"));
     let mut found = Vec::new();
     let mut marker = None;
     loop {
         let call = async || {
-            let request = client.list_event_source_mappings().function_name(function).event_source_arn(stream_arn);
-            request.set_marker(marker.clone()).send().await
+            let request = client.list_event_source_mappings().function_name(function);
+            request.set_event_source_arn(stream.map(str::to_owned)).set_marker(marker.clone()).send().await
         };
         let page = calls::patiently(call).await.map_err(|error| {
             let what = format!("function `{function}`");
             Failure::not_begun(calls::explain(&what, "lambda:ListEventSourceMappings", &error))
         })?;
-        let is_of_stream = |arn: Option<&str>| arn == Some(stream_arn);
+        let is_of_stream = |arn: Option<&str>| match stream {
+            Some(stream) => arn == Some(stream),
+            None => arn.is_some_and(|arn| arn.contains("/stream/") && table_arn(arn) == table_arn(stream_arn)),
+        };
         let mappings = page.event_source_mappings.unwrap_or_default().into_iter();
         found.extend(
             mappings.filter(|mapping| is_of_stream(mapping.event_source_arn())).filter_map(|mapping| mapping.uuid),

@@ -8,6 +8,11 @@ use std::fmt;
 
 use lambda_streams_local::CallError;
 
+use crate::failure::Failure;
+
+/// The most bytes of documents that a run takes.
+pub(crate) const MAX_BYTES: usize = 512 * 1024 * 1024;
+
 /// Why a place did not do what it was asked for, and what to do about it.
 #[derive(Debug, Clone)]
 pub(crate) struct PlaceError {
@@ -68,3 +73,16 @@ impl fmt::Display for PlaceError {
 }
 
 impl std::error::Error for PlaceError {}
+
+/// # Errors
+/// If a run does not take so many bytes of documents.
+pub(crate) fn check_size(bytes: usize) -> Result<(), Failure> {
+    if bytes <= MAX_BYTES {
+        return Ok(());
+    }
+    Err(Failure::not_begun(format!(
+        "there are more than {} MB of documents: take a part of them at a time, such as one shard's day: \
+         s3://bucket/aws/lambda/<mapping>/<shard>/2026/01/31/",
+        MAX_BYTES / 1_048_576
+    )))
+}

@@ -4,18 +4,19 @@ mod args;
 mod files;
 mod hold;
 mod letter;
+mod listing;
 mod queue;
 mod report;
 mod round;
+mod run;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::sync::Mutex;
 
 use crate::failure::Failure;
 use crate::function::AnyFunction;
-use crate::sending::{Tally, Target};
+use crate::sending::{Tally, Target, print_log_group};
 use crate::signals::Signals;
 
 pub(crate) use self::args::RedriveArgs;
@@ -46,13 +47,6 @@ fn only_of(args: &RedriveArgs) -> Option<&str> {
     args.function.function.as_deref().filter(|_| !args.any_function)
 }
 
-/// A tally of so many letters, of which none is settled.
-fn total(letters: usize) -> Mutex<Tally> {
-    let mut tally = Tally::default();
-    tally.total = Some(letters as u64);
-    Mutex::new(tally)
-}
-
 /// Names the failed letters by their records, and says why each failed as far as the function has written it.
 fn tell_failures(tally: &mut Tally, target: &Target, letters: &HashMap<String, Letter>) {
     for (name, reason) in &mut tally.failed {
@@ -68,8 +62,7 @@ fn tell_failures(tally: &mut Tally, target: &Target, letters: &HashMap<String, L
 fn print_hints(tally: &Tally, broken: Option<&str>, target: &Target) {
     let reasons: Vec<&str> = tally.failed.iter().map(|(_, reason)| reason.as_str()).chain(broken).collect();
     if !reasons.is_empty() {
-        let deployed = matches!(target.function, AnyFunction::Deployed(_));
-        let arn = lambda_streams_local::Function::function_arn(&target.function);
-        report::print_hints(&reasons, deployed.then(|| letter::function_name(&arn)));
+        report::print_hints(&reasons, matches!(target.function, AnyFunction::Deployed(_)));
     }
+    print_log_group(target, tally, broken);
 }

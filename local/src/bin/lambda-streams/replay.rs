@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::mapping::{self, Pause};
 use crate::places::s3::S3Url;
-use crate::sending::{Target, conclude, target_names};
+use crate::sending::{Target, conclude, print_log_group, target_names};
 use crate::signals::Signals;
 use crate::ui::Ui;
 
@@ -144,5 +144,6 @@ async fn run(
         journal.path().display()
     );
     let code = conclude(&tally, &delivered, "record", &left);
+    print_log_group(&target, &tally, delivered.broken.as_deref());
     Ok(task.conclude(code))
 }

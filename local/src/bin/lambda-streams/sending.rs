@@ -128,6 +128,13 @@ pub(crate) fn target_names(function: &FunctionArgs, aws: &AwsArgs) -> Vec<String
     named.chain(function.arguments.iter().map(|argument| argument.display().to_string())).collect()
 }
 
+/// Says where a deployed function's own words on what failed are.
+pub(crate) fn print_log_group(target: &Target, tally: &Tally, broken: Option<&str>) {
+    if let Some(group) = target.function.log_group().filter(|_| !tally.failed.is_empty() || broken.is_some()) {
+        println!("what the function logged of each is in its log group: {group}");
+    }
+}
+
 /// What came of everything that was sent.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -223,9 +230,9 @@ pub(crate) async fn send(
     };
     let delivery = Delivery { function: &target.function, form, limits, observe: &observe };
     let settled = async |settled: Vec<Settled>| {
-        settle(&settled).await?;
+        // First, since the function has done it, whatever becomes of the place.
         lock(tally).note(&settled, target);
-        Ok(())
+        settle(&settled).await
     };
     let is_draining = std::sync::atomic::AtomicBool::new(false);
     let drain = async {
@@ -300,12 +307,13 @@ fn said(counts: &FunctionCounts) -> Option<String> {
     if !counts.every_failure_is_listed {
         return None;
     }
+    let letters = if counts.dead_lettered == 1 { "dead letter" } else { "dead letters" };
     let all = [
         (counts.succeeded, "succeeded"),
         (counts.skipped, "skipped, as no handler takes them"),
         (counts.already_done, "done already"),
         (counts.stale, "skipped as stale"),
-        (counts.dead_lettered, "dead letters"),
+        (counts.dead_lettered, letters),
     ];
     let all: Vec<String> =
         all.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
@@ -334,5 +342,7 @@ mod tests {
         let counts =
             FunctionCounts { every_failure_is_listed: true, succeeded: 2, stale: 1, ..FunctionCounts::default() };
         assert_eq!(said(&counts).unwrap(), "2 succeeded, 1 skipped as stale");
+        let counts = FunctionCounts { dead_lettered: 1, ..counts };
+        assert_eq!(said(&counts).unwrap(), "2 succeeded, 1 skipped as stale, 1 dead letter");
     }
 }

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 /// What `DescribeTable` says of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Table {
+    /// As the user named it: a name, or an ARN.
     pub(crate) name: String,
     pub(crate) arn: String,
     /// The names of the key attributes, the partition key first.
@@ -45,7 +46,7 @@ impl Table {
         let is_on = description.stream_specification.is_some_and(|specification| specification.stream_enabled);
         let count = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
         Some(Self {
-            name: description.table_name.unwrap_or_else(|| name.to_owned()),
+            name: name.to_owned(),
             arn: description.table_arn?,
             keys: Some(keys).filter(|keys| !keys.is_empty())?,
             stream_arn: description.latest_stream_arn.filter(|_| is_on),

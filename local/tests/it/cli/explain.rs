@@ -4,7 +4,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{Ran, event_file, free_path, program, run, run_python};
 
-const LETTER: &str = r#"{"version":1,"errorKind":"handler","errorMessage":"the index is down","errorSources":["refused"],
+pub(super) const LETTER: &str = r#"{"version":1,"errorKind":"handler","errorMessage":"the index is down","errorSources":["refused"],
     "attempts":3,"firstSeen":"2026-01-01T00:00:00.000Z","deadLettered":"2026-01-01T00:00:01.000Z","record":{
     "eventID":"7","eventName":"MODIFY","eventSource":"aws:dynamodb",
     "eventSourceARN":"arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000",

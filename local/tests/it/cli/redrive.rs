@@ -4,6 +4,7 @@ mod against_ministack;
 mod files;
 mod interrupted;
 mod refused;
+mod rounds;
 
 use std::path::{Path, PathBuf};
 
@@ -145,9 +146,25 @@ async fn what_the_function_reports_stays_with_the_later_letters_of_its_item() {
         "10 dead letters: 7 done, 1 failed, 2 held back, 0 left\n",
         "  failed  event e4, sequence 4: handler: the index is down (1 attempt, reported)\n",
         "what is not done is in http://",
-        "the processor's `delete_skipped_on_redrive` lets such letters go\n",
     ] {
         assert!(ended.ran.stdout.contains(expected), "{expected}: {}", ended.ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_deployed_function_says_in_its_own_log_why() {
+    let server = FakeServer::start([letter(1, "a")]).await;
+    server.on_invoke(|event| json!({"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}));
+    let (queue, endpoint) = (server.url("dead-letters"), server.endpoint.as_str());
+    let flags = ["redrive", "--queue", &queue, "--function", "orders", "--endpoint-url", endpoint, "--attempts", "1"];
+    let ran = run(&flags).await;
+    assert_eq!((ran.code, left(&server)), (Some(1), vec!["e1".to_owned()]), "{}{}", ran.stdout, ran.stderr);
+    for expected in [
+        "  failed  event e1, sequence 1: the function reports it after every attempt\n",
+        "the processor's `delete_skipped_on_redrive` lets such letters go\n",
+        "what the function logged of each is in its log group: /aws/lambda/orders\n",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
 }
 
@@ -187,42 +204,6 @@ async fn a_message_that_is_not_a_letter_is_left_and_told() {
         assert!(ended.ran.stdout.contains(expected), "{expected}: {}", ended.ran.stdout);
     }
     assert!(!ended.ran.stdout.contains("secret") && !ended.ran.stderr.contains("secret"), "{}", ended.ran.stdout);
-}
-
-#[tokio::test]
-async fn a_fifo_queue_gives_the_letters_of_an_item_round_by_round() {
-    let server = FakeServer::start([]).await;
-    for number in 1..=36 {
-        let item = ["a", "b", "c"][number as usize % 3];
-        server.send(letter(number, item), Some(item));
-    }
-    let queue = server.url("dead-letters.fifo");
-    let ended = Redrive::of("fifo", &server, &["--queue", &queue]).run().await;
-    assert_eq!(ended.ran.code, Some(0), "{}{}", ended.ran.stdout, ended.ran.stderr);
-    assert!(ended.left.is_empty() && ended.ran.stdout.starts_with("36 dead letters: 36 done"), "{}", ended.ran.stdout);
-    let numbers: Vec<u64> = ended.calls.concat().iter().map(|event| event[1..].parse().expect("e1")).collect();
-    for item in 0..3 {
-        assert!(numbers.iter().filter(|number| *number % 3 == item).is_sorted(), "{numbers:?}");
-    }
-    assert!(server.calls("ReceiveMessage").len() > 4, "a group in flight gives no more, so that rounds are needed");
-}
-
-#[tokio::test]
-async fn messages_stay_hidden_while_they_are_held() {
-    let server = FakeServer::start(shuffled(3)).await;
-    let go = free_path("redrive-extend-go");
-    let run = Redrive::new("extend", &server, &["--visibility", "5"]).env("MODE", "waits").env("GO", &go);
-    let extended = async {
-        server.called("ChangeMessageVisibilityBatch", 2).await;
-        std::fs::write(&go, "").expect("it can be written");
-    };
-    let (ended, ()) = tokio::join!(run.run(), extended);
-    assert_eq!(ended.ran.code, Some(0), "{}{}", ended.ran.stdout, ended.ran.stderr);
-    let call = &server.calls("ChangeMessageVisibilityBatch")[0];
-    let times: Vec<&Value> =
-        call["Entries"].as_array().expect("entries").iter().map(|entry| &entry["VisibilityTimeout"]).collect();
-    assert_eq!(times, [5, 5, 5]);
-    assert!(ended.left.is_empty());
 }
 
 #[tokio::test]

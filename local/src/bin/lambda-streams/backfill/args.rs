@@ -31,13 +31,13 @@ Which items may be sent late
   An item is read first and sent afterwards. When it is changed or removed in between, the stream may bring the change to the
   function before the backfill brings the item as it was: the older image lies on top of the newer one, and a removed item is
   back, until the item changes again. The time in between is as long as a page of the table takes to be sent; of an export it
-  is everything since the export. Three ways prevent that:
+  is all the time since the export. Three ways prevent that:
     a sink that refuses it   creates only (attribute_not_exists), or compares a version that the item itself has (as an external
                              version; an item without one counts as version 0). A removed item needs a mark in the sink
-    --pause-mapping          the stream's records wait until the backfill has ended, and are processed after it. An invocation
-                             that is in flight when the mapping becomes disabled may end later, so let the function's timeout pass
-                             before counting on it. For an export: what changed between the export and the pause was processed
-                             before, so an export needs another way as well
+    --pause-mapping          what the stream has not brought yet waits, and comes after the backfill. The items are read after the
+                             pause has begun, so that the last change that comes of an item leaves it as the table has it. The
+                             items of an export were read earlier: what was processed between the export and the pause is
+                             overwritten, so an export needs another way as well
     --touch ATTRIBUTE        the stream itself carries the item as it is then, in the order of its own changes
   --compare-with-table and --skip-changed-since look before the act, so they make the time shorter and do not close it.
   Marks of items compare sequence numbers of the stream. A backfill's records have none, so that --stale has no meaning here.
@@ -81,9 +81,9 @@ pub(crate) struct ItemArgs {
     #[arg(long, value_name = "ATTRIBUTE", action = ArgAction::Append, requires = "export")]
     pub(crate) key: Vec<String>,
     /// Parts of the table that are read at the same time
-    #[arg(long, value_name = "SEGMENTS", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "SEGMENTS", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) segments: u32,
-    /// Read at most so many units a second; one reads 4 KB [default: as fast as the items are sent]
+    /// Scan with at most so many units a second; one reads 4 KB [default: as fast as the items are sent]
     #[arg(long, value_name = "UNITS", conflicts_with = "export")]
     pub(crate) read_units: Option<NonZeroU32>,
     /// Rewrite each item instead of sending it, so that the stream brings it: this attribute is set to the time. Nothing else of the
@@ -123,6 +123,9 @@ impl BackfillArgs {
         }
         if self.items.table.is_none() && self.items.export.is_none() {
             return Err(Failure::not_begun("say where the items come from: --table or --export"));
+        }
+        if self.pause.mapping.is_some() && !self.pause.pause_mapping {
+            return Err(Failure::not_begun("--mapping names the mapping that --pause-mapping disables: say both"));
         }
         let has_function = self.function.function.is_some() || self.function.bootstrap.is_some();
         if !has_function && self.items.touch.is_none() {

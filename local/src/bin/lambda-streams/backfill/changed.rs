@@ -10,8 +10,10 @@ use crate::failure::Failure;
 
 /// How long a stream keeps a record.
 const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
-/// A page without records is not the end of an open shard. After so many in a row, there is nothing new.
+/// A page without records is not the end of a shard. After so many in a row there is nothing new in an open one.
 const EMPTY_PAGES: u32 = 5;
+/// A closed shard has an end, which the service tells. An emulator may call a shard closed that has none.
+const EMPTY_PAGES_OF_CLOSED: u32 = 200;
 /// The wait after an empty page.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -44,10 +46,10 @@ pub(crate) async fn since(stream: &DynamoDbStreams, since: SystemTime) -> Result
                 }
             }
             empty_pages = if page.records.is_empty() { empty_pages + 1 } else { 0 };
-            // A closed shard has an end, which it tells.
-            let is_over = empty_pages >= EMPTY_PAGES && !stream.has_ended(&shard.id);
+            let is_closed = stream.has_ended(&shard.id);
+            let is_over = empty_pages >= if is_closed { EMPTY_PAGES_OF_CLOSED } else { EMPTY_PAGES };
             let Some(next) = page.next.filter(|_| !is_over) else { break };
-            if page.records.is_empty() {
+            if page.records.is_empty() && !is_closed {
                 tokio::time::sleep(PAUSE).await;
             }
             iterator = next;

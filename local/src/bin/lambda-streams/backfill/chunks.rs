@@ -146,6 +146,15 @@ pub(crate) fn of_export<F: Files + 'static>(
     journal: &Journal,
     failed: &[(usize, String)],
 ) -> Result<Chunks, Failure> {
+    let is_here = |name: &str| export.files.iter().any(|file| file.name == name);
+    let names = failed.iter().filter_map(|(_, name)| name.split_once(' ')).map(|(_, name)| name);
+    if let Some(missing) = names.into_iter().find(|name| !is_here(name)) {
+        return Err(Failure::not_begun(format!(
+            "the journal {} has failed items of {missing}, which is not in this export: it is of another export, --journal names \
+             another place for this one",
+            journal.path().display()
+        )));
+    }
     let mut parts = Vec::new();
     for file in &export.files {
         let done = match journal.value(&lane_key(&file_lane(file))) {
@@ -168,13 +177,24 @@ pub(crate) fn of_export<F: Files + 'static>(
         async move {
             let name = files.describe(&part.file.name);
             let bytes: Arc<[u8]> = files.read(&part.file.name).await?.into();
-            let lines = export::whole_lines(&part.file, &bytes);
+            let lines = whole_lines(part.file.clone(), bytes).await;
             let lines = lines.map_err(|why| Failure::failed(format!("{name}: {why}: nothing of it was sent")))?;
-            let chunks = Lines { name, part, lines: Box::new(lines.enumerate()), keys, view_type, is_over: false };
+            let chunks = Lines { name, part, lines, keys, view_type, is_over: false };
             Ok::<_, Failure>(stream::iter(chunks))
         }
     });
     Ok(chunks.try_flatten().boxed_local())
+}
+
+type NumberedLines = Box<dyn Iterator<Item = (usize, Vec<u8>)> + Send>;
+
+/// Reads a file as a whole on a thread of its own: a large one takes seconds, in which invocations are in flight.
+async fn whole_lines(file: DataFile, bytes: Arc<[u8]>) -> Result<NumberedLines, String> {
+    let read = move || {
+        let lines = export::whole_lines(&file, &bytes)?;
+        Ok(Box::new(lines.enumerate()) as NumberedLines)
+    };
+    tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
 }
 
 fn file_lane(file: &DataFile) -> String {
@@ -186,7 +206,7 @@ struct Lines {
     /// As messages call it.
     name: String,
     part: Part,
-    lines: Box<dyn Iterator<Item = (usize, Vec<u8>)> + Send>,
+    lines: NumberedLines,
     keys: Vec<String>,
     view_type: &'static str,
     is_over: bool,

@@ -3,23 +3,21 @@
 //! *Invariant*: nothing of a data file is sent before all of it was decompressed and counted once, so that a file that is
 //! corrupt or was cut sends nothing.
 
-use std::collections::{BTreeMap, HashSet};
-use std::io::{BufRead, BufReader, Cursor, Read};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod data;
+mod line;
 
-use flate2::bufread::MultiGzDecoder;
+use std::collections::HashSet;
+
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::files::Files;
-use super::record::{Change, Kind};
 use crate::failure::Failure;
+
+pub(super) use self::data::whole_lines;
+pub(super) use self::line::{change, inserted};
 
 /// What the manifest of the data files is called.
 const MANIFEST: &str = "manifest-files.json";
-/// More than two images of the largest item take as JSON, however they are escaped.
-const MAX_LINE: u64 = 16 * 1024 * 1024;
 
 /// What is known of an export before its data is read. Without a manifest, nothing tells whether these are all files.
 #[derive(Debug)]
@@ -106,7 +104,7 @@ impl Export {
         let there: HashSet<&str> = names.iter().map(String::as_str).collect();
         let summary = join(own_folder, "manifest-summary.json");
         let summary: Summary = if there.contains(summary.as_str()) {
-            let text = files.read(&summary).await?;
+            let text = files.read(&summary).await.map_err(Failure::not_begun)?;
             serde_json::from_slice(&text)
                 .map_err(|error| Failure::not_begun(format!("{}: {error}", files.describe(&summary))))?
         } else {
@@ -116,7 +114,7 @@ impl Export {
             let what = files.describe(own_folder);
             return Err(Failure::not_begun(format!("{what} is in {format}: export the table in DynamoDB JSON")));
         }
-        let text = files.read(manifest).await?;
+        let text = files.read(manifest).await.map_err(Failure::not_begun)?;
         let refuse = |why: String| Failure::not_begun(format!("{}: {why}", files.describe(manifest)));
         let mut data = Vec::new();
         for (number, line) in
@@ -153,154 +151,6 @@ impl Export {
     }
 }
 
-/// The lines of a data file, whether it is compressed or not. An error ends them.
-fn lines(bytes: Arc<[u8]>) -> impl Iterator<Item = Result<Vec<u8>, String>> + Send {
-    const GZIP: [u8; 2] = [0x1f, 0x8b];
-    let is_gzip = bytes.starts_with(&GZIP);
-    let bytes = Cursor::new(bytes);
-    let mut reader: Box<dyn BufRead + Send> = match is_gzip {
-        true => Box::new(BufReader::new(MultiGzDecoder::new(bytes))),
-        false => Box::new(bytes),
-    };
-    let mut has_failed = false;
-    std::iter::from_fn(move || {
-        while !has_failed {
-            let mut line = Vec::new();
-            match (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line) {
-                Ok(0) => return None,
-                Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(read) if (read as u64) < MAX_LINE => return Some(Ok(line)),
-                Ok(_) => {
-                    has_failed = true;
-                    return Some(Err("a line is longer than an item can be".to_owned()));
-                }
-                Err(error) => {
-                    has_failed = true;
-                    return Some(Err(error.to_string()));
-                }
-            }
-        }
-        None
-    })
-}
-
-/// Reads all of a data file once, and gives its lines if it is whole.
-///
-/// # Errors
-/// If it is corrupt or was cut. The error does not name the file.
-pub(crate) fn whole_lines(
-    file: &DataFile,
-    bytes: &Arc<[u8]>,
-) -> Result<impl Iterator<Item = Vec<u8>> + Send + use<>, String> {
-    let mut count = 0;
-    for line in lines(Arc::clone(bytes)) {
-        line.map_err(|error| format!("it is corrupt or was cut, after line {count}: {error}"))?;
-        count += 1;
-    }
-    match file.items {
-        Some(items) if items != count => {
-            Err(format!("it has {count} lines and the manifest says {items}: it was cut, or is another file"))
-        }
-        _ => Ok(lines(Arc::clone(bytes)).map_while(Result::ok)),
-    }
-}
-
-/// The change that a line tells of.
-///
-/// `keys` are the names of the key attributes, which a full export does not tell.
-///
-/// # Errors
-/// If it is not a line of an export, or lacks a key. The error has nothing of the item.
-pub(crate) fn change(line: &[u8], keys: &[String], view_type: &'static str) -> Result<Change, String> {
-    #[derive(Deserialize)]
-    struct Line<'a> {
-        #[serde(borrow, rename = "Item")]
-        item: Option<BTreeMap<String, &'a RawValue>>,
-        #[serde(rename = "Metadata")]
-        metadata: Option<Metadata>,
-        #[serde(borrow, rename = "Keys")]
-        keys: Option<&'a RawValue>,
-        #[serde(borrow, rename = "NewImage")]
-        new_image: Option<&'a RawValue>,
-        #[serde(borrow, rename = "OldImage")]
-        old_image: Option<&'a RawValue>,
-    }
-    let line: Line<'_> =
-        serde_json::from_slice(line).map_err(|error| format!("it is not a line of an export ({})", place(&error)))?;
-    if let Some(item) = line.item {
-        return inserted(&item, keys);
-    }
-    let own_keys = line.keys.ok_or("it has neither `Item` nor `Keys`: it is not a line of an export")?;
-    let kind = match (line.new_image, line.old_image) {
-        (Some(_), Some(_)) => Kind::Modify,
-        (Some(_), None) => Kind::Insert,
-        (None, _) => Kind::Remove,
-    };
-    Ok(Change {
-        kind,
-        keys: own_keys.to_owned(),
-        new_image: line.new_image.map(ToOwned::to_owned),
-        old_image: line.old_image.map(ToOwned::to_owned),
-        at: line.metadata.and_then(|metadata| metadata.at()),
-        view_type,
-    })
-}
-
-/// The INSERT of an item that is there.
-pub(crate) fn inserted(item: &BTreeMap<String, &RawValue>, keys: &[String]) -> Result<Change, String> {
-    let mut own_keys = BTreeMap::new();
-    for key in keys {
-        let value = item.get(key).ok_or_else(|| format!("its item has no key attribute `{key}`"))?;
-        own_keys.insert(key, value);
-    }
-    let raw = |value: serde_json::Result<Box<RawValue>>| value.map_err(|error| error.to_string());
-    Ok(Change {
-        kind: Kind::Insert,
-        keys: raw(serde_json::value::to_raw_value(&own_keys))?,
-        new_image: Some(raw(serde_json::value::to_raw_value(item))?),
-        old_image: None,
-        at: None,
-        view_type: "NEW_AND_OLD_IMAGES",
-    })
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    #[serde(rename = "WriteTimestampMicros")]
-    at: Option<Micros>,
-}
-
-/// DynamoDB JSON in the files; the documentation shows the number's text alone.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Micros {
-    Tagged {
-        #[serde(rename = "N")]
-        number: String,
-    },
-    Text(String),
-    Number(u64),
-}
-
-impl Metadata {
-    fn at(self) -> Option<SystemTime> {
-        let micros = match self.at? {
-            Micros::Tagged { number } | Micros::Text(number) => number.parse().ok()?,
-            Micros::Number(number) => number,
-        };
-        UNIX_EPOCH.checked_add(Duration::from_micros(micros))
-    }
-}
-
-/// Where reading JSON failed: the error itself may quote the data.
-fn place(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "of another shape",
-        _ => "not valid JSON",
-    };
-    format!("{what}, column {}", error.column())
-}
-
 fn file_name(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
@@ -316,11 +166,7 @@ fn join(folder: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
 
     use super::*;
 
@@ -343,18 +189,6 @@ mod tests {
         fn describe(&self, name: &str) -> String {
             format!("memory/{name}")
         }
-    }
-
-    fn gzip(text: &str) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn read(items: Option<u64>, bytes: &[u8]) -> Result<Vec<String>, String> {
-        let file = DataFile { name: "f".to_owned(), items };
-        let lines = whole_lines(&file, &bytes.into())?;
-        Ok(lines.map(|line| String::from_utf8(line).unwrap().trim_end().to_owned()).collect())
     }
 
     fn find(files: &[(&'static str, &str)]) -> Result<Export, String> {
@@ -432,85 +266,6 @@ mod tests {
         ];
         for (files, expected) in table {
             assert_eq!(find(files).expect_err(expected), expected);
-        }
-    }
-
-    #[test]
-    fn a_data_file_may_be_plain_or_compressed_in_several_members() {
-        let several = [gzip("a\nb"), gzip("\n\nc\n"), gzip("")].concat();
-        for bytes in [b"a\nb\n\nc".to_vec(), gzip("a\nb\nc\n"), several] {
-            assert_eq!(read(Some(3), &bytes), Ok(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
-        }
-        for empty in [Vec::new(), gzip("")] {
-            assert_eq!(read(Some(0), &empty), Ok(Vec::new()), "a partition without items");
-        }
-    }
-
-    #[test]
-    fn a_corrupt_or_cut_data_file_gives_no_line() {
-        let text: String = (0..500).map(|number| format!("{{\"Item\":{{\"id\":{{\"N\":\"{number}\"}}}}}}\n")).collect();
-        let whole = gzip(&text);
-        for length in 2..whole.len() {
-            let error = read(Some(500), &whole[..length]).expect_err("it was cut");
-            assert!(error.starts_with("it is corrupt or was cut, after line "), "{error}");
-        }
-        let mut corrupt = whole.clone();
-        // The sum at the end.
-        let sum = corrupt.len() - 6;
-        corrupt[sum] ^= 1;
-        assert!(
-            read(None, &corrupt).expect_err("the sum is wrong").starts_with("it is corrupt or was cut, after line 500")
-        );
-        let error = read(Some(501), &whole).expect_err("one is missing");
-        assert_eq!(error, "it has 500 lines and the manifest says 501: it was cut, or is another file");
-        let long = vec![b' '; usize::try_from(MAX_LINE).unwrap()];
-        assert!(
-            read(None, &[b"x".to_vec(), long].concat()).expect_err("too long").contains("longer than an item can be")
-        );
-    }
-
-    #[test]
-    fn a_line_of_each_form_is_a_change() {
-        let keys = ["id".to_owned()];
-        let id = json!({"id": {"S": "a"}});
-        let (old, new) = (json!({"id": {"S": "a"}, "n": {"N": "1"}}), json!({"id": {"S": "a"}, "n": {"N": "2"}}));
-        let micros = json!({"WriteTimestampMicros": {"N": "1680109764000001"}});
-        let text = json!({"WriteTimestampMicros": "1680109764000001"});
-        let number = json!({"WriteTimestampMicros": 1_680_109_764_000_001_u64});
-        let at = Some(UNIX_EPOCH + Duration::from_micros(1_680_109_764_000_001));
-        let table = [
-            (json!({"Item": new}), Kind::Insert, Some(&new), None, None),
-            (json!({"Metadata": micros, "Keys": id, "NewImage": new}), Kind::Insert, Some(&new), None, at),
-            (
-                json!({"Metadata": text, "Keys": id, "NewImage": new, "OldImage": old}),
-                Kind::Modify,
-                Some(&new),
-                Some(&old),
-                at,
-            ),
-            (json!({"Metadata": number, "Keys": id, "OldImage": old}), Kind::Remove, None, Some(&old), at),
-            (json!({"Keys": id}), Kind::Remove, None, None, None),
-        ];
-        let parse = |image: Option<Box<RawValue>>| image.map(|raw| serde_json::from_str::<Value>(raw.get()).unwrap());
-        for (line, kind, new, old, at) in table {
-            let change = change(line.to_string().as_bytes(), &keys, "NEW_IMAGE").unwrap();
-            assert_eq!((change.kind, change.at), (kind, at), "{line}");
-            assert_eq!(parse(Some(change.keys)), Some(id.clone()));
-            assert_eq!((parse(change.new_image).as_ref(), parse(change.old_image).as_ref()), (new, old), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_line_that_is_none_is_told_without_its_data() {
-        let keys = ["id".to_owned()];
-        let table = [
-            (r#"{"Item":{"name":{"S":"secret"}}}"#, "its item has no key attribute `id`"),
-            (r#"{"name":{"S":"secret"}}"#, "it has neither `Item` nor `Keys`: it is not a line of an export"),
-            (r#"{"Item":"secret"}"#, "it is not a line of an export (of another shape, column 16)"),
-            (r#"{"Item":{"id":{"S":"secret"#, "it is not a line of an export (not valid JSON, column 26)"),
-        ];
-        for (line, expected) in table {
-            assert_eq!(change(line.as_bytes(), &keys, "NEW_IMAGE").map(|_| ()), Err(expected.to_owned()));
         }
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::args::ItemArgs;
 use super::chunks::{self, Chunks};
 use super::export::Export;
-use super::files::{Files, Folder};
+use super::files::{Files, Place};
 use super::rate::Rate;
 use super::scan::Scan;
 use crate::aws::Aws;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::table::{Table, table_arn};
-use crate::ui::count;
+use crate::ui::{Ui, count};
 
 /// Where the journal has the number of segments: another one has other positions.
 const SEGMENTS: &str = "segments";
@@ -25,7 +25,7 @@ pub(crate) enum Origin {
 /// An export, and what it is of.
 pub(crate) struct Exported {
     pub(crate) export: Export,
-    pub(crate) files: Arc<Folder>,
+    pub(crate) files: Arc<Place>,
     /// The flag's text.
     place: String,
     keys: Vec<String>,
@@ -41,9 +41,9 @@ impl Origin {
             let name = args.table.as_deref().unwrap_or_default();
             let table = Arc::new(Table::describe(&client, name).await?);
             let rate = args.read_units.map(|units| Arc::new(Rate::new(f64::from(units.get()))));
-            return Ok(Self::Table(Box::new(Scan { client, table, segments: args.segments, rate })));
+            return Ok(Self::Table(Box::new(Scan { client, table, segments: args.segments, rate, throttled: None })));
         };
-        let files = Arc::new(Folder::new(place));
+        let files = Arc::new(Place::new(place, aws).await?);
         let export = Export::find(&*files).await?;
         let (keys, arn) = match (&args.table, export.summary.table_arn.clone()) {
             (Some(table), _) => of_table(&Table::describe(&aws.dynamodb().await?, table).await?, &args.key),
@@ -77,6 +77,14 @@ impl Origin {
         match self {
             Self::Table(scan) => scan.table.source_arn(),
             Self::Export(exported) => &exported.arn,
+        }
+    }
+
+    /// Whether a stream may bring changes meanwhile.
+    pub(crate) fn may_be_live(&self) -> bool {
+        match self {
+            Self::Table(scan) => scan.table.stream_arn.is_some(),
+            Self::Export(_) => true,
         }
     }
 
@@ -121,10 +129,15 @@ impl Origin {
     }
 
     /// What an earlier run has not done.
-    pub(crate) fn chunks(&self, journal: &mut Journal, failed: Vec<(usize, String)>) -> Result<Chunks, Failure> {
+    pub(crate) fn chunks(
+        &self,
+        journal: &mut Journal,
+        failed: Vec<(usize, String)>,
+        ui: &Arc<Ui>,
+    ) -> Result<Chunks, Failure> {
         match self {
             Self::Table(scan) => {
-                let scan = resumed(scan, journal)?;
+                let scan = resumed(scan, journal, ui)?;
                 Ok(chunks::of_table(&scan, journal, failed))
             }
             Self::Export(exported) => {
@@ -135,11 +148,17 @@ impl Origin {
     }
 }
 
-/// The scan in as many segments as an earlier run has begun it.
-pub(crate) fn resumed(scan: &Scan, journal: &mut Journal) -> Result<Scan, Failure> {
+/// The scan in as many segments as an earlier run has begun it, which tells of throttling.
+pub(crate) fn resumed(scan: &Scan, journal: &mut Journal, ui: &Arc<Ui>) -> Result<Scan, Failure> {
     let segments = journal.value(SEGMENTS).and_then(|segments| segments.parse().ok()).unwrap_or(scan.segments);
     journal.note(SEGMENTS, &segments.to_string())?;
-    Ok(Scan { segments, ..scan.clone() })
+    let (ui, table) = (Arc::clone(ui), scan.table.name.clone());
+    let throttled = move || {
+        ui.line(&format!(
+            "table `{table}` throttles the scan, or fails for now: waiting; --read-units takes less of it"
+        ))
+    };
+    Ok(Scan { segments, throttled: Some(Arc::new(throttled)), ..scan.clone() })
 }
 
 fn of_table(table: &Table, keys: &[String]) -> (Vec<String>, String) {

@@ -45,18 +45,17 @@ pub(crate) struct Change {
 pub(crate) struct Source {
     /// The stream of the table, or the table.
     pub(crate) arn: String,
-    /// A number of this backfill: the same for the runs that end what an earlier one began, another for the next backfill.
-    pub(crate) run: u128,
 }
 
 impl Source {
     /// The record of a change, ready to be sent.
     ///
-    /// The event id tells the item and the backfill: a function that remembers what it has done skips the item when this
-    /// backfill repeats it, and takes it from the next backfill.
+    /// The event id tells the item, and is the same in each backfill: a function that counts each id once counts each item once. The
+    /// changes of an incremental export are told apart by when they were written.
     pub(crate) fn parcel(&self, change: &Change, tag: u64) -> Parcel {
         let group = group(&self.arn, &change.keys);
-        let id = format!("backfill-{:032x}", group ^ self.run);
+        let since = change.at.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let id = format!("backfill-{:032x}", group ^ since.map_or(0, |since| since.as_micros()));
         let images = [Some(&change.keys), change.new_image.as_ref(), change.old_image.as_ref()];
         let size: usize = images.into_iter().flatten().map(|image| image.get().len()).sum();
         let mut data: BTreeMap<&str, &RawValue> = BTreeMap::from([("Keys", &*change.keys)]);
@@ -149,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_record_is_one_of_the_stream_but_for_its_number() {
-        let source = Source { arn: ARN.to_owned(), run: 7 };
+        let source = Source { arn: ARN.to_owned() };
         let parcel = source.parcel(&change("a"), 3);
         let mut record: Value = serde_json::from_str(&parcel.json).expect("it is JSON");
         let id = record["eventID"].take();
@@ -165,18 +164,23 @@ mod tests {
             }
         });
         assert_eq!(record, expected);
+        assert!(Record::from_json(parcel.json.as_str()).is_ok(), "the library takes it without a number");
         assert_eq!(parcel.tag, 3);
     }
 
     #[test]
-    fn an_item_has_one_name_in_a_backfill_and_another_in_the_next() {
-        let (first, second) = (Source { arn: ARN.to_owned(), run: 7 }, Source { arn: ARN.to_owned(), run: 8 });
-        let (a, again, b) =
-            (first.parcel(&change("a"), 0), first.parcel(&change("a"), 1), first.parcel(&change("b"), 2));
+    fn an_item_has_one_name_and_its_changes_of_an_incremental_export_have_others() {
+        let source = Source { arn: ARN.to_owned() };
+        let item = |id: &str| Change { at: None, ..change(id) };
+        let (a, b) = (source.parcel(&item("a"), 0), source.parcel(&item("b"), 1));
+        let again = source.parcel(&Change { new_image: None, ..item("a") }, 2);
         assert_eq!((&a.name, a.item), (&again.name, again.item));
         assert!(a.name != b.name && a.item != b.item);
-        let next = second.parcel(&change("a"), 0);
-        assert!(next.name != a.name && next.item == a.item);
-        assert_eq!(group(ARN, &change("a").keys), group_of_record(&a.json));
+        assert_eq!(a.name, format!("backfill-{:032x}", group(ARN, &item("a").keys)));
+        let later = |micros| Change { at: Some(UNIX_EPOCH + Duration::from_micros(micros)), ..change("a") };
+        let (first, second) = (source.parcel(&later(1), 0), source.parcel(&later(2), 0));
+        assert!(first.name != a.name && first.name != second.name, "{first:?}");
+        assert_eq!((first.item, second.item), (a.item, a.item), "and their order is kept");
+        assert_eq!(group(ARN, &item("a").keys), group_of_record(&a.json));
     }
 }

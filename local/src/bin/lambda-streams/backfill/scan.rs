@@ -3,6 +3,7 @@
 //! Reads are consistent. A page that a limit of capacity applies to is small enough to cost about a second's units at the
 //! most, so that the limit also holds over a second, and not only on average.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,6 +20,10 @@ use crate::table::{Table, calls};
 
 /// What one consistent read unit reads.
 const UNIT_BYTES: f64 = 4096.0;
+/// The most items of a page. What of a page is done is repeated when the run is stopped before all of it is.
+const PAGE: i32 = 1_000;
+/// At this try of a page it is told that the table throttles. The client has tried several times in each.
+const TOLD_AT: u32 = 2;
 /// In place of a position: the segment was read to its end.
 pub(crate) const END: &str = "end";
 
@@ -29,6 +34,8 @@ pub(crate) struct Scan {
     pub(crate) table: Arc<Table>,
     pub(crate) segments: u32,
     pub(crate) rate: Option<Arc<Rate>>,
+    /// Told when a page is throttled for longer.
+    pub(crate) throttled: Option<Arc<dyn Fn()>>,
 }
 
 /// What one read gave.
@@ -85,7 +92,12 @@ impl Scan {
     }
 
     async fn page(&self, segment: u32, start: Option<Item>, per_item: f64) -> Result<(Page, Option<Item>), Failure> {
+        let tries = Cell::new(0);
         let call = async || {
+            tries.set(tries.get() + 1);
+            if let Some(throttled) = self.throttled.as_ref().filter(|_| tries.get() == TOLD_AT) {
+                throttled();
+            }
             if let Some(rate) = &self.rate {
                 rate.ready().await;
             }
@@ -116,8 +128,8 @@ impl Scan {
         per_item: f64,
     ) -> aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder {
         let share = self.rate.as_ref().map(|rate| rate.units_per_second() / f64::from(self.segments));
-        // At least one, and at the most what the parameter can say: floats saturate.
-        let limit = share.map(|share| ((share / per_item) as i32).max(1));
+        // Floats saturate.
+        let limit = share.map_or(PAGE, |share| ((share / per_item) as i32).clamp(1, PAGE));
         self.client
             .scan()
             .table_name(&self.table.name)
@@ -125,7 +137,7 @@ impl Scan {
             .segment(segment.cast_signed())
             .total_segments(self.segments.cast_signed())
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .set_limit(limit)
+            .limit(limit)
             .set_exclusive_start_key(start)
     }
 

@@ -19,7 +19,7 @@ use crate::failure::{FAILED, Failure, GOOD};
 use crate::journal::Journal;
 use crate::signals::Signals;
 use crate::table::attributes::Item;
-use crate::ui::Ui;
+use crate::ui::{Ui, count};
 
 /// How many items are written at the same time.
 const WRITES: usize = 32;
@@ -49,8 +49,8 @@ impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} items: {} rewritten, {} changed and {} removed since they were read, {} failed",
-            self.all(),
+            "{}: {} rewritten, {} changed and {} removed since they were read, {} failed",
+            count(usize::try_from(self.all()).unwrap_or(usize::MAX), "item"),
             self.rewritten,
             self.changed,
             self.gone,
@@ -84,11 +84,11 @@ pub(crate) async fn touch(
     };
     let rate = args.items.write_units.map(|units| Arc::new(Rate::new(f64::from(units.get()))));
     let touch = Touch::new(aws.dynamodb().await?, Arc::clone(&scan.table), attribute, rate)?;
-    let ui = Ui::new(args.sending.plain, args.sending.quiet, false);
+    let ui = Arc::new(Ui::new(args.sending.plain, args.sending.quiet, false));
     ui.line(&format!("items     {}", origin.describe()));
     ui.line(&format!("touch     `{attribute}` of each: the stream brings them to everything that reads it"));
     let (failed, next) = ledger::failures(|key| journal.value(key));
-    let scan = origin::resumed(scan, &mut journal)?;
+    let scan = origin::resumed(scan, &mut journal, &ui)?;
     let journal = Mutex::new(journal);
     let run = Run {
         journal: &journal,

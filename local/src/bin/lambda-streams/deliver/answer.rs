@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use super::{Form, Parcel};
 
+/// How many characters of a function's message are told.
+const MAX_MESSAGE: usize = 1_000;
+
 /// What an invocation means for its records.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -77,7 +80,7 @@ impl Answer {
         let json = match response {
             Response::Throttled => return Self::Throttled,
             Response::FunctionError { error_type, message } => {
-                return Self::Failed(format!("the function failed with {error_type}: {message}"));
+                return Self::Failed(format!("the function failed with {error_type}: {}", one_line(&message)));
             }
             Response::Returned(json) => json,
         };
@@ -96,6 +99,16 @@ impl Answer {
             }
             _ => checkpoint(json, parcels),
         }
+    }
+}
+
+/// A message in one line of a bounded length: where a program ends, all that it has written may be in there.
+fn one_line(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let line = lines.join(" / ");
+    match line.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None => line,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The delivery with functions that a test makes up, on a paused clock.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -333,4 +334,56 @@ async fn a_function_that_cannot_be_invoked_ends_the_run() {
     let parcels = stream::iter([Ok(parcel(101))]);
     let ended = delivery.run(parcels, async |_| panic!("nothing is settled"), std::future::pending()).await;
     assert_eq!(ended.unwrap_err().to_string(), "lambda:InvokeFunction is denied");
+}
+
+/// Cannot be invoked after so many invocations.
+struct Closing {
+    after: usize,
+    error: InvokeError,
+    calls: Mutex<usize>,
+}
+
+impl Function for Closing {
+    async fn invoke(&self, _: String, _: Duration) -> Result<Response, InvokeError> {
+        let mut calls = self.calls.lock().unwrap();
+        *calls += 1;
+        if *calls > self.after { Err(self.error.clone()) } else { Ok(listed([])) }
+    }
+
+    fn function_arn(&self) -> String {
+        "arn:aws:lambda:eu-central-1:123456789012:function:orders".to_owned()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_was_begun_where_the_first_invocation_is_refused() {
+    let table = [
+        (0, InvokeError::refused("AccessDenied"), ExitCode::from(2)),
+        (0, InvokeError::new("the connection was reset"), ExitCode::from(1)),
+        (1, InvokeError::refused("AccessDenied"), ExitCode::from(1)),
+    ];
+    for (after, error, expected) in table {
+        let function = Closing { after, error: error.clone(), calls: Mutex::default() };
+        let one = NonZeroUsize::new(1).unwrap();
+        let limits = Limits { batch_size: one, concurrency: one, attempts: 3, timeout: Duration::from_secs(30) };
+        let delivery = Delivery { function: &function, form: Form::Backfill, limits, observe: &|_| {} };
+        let parcels = stream::iter((0..3).map(|number| Ok(parcel(number))));
+        let ended = delivery.run(parcels, async |_| Ok(()), std::future::pending()).await;
+        let failure = ended.unwrap_err();
+        assert_eq!((failure.to_string(), failure.exit_code()), (error.to_string(), expected), "after {after}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_s_message_is_told_in_one_line_of_a_bounded_length() {
+    let message = format!("it ended:\r\n\n  {{\"level\":\"ERROR\"}}\n{}", "ä".repeat(5_000));
+    let function = Scripted::new(move |_, _| Response::FunctionError {
+        error_type: "Runtime.ExitError".to_owned(),
+        message: message.clone(),
+    });
+    let ran = run_until(&function, [1], (1, 1), std::future::pending()).await;
+    let Some(Outcome::Failed(reason)) = ran.outcomes.get(&1) else { panic!("{:?}", ran.outcomes) };
+    let begin = "the function failed with Runtime.ExitError: it ended: / {\"level\":\"ERROR\"} / ää";
+    assert!(reason.starts_with(begin) && reason.ends_with("ä …") && reason.lines().count() == 1, "{reason}");
+    assert!(reason.chars().count() < 1_100);
 }

@@ -7,11 +7,14 @@ use std::time::SystemTime;
 use lambda_streams::DeadLetter;
 
 use super::{Kept, kept, row, time};
-use crate::documents::{Document, Wrapping};
+use crate::documents::{Document, Found, What, Wrapping};
 use crate::input;
+use crate::places::s3::S3Url;
 
 /// What is put in the place of a queue that nothing names.
 const QUEUE: &str = "URL";
+/// The file that holds what has to be saved first.
+const SAVED: &str = "document.json";
 /// What is put in the place of a function that nothing names.
 const FUNCTION: &str = "NAME";
 
@@ -51,13 +54,21 @@ struct Told {
 }
 
 impl WayBack {
-    pub(super) fn add_letter(&mut self, letter: &DeadLetter, message: Option<&Wrapping>) {
+    pub(super) fn add(&mut self, found: &Found) {
+        match &found.what {
+            What::DeadLetter { letter, .. } => self.add_letter(letter, found.message.as_ref()),
+            What::OnFailure(document) => self.add_document(document, found.message.as_ref()),
+            What::Unknown(_) => {}
+        }
+    }
+
+    fn add_letter(&mut self, letter: &DeadLetter, message: Option<&Wrapping>) {
         let function = Some(letter.function_arn()).filter(|arn| !arn.is_empty());
         let command = command(Verb::Redrive, message, function, letter.stream_arn());
         self.0.entry(command).or_default();
     }
 
-    pub(super) fn add_document(&mut self, document: &Document, message: Option<&Wrapping>) {
+    fn add_document(&mut self, document: &Document, message: Option<&Wrapping>) {
         let (function, stream) = (document.function_arn.as_deref(), Some(document.stream_arn.as_str()));
         let kept = if document.records.is_some() { None } else { Some(document.first_arrival.and_then(kept)) };
         if let Some(Some(Kept { is_over: true, .. })) = kept {
@@ -82,7 +93,7 @@ impl WayBack {
         }
         for (command, told) in &self.0 {
             row("command", command.purpose());
-            println!("  {}", command.line(&shown(file)));
+            println!("  {}", command.line(&command.file(file)));
             if let Some(until) = told.until {
                 row("", format!("until {}: the stream keeps a record for 24 hours", time(until)));
             }
@@ -128,6 +139,16 @@ impl Command {
         format!("lambda-streams {verb}{place} --function {function}{region}")
     }
 
+    /// The file's name for a shell. What the command cannot read where it is has to be saved first.
+    fn file(&self, file: &Path) -> String {
+        if self.takes(file) { quoted(&file.display().to_string()) } else { SAVED.to_owned() }
+    }
+
+    fn takes(&self, file: &Path) -> bool {
+        let is_bucket = || file.to_str().and_then(S3Url::parse).is_some();
+        !input::is_stdin(file) && (self.verb == Verb::Replay || !is_bucket())
+    }
+
     fn explain(&self, file: &Path) {
         if self.place == Place::Queue(None) {
             row("", format!("{QUEUE} is that of the queue that the messages came from"));
@@ -137,7 +158,9 @@ impl Command {
         }
         let is_file = self.place == Place::File && !matches!(self.verb, Verb::Backfill(_));
         if is_file && input::is_stdin(file) {
-            row("", format!("{} is the standard input of this command, saved", shown(file)));
+            row("", format!("{SAVED} is the standard input of this command, saved"));
+        } else if is_file && !self.takes(file) {
+            row("", format!("{SAVED} is what is there, saved: `redrive` reads queues and files"));
         }
         match (&self.verb, &self.place) {
             (Verb::Redrive, Place::Queue(_)) => {
@@ -171,11 +194,6 @@ fn table_of(stream_arn: &str) -> Option<&str> {
     rest.split('/').next().filter(|table| !table.is_empty())
 }
 
-/// A file's name for a shell; the standard input has to be saved first.
-fn shown(file: &Path) -> String {
-    if input::is_stdin(file) { "document.json".to_owned() } else { quoted(&file.display().to_string()) }
-}
-
 /// A word of a shell's command.
 fn quoted(word: &str) -> String {
     let is_plain = |char: char| char.is_alphanumeric() || "/._-+:@%=,".contains(char);
@@ -188,6 +206,8 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     #[test]
@@ -198,6 +218,21 @@ mod tests {
         }
         let alias = format!("{function}:live");
         assert_eq!((invocable(function), invocable(&alias)), (function, alias.as_str()));
+    }
+
+    #[test]
+    fn every_command_is_one_that_the_program_takes() {
+        let function = Some("arn:aws:lambda:eu-central-1:123456789012:function:orders:live".to_owned());
+        for verb in [Verb::Redrive, Verb::Replay, Verb::Backfill("orders".to_owned())] {
+            let queues = [None, Some("arn:aws:sqs:eu-central-1:123456789012:dead".to_owned())];
+            for place in queues.into_iter().map(Place::Queue).chain([Place::File]) {
+                for (function, region) in [(None, None), (function.clone(), Some("eu-central-1".to_owned()))] {
+                    let line = Command { verb: verb.clone(), place: place.clone(), function, region }.line("a.json");
+                    let parsed = crate::cli::Cli::try_parse_from(line.split(' '));
+                    assert!(parsed.is_ok(), "{line}: {:?}", parsed.err().map(|error| error.to_string()));
+                }
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lambda_streams_local::{CallError, CallResponse, SignedCall, Signer};
 
-use super::{PlaceError, xml};
+use super::{PlaceError, check_size, xml};
 use crate::aws::Aws;
 use crate::failure::Failure;
 
@@ -103,6 +103,31 @@ impl S3 {
     pub(crate) async fn get(&self, url: &S3Url) -> Result<Vec<u8>, PlaceError> {
         let call = |region: &str| self.call(&url.bucket, &url.key, region).timeout(OBJECT_LIMIT);
         self.send(url, "s3:GetObject", call).await.map(CallResponse::into_bytes)
+    }
+
+    /// The texts of all objects whose keys begin with the URL's.
+    ///
+    /// # Errors
+    /// If there is none, if one is not UTF-8, or if they are more than a run takes.
+    pub(crate) async fn texts(&self, url: &S3Url) -> Result<Vec<(S3Url, String)>, Failure> {
+        let objects = self.list_all(url).await.map_err(Failure::not_begun)?;
+        if objects.is_empty() {
+            return Err(Failure::not_begun(format!(
+                "there is nothing at {url}: all of it is replayed, or the name is another"
+            )));
+        }
+        let (mut texts, mut bytes) = (Vec::new(), 0);
+        // Consoles make an empty object of a folder.
+        let is_folder = |object: &Object| object.size == 0 && object.key.ends_with('/');
+        for object in objects.into_iter().filter(|object| !is_folder(object)) {
+            let object = S3Url { bucket: url.bucket.clone(), key: object.key };
+            let body = self.get(&object).await.map_err(Failure::not_begun)?;
+            bytes += body.len();
+            check_size(bytes)?;
+            let text = String::from_utf8(body).map_err(|_| Failure::not_begun(format!("{object} is not UTF-8")))?;
+            texts.push((object, text));
+        }
+        Ok(texts)
     }
 
     /// Deletes the object that has the URL's key; one that is not there is deleted.

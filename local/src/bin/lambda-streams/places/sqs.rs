@@ -1,5 +1,7 @@
 //! Queues: messages are received, deleted, and made visible again.
 
+mod batch;
+mod message;
 mod url;
 
 use std::collections::BTreeMap;
@@ -7,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_lambda::primitives::{DateTime, DateTimeFormat};
-use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_streams_local::{CallError, CallResponse, SignedCall, Signer};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,16 +18,14 @@ use super::PlaceError;
 use crate::aws::{Aws, Near};
 use crate::failure::Failure;
 
+pub(crate) use self::message::Message;
+
 use self::url::{QueueName, Url};
 
 /// The most messages in one call.
 pub(crate) const MAX_BATCH: usize = 10;
 /// Calls of one kind at once.
 pub(crate) const MAX_CALLS: usize = 4;
-/// Entries of a batch that SQS itself could not do are sent again, so often.
-const ATTEMPTS: u32 = 4;
-/// The delay before the first of them, which doubles.
-const DELAY: Duration = Duration::from_millis(200);
 
 /// A queue that is there.
 pub(crate) struct Queue {
@@ -34,67 +33,6 @@ pub(crate) struct Queue {
     region: String,
     endpoint: String,
     url: String,
-}
-
-/// A message, as SQS's event source mapping would hand it to a function.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Message {
-    #[serde(rename = "MessageId")]
-    pub(crate) id: String,
-    #[serde(rename = "ReceiptHandle")]
-    pub(crate) receipt: String,
-    #[serde(default)]
-    pub(crate) body: String,
-    #[serde(rename = "MD5OfBody", default)]
-    md5: String,
-    /// SQS's own, such as `SentTimestamp`, `ApproximateReceiveCount`, `MessageGroupId` and `SequenceNumber`.
-    #[serde(default)]
-    pub(crate) attributes: BTreeMap<String, String>,
-    /// The sender's.
-    #[serde(default)]
-    message_attributes: BTreeMap<String, Value>,
-}
-
-impl Message {
-    /// A number among SQS's own attributes.
-    pub(crate) fn number(&self, attribute: &str) -> Option<u64> {
-        self.attributes.get(attribute)?.parse().ok()
-    }
-
-    /// When it was sent to the queue.
-    pub(crate) fn sent(&self) -> Option<SystemTime> {
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(self.number("SentTimestamp")?))
-    }
-
-    /// The record of an invocation by the queue.
-    pub(crate) fn to_event_record(&self, queue: &Queue) -> String {
-        json!({
-            "messageId": self.id,
-            "receiptHandle": self.receipt,
-            "body": self.body,
-            "attributes": self.attributes,
-            "messageAttributes": self.message_attributes.iter().map(event_attribute).collect::<BTreeMap<_, _>>(),
-            "md5OfBody": self.md5,
-            "eventSource": "aws:sqs",
-            "eventSourceARN": queue.arn(),
-            "awsRegion": queue.region,
-        })
-        .to_string()
-    }
-}
-
-/// Lambda writes the members of an attribute with a small letter, and its lists always.
-fn event_attribute<'a>((name, value): (&'a String, &Value)) -> (&'a String, Value) {
-    let mut members = serde_json::Map::new();
-    for (from, to) in [("StringValue", "stringValue"), ("BinaryValue", "binaryValue"), ("DataType", "dataType")] {
-        if let Some(value) = value.get(from) {
-            members.insert(to.to_owned(), value.clone());
-        }
-    }
-    members.insert("stringListValues".to_owned(), json!([]));
-    members.insert("binaryListValues".to_owned(), json!([]));
-    (name, members.into())
 }
 
 /// What a queue says of itself.
@@ -108,13 +46,6 @@ pub(crate) struct QueueState {
     pub(crate) max_receive_count: Option<u64>,
     /// The time on the queue's clock.
     pub(crate) now: SystemTime,
-}
-
-/// A message that a batch could not be done for, by its position in the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(crate) position: usize,
-    pub(crate) why: String,
 }
 
 /// What a queue's name says of the way to AWS.
@@ -173,7 +104,12 @@ impl Queue {
     pub(crate) fn arn(&self) -> String {
         let mut parts = self.url.rsplit('/');
         let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        format!("arn:aws:sqs:{}:{account}:{name}", self.region)
+        let partition = match self.region.split_once('-') {
+            Some(("cn", _)) => "aws-cn",
+            Some(("us", rest)) if rest.starts_with("gov-") => "aws-us-gov",
+            _ => "aws",
+        };
+        format!("arn:{partition}:sqs:{}:{account}:{name}", self.region)
     }
 
     pub(crate) async fn state(&self) -> Result<QueueState, PlaceError> {
@@ -222,82 +158,6 @@ impl Queue {
         Ok(received.messages.unwrap_or_default())
     }
 
-    /// Deletes messages by their receipts; returns those that are still there.
-    pub(crate) async fn delete(&self, receipts: &[String]) -> Result<Vec<Refused>, PlaceError> {
-        let entry = |receipt: &String| json!({"ReceiptHandle": receipt});
-        self.batches("DeleteMessageBatch", "sqs:DeleteMessage", receipts, entry).await
-    }
-
-    /// Hides messages from now on for that time, or makes them visible at once; returns those that are not hidden any more.
-    pub(crate) async fn hide(&self, receipts: &[String], time: Duration) -> Result<Vec<Refused>, PlaceError> {
-        let entry = |receipt: &String| json!({"ReceiptHandle": receipt, "VisibilityTimeout": time.as_secs()});
-        self.batches("ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility", receipts, entry).await
-    }
-
-    async fn batches(
-        &self,
-        operation: &str,
-        action: &'static str,
-        receipts: &[String],
-        entry: impl Fn(&String) -> Value,
-    ) -> Result<Vec<Refused>, PlaceError> {
-        let batches = receipts.chunks(MAX_BATCH).enumerate().map(|(number, batch)| {
-            let entries = batch.iter().enumerate().map(|(position, receipt)| {
-                let mut entry = entry(receipt);
-                entry["Id"] = (number * MAX_BATCH + position).to_string().into();
-                entry
-            });
-            self.batch(operation, action, entries.collect())
-        });
-        let batches: Vec<_> = batches.collect();
-        let refused: Vec<Vec<Refused>> = stream::iter(batches).buffer_unordered(MAX_CALLS).try_collect().await?;
-        Ok(refused.concat())
-    }
-
-    async fn batch(
-        &self,
-        operation: &str,
-        action: &'static str,
-        mut entries: Vec<Value>,
-    ) -> Result<Vec<Refused>, PlaceError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Failed {
-            id: String,
-            #[serde(default)]
-            code: String,
-            #[serde(default)]
-            sender_fault: bool,
-            message: Option<String>,
-        }
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(rename = "Failed", default)]
-            failed: Option<Vec<Failed>>,
-        }
-        let mut refused = Vec::new();
-        for attempt in 1.. {
-            let answer: Answer = self.call(operation, action, self.input(json!({"Entries": entries}))).await?;
-            let failed = answer.failed.unwrap_or_default();
-            let is_again = |failed: &&Failed| !failed.sender_fault || failed.code.contains("Throttl");
-            let again: Vec<&str> = failed.iter().filter(is_again).map(|failed| failed.id.as_str()).collect();
-            let is_last = again.is_empty() || attempt >= ATTEMPTS;
-            refused.extend(failed.iter().filter(|failed| is_last || !is_again(failed)).map(|failed| Refused {
-                position: failed.id.parse().unwrap_or(usize::MAX),
-                why: match &failed.message {
-                    Some(message) => format!("{}: {}", failed.code, message.trim_end_matches('.')),
-                    None => failed.code.clone(),
-                },
-            }));
-            if is_last {
-                break;
-            }
-            entries.retain(|entry| entry["Id"].as_str().is_some_and(|id| again.contains(&id)));
-            tokio::time::sleep(DELAY * 2_u32.pow(attempt - 1)).await;
-        }
-        Ok(refused)
-    }
-
     fn input(&self, mut input: Value) -> Value {
         input["QueueUrl"] = self.url.as_str().into();
         input
@@ -340,20 +200,6 @@ fn time(http_date: &str) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_becomes_the_record_of_an_event() {
-        let message: Message = serde_json::from_value(json!({
-            "MessageId": "m1", "ReceiptHandle": "r1", "Body": "{}", "MD5OfBody": "5",
-            "Attributes": {"SentTimestamp": "1767225600123", "MessageGroupId": "g"},
-            "MessageAttributes": {"table": {"StringValue": "orders", "DataType": "String"}},
-        }))
-        .expect("it is one");
-        assert_eq!(message.sent(), Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600_123)));
-        let attribute = message.message_attributes.iter().map(event_attribute).collect::<BTreeMap<_, _>>();
-        let expected = json!({"table": {"stringValue": "orders", "dataType": "String", "stringListValues": [], "binaryListValues": []}});
-        assert_eq!(json!(attribute), expected);
-    }
 
     #[test]
     fn the_time_of_the_queue_is_read() {

@@ -1,9 +1,9 @@
 //! The letters of files. A file is never changed: the journal keeps what is done.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use futures::stream;
 use lambda_streams::DeadLetter;
@@ -11,14 +11,14 @@ use serde_json::json;
 
 use super::letter::Letter;
 use super::report::{self, Left};
-use super::{BATCH_SIZE, RedriveArgs, WHAT, only_of, print_hints, tell_failures, total};
+use super::{BATCH_SIZE, RedriveArgs, WHAT, only_of, print_hints, tell_failures};
 use crate::aws::{Aws, Near};
 use crate::deliver::{Delivered, Form, Outcome, Settled};
 use crate::documents::{self, What};
 use crate::failure::{FAILED, Failure, GOOD};
 use crate::input;
 use crate::journal::Journal;
-use crate::sending::{Target, conclude, send, target_names};
+use crate::sending::{Tally, Target, conclude, send, target_names};
 use crate::signals::Signals;
 use crate::ui::count;
 
@@ -42,22 +42,31 @@ pub(super) async fn redrive(args: &RedriveArgs, signals: &Signals) -> Result<Exi
         println!("nothing was sent");
         return Ok(ExitCode::from(GOOD));
     }
+    deliver(args, letters, left, signals).await
+}
+
+/// Sends what the journal does not have yet.
+async fn deliver(
+    args: &RedriveArgs,
+    mut letters: Vec<FileLetter>,
+    left: Left,
+    signals: &Signals,
+) -> Result<ExitCode, Failure> {
     let stream_arn = letters.first().map(|letter| letter.stream_arn.clone()).unwrap_or_default();
     let region = stream_arn.split(':').nth(3).filter(|region| !region.is_empty()).map(str::to_owned);
     let aws = Aws::near(&args.aws, Near { region, is_local: false });
     let mut journal = open_journal(args, &letters)?;
+    let ui = args.sending.ui(&args.function);
     let all = letters.len();
     letters.retain(|letter| !journal.contains(&letter.key));
-    let ui = args.sending.ui(&args.function);
     if letters.len() < all {
         let (done, path) = (all - letters.len(), journal.path().display());
         ui.print(&format!("note: {} done by an earlier run, according to {path}", count(done, WHAT)));
     }
     let target = Target::start(&args.function, &aws, &stream_arn, &ui, signals).await?;
-    let tally = total(letters.len());
+    let tally = Mutex::new(Tally::of(letters.len() as u64));
     let keys: Vec<String> = letters.iter().map(|letter| letter.key.clone()).collect();
-    let known: HashMap<String, Letter> =
-        letters.iter().map(|letter| (letter.letter.message_id.clone(), letter.letter.clone())).collect();
+    let known = letters.iter().map(|letter| (letter.letter.message_id.clone(), letter.letter.clone())).collect();
     let parcels = letters.into_iter().enumerate();
     let parcels = stream::iter(parcels.map(|(tag, letter)| Ok(letter.letter.parcel(letter.json, tag as u64))));
     let settle = async |settled: &[Settled]| {
@@ -70,15 +79,26 @@ pub(super) async fn redrive(args: &RedriveArgs, signals: &Signals) -> Result<Exi
     target.function.shutdown().await;
     let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
     tell_failures(&mut tally, &target, &known);
+    summarize(&tally, ended, &target, journal, &left)
+}
+
+/// Prints the summary; the journal goes when nothing is left.
+fn summarize(
+    tally: &Tally,
+    ended: Result<Delivered, Failure>,
+    target: &Target,
+    journal: Journal,
+    left: &Left,
+) -> Result<ExitCode, Failure> {
     let (delivered, failure) = match ended {
         Ok(delivered) => (delivered, None),
         Err(failure) => (Delivered { is_stopped: true, ..Delivered::default() }, Some(failure)),
     };
     let path = journal.path().display();
     let where_left = format!("run it again when the cause is fixed: what is done is in {path}, and is not sent again");
-    let code = conclude(&tally, &delivered, WHAT, &where_left);
+    let code = conclude(tally, &delivered, WHAT, &where_left);
     left.print();
-    print_hints(&tally, delivered.broken.as_deref(), &target);
+    print_hints(tally, delivered.broken.as_deref(), target);
     if tally.total == Some(tally.done) && failure.is_none() {
         journal.finish();
     }
@@ -91,46 +111,43 @@ pub(super) async fn redrive(args: &RedriveArgs, signals: &Signals) -> Result<Exi
 
 /// The letters of all files, each once.
 fn read(args: &RedriveArgs, left: &mut Left) -> Result<Vec<FileLetter>, Failure> {
-    let mut letters = HashMap::new();
-    let mut files = Vec::new();
+    let (mut letters, mut keys) = (Vec::new(), HashSet::new());
     for file in &args.files {
         let name = input::name(file);
         for (position, found) in documents::find(&input::read(file)?).into_iter().enumerate() {
-            let place = format!("{name}, document {}", position + 1);
-            let (letter, json) = match found.what {
-                What::DeadLetter { letter, json } => (letter, json),
-                What::OnFailure(_) => {
-                    let reason = "an on-failure document: `lambda-streams replay` takes it".to_owned();
-                    left.others.push((place, reason));
+            let reason = match found.what {
+                What::DeadLetter { letter, json } => {
+                    let letter = FileLetter::new(&letter, &json, letters.len() + 1);
+                    if let Some(function) = letter.letter.other_function(only_of(args)) {
+                        *left.of_functions.entry(function.to_owned()).or_default() += 1;
+                    } else if keys.insert(letter.key.clone()) {
+                        letters.push(letter);
+                    }
                     continue;
                 }
-                What::Unknown(reason) => {
-                    left.others.push((place, reason));
-                    continue;
-                }
+                What::OnFailure(_) => "an on-failure document: `lambda-streams replay` takes it".to_owned(),
+                What::Unknown(reason) => reason,
             };
-            let key = key(&letter);
-            let message_id = format!("letter-{}", letters.len() + 1);
-            let known = Letter::new(&letter, message_id.clone());
-            if let Some(function) = known.other_function(only_of(args)) {
-                *left.of_functions.entry(function.to_owned()).or_default() += 1;
-            } else if letters.insert(key.clone(), ()).is_none() {
-                let stream_arn = letter.stream_arn().unwrap_or_default().to_owned();
-                let json = event_record(&message_id, &json, &stream_arn);
-                files.push(FileLetter { letter: known, key, json, stream_arn });
-            }
+            left.others.push((format!("{name}, document {}", position + 1), reason));
         }
     }
-    if files.is_empty() && left.of_functions.is_empty() {
-        return Err(Failure::not_begun(match left.others.first() {
-            Some((place, reason)) => format!("there is no dead letter: {place}: {reason}"),
-            None => format!(
-                "{} has no dead letter",
-                args.files.first().map_or("the input".to_owned(), |file| input::name(file))
-            ),
-        }));
+    if !letters.is_empty() || !left.of_functions.is_empty() {
+        return Ok(letters);
     }
-    Ok(files)
+    let name = args.files.first().map_or_else(|| "the input".to_owned(), |file| input::name(file));
+    Err(Failure::not_begun(match left.others.first() {
+        Some((place, reason)) => format!("there is no dead letter: {place}: {reason}"),
+        None => format!("{name} has no dead letter"),
+    }))
+}
+
+impl FileLetter {
+    fn new(letter: &DeadLetter, json: &str, number: usize) -> Self {
+        let message_id = format!("letter-{number}");
+        let stream_arn = letter.stream_arn().unwrap_or_default().to_owned();
+        let json = event_record(&message_id, json, &stream_arn);
+        Self { letter: Letter::new(letter, message_id), key: key(letter), json, stream_arn }
+    }
 }
 
 /// The same for every copy of a letter, and another for each other letter.

@@ -64,11 +64,11 @@ pub(super) fn print_letters<'a>(letters: impl ExactSizeIterator<Item = &'a Lette
     let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
     let number = letters.len();
     if number > 0 {
-        println!("{:<32}  {:<26}  {:<6}  {:<11}  given up", "event id", "sequence number", "kind", "error");
+        println!("{:<36}  {:<30}  {:<6}  {:<11}  given up", "event id", "sequence number", "kind", "error");
     }
     for letter in letters {
         println!(
-            "{:<32}  {:<26}  {:<6}  {:<11}  {}",
+            "{:<36}  {:<30}  {:<6}  {:<11}  {}",
             letter.event_id.as_deref().unwrap_or("-"),
             letter.sequence_number.as_ref().map_or("-", SequenceNumber::as_str),
             letter.kind.map_or("-", EventKind::as_str),
@@ -83,7 +83,7 @@ pub(super) fn print_letters<'a>(letters: impl ExactSizeIterator<Item = &'a Lette
 }
 
 /// What the function's failures mean, where its words alone do not say it.
-pub(super) fn print_hints(reasons: &[&str], deployed: Option<&str>) {
+pub(super) fn print_hints(reasons: &[&str], is_deployed: bool) {
     if reasons.iter().any(|reason| reason.contains("LambdaStreams.Event")) {
         println!(
             "LambdaStreams.Event: the function does not find a dead letter in what it was sent. It is not the processor that \
@@ -91,13 +91,11 @@ pub(super) fn print_hints(reasons: &[&str], deployed: Option<&str>) {
              that is older than the letters"
         );
     }
-    println!(
-        "a letter that the function skips, because no handler takes its kind of change, is among those that failed, and stays; \
-         the processor's `delete_skipped_on_redrive` lets such letters go"
-    );
-    if let Some(function) = deployed {
+    // Of a deployed function it is not known.
+    if is_deployed || reasons.iter().any(|reason| reason.contains("skipped")) {
         println!(
-            "what the function logged of each is in its log group: /aws/lambda/{function}, where none is configured"
+            "a letter that the function skips, because no handler takes its kind of change, is among those that failed, and \
+             stays; the processor's `delete_skipped_on_redrive` lets such letters go"
         );
     }
 }

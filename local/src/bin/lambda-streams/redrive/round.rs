@@ -9,6 +9,7 @@ use futures::future::join_all;
 use super::hold::Hold;
 use super::letter::{self, Letter};
 use super::report::Left;
+use crate::failure::Failure;
 use crate::places::PlaceError;
 use crate::places::sqs::{MAX_BATCH, MAX_CALLS, Message, Queue};
 use crate::signals::Signals;
@@ -50,6 +51,12 @@ pub(super) struct Receiver<'a> {
 }
 
 impl Receiver<'_> {
+    /// What a second Ctrl-C means.
+    pub(super) fn stopped(&self) -> Failure {
+        let seconds = self.visibility.as_secs();
+        Failure::failed(format!("stopped at once: the messages that were received become visible within {seconds} s"))
+    }
+
     /// Receives until the queue has no more messages for it, until the round is full, or until Ctrl-C. `earlier` rounds of the run
     /// had so many messages.
     ///
@@ -75,7 +82,7 @@ impl Receiver<'_> {
                 }
             }
             let is_full = messages.len() == calls * MAX_BATCH;
-            let (before, has_old) = (round.received, messages.iter().any(|message| self.is_old(message)));
+            let (is_empty, has_old) = (messages.is_empty(), messages.iter().any(|message| self.is_old(message)));
             messages.into_iter().for_each(|message| self.take(message, asked, &mut round, left));
             ui.show(format!("receiving: {}", count(round.received, "message")));
             match error {
@@ -84,7 +91,7 @@ impl Receiver<'_> {
                 Some(error) => return Err(error),
                 None => {}
             }
-            if round.received == before {
+            if is_empty {
                 break;
             }
             // Letters that come while the run lasts would keep it busy for as long as they come.

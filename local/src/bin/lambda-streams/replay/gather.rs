@@ -9,7 +9,7 @@ use lambda_streams_local::{DynamoDbStreams, Settings, Source, SourceRecord, from
 use crate::aws::{Aws, Near};
 use crate::documents::Document;
 use crate::failure::Failure;
-use crate::places::sqs;
+use crate::places::{MAX_BYTES, sqs};
 use crate::signals::Signals;
 use crate::table::table_arn;
 use crate::ui::count;
@@ -17,7 +17,7 @@ use crate::ui::count;
 use super::args::ReplayArgs;
 use super::plan::Plan;
 use super::range::Range;
-use super::sources::{MAX_BYTES, Sources};
+use super::sources::Sources;
 use super::stretch::{Found, Stretch};
 
 /// How long a stream keeps a record.
@@ -153,12 +153,15 @@ fn check_functions(args: &ReplayArgs, sources: &Sources) -> Result<(), Failure> 
         |document: &Document| document.function_arn.as_deref().is_some_and(|arn| function_name(arn) != wanted);
     let others = documents().filter(|(_, document)| is_other(document)).count();
     let Some((held, other)) = documents().find(|(_, document)| is_other(document)) else { return Ok(()) };
-    Err(Failure::not_begun(format!(
-        "{others} of {} are of other functions than `{wanted}`, such as {}, which is of `{}`: name a narrower place, or say --any-function",
-        count(documents().count(), "document"),
-        held.shown,
-        other.function_arn.as_deref().map(function_name).unwrap_or_default(),
-    )))
+    let other = other.function_arn.as_deref().map(function_name).unwrap_or_default();
+    let what = match documents().count() {
+        1 => format!("{} is of `{other}`, and not of `{wanted}`", held.shown),
+        all => {
+            let example = format!("such as {}, which is of `{other}`", held.shown);
+            format!("{others} of {all} documents are of other functions than `{wanted}`, {example}")
+        }
+    };
+    Err(Failure::not_begun(format!("{what}: name a narrower place, or say --any-function")))
 }
 
 /// The name in a function's ARN, or in a name with a qualifier.

@@ -7,12 +7,11 @@ use crate::aws::Aws;
 use crate::documents::{self, Document, What};
 use crate::failure::Failure;
 use crate::input;
-use crate::places::s3::{Object, S3, S3Url};
+use crate::places::MAX_BYTES;
+use crate::places::s3::{S3, S3Url};
 use crate::places::sqs::Queue;
 use crate::signals::Signals;
 
-/// The most bytes of documents that a run takes.
-pub(super) const MAX_BYTES: usize = 512 * 1024 * 1024;
 /// How long a queue hides a message from others while its records are replayed; it is hidden again in time.
 const HIDDEN: Duration = Duration::from_secs(900);
 /// How long a queue is asked for messages.
@@ -85,24 +84,7 @@ impl Sources {
             self.s3 = Some(S3::new(aws).await?);
         }
         let s3 = self.s3.as_ref().expect("it was just set");
-        let objects = s3.list_all(url).await.map_err(Failure::not_begun)?;
-        if objects.is_empty() {
-            return Err(Failure::not_begun(format!(
-                "there is nothing at {url}: all of it is replayed, or the name is another"
-            )));
-        }
-        let mut texts = Vec::new();
-        let mut bytes = 0;
-        // Consoles make an empty object of a folder.
-        let is_folder = |object: &Object| object.size == 0 && object.key.ends_with('/');
-        for object in objects.into_iter().filter(|object| !is_folder(object)) {
-            let object = S3Url { bucket: url.bucket.clone(), key: object.key };
-            let body = s3.get(&object).await.map_err(Failure::not_begun)?;
-            bytes += body.len();
-            check_size(bytes)?;
-            let text = String::from_utf8(body).map_err(|_| Failure::not_begun(format!("{object} is not UTF-8")))?;
-            texts.push((object, text));
-        }
+        let texts = s3.texts(url).await?;
         texts.into_iter().try_for_each(|(object, text)| self.add(object.to_string(), Place::Object(object), &text))
     }
 
@@ -218,17 +200,6 @@ impl Sources {
         })
         .collect()
     }
-}
-
-fn check_size(bytes: usize) -> Result<(), Failure> {
-    if bytes <= MAX_BYTES {
-        return Ok(());
-    }
-    let message = format!(
-        "there are more than {} MB of documents: replay a part of them at a time, such as one shard's day: s3://bucket/aws/lambda/<mapping>/<shard>/2026/01/31/",
-        MAX_BYTES / 1_048_576
-    );
-    Err(Failure::not_begun(message))
 }
 
 fn documents_in(name: &str, text: &str) -> Result<Vec<Document>, Failure> {

@@ -396,7 +396,8 @@ pub(super) async fn probe(target: &Target, stale: Option<Stale>) -> Result<(), F
     };
     match response {
         Response::Throttled => refuse("the function could not be asked, as no environment is free"),
-        Response::FunctionError { message, .. } => refuse(&message),
+        // A function of this crate says itself what to do.
+        Response::FunctionError { message, .. } => Err(Failure::not_begun(format!("--stale skip: {message}"))),
         Response::Returned(json) => match serde_json::from_str::<Answer>(&json) {
             Ok(Answer { counts: Some(counts) }) if counts.marks => Ok(()),
             Ok(Answer { counts: Some(_) }) => refuse("the function's processor has no marks"),

@@ -52,11 +52,9 @@ impl Meaning {
             | "ServiceException"
             | "ServiceUnavailable"
             | "ServiceUnavailableException"
-            // Another transaction holds the item, or another change of the mapping is in flight.
+            // Another transaction holds the item.
             | "TransactionConflictException"
-            | "TransactionInProgressException"
-            | "ResourceConflictException"
-            | "ResourceInUseException" => Self::Transient,
+            | "TransactionInProgressException" => Self::Transient,
             _ => Self::Final,
         }
     }

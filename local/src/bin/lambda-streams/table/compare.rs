@@ -134,3 +134,43 @@ fn currency(record: Option<&Compared>, found: &HashMap<String, Value>) -> Curren
         (Some(_), Some(_)) => Currency::MovedOn,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What a table says that has one item.
+    fn of(record: &Value, item: Option<Value>) -> Currency {
+        let found = item.map(|item| (name(&json!({"id": item["id"]})), item)).into_iter().collect();
+        currency(Compared::read(&record.to_string()).as_ref(), &found)
+    }
+
+    #[test]
+    fn a_record_is_current_if_its_image_is_the_item() {
+        let (keys, image) =
+            (json!({"id": {"N": "1.0"}}), json!({"id": {"N": "1.0"}, "n": {"N": "2.50"}, "s": {"SS": ["b", "a"]}}));
+        let same = json!({"id": {"N": "1"}, "n": {"N": "2.5"}, "s": {"SS": ["a", "b"]}});
+        let other = json!({"id": {"N": "1"}, "n": {"N": "3"}, "s": {"SS": ["a", "b"]}});
+        let more = json!({"id": {"N": "1"}, "n": {"N": "2.5"}, "s": {"SS": ["a", "b"]}, "m": {"BOOL": true}});
+        let insert = json!({"eventName": "INSERT", "dynamodb": {"Keys": keys, "NewImage": image}});
+        let keys_only = json!({"eventName": "MODIFY", "dynamodb": {"Keys": keys}});
+        let remove = json!({"eventName": "REMOVE", "dynamodb": {"Keys": keys, "OldImage": image}});
+        let table = [
+            (&insert, Some(&same), Currency::Current),
+            (&insert, Some(&other), Currency::MovedOn),
+            (&insert, Some(&more), Currency::MovedOn),
+            (&insert, None, Currency::MovedOn),
+            (&keys_only, Some(&same), Currency::Unknown),
+            (&keys_only, None, Currency::MovedOn),
+            (&remove, None, Currency::Current),
+            (&remove, Some(&same), Currency::MovedOn),
+            (&json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}), Some(&same), Currency::Unknown),
+            (&json!(null), None, Currency::Unknown),
+        ];
+        for (record, item, expected) in table {
+            assert_eq!(of(record, item.cloned()), expected, "{record}");
+        }
+    }
+}

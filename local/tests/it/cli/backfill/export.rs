@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures::FutureExt;
+use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::{SINK, got};
 use crate::cli::{Ran, free_path, program};
+use crate::fake_http::{Answer, FakeHttp};
 
 const TABLE: &str = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders";
 const ID: &str = "01693685827463-2d8752fd";
@@ -172,6 +175,11 @@ async fn a_line_that_failed_is_sent_again_alone() {
         command.env("MODE", "list").env("FAIL", "order-0003,order-0059").output().await.expect("it runs").into();
     assert_eq!(ran.code, Some(1), "{}{}", ran.stderr, ran.stdout);
     std::fs::remove_file(&export.sink).expect("it was written");
+    let other = Exported::write("again-other", "data", &json!({"tableArn": TABLE}), &[("x.json.gz", vec![item(1)])]);
+    let ran: Ran = export.command(&other.folder, &["--key", "id"]).output().await.expect("it runs").into();
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stderr, ran.stdout);
+    assert!(ran.stderr.contains("which is not in this export"), "{}", ran.stderr);
+
     let ran = export.run(&["--key", "id"]).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
     assert_eq!(got(&export.sink).keys().collect::<Vec<_>>(), ["order-0003", "order-0059"]);
@@ -186,4 +194,82 @@ async fn a_dry_run_lists_the_files() {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
     assert!(got(&export.sink).is_empty());
+}
+
+/// A bucket that has the folder's files, in pages of two keys.
+async fn bucket(folder: &Path) -> FakeHttp {
+    let folder = folder.to_owned();
+    FakeHttp::start(move |parts, _| {
+        let answer = s3(&folder, parts.uri.path(), parts.uri.query().unwrap_or_default());
+        async move { answer }.boxed()
+    })
+    .await
+}
+
+fn s3(folder: &Path, path: &str, query: &str) -> Answer {
+    let reply = |status: u16, body: Vec<u8>| {
+        hyper::Response::builder().status(status).body(Full::new(body.into())).expect("a response")
+    };
+    let path = path.strip_prefix("/exports").expect("the bucket's name").trim_start_matches('/');
+    if !path.is_empty() {
+        let key = path.strip_prefix("prefix/").unwrap_or(path);
+        return match std::fs::read(folder.join(key)) {
+            Ok(bytes) => reply(200, bytes),
+            Err(_) => reply(404, b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>".to_vec()),
+        };
+    }
+    let parameter = |name: &str| {
+        let value = query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")))?;
+        Some(value.replace("%2F", "/"))
+    };
+    let prefix = parameter("prefix").unwrap_or_default();
+    let mut keys = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else {
+                keys.push(format!("prefix/{}", entry.strip_prefix(folder).expect("it is in there").display()));
+            }
+        }
+    }
+    keys.retain(|key| key.starts_with(&prefix));
+    keys.sort();
+    let first: usize = parameter("continuation-token").map_or(0, |token| token.parse().expect("a number"));
+    let contents: String =
+        keys.iter().skip(first).take(2).map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+    let is_truncated = first + 2 < keys.len();
+    let next = format!("<NextContinuationToken>{}</NextContinuationToken>", first + 2);
+    let next = if is_truncated { next } else { String::new() };
+    reply(
+        200,
+        format!("<ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>{next}{contents}</ListBucketResult>")
+            .into_bytes(),
+    )
+}
+
+#[tokio::test]
+async fn an_export_is_read_from_its_bucket() {
+    let export = Exported::full("bucket");
+    let bucket = bucket(&export.folder).await;
+    let url = format!("s3://exports/prefix/AWSDynamoDB/{ID}");
+    let mut command = export.command(Path::new(&url), &["--key", "id"]);
+    let ran: Ran = command.env("AWS_ENDPOINT_URL_S3", &bucket.endpoint).output().await.expect("it runs").into();
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
+    assert_eq!(got(&export.sink).len(), 60);
+}
+
+#[tokio::test]
+async fn an_incremental_export_in_a_bucket_has_its_data_beside_its_folder() {
+    let line = json!({"Metadata": {"WriteTimestampMicros": {"N": "1"}}, "Keys": {"id": {"S": "a"}}, "NewImage": {"id": {"S": "a"}}});
+    let summary = json!({"tableArn": TABLE, "outputFormat": "DYNAMODB_JSON", "outputView": "NEW_IMAGE"});
+    let export = Exported::write("bucket-incremental", "data", &summary, &[("a.json.gz", vec![line])]);
+    let bucket = bucket(&export.folder).await;
+    for (at, code) in [(format!("s3://exports/prefix/AWSDynamoDB/{ID}"), 0), ("s3://exports/nothing".to_owned(), 2)] {
+        let mut command = export.command(Path::new(&at), &["--key", "id"]);
+        let ran: Ran = command.env("AWS_ENDPOINT_URL_S3", &bucket.endpoint).output().await.expect("it runs").into();
+        assert_eq!(ran.code, Some(code), "{}{}", ran.stderr, ran.stdout);
+    }
+    assert_eq!(got(&export.sink)["a"][0]["record"]["dynamodb"]["StreamViewType"], "NEW_IMAGE");
 }

@@ -162,7 +162,7 @@ async fn a_mapping_that_somebody_else_has_disabled_stays_so() {
 async fn without_the_permission_nothing_is_begun_and_the_error_names_it() {
     let bench = Bench::new("pause-denied", 5).await;
     let lambda = lambda(&bench).await;
-    lambda.refuse_updates(Some("AccessDeniedException"));
+    lambda.refuse_updates("AccessDeniedException", usize::MAX);
     let ran = ran(&mut deployed(&bench, &lambda, &[])).await;
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(ran.stderr.contains("lack the permission lambda:UpdateEventSourceMapping"), "{}", ran.stderr);
@@ -176,7 +176,7 @@ async fn a_mapping_that_cannot_be_enabled_again_is_shouted_about() {
     let go = free_path("pause-stuck-go");
     let mut running = Running::of(local(&bench, &lambda, "waits").env("GO", &go));
     running.wait_for("asked").await;
-    lambda.refuse_updates(Some("AccessDeniedException"));
+    lambda.refuse_updates("AccessDeniedException", usize::MAX);
     std::fs::write(&go, "").expect("it can be written");
     let ended = running.end().await;
     assert_eq!(ended.code, Some(1), "{}{}", ended.stderr, ended.stdout);
@@ -189,8 +189,62 @@ async fn a_mapping_that_cannot_be_enabled_again_is_shouted_about() {
     );
     assert!(ended.stdout.contains("5 done"), "{}", ended.stdout);
 
-    lambda.refuse_updates(None);
+    lambda.refuse_updates("AccessDeniedException", 0);
     let ran = ran(&mut local(&bench, &lambda, "")).await;
     assert_eq!(ran.code, Some(0), "the journal has it, and the next run enables it: {}{}", ran.stderr, ran.stdout);
+    assert_eq!(lambda.updates(), [false, true]);
+}
+
+#[tokio::test]
+async fn ctrl_c_while_the_mapping_is_being_disabled_enables_it() {
+    let bench = Bench::new("pause-stuck-disabling", 5).await;
+    let lambda = lambda(&bench).await;
+    lambda.stick();
+    let mut running = Running::of(&mut deployed(&bench, &lambda, &[]));
+    running.wait_for("mapping   disabling").await;
+    running.interrupt();
+    let ran = running.end().await;
+    assert_eq!(ran.code, Some(2), "{}{}", ran.stderr, ran.stdout);
+    assert!(ran.stderr.contains("interrupted while the mapping was being disabled"), "{}", ran.stderr);
+    assert_eq!(lambda.updates().last(), Some(&true));
+    assert_ne!(lambda.state(), "Disabled");
+}
+
+#[tokio::test]
+async fn the_one_mapping_of_the_stream_is_chosen_and_several_are_listed() {
+    let bench = Bench::new("pause-several", 5).await;
+    let lambda = lambda(&bench).await;
+    let stream = bench.dynamo.stream_arn("orders").await;
+    let other = stream.replace(":table/orders/", ":table/other/");
+    let mapping = |uuid: &str, arn: &str| json!({"UUID": uuid, "EventSourceArn": arn, "State": "Enabled"});
+    lambda.list(vec![mapping("another-table", &other), mapping(UUID, &stream)]);
+    let good = ran(&mut deployed(&bench, &lambda, &[])).await;
+    assert_eq!((good.code, lambda.updates()), (Some(0), vec![false, true]), "{}{}", good.stderr, good.stdout);
+
+    lambda.list(vec![mapping("second", &stream), mapping(UUID, &stream)]);
+    let several = ran(&mut deployed(&bench, &lambda, &[])).await;
+    assert_eq!(several.code, Some(2), "{}", several.stderr);
+    assert!(several.stderr.contains("choose one by --mapping: second, "), "{}", several.stderr);
+
+    lambda.list(vec![mapping("another-table", &other)]);
+    let none = ran(&mut deployed(&bench, &lambda, &[])).await;
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+    assert!(none.stderr.contains("has no event source mapping with"), "{}", none.stderr);
+    assert_eq!(lambda.updates(), [false, true], "nothing was changed");
+}
+
+#[tokio::test]
+async fn a_change_of_the_mapping_that_is_in_flight_is_waited_for() {
+    let bench = Bench::new("pause-in-use", 5).await;
+    let lambda = lambda(&bench).await;
+    let go = free_path("pause-in-use-go");
+    lambda.refuse_updates("ResourceInUseException", 3);
+    let mut running = Running::of(local(&bench, &lambda, "waits").env("GO", &go));
+    running.wait_for("asked").await;
+    assert_eq!(lambda.updates(), [false]);
+    lambda.refuse_updates("ResourceInUseException", 3);
+    std::fs::write(&go, "").expect("it can be written");
+    let ran = running.end().await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
     assert_eq!(lambda.updates(), [false, true]);
 }

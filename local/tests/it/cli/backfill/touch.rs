@@ -126,3 +126,24 @@ async fn an_interrupted_run_is_gone_on_with() {
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
     assert!(bench.dynamo.names_without("orders", "backfilled_at").await.is_empty(), "every item is touched");
 }
+
+#[tokio::test]
+async fn an_item_that_cannot_be_written_is_tried_again_by_the_next_run_alone() {
+    let bench = Bench::new("touch-large", 10).await;
+    // With the attribute, it would be larger than an item may be.
+    let large = AttributeValue::S("x".repeat(409_600 - 60));
+    bench.dynamo.put("orders", item("large", [("large", large)])).await;
+    let ran = touch(&bench, &[]).await;
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stderr, ran.stdout);
+    assert!(
+        ran.stdout.contains("11 items: 10 rewritten, 0 changed and 0 removed since they were read, 1 failed"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("the last failure: table `orders`: ValidationException"), "{}", ran.stdout);
+    bench.dynamo.put("orders", item("large", [])).await;
+    let ran = touch(&bench, &[]).await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
+    assert!(ran.stdout.contains("1 item: 1 rewritten"), "{}", ran.stdout);
+    assert!(!bench.journal.exists());
+}

@@ -189,3 +189,46 @@ async fn objects_are_deleted_when_their_records_are_done() {
     assert_eq!(none.code, Some(2), "{}{}", none.stdout, none.stderr);
     assert!(none.stderr.contains("there is nothing at s3://replay-discarded/aws/"), "{}", none.stderr);
 }
+
+#[tokio::test]
+async fn an_object_is_explained_with_the_command_that_replays_it() {
+    let Some(bucket) = Bucket::new("replay-explained").await else { return };
+    bucket.put("/aws/one of two", document(&[record("111", "a")]).to_string()).await;
+    bucket.put("/aws/two", document(&[record("112", "b")]).to_string()).await;
+    bucket.put("/empty", String::new()).await;
+    let explain = async |url: &str| -> Ran {
+        let mut command = program();
+        command.args(["explain", url, "--endpoint-url", bucket.endpoint]);
+        command.output().await.expect("the program can be started").into()
+    };
+    let flags = "--function arn:aws:lambda:eu-central-1:123456789012:function:orders --region eu-central-1\n";
+
+    let one = explain("s3://replay-explained/aws/one of two").await;
+    assert_eq!(one.code, Some(0), "{}", one.stderr);
+    let command = format!("\n  lambda-streams replay 's3://replay-explained/aws/one of two' {flags}");
+    assert!(one.stdout.contains(&command) && one.stdout.starts_with("on failure"), "{}", one.stdout);
+
+    let all = explain("s3://replay-explained").await;
+    assert_eq!(all.code, Some(1), "one of them is empty: {}", all.stdout);
+    assert_eq!(all.stderr, "warning: s3://replay-explained/empty has no document\n");
+    assert!(all.stdout.contains("2 of 2\nobject       s3://replay-explained/aws/two\n"), "{}", all.stdout);
+    let command = format!("\n  lambda-streams replay s3://replay-explained {flags}");
+    assert_eq!(all.stdout.matches(&command).count(), 1, "{}", all.stdout);
+
+    let none = explain("s3://replay-explained/other").await;
+    assert_eq!((none.code, none.stdout.as_str()), (Some(2), ""));
+    assert!(none.stderr.starts_with("error: there is nothing at s3://replay-explained/other: "), "{}", none.stderr);
+}
+
+#[tokio::test]
+async fn a_dead_letter_in_a_bucket_is_saved_before_it_is_redriven() {
+    let Some(bucket) = Bucket::new("replay-letter").await else { return };
+    bucket.put("/letter", crate::cli::explain::LETTER.to_owned()).await;
+    let mut command = program();
+    command.args(["explain", "s3://replay-letter/letter", "--endpoint-url", bucket.endpoint]);
+    let ran: Ran = command.output().await.expect("the program can be started").into();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for expected in ["\n  lambda-streams redrive document.json ", "document.json is what is there, saved"] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+}
