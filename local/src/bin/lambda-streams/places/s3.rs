@@ -119,7 +119,9 @@ impl S3 {
             )));
         }
         let (mut texts, mut bytes) = (Vec::new(), 0);
-        for object in objects {
+        // Consoles make an empty object of a folder.
+        let is_folder = |object: &Object| object.size == 0 && object.key.ends_with('/');
+        for object in objects.into_iter().filter(|object| !is_folder(object)) {
             let object = S3Url { bucket: url.bucket.clone(), key: object.key };
             let body = self.get(&object).await.map_err(Failure::not_begun)?;
             bytes += body.len();
