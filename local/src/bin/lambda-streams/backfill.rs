@@ -244,7 +244,7 @@ fn conclude(
     }
     if is_finished {
         println!(
-            "everything is done and the journal removed: the same command begins anew, and sends every item again"
+            "nothing is left, and the journal is removed: the same command begins anew, and sends every item again"
         );
     }
     if sent.left_out > 0 {

@@ -194,7 +194,7 @@ async fn ctrl_c_waits_for_what_is_in_flight_and_the_next_run_goes_on() {
     let ran = running.end().await;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stderr, ran.stdout);
     assert_eq!(bench.got().len(), 10, "what was in flight");
-    for expected in ["what is left was read and not sent", "up to 1000 items of a segment are sent again"] {
+    for expected in ["what is left was read and not sent", "with up to 1000 items, is sent again"] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
     assert!(!ran.stdout.contains("begins anew"), "{}", ran.stdout);

@@ -49,8 +49,8 @@ Which items may be sent late
 
 The journal keeps how far each segment or file is done, and the keys of items that failed. The same command goes on where an
 earlier run has stopped, and tries again what has failed (which needs dynamodb:BatchGetItem). What was done of a page that the run
-did not finish is done again: up to 1,000 items of each segment, or 500 lines of a file. A run that did everything removes the
-journal, so that the same command begins anew: an item that is sent again may be just what is wanted, and only you know that.
+did not finish is done again: usually up to 1,000 items of each segment, or 500 lines of a file. A run that leaves nothing removes
+the journal: the same command begins anew and sends every item again, such as to a sink that was emptied since.
 Ctrl-C waits for the invocations in flight; a second one stops at once.";
 
 /// Send the items of a table, or of its export to S3, to a function, as INSERT records.

@@ -134,7 +134,8 @@ impl Origin {
         match self {
             Self::Table(_) => repeated_of_table(done),
             Self::Export(_) => format!(
-                "the journal has the place in each file before which all is done: up to {} lines of a file are {done} again",
+                "the journal has the place in each file before which all is done: what was done of the lines after it, usually up to \
+                 {}, is {done} again",
                 chunks::LINES
             ),
         }
@@ -183,8 +184,8 @@ impl Origin {
 /// What the run after an interrupted scan does again.
 pub(crate) fn repeated_of_table(done: &str) -> String {
     format!(
-        "the journal has the place in each segment before which all is done: of a page that was begun, up to {} items of a segment \
-         are {done} again",
+        "the journal has the place in each segment before which all is done: what was done of the pages after it, usually one of each \
+         segment with up to {} items, is {done} again",
         scan::PAGE
     )
 }

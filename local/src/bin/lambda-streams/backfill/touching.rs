@@ -126,7 +126,9 @@ pub(crate) async fn touch(
         return Ok(ExitCode::from(FAILED));
     }
     journal.finish();
-    println!("everything is done and the journal removed: the same command begins anew, and rewrites every item again");
+    println!(
+        "nothing is left, and the journal is removed: the same command begins anew, and rewrites every item again"
+    );
     Ok(ExitCode::from(GOOD))
 }
 
