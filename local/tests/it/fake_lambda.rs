@@ -149,7 +149,8 @@ async fn answer(shared: Arc<Shared>, parts: Parts, body: Bytes) -> Answer {
     };
     let refused = |code| reply(400, &json!({"message": "made up"}), Some(("x-amzn-errortype", code)));
     match (parts.method.as_str(), path) {
-        ("GET", path) if path.ends_with("/configuration") => {
+        // No other function is there.
+        ("GET", path) if path.ends_with("orders/configuration") => {
             reply(200, &json!({"FunctionName": "orders", "FunctionArn": FUNCTION, "Timeout": 30}), None)
         }
         ("POST", path) if path.ends_with("/invocations") => match (shared.handler)(body).await {

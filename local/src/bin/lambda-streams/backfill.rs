@@ -47,10 +47,10 @@ pub(crate) async fn backfill(args: BackfillArgs) -> Result<ExitCode, Failure> {
     let signals = Signals::listen()?;
     let aws = Aws::new(&args.aws);
     let origin = interruptible(&signals, Origin::find(&args.items, &aws)).await?;
-    if args.sending.dry_run {
-        return dry_run::print(&args, &origin).await;
-    }
     let journal = Journal::open(&work(&args, &origin), args.sending.journal.as_deref())?;
+    if args.sending.dry_run {
+        return interruptible(&signals, dry_run::print(&args, &origin, &aws, &journal)).await;
+    }
     match &args.items.touch {
         Some(attribute) => touching::touch(&args, attribute, &aws, &origin, journal, &signals).await,
         None => send(&args, &aws, &origin, journal, &signals).await,
@@ -94,7 +94,7 @@ async fn send(
         Some(pause) => pause.end(&mut journal, |line| ui.print(line)).await,
         None => Ok(()),
     };
-    conclude(sent, enabled, journal, &target)
+    conclude((origin, &target), sent, enabled, journal)
 }
 
 /// Names the work for its journal.
@@ -130,6 +130,7 @@ fn announce(ui: &Ui, args: &BackfillArgs, origin: &Origin, journal: &Journal) {
     if journal.value(BEGUN).is_some() {
         ui.line(&format!("journal   {}: going on where an earlier run has stopped", journal.path().display()));
     }
+    ui.line(&format!("note: {SENT_AGAIN}"));
     if !args.pause.pause_mapping && origin.may_be_live() {
         ui.line(
             "note: the stream stays live: an item that changes after it was read may be sent after its change (--help says what \
@@ -137,6 +138,13 @@ fn announce(ui: &Ui, args: &BackfillArgs, origin: &Origin, journal: &Journal) {
         );
     }
 }
+
+/// What a handler has to bear.
+const SENT_AGAIN: &str = "a backfill is a new insert of every item: a handler that counts counts again what the stream has brought; \
+                          empty its sink first";
+/// The same of `--touch`.
+const CHANGED_AGAIN: &str =
+    "--touch is a new change of every item: a handler that counts changes counts it, whatever reads the stream";
 
 /// Where the journal has that sending was begun.
 const BEGUN: &str = "begun";
@@ -159,6 +167,8 @@ struct Sent {
     left_out: u64,
     /// Why reading ended early.
     unread: Option<Failure>,
+    /// Whether everything was read, and nothing of it was left.
+    is_over: bool,
     /// Whether everything was read and nothing has failed.
     is_complete: bool,
 }
@@ -197,18 +207,19 @@ impl Sending<'_> {
         // Only now it is known exactly, if at all.
         let open = lock(&book.ledger).open() as u64;
         tally.total = Some(tally.done + tally.failed.len() as u64 + tally.held_back + open);
-        let is_complete = is_read && tally.failed.is_empty() && tally.held_back == 0 && open == 0;
+        let is_over = is_read && tally.held_back == 0 && open == 0;
+        let is_complete = is_over && tally.failed.is_empty();
         let left_out = book.left_out.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Sent { delivered, tally, left_out, unread, is_complete })
+        Ok(Sent { delivered, tally, left_out, unread, is_over, is_complete })
     }
 }
 
 /// Prints the summary, and removes the journal if nothing is left.
 fn conclude(
+    (origin, target): (&Origin, &Target),
     sent: Result<Sent, Failure>,
     enabled: Result<(), Failure>,
     journal: Journal,
-    target: &Target,
 ) -> Result<ExitCode, Failure> {
     let path = journal.path().display().to_string();
     let sent = match sent {
@@ -218,12 +229,22 @@ fn conclude(
             return Err(failure);
         }
     };
-    if sent.is_complete && enabled.is_ok() {
+    let is_finished = sent.is_complete && enabled.is_ok();
+    if is_finished {
         journal.finish();
     }
     let where_left = format!("the same command goes on, and tries again what has failed: {path} has what is done");
     let code = sending::conclude(&sent.tally, &sent.delivered, "item", &where_left);
     sending::print_log_group(target, &sent.tally, sent.delivered.broken.as_deref());
+    if !sent.is_over {
+        println!("what is left was read and not sent; what was not read yet is not counted");
+        println!("{}", origin.repeated("sent"));
+    }
+    if is_finished {
+        println!(
+            "nothing is left, and the journal is removed: the same command begins anew, and sends every item again"
+        );
+    }
     if sent.left_out > 0 {
         println!("left out, because the stream brings a newer one or the item is gone: {}", sent.left_out);
     }

@@ -67,43 +67,15 @@ impl Pause {
         signals: &Signals,
         say: impl Fn(&str),
     ) -> Result<Self, Failure> {
-        let uuid = match (&args.mapping, function) {
-            (Some(uuid), _) => uuid.clone(),
-            (None, Some(function)) => find(&client, function, stream_arn).await?,
-            (None, None) => {
-                return Err(Failure::not_begun(
-                    "say which mapping is paused: --mapping, as the function is not deployed",
-                ));
-            }
-        };
-        let deployed = from_deployed(&client, function.unwrap_or_default(), Some(&uuid)).await;
-        let deployed = deployed.map_err(Failure::not_begun)?;
-        if table_arn(&deployed.stream_arn) != table_arn(stream_arn) {
-            let message = format!("the mapping {uuid} reads {}: it is not of this stream", deployed.stream_arn);
-            return Err(Failure::not_begun(message));
-        }
+        let (uuid, may_wait, _) = locate(args, &client, function, stream_arn).await?;
         let is_ours = left_paused(journal).is_some_and(|paused| paused == uuid);
-        // A mapping that discards old records does so with those that have waited.
-        let may_wait = match u64::try_from(deployed.settings.maximum_record_age_in_seconds) {
-            Ok(seconds) => RETENTION.min(Duration::from_secs(seconds)),
-            Err(_) => RETENTION,
-        };
         let pause = Self { client, uuid, may_wait, since: Instant::now() };
         match settled(&pause.client, &pause.uuid).await?.as_str() {
             "Disabled" if is_ours => {
                 say(&format!("mapping   {} is disabled by an earlier run of this work", pause.uuid))
             }
-            "Disabled" => {
-                return Err(Failure::not_begun(format!(
-                    "the mapping {} is disabled already, and not by this work: somebody, or another run, has done that, so that \
-                     enabling it would not be right. Leave --pause-mapping out to send while it is disabled",
-                    pause.uuid
-                )));
-            }
             "Enabled" => pause.disable(journal, signals, &say).await?,
-            state => {
-                return Err(Failure::not_begun(format!("the mapping {} is {state}: it cannot be paused", pause.uuid)));
-            }
+            state => return Err(refusal(&pause.uuid, state)),
         }
         say(&pause.describe());
         Ok(pause)
@@ -174,6 +146,73 @@ impl Pause {
             duration(self.since.elapsed())
         ));
         Ok(())
+    }
+}
+
+/// Says what [`Pause::begin`] would do, and does nothing.
+///
+/// # Errors
+/// Those of [`Pause::begin`] that can be foreseen.
+pub(crate) async fn look(
+    args: &PauseArgs,
+    client: &Client,
+    function: Option<&str>,
+    stream_arn: &str,
+    journal: &Journal,
+) -> Result<String, Failure> {
+    let (uuid, may_wait, state) = locate(args, client, function, stream_arn).await?;
+    let is_ours = left_paused(journal).is_some_and(|paused| paused == uuid);
+    match state.as_str() {
+        "Disabled" if is_ours => {
+            Ok(format!("{uuid} is disabled by an earlier run of this work: it would be enabled at the end"))
+        }
+        "Enabled" => Ok(format!(
+            "{uuid} is enabled: it would be disabled meanwhile, and its records wait for at most {}",
+            duration(may_wait)
+        )),
+        "Creating" | "Enabling" | "Disabling" | "Updating" => Ok(format!(
+            "{uuid} is {state}: a run waits for the end of that, and is refused if somebody has disabled it"
+        )),
+        state => Err(refusal(&uuid, state)),
+    }
+}
+
+/// The mapping that is to be paused, how long its records may wait, and its state.
+async fn locate(
+    args: &PauseArgs,
+    client: &Client,
+    function: Option<&str>,
+    stream_arn: &str,
+) -> Result<(String, Duration, String), Failure> {
+    let uuid = match (&args.mapping, function) {
+        (Some(uuid), _) => uuid.clone(),
+        (None, Some(function)) => find(client, function, stream_arn).await?,
+        (None, None) => {
+            return Err(Failure::not_begun("say which mapping is paused: --mapping, as the function is not deployed"));
+        }
+    };
+    let deployed = from_deployed(client, function.unwrap_or_default(), Some(&uuid)).await;
+    let deployed = deployed.map_err(Failure::not_begun)?;
+    if table_arn(&deployed.stream_arn) != table_arn(stream_arn) {
+        let message = format!("the mapping {uuid} reads {}: it is not of this stream", deployed.stream_arn);
+        return Err(Failure::not_begun(message));
+    }
+    // A mapping that discards old records does so with those that have waited.
+    let may_wait = match u64::try_from(deployed.settings.maximum_record_age_in_seconds) {
+        Ok(seconds) => RETENTION.min(Duration::from_secs(seconds)),
+        Err(_) => RETENTION,
+    };
+    Ok((uuid, may_wait, deployed.state.unwrap_or_default()))
+}
+
+/// Why a mapping in this state is not paused.
+fn refusal(uuid: &str, state: &str) -> Failure {
+    match state {
+        "Disabled" => Failure::not_begun(format!(
+            "the mapping {uuid} is disabled already, and not by this work: somebody, or another run, has done that, so that \
+             enabling it would not be right. Leave --pause-mapping out to send while it is disabled"
+        )),
+        state => Failure::not_begun(format!("the mapping {uuid} is {state}: it cannot be paused")),
     }
 }
 

@@ -10,7 +10,7 @@ use lambda_streams_local::{FunctionOutput, Progress, Summary};
 
 use crate::outcomes::Outcomes;
 
-pub(crate) use self::describe::{count, duration};
+pub(crate) use self::describe::{count, duration, size};
 
 use self::block::Block;
 use self::describe::{Weight, describe};

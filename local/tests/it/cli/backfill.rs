@@ -80,6 +80,9 @@ fn numbered(number: usize) -> HashMap<String, AttributeValue> {
     item(&format!("order-{number:04}"), [("n", AttributeValue::N(number.to_string()))])
 }
 
+/// What a person with a handler that counts has to know.
+const COUNTS_AGAIN: &str = "note: a backfill is a new insert of every item: a handler that counts counts again";
+
 #[tokio::test]
 async fn every_item_is_sent_once_as_an_insert() {
     let bench = Bench::new("good", 250).await;
@@ -88,6 +91,8 @@ async fn every_item_is_sent_once_as_an_insert() {
     assert!(ran.stdout.contains("250 items: 250 done, 0 failed, 0 held back, 0 left"), "{}", ran.stdout);
     assert!(ran.stdout.contains("the function says: 250 succeeded"), "{}", ran.stdout);
     assert!(ran.stderr.contains("note: the stream stays live"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(COUNTS_AGAIN), "{}", ran.stderr);
+    assert!(ran.stdout.contains("the same command begins anew"), "{}", ran.stdout);
     let got = bench.got();
     assert_eq!(got.len(), 250);
     for (number, (name, records)) in got.iter().enumerate() {
@@ -189,6 +194,18 @@ async fn ctrl_c_waits_for_what_is_in_flight_and_the_next_run_goes_on() {
     let ran = running.end().await;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stderr, ran.stdout);
     assert_eq!(bench.got().len(), 10, "what was in flight");
+    for expected in ["what is left was read and not sent", "with up to 1000 items, is sent again"] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("begins anew"), "{}", ran.stdout);
+    let journal = std::fs::read(&bench.journal).expect("the run has left it");
+    let ran = bench.run(&["--dry-run"], "").await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
+    for expected in ["goes on where an earlier run has stopped", "of 4 segments, ", "0 failed items to be tried again"]
+    {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+    assert_eq!(std::fs::read(&bench.journal).expect("it stays"), journal);
     let ran = bench.run(&[], "").await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
     assert_eq!(bench.got().len(), 50);
@@ -199,15 +216,24 @@ async fn a_dry_run_counts_and_sends_nothing() {
     let bench = Bench::new("dry", 25).await;
     let ran = bench.run(&["--dry-run", "--batch-size", "10", "--read-units", "1"], "").await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
-    for expected in
-        ["about 25 items", "every six hours", "read units", "about 3 of up to 10 records", "nothing was sent"]
-    {
+    for expected in [
+        "about 25 items",
+        "every six hours",
+        "read units",
+        "about 3 of up to 10 records",
+        "nothing was sent",
+        COUNTS_AGAIN,
+    ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
+    assert!(!ran.stdout.contains("0.0 MB") && !ran.stdout.contains("journal"), "{}", ran.stdout);
     assert!(!bench.journal.exists() && bench.got().is_empty());
+    let ran = bench.run(&["--dry-run", "--batch-size", "1"], "").await;
+    assert!(ran.stdout.contains("about 25 of up to 1 record and 5.5 MB"), "{}", ran.stdout);
     let ran: Ran =
         bench.bare(&["--table", "orders", "--touch", "at", "--dry-run"]).output().await.expect("it runs").into();
     assert!(ran.stdout.contains("about 25 write units"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("note: --touch is a new change of every item"), "{}", ran.stdout);
 }
 
 #[tokio::test]

@@ -27,6 +27,11 @@ Examples:
     lambda-streams backfill --export s3://bucket/prefix/AWSDynamoDB/01693685827463-2d8752fd --function orders-function
     lambda-streams backfill --export export --bootstrap target/lambda/orders/bootstrap
 
+Handlers that count
+  A backfill is a new insert of every item, whether the stream has brought the item before or not: a handler that counts, adds up
+  or sends mail does so again. Empty its sink first, or use a sink to which an item that it has means nothing new. With --touch
+  every item comes as a new change.
+
 Which items may be sent late
   An item is read first and sent afterwards. When it is changed or removed in between, the stream may bring the change to the
   function before the backfill brings the item as it was: the older image lies on top of the newer one, and a removed item is
@@ -42,8 +47,11 @@ Which items may be sent late
   --compare-with-table and --skip-changed-since look before the act, so they make the time shorter and do not close it.
   Marks of items compare sequence numbers of the stream. A backfill's records have none, so that --stale has no meaning here.
 
-The journal keeps what is done, keys of items included. The same command goes on where an earlier run has stopped, and tries again
-what has failed. Ctrl-C waits for the invocations in flight; a second one stops at once.";
+The journal keeps how far each segment or file is done, and the keys of items that failed. The same command goes on where an
+earlier run has stopped, and tries again what has failed (which needs dynamodb:BatchGetItem). What was done of a page that the run
+did not finish is done again: usually up to 1,000 items of each segment, or 500 lines of a file. A run that leaves nothing removes
+the journal: the same command begins anew and sends every item again, such as to a sink that was emptied since.
+Ctrl-C waits for the invocations in flight; a second one stops at once.";
 
 /// Send the items of a table, or of its export to S3, to a function, as INSERT records.
 ///
@@ -81,7 +89,7 @@ pub(crate) struct ItemArgs {
     #[arg(long, value_name = "ATTRIBUTE", action = ArgAction::Append, requires = "export")]
     pub(crate) key: Vec<String>,
     /// Parts of the table that are read at the same time
-    #[arg(long, value_name = "SEGMENTS", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long, value_name = "SEGMENTS", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=i64::from(super::scan::MOST_SEGMENTS)))]
     pub(crate) segments: u32,
     /// Scan with at most so many units a second; one reads 4 KB [default: as fast as the items are sent]
     #[arg(long, value_name = "UNITS", conflicts_with = "export")]

@@ -18,7 +18,7 @@ use crate::table::attributes::{self, Item};
 use crate::table::{Table, compare};
 
 /// How many lines of a file are one chunk.
-const LINES: usize = 500;
+pub(crate) const LINES: usize = 500;
 
 /// What was read at once.
 pub(crate) struct Chunk {
@@ -197,7 +197,8 @@ async fn whole_lines(file: DataFile, bytes: Arc<[u8]>) -> Result<NumberedLines, 
     tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
 }
 
-fn file_lane(file: &DataFile) -> String {
+/// The lane of a file.
+pub(crate) fn file_lane(file: &DataFile) -> String {
     format!("file {}", file.name)
 }
 

@@ -3,14 +3,19 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::BATCH_SIZE;
+use lambda_streams_local::{DeployedFunction, Function};
+
 use super::args::BackfillArgs;
 use super::export;
 use super::files::Files;
 use super::origin::{Exported, Origin};
 use super::scan::{self, Scan};
+use super::{BATCH_SIZE, CHANGED_AGAIN, SENT_AGAIN};
+use crate::aws::Aws;
 use crate::failure::{Failure, GOOD};
-use crate::ui::{count, duration};
+use crate::journal::Journal;
+use crate::mapping;
+use crate::ui::{count, duration, size};
 
 /// Of more files, this many are listed.
 const MAX_LISTED: usize = 20;
@@ -18,8 +23,16 @@ const MAX_LISTED: usize = 20;
 /// Prints it, and sends nothing.
 ///
 /// # Errors
-/// If a file of the export cannot be read, or is corrupt.
-pub(crate) async fn print(args: &BackfillArgs, origin: &Origin) -> Result<ExitCode, Failure> {
+/// If a file of the export cannot be read, or is corrupt; if there is no such function, or its mapping cannot be paused.
+pub(crate) async fn print(
+    args: &BackfillArgs,
+    origin: &Origin,
+    aws: &Aws<'_>,
+    journal: &Journal,
+) -> Result<ExitCode, Failure> {
+    // First what a run would refuse.
+    let function = function(args, aws).await?;
+    let mapping = mapping(args, aws, origin.arn(), journal).await?;
     println!("items       {}", origin.describe());
     let items = match origin {
         Origin::Table(scan) => {
@@ -28,13 +41,42 @@ pub(crate) async fn print(args: &BackfillArgs, origin: &Origin) -> Result<ExitCo
         }
         Origin::Export(exported) => files(exported).await?,
     };
-    if args.items.touch.is_none() {
-        let batch = args.sending.batch_size.unwrap_or(BATCH_SIZE).get() as u64;
-        let invocations = usize::try_from(items.div_ceil(batch)).unwrap_or(usize::MAX);
-        println!("invocations about {invocations} of up to {batch} records and 5.5 MB");
+    if let Some(function) = function {
+        println!("function    {function}");
     }
+    if args.items.touch.is_none() {
+        let batch = args.sending.batch_size.unwrap_or(BATCH_SIZE).get();
+        let invocations = items.div_ceil(batch as u64);
+        println!("invocations about {invocations} of up to {} and 5.5 MB", count(batch, "record"));
+    }
+    if let Some(mapping) = mapping {
+        println!("mapping     {mapping}");
+    }
+    if let Some(progress) = origin.progress(journal) {
+        println!("journal     {}: the same command goes on where an earlier run has stopped", journal.path().display());
+        println!("            {progress}; the numbers above are of everything");
+    }
+    println!("note: {}", if args.items.touch.is_some() { CHANGED_AGAIN } else { SENT_AGAIN });
     println!("nothing was sent");
     Ok(ExitCode::from(GOOD))
+}
+
+/// The deployed function, which has to be there.
+async fn function(args: &BackfillArgs, aws: &Aws<'_>) -> Result<Option<String>, Failure> {
+    let Some(name) = &args.function.function else { return Ok(None) };
+    let function = DeployedFunction::connect(aws.lambda().await?, name).await.map_err(Failure::not_begun)?;
+    let timeout = args.function.timeout.unwrap_or_else(|| function.timeout());
+    Ok(Some(format!("{}, timeout {} s", function.function_arn(), timeout.as_secs_f64())))
+}
+
+/// What would become of the live mapping.
+async fn mapping(args: &BackfillArgs, aws: &Aws<'_>, arn: &str, journal: &Journal) -> Result<Option<String>, Failure> {
+    if args.pause.pause_mapping {
+        let function = args.function.function.as_deref();
+        return mapping::look(&args.pause, &aws.lambda().await?, function, arn, journal).await.map(Some);
+    }
+    let left = mapping::left_paused(journal);
+    Ok(left.map(|uuid| format!("{uuid} was left disabled by an earlier run of this work: it would be enabled first")))
 }
 
 fn table(args: &BackfillArgs, scan: &Scan) {
@@ -47,8 +89,8 @@ fn table(args: &BackfillArgs, scan: &Scan) {
         rate.map(|(rate, took)| format!(", {took} at {rate} a second")).unwrap_or_default()
     };
     println!(
-        "reads       about {units:.0} read units for {:.1} MB{}",
-        table.bytes as f64 / 1e6,
+        "reads       about {units:.0} read units for {}{}",
+        size(usize::try_from(table.bytes).unwrap_or(usize::MAX)),
         at_rate(units, args.items.read_units)
     );
     if args.items.touch.is_some() {

@@ -6,8 +6,9 @@ use super::args::ItemArgs;
 use super::chunks::{self, Chunks};
 use super::export::Export;
 use super::files::{Files, Place};
+use super::ledger;
 use super::rate::Rate;
-use super::scan::Scan;
+use super::scan::{self, END, Scan};
 use crate::aws::Aws;
 use crate::failure::Failure;
 use crate::journal::Journal;
@@ -128,6 +129,38 @@ impl Origin {
         }
     }
 
+    /// What the run after an interrupted one does again.
+    pub(crate) fn repeated(&self, done: &str) -> String {
+        match self {
+            Self::Table(_) => repeated_of_table(done),
+            Self::Export(_) => format!(
+                "the journal has the place in each file before which all is done: what was done of the lines after it, usually up to \
+                 {}, is {done} again",
+                chunks::LINES
+            ),
+        }
+    }
+
+    /// What an earlier run of this work has come to, if there was one.
+    pub(crate) fn progress(&self, journal: &Journal) -> Option<String> {
+        let (failed, _) = ledger::failures(|key| journal.value(key));
+        let (lanes, what): (Vec<String>, _) = match self {
+            Self::Table(_) => ((0..segments(journal)?.min(scan::MOST_SEGMENTS)).map(chunks::lane).collect(), "segment"),
+            Self::Export(exported) => (exported.export.files.iter().map(chunks::file_lane).collect(), "file"),
+        };
+        let values: Vec<&str> = lanes.iter().filter_map(|lane| journal.value(&ledger::lane_key(lane))).collect();
+        if values.is_empty() && failed.is_empty() && segments(journal).is_none() {
+            return None;
+        }
+        let done = values.iter().filter(|value| **value == END).count();
+        Some(format!(
+            "of {}, {done} read to the end and {} in part; {} to be tried again",
+            count(lanes.len(), what),
+            values.len() - done,
+            count(failed.len(), "failed item")
+        ))
+    }
+
     /// What an earlier run has not done.
     pub(crate) fn chunks(
         &self,
@@ -148,9 +181,23 @@ impl Origin {
     }
 }
 
+/// What the run after an interrupted scan does again.
+pub(crate) fn repeated_of_table(done: &str) -> String {
+    format!(
+        "the journal has the place in each segment before which all is done: what was done of the pages after it, usually one of each \
+         segment with up to {} items, is {done} again",
+        scan::PAGE
+    )
+}
+
+/// In how many segments an earlier run has begun the scan.
+fn segments(journal: &Journal) -> Option<u32> {
+    journal.value(SEGMENTS).and_then(|segments| segments.parse().ok())
+}
+
 /// The scan in as many segments as an earlier run has begun it, which tells of throttling.
 pub(crate) fn resumed(scan: &Scan, journal: &mut Journal, ui: &Arc<Ui>) -> Result<Scan, Failure> {
-    let segments = journal.value(SEGMENTS).and_then(|segments| segments.parse().ok()).unwrap_or(scan.segments);
+    let segments = segments(journal).unwrap_or(scan.segments);
     journal.note(SEGMENTS, &segments.to_string())?;
     let (ui, table) = (Arc::clone(ui), scan.table.name.clone());
     let throttled = move || {

@@ -21,7 +21,9 @@ use crate::table::{Table, calls};
 /// What one consistent read unit reads.
 const UNIT_BYTES: f64 = 4096.0;
 /// The most items of a page. What of a page is done is repeated when the run is stopped before all of it is.
-const PAGE: i32 = 1_000;
+pub(crate) const PAGE: i32 = 1_000;
+/// The most segments that a flag may ask for.
+pub(crate) const MOST_SEGMENTS: u32 = 256;
 /// At this try of a page it is told that the table throttles. The client has tried several times in each.
 const TOLD_AT: u32 = 2;
 /// In place of a position: the segment was read to its end.

@@ -13,7 +13,7 @@ use super::origin::{self, Origin};
 use super::rate::Rate;
 use super::scan::Scan;
 use super::touch::{Touch, Touched};
-use super::{chunks, lock};
+use super::{CHANGED_AGAIN, chunks, lock};
 use crate::aws::Aws;
 use crate::failure::{FAILED, Failure, GOOD};
 use crate::journal::Journal;
@@ -87,6 +87,7 @@ pub(crate) async fn touch(
     let ui = Arc::new(Ui::new(args.sending.plain, args.sending.quiet, false));
     ui.line(&format!("items     {}", origin.describe()));
     ui.line(&format!("touch     `{attribute}` of each: the stream brings them to everything that reads it"));
+    ui.line(&format!("note: {CHANGED_AGAIN}"));
     let (failed, next) = ledger::failures(|key| journal.value(key));
     let scan = origin::resumed(scan, &mut journal, &ui)?;
     let journal = Mutex::new(journal);
@@ -118,9 +119,16 @@ pub(crate) async fn touch(
             "the same command goes on, and tries again what has failed: {} has what is done",
             journal.path().display()
         );
+        if is_draining {
+            println!("what was not written or not read yet is not counted");
+            println!("{}", origin::repeated_of_table("rewritten"));
+        }
         return Ok(ExitCode::from(FAILED));
     }
     journal.finish();
+    println!(
+        "nothing is left, and the journal is removed: the same command begins anew, and rewrites every item again"
+    );
     Ok(ExitCode::from(GOOD))
 }
 

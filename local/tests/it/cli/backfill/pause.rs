@@ -70,6 +70,31 @@ async fn the_mapping_is_disabled_before_anything_is_sent_and_enabled_at_the_end(
 }
 
 #[tokio::test]
+async fn a_dry_run_refuses_what_a_run_would_and_changes_nothing() {
+    let bench = Bench::new("pause-dry", 3).await;
+    let lambda = lambda(&bench).await;
+    let good = ran(&mut deployed(&bench, &lambda, &["--dry-run"])).await;
+    assert_eq!(good.code, Some(0), "{}{}", good.stderr, good.stdout);
+    let function = "function    arn:aws:lambda:eu-central-1:123456789012:function:orders, timeout 30 s";
+    let mapping =
+        format!("mapping     {UUID} is enabled: it would be disabled meanwhile, and its records wait for at most 24 h");
+    assert!(good.stdout.contains(function) && good.stdout.contains(&mapping), "{}", good.stdout);
+
+    lambda.set_state("Disabled");
+    let disabled = ran(&mut deployed(&bench, &lambda, &["--dry-run"])).await;
+    assert_eq!(disabled.code, Some(2), "{}{}", disabled.stderr, disabled.stdout);
+    assert!(disabled.stderr.contains("is disabled already, and not by this work"), "{}", disabled.stderr);
+    assert!(disabled.stdout.is_empty(), "{}", disabled.stdout);
+    assert!(lambda.updates().is_empty() && !bench.journal.exists());
+
+    let mut nowhere = bench.bare(&["--table", "orders", "--function", "nowhere", "--dry-run"]);
+    with(&mut nowhere, &bench, &lambda);
+    let nowhere = ran(&mut nowhere).await;
+    assert_eq!(nowhere.code, Some(2), "{}{}", nowhere.stderr, nowhere.stdout);
+    assert!(nowhere.stderr.contains("nowhere"), "{}", nowhere.stderr);
+}
+
+#[tokio::test]
 async fn a_mapping_that_discards_old_records_may_wait_for_less() {
     let bench = Bench::new("pause-age", 1).await;
     let lambda = lambda(&bench).await;
@@ -134,6 +159,14 @@ async fn after_a_kill_the_next_run_enables_it() {
                 again
             }
         };
+        // A dry run tells of it, and leaves it.
+        let mut dry = bench.bare(&["--dry-run", "--table", "orders", "--function", "orders"]);
+        with(dry.args(pauses.then_some("--pause-mapping")), &bench, &lambda);
+        let dry = ran(&mut dry).await;
+        let said =
+            if pauses { "is disabled by an earlier run of this work" } else { "was left disabled by an earlier run" };
+        assert!(dry.code == Some(0) && dry.stdout.contains(said), "{}{}", dry.stderr, dry.stdout);
+        assert_eq!((lambda.updates(), lambda.state()), (vec![false], "Disabled"));
         let ran = ran(&mut again).await;
         assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
         assert_eq!((lambda.updates().last(), lambda.state() == "Disabled"), (Some(&true), false), "{}", ran.stderr);

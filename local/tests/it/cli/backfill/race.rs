@@ -26,9 +26,9 @@ use crate::fake_lambda::FakeLambda;
 use crate::streams_source::{Dynamo, item};
 
 /// The items where `BACKFILL_ITEMS` does not say it.
-const ITEMS: usize = 5_000;
+const ITEMS: usize = 1_500;
 /// At the most so many are touched where `BACKFILL_TOUCHED_ITEMS` does not say it: every write makes the next one slower.
-const TOUCHED: usize = 2_000;
+const TOUCHED: usize = 500;
 /// In how many invocations the adversary acts.
 const ATTACKED: usize = 10;
 /// Nothing here takes a tenth of it, but for the largest runs.

@@ -122,9 +122,14 @@ async fn an_interrupted_run_is_gone_on_with() {
     let ran = running.end().await;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stderr, ran.stdout);
     assert!(!bench.dynamo.names_without("orders", "backfilled_at").await.is_empty());
+    for expected in ["what was not written or not read yet is not counted", "with up to 1000 items, is rewritten again"]
+    {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
     let ran = touch(&bench, &[]).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
     assert!(bench.dynamo.names_without("orders", "backfilled_at").await.is_empty(), "every item is touched");
+    assert!(ran.stdout.contains("the same command begins anew, and rewrites every item again"), "{}", ran.stdout);
 }
 
 #[tokio::test]
