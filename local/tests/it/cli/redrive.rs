@@ -160,9 +160,9 @@ async fn a_deployed_function_says_in_its_own_log_why() {
     let ran = run(&flags).await;
     assert_eq!((ran.code, left(&server)), (Some(1), vec!["e1".to_owned()]), "{}{}", ran.stdout, ran.stderr);
     for expected in [
-        "  failed  event e1, sequence 1: the function reports it after every attempt\n",
+        "  failed  event e1, sequence 1: the function reports it after every attempt; it was given up for: decode\n",
         "the processor's `delete_skipped_on_redrive` lets such letters go\n",
-        "what the function logged of each is in its log group: /aws/lambda/orders, where none is configured\n",
+        "what the function logged of each is in its log group: /aws/lambda/orders, unless the function names another\n",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
@@ -211,7 +211,7 @@ async fn a_dry_run_lists_the_letters_and_sends_nothing() {
     let server = FakeServer::start(shuffled(12).chain(["{}".to_owned()])).await;
     server.set_attribute("RedrivePolicy", r#"{"maxReceiveCount":"5","deadLetterTargetArn":"arn"}"#);
     let ran = run(&["redrive", "--queue", &server.url("dead-letters"), "--dry-run"]).await;
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(1), "something would be left: {}", ran.stderr);
     let lines: Vec<&str> = ran.stdout.lines().collect();
     let words: Vec<&str> = lines[1].split_whitespace().collect();
     assert_eq!(words, ["e1", "1", "MODIFY", "decode", "2026-01-01T00:00:01Z"], "{}", ran.stdout);
@@ -223,6 +223,45 @@ async fn a_dry_run_lists_the_letters_and_sends_nothing() {
     assert_eq!(left(&server).len(), 13);
     assert!(server.messages().iter().all(|message| message.receives == 1));
     assert!(!ran.stdout.contains("\"a\""));
+}
+
+#[tokio::test]
+async fn a_dry_run_says_when_the_function_does_not_exist() {
+    let server = FakeServer::start([letter(1, "a")]).await;
+    server.on_call(|called, _| {
+        let error = json!({"Type": "User", "message": "Function not found: order-total"});
+        (called == "GetFunctionConfiguration").then_some((404, error))
+    });
+    let file = free_path("dry-run-letters");
+    std::fs::write(&file, letter(1, "a")).expect("it can be written");
+    let (queue, file) = (server.url("dead-letters"), file.to_str().expect("UTF-8"));
+    for place in [&["--queue", &queue][..], &[file]] {
+        let flags = ["redrive", "--dry-run", "--function", "order-total", "--endpoint-url", &server.endpoint];
+        let ran = run(&[&flags[..], place].concat()).await;
+        assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+        let last = ran.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("error: ") && last.contains("order-total"), "{last}");
+        assert!(!ran.stdout.contains("--any-function"), "{}", ran.stdout);
+    }
+    assert_eq!((server.calls("GetFunctionConfiguration").len(), server.calls("ReceiveMessage").len()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_dry_run_that_receives_nothing_says_who_has_the_messages() {
+    let server = FakeServer::start([]).await;
+    let queue = server.url("dead-letters");
+    let flags = ["redrive", "--dry-run", "--queue", &queue];
+    let ran = run(&flags).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "0 dead letters\nnothing was received, and nothing was sent\n");
+    server.on_call(|called, _| {
+        let attributes = json!({"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "4"});
+        (called == "GetQueueAttributes").then(|| (200, json!({"Attributes": attributes})))
+    });
+    let ran = run(&flags).await;
+    let expected =
+        "about 4 messages were in flight when this run began: another has them, or had them when it was killed\n";
+    assert!(ran.stdout.contains(expected), "{}", ran.stdout);
 }
 
 #[tokio::test]

@@ -11,11 +11,12 @@ use serde_json::json;
 
 use super::letter::Letter;
 use super::report::{self, Left};
-use super::{BATCH_SIZE, RedriveArgs, WHAT, only_of, print_hints, tell_failures};
+use super::{BATCH_SIZE, RedriveArgs, WHAT, again, only_of, print_hints, tell_failures};
 use crate::aws::{Aws, Near};
 use crate::deliver::{Delivered, Form, Outcome, Settled};
 use crate::documents::{self, What};
 use crate::failure::{FAILED, Failure, GOOD};
+use crate::function;
 use crate::input;
 use crate::journal::Journal;
 use crate::sending::{Tally, Target, conclude, send};
@@ -37,12 +38,20 @@ pub(super) async fn redrive(args: &RedriveArgs, signals: &Signals) -> Result<Exi
     let mut letters = read(args, &mut left)?;
     letters.sort_by(|one, other| one.letter.order(&other.letter));
     if args.sending.dry_run {
+        function::look_up(&args.function, &aws_near(args, &letters)).await?;
         report::print_letters(letters.iter().map(|letter| &letter.letter));
         left.print();
         println!("nothing was sent");
-        return Ok(ExitCode::from(GOOD));
+        return Ok(ExitCode::from(if left.is_empty() { GOOD } else { FAILED }));
     }
     deliver(args, letters, left, signals).await
+}
+
+/// The configuration for the region that the letters came from.
+fn aws_near<'a>(args: &'a RedriveArgs, letters: &[FileLetter]) -> Aws<'a> {
+    let region = letters.first().and_then(|letter| letter.stream_arn.split(':').nth(3));
+    let region = region.filter(|region| !region.is_empty()).map(str::to_owned);
+    Aws::near(&args.aws, Near { region, is_local: false })
 }
 
 /// Sends what the journal does not have yet.
@@ -53,8 +62,7 @@ async fn deliver(
     signals: &Signals,
 ) -> Result<ExitCode, Failure> {
     let stream_arn = letters.first().map(|letter| letter.stream_arn.clone()).unwrap_or_default();
-    let region = stream_arn.split(':').nth(3).filter(|region| !region.is_empty()).map(str::to_owned);
-    let aws = Aws::near(&args.aws, Near { region, is_local: false });
+    let aws = aws_near(args, &letters);
     let mut journal = open_journal(args, &letters)?;
     let ui = args.sending.ui(&args.function);
     let all = letters.len();
@@ -95,7 +103,8 @@ fn summarize(
         Err(failure) => (Delivered { is_stopped: true, ..Delivered::default() }, Some(failure)),
     };
     let path = journal.path().display();
-    let where_left = format!("run it again when the cause is fixed: what is done is in {path}, and is not sent again");
+    let again = again(tally, &delivered);
+    let where_left = format!("{again}: what is done is in {path}, and is not sent again");
     let code = conclude(tally, &delivered, WHAT, &where_left);
     left.print();
     print_hints(tally, delivered.broken.as_deref(), target);

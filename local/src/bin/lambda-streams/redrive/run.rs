@@ -13,7 +13,7 @@ use super::hold::Hold;
 use super::letter::Letter;
 use super::report::Left;
 use super::round::Receiver;
-use super::{BATCH_SIZE, RedriveArgs, WHAT, print_hints, tell_failures};
+use super::{BATCH_SIZE, RedriveArgs, WHAT, again, print_hints, tell_failures};
 use crate::deliver::{Delivered, Form, Outcome, Settled};
 use crate::failure::{FAILED, Failure};
 use crate::places::sqs::Queue;
@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
                 .notes
                 .push("later letters of the items that failed may wait in the queue, which keeps order".to_owned());
         }
-        let where_left = format!("what is not done is in {}: run it again when the cause is fixed", queue.url());
+        let where_left = format!("what is not done is in {}: {}", queue.url(), again(&tally, &delivered));
         let code = conclude(&tally, &delivered, WHAT, &where_left);
         self.left.print();
         print_hints(&tally, delivered.broken.as_deref(), target);

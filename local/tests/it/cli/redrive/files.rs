@@ -63,7 +63,7 @@ async fn the_output_of_receive_message_and_the_standard_input_are_files_too() {
 async fn a_dry_run_of_a_file_lists_it() {
     let letters = file("listed", &[letter(2, "secret"), "{torn".to_owned(), letter(1, "secret")]);
     let ran = run(&["redrive", &letters, "--dry-run"]).await;
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(1), "something would be left: {}", ran.stderr);
     assert!(
         ran.stdout.contains("\n2 dead letters: 1 decode, 1 handler\nnot dead letters, left where they are: 1\n"),
         "{}",
