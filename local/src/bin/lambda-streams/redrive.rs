@@ -1,6 +1,7 @@
 //! `redrive`: dead letters, out of a queue or of files, to the function again.
 
 mod args;
+mod copies;
 mod files;
 mod hold;
 mod letter;

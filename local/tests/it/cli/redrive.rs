@@ -1,6 +1,7 @@
 //! `redrive`: dead letters go to a function again, and only what is done leaves its place.
 
 mod against_ministack;
+mod copies;
 mod files;
 mod interrupted;
 mod refused;

@@ -307,3 +307,22 @@ async fn the_standard_input_is_read_and_nobody_is_asked_then() {
     let ran: Ran = child.wait_with_output().await.expect("it ends").into();
     assert_eq!((ran.code, replay.seen()), (Some(0), vec!["111".to_owned()]), "{}{}", ran.stdout, ran.stderr);
 }
+
+#[tokio::test]
+async fn a_function_that_does_not_exist_is_told_before_its_documents_are_read() {
+    let server = crate::fake_server::FakeServer::start([]).await;
+    server.on_call(|called, _| {
+        let error = json!({"Type": "User", "message": "Function not found: order-total"});
+        (called == "GetFunctionConfiguration").then_some((404, error))
+    });
+    let replay = Replay::new("misspelt");
+    let file = replay.file(&[document(&[record("111", "a")])]);
+    for more in [&[][..], &["--dry-run"]] {
+        let mut command = program();
+        command.args(["replay", &file, "--function", "order-total", "--stale", "process"]).args(more);
+        command.arg("--journal").arg(&replay.journal).args(["--endpoint-url", &server.endpoint]);
+        let ran: Ran = command.output().await.expect("the program can be started").into();
+        assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{}{}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains("order-total") && !ran.stderr.contains("--any-function"), "{}", ran.stderr);
+    }
+}

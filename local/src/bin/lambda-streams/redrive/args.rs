@@ -28,7 +28,8 @@ an item may then be split between the two, and lose their order.
 
 A receive counts towards the maxReceiveCount of a queue that has a dead-letter queue of its own; so does that of --dry-run.
 
-A letter that follows a failed one of the same item is held back: it is not sent, so that the item keeps its order.
+A letter that follows a failed one of the same item is held back: it is not sent, so that the item keeps its order. \
+Copies of one record, as failed replays leave them, are sent once: all go when it is done, and stay when it is not.
 
 The exit code is 0 if all letters are done, 1 if any is left, and 2 if nothing was begun.";
 

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::stream;
 use lambda_streams::DeadLetter;
 use serde_json::json;
 
+use super::copies::Copies;
 use super::letter::Letter;
 use super::report::{self, Left};
 use super::{BATCH_SIZE, RedriveArgs, WHAT, again, only_of, print_hints, tell_failures};
@@ -39,7 +40,9 @@ pub(super) async fn redrive(args: &RedriveArgs, signals: &Signals) -> Result<Exi
     letters.sort_by(|one, other| one.letter.order(&other.letter));
     if args.sending.dry_run {
         function::look_up(&args.function, &aws_near(args, &letters)).await?;
+        let copies = split_copies(&mut letters);
         report::print_letters(letters.iter().map(|letter| &letter.letter));
+        report::print_copies(copies.len());
         left.print();
         println!("nothing was sent");
         return Ok(ExitCode::from(if left.is_empty() { GOOD } else { FAILED }));
@@ -71,6 +74,7 @@ async fn deliver(
         let (done, path) = (all - letters.len(), journal.path().display());
         ui.print(&format!("note: {} done by an earlier run, according to {path}", count(done, WHAT)));
     }
+    let copies = Mutex::new(split_copies(&mut letters));
     let target = Target::start(&args.function, &aws, &stream_arn, &ui, signals).await?;
     let tally = Mutex::new(Tally::of(letters.len() as u64));
     let keys: Vec<String> = letters.iter().map(|letter| letter.key.clone()).collect();
@@ -79,15 +83,17 @@ async fn deliver(
     let parcels = stream::iter(parcels.map(|(tag, letter)| Ok(letter.letter.parcel(letter.json, tag as u64))));
     let settle = async |settled: &[Settled]| {
         let done = settled.iter().filter(|settled| settled.outcome == Outcome::Done);
-        let keys = done.filter_map(|settled| keys.get(usize::try_from(settled.tag).ok()?));
-        journal.add(keys.map(String::as_str))
+        let done: Vec<&String> = done.filter_map(|settled| keys.get(usize::try_from(settled.tag).ok()?)).collect();
+        let copied: Vec<String> = done.iter().flat_map(|key| lock(&copies).done(key)).collect();
+        journal.add(done.into_iter().chain(&copied).map(String::as_str))
     };
     let limits = args.sending.limits(BATCH_SIZE, target.timeout);
     let ended = send(&target, (Form::DeadLetters, limits), (&ui, signals, WHAT), &tally, parcels, settle).await;
     target.function.shutdown().await;
     let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
     tell_failures(&mut tally, &target, &known);
-    summarize(&tally, ended, &target, journal, &left)
+    let copies = copies.into_inner().unwrap_or_else(PoisonError::into_inner);
+    summarize(&tally, ended, &target, journal, (&left, &copies))
 }
 
 /// Prints the summary; the journal goes when nothing is left.
@@ -96,7 +102,7 @@ fn summarize(
     ended: Result<Delivered, Failure>,
     target: &Target,
     journal: Journal,
-    left: &Left,
+    (left, copies): (&Left, &Copies<String>),
 ) -> Result<ExitCode, Failure> {
     let (delivered, failure) = match ended {
         Ok(delivered) => (delivered, None),
@@ -106,6 +112,9 @@ fn summarize(
     let again = again(tally, &delivered);
     let where_left = format!("{again}: what is done is in {path}, and is not sent again");
     let code = conclude(tally, &delivered, WHAT, &where_left);
+    if let Some(line) = copies.describe() {
+        println!("{line}");
+    }
     left.print();
     print_hints(tally, delivered.broken.as_deref(), target);
     if tally.total == Some(tally.done) && failure.is_none() {
@@ -116,6 +125,17 @@ fn summarize(
         None if left.is_empty() => Ok(code),
         None => Ok(ExitCode::from(FAILED)),
     }
+}
+
+/// Takes out the letters of records that an earlier letter is of.
+fn split_copies(letters: &mut Vec<FileLetter>) -> Copies<String> {
+    let mut copies = Copies::default();
+    letters.retain(|letter| !copies.add(&letter.letter, letter.key.clone()));
+    copies
+}
+
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The letters of all files, each once.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::copies::Copies;
 use super::hold::Hold;
 use super::queue::ELSEWHERE;
 use super::report::{self, Left};
@@ -32,8 +33,11 @@ pub(super) async fn list(
     };
     hold.release(ui).await;
     ui.finish();
-    let round = received.map_err(Failure::not_begun)?;
+    let mut round = received.map_err(Failure::not_begun)?;
+    let mut copies = Copies::default();
+    round.letters.retain(|letter| !copies.add(letter, letter.message_id.clone()));
     report::print_letters(round.letters.iter());
+    report::print_copies(copies.len());
     left.print();
     let known = state.map_or(0, |state| state.visible);
     if known > round.received as u64 {

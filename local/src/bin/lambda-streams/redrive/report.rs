@@ -83,6 +83,13 @@ pub(super) fn print_letters<'a>(letters: impl ExactSizeIterator<Item = &'a Lette
     println!("{}{totals}", count(number, "dead letter"));
 }
 
+/// Tells of letters that would not be sent, because another one of their record would be.
+pub(super) fn print_copies(number: usize) {
+    if number > 0 {
+        println!("besides, {} of the same records, which would not be sent", count(number, "letter"));
+    }
+}
+
 /// Prints columns that are as wide as what is in them.
 fn print_table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
