@@ -230,7 +230,7 @@ pub(crate) struct InvokeArgs {
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
-  lambda-streams explain dead-letters.ndjson
+  lambda-streams explain dead-letters.ndjson discarded/*.json
   aws sqs receive-message --queue-url https://… | lambda-streams explain
   lambda-streams explain s3://bucket/aws/lambda/…/2026-01-01T00.00.00-…
 
@@ -244,9 +244,9 @@ Nothing of an item is printed unless --record asks for it.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXPLAIN_EXAMPLES)]
 pub(crate) struct ExplainArgs {
-    /// The file, or `s3://bucket/prefix` for the objects of a bucket; `-` is the standard input
+    /// Files, or `s3://bucket/prefix` for the objects of a bucket; `-` is the standard input
     #[arg(value_name = "SOURCE", default_value = "-")]
-    pub(crate) file: PathBuf,
+    pub(crate) sources: Vec<PathBuf>,
     /// Print the record as well, with the item's data
     #[arg(long)]
     pub(crate) record: bool,

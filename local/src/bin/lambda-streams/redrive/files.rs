@@ -20,6 +20,7 @@ use crate::failure::{FAILED, Failure, GOOD};
 use crate::function;
 use crate::input;
 use crate::journal::Journal;
+use crate::places::s3::S3Url;
 use crate::sending::{Tally, Target, conclude, send};
 use crate::signals::Signals;
 use crate::ui::count;
@@ -143,7 +144,11 @@ fn read(args: &RedriveArgs, left: &mut Left) -> Result<Vec<FileLetter>, Failure>
     let (mut letters, mut keys) = (Vec::new(), HashSet::new());
     for file in &args.files {
         let name = input::name(file);
-        for (position, found) in documents::find(&input::read(file)?).into_iter().enumerate() {
+        let found = documents::find(&read_file(file)?);
+        if found.is_empty() {
+            left.others.push((name.clone(), "it is empty".to_owned()));
+        }
+        for (position, found) in found.into_iter().enumerate() {
             let reason = match found.what {
                 What::DeadLetter { letter, json } => {
                     let letter = FileLetter::new(&letter, &json, letters.len() + 1);
@@ -163,11 +168,20 @@ fn read(args: &RedriveArgs, left: &mut Left) -> Result<Vec<FileLetter>, Failure>
     if !letters.is_empty() || !left.of_functions.is_empty() {
         return Ok(letters);
     }
-    let name = args.files.first().map_or_else(|| "the input".to_owned(), |file| input::name(file));
-    Err(Failure::not_begun(match left.others.first() {
-        Some((place, reason)) => format!("there is no dead letter: {place}: {reason}"),
-        None => format!("{name} has no dead letter"),
-    }))
+    let (place, reason) = left.others.first().expect("a file that has no letter has something else, or is empty");
+    Err(Failure::not_begun(format!("there is no dead letter: {place}: {reason}")))
+}
+
+/// A file's text. A queue or a bucket in the place of a file is the likely mistake.
+fn read_file(file: &Path) -> Result<String, Failure> {
+    if file.to_str().and_then(S3Url::parse).is_some() {
+        return Err(Failure::not_begun(format!(
+            "{} is a bucket's: dead letters are in queues and in files; `lambda-streams replay` takes a bucket's on-failure \
+             documents, and `aws s3 cp` brings other objects here",
+            input::name(file)
+        )));
+    }
+    input::read_or_advise(file, &format!("a queue is named by `--queue {}`", input::name(file)))
 }
 
 impl FileLetter {

@@ -69,13 +69,17 @@ async fn a_dry_run_of_a_file_lists_it() {
         "{}",
         ran.stdout
     );
-    assert!(ran.stdout.contains("document 2: not valid JSON from line 2 on"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("document 2: not valid JSON at line 2\n"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("secret"));
 }
 
 #[tokio::test]
 async fn a_file_without_letters_begins_nothing() {
-    for (text, expected) in [("", "has no dead letter"), ("{}", "there is no dead letter: "), ("{", "not valid JSON")] {
+    for (text, expected) in [
+        ("", ": it is empty"),
+        ("{}", "there is no dead letter: "),
+        ("{", "it ends in the middle of a document, which begins at line 1"),
+    ] {
         let path = file("none", &[text.to_owned()]);
         let ran = run(&["redrive", &path, "--bootstrap", "x"]).await;
         assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{}", ran.stderr);
