@@ -71,7 +71,7 @@ pub(super) fn print_letters<'a>(letters: impl ExactSizeIterator<Item = &'a Lette
             letter.sequence_number.as_ref().map_or("-", SequenceNumber::as_str).to_owned(),
             letter.kind.map_or("-", EventKind::as_str).to_owned(),
             letter.error_kind.as_str().to_owned(),
-            humantime::format_rfc3339_seconds(letter.given_up.max(SystemTime::UNIX_EPOCH)).to_string(),
+            to_the_minute(letter.given_up),
         ]);
         *totals.entry(letter.error_kind.as_str()).or_default() += 1;
     }
@@ -81,6 +81,12 @@ pub(super) fn print_letters<'a>(letters: impl ExactSizeIterator<Item = &'a Lette
     let totals: Vec<String> = totals.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
     let totals = if totals.is_empty() { String::new() } else { format!(": {}", totals.join(", ")) };
     println!("{}{totals}", count(number, "dead letter"));
+}
+
+/// As RFC 3339, without the seconds: the ids and numbers of DynamoDB leave no more room in 100 columns.
+fn to_the_minute(time: SystemTime) -> String {
+    let seconds = humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string();
+    seconds.rsplit_once(':').map_or_else(|| seconds.clone(), |(minute, _)| format!("{minute}Z"))
 }
 
 /// Tells of letters that would not be sent, because another one of their record would be.
