@@ -247,6 +247,10 @@ async fn a_dry_run_says_when_the_function_does_not_exist() {
         assert!(!ran.stdout.contains("--any-function"), "{}", ran.stdout);
     }
     assert_eq!((server.calls("GetFunctionConfiguration").len(), server.calls("ReceiveMessage").len()), (2, 0));
+    let journal = free_path("no-function-journal");
+    let flags = ["--function", "order-total", "--endpoint-url", &server.endpoint, "--journal"];
+    let ran = run(&[&["redrive", file][..], &flags, &[journal.to_str().expect("UTF-8")]].concat()).await;
+    assert_eq!((ran.code, journal.exists()), (Some(2), false), "{}", ran.stderr);
 }
 
 #[tokio::test]

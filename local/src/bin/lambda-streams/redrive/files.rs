@@ -39,8 +39,9 @@ pub(super) async fn redrive(args: &RedriveArgs, signals: &Signals) -> Result<Exi
     let mut left = Left::default();
     let mut letters = read(args, &mut left)?;
     letters.sort_by(|one, other| one.letter.order(&other.letter));
+    // Before a journal is begun that nothing would come into.
+    function::look_up(&args.function, &aws_near(args, &letters)).await?;
     if args.sending.dry_run {
-        function::look_up(&args.function, &aws_near(args, &letters)).await?;
         let copies = split_copies(&mut letters);
         report::print_letters(letters.iter().map(|letter| &letter.letter));
         report::print_copies(copies.len());
