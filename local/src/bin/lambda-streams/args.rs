@@ -8,7 +8,8 @@ use clap::{ArgAction, Args, ValueEnum};
 const RUN_EXAMPLES: &str = "\
 Examples:
   A table's stream on AWS, a Rust function built with `cargo lambda build`, until Ctrl-C:
-    lambda-streams run --table orders --bootstrap target/lambda/orders/bootstrap --env DLQ_URL=https://…
+    lambda-streams run --table orders --env DLQ_URL=https://… \\
+      --bootstrap target/lambda/orders/bootstrap
 
   A local emulator, a function in Python, everything that is in the stream now:
     lambda-streams run --endpoint-url http://127.0.0.1:8000 --table orders --until-idle 2 \\
@@ -19,10 +20,11 @@ Examples:
 
   Captured events, or a table's export, without any stream:
     lambda-streams run --events captured/*.json --bootstrap ./bootstrap
-    gunzip -c export/*.json.gz | lambda-streams run --items - --key id --key timestamp --bootstrap ./bootstrap
+    gunzip -c export/*.json.gz |
+      lambda-streams run --items - --key id --key timestamp --bootstrap ./bootstrap
 
-The first Ctrl-C reads no more, waits for the invocations in flight and prints the summary; a second one stops
-at once. Unprocessed records stay in the stream. Progress goes to the standard error, the summary to the standard
+The first Ctrl-C reads no more, waits for the invocations in flight and prints the summary; a second one stops \
+at once. Unprocessed records stay in the stream. Progress goes to the standard error, the summary to the standard \
 output; live on a terminal, one line for each event otherwise.";
 
 /// Read a stream and invoke a function with its batches, as an event source mapping does.
@@ -153,7 +155,7 @@ pub(crate) struct FunctionArgs {
     /// Arguments of the program, after `--`
     #[arg(last = true, value_name = "ARGUMENT", requires = "bootstrap")]
     pub(crate) arguments: Vec<std::ffi::OsString>,
-    /// A deployed function, by name or ARN, through `Invoke`. Before `run`, disable its own event source mapping
+    /// A deployed function, by name or ARN, through `Invoke`
     #[arg(long, value_name = "NAME")]
     pub(crate) function: Option<String>,
     /// The function's timeout [default: the deployed one's, else 30]
@@ -199,7 +201,7 @@ pub(crate) struct AwsArgs {
 
 const INVOKE_EXAMPLES: &str = "\
 Examples:
-  lambda-streams invoke event.json --bootstrap target/lambda/orders/bootstrap --env DLQ_URL=https://…
+  lambda-streams invoke event.json --env DLQ_URL=https://… --bootstrap target/lambda/orders/bootstrap
   lambda-streams invoke - --bootstrap python3 -- function.py < event.json
   lambda-streams invoke event.json --function orders-function
   lambda-streams invoke on-failure-document.json --function orders-function
@@ -228,13 +230,13 @@ pub(crate) struct InvokeArgs {
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
-  lambda-streams explain dead-letters.ndjson
+  lambda-streams explain dead-letters.ndjson discarded/*.json
   aws sqs receive-message --queue-url https://… | lambda-streams explain
   lambda-streams explain s3://bucket/aws/lambda/…/2026-01-01T00.00.00-…
 
 Nothing of an item is printed unless --record asks for it.";
 
-/// Say what a dead letter or an on-failure document means: what failed, why, and where the record is now.
+/// Say what a dead letter or an on-failure document means: what failed, why, where the record is now, and how it comes back
 ///
 /// Reads dead letters of this crate and on-failure documents of event source mappings, EventBridge pipes and asynchronous
 /// invocations, one or many, also inside of what `aws sqs receive-message` prints, and of SQS events and SNS notifications. It
@@ -242,9 +244,9 @@ Nothing of an item is printed unless --record asks for it.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXPLAIN_EXAMPLES)]
 pub(crate) struct ExplainArgs {
-    /// The file, or `s3://bucket/prefix` for the objects of a bucket; `-` is the standard input
+    /// Files, or `s3://bucket/prefix` for the objects of a bucket; `-` is the standard input
     #[arg(value_name = "SOURCE", default_value = "-")]
-    pub(crate) file: PathBuf,
+    pub(crate) sources: Vec<PathBuf>,
     /// Print the record as well, with the item's data
     #[arg(long)]
     pub(crate) record: bool,

@@ -7,31 +7,53 @@ use crate::backfill::BackfillArgs;
 use crate::redrive::RedriveArgs;
 use crate::replay::args::ReplayArgs;
 
-/// Runs Lambda functions that consume DynamoDB streams on your machine, as Lambda's event source mapping would.
+/// As clap's own, but for the place of the examples.
+const EXAMPLES_FIRST: &str = "\
+{before-help}{about-with-newline}
+{usage-heading} {usage}{after-help}
+
+{all-args}";
+
+/// Brings back what a Lambda function on a DynamoDB stream has given up, and runs such functions on your machine.
+///
+/// After an incident: `explain` says what a document means, and `redrive`, `replay` and `backfill` send records again. At your
+/// desk: `run` and `invoke` do what Lambda's event source mapping would.
 ///
 /// Exit codes: 0 all is well; 1 something failed or was lost; 2 nothing was begun, because a flag is wrong or something is
 /// missing or cannot be reached.
 #[derive(Debug, Parser)]
-#[command(name = "lambda-streams", version, max_term_width = 110)]
+#[command(name = "lambda-streams", version, max_term_width = 110, mut_subcommands(in_its_own_words))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+/// What is done first in an incident comes first; each command's own arguments have its description.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Read a stream and invoke a function with its batches, as an event source mapping does
-    Run(Box<RunArgs>),
-    /// Invoke a function once with an event from a file, and say what Lambda would do after its response
-    Invoke(Box<InvokeArgs>),
-    /// Say what a dead letter or an on-failure document means: what failed, why, where the record is now, and how it comes back
     Explain(Box<ExplainArgs>),
-    /// Send what was discarded, or a stretch of the stream, to a function again
-    Replay(Box<ReplayArgs>),
-    /// Send the items of a table, or of its export to S3, to a function, as INSERT records
-    Backfill(Box<BackfillArgs>),
-    /// Send dead letters to a function again, and delete those that are done
     Redrive(Box<RedriveArgs>),
+    Replay(Box<ReplayArgs>),
+    Backfill(Box<BackfillArgs>),
+    Run(Box<RunArgs>),
+    Invoke(Box<InvokeArgs>),
+}
+
+/// Shared flags say what they mean for this command, and the examples come before the flags.
+fn in_its_own_words(command: clap::Command) -> clap::Command {
+    let command = command.help_template(EXAMPLES_FIRST);
+    match command.get_name() {
+        "redrive" => command.mut_arg("batch_size", |flag| flag.help("Dead letters in one invocation [default: 10]")),
+        "replay" | "backfill" => {
+            command.mut_arg("batch_size", |flag| flag.help("Records in one invocation [default: 100]"))
+        }
+        "run" => command.mut_arg("function", |flag| {
+            flag.help(
+                "A deployed function, by name or ARN, through `Invoke`. Disable its own event source mapping first",
+            )
+        }),
+        _ => command,
+    }
 }
 
 #[cfg(test)]
@@ -52,5 +74,36 @@ mod tests {
             other => panic!("{other:?}"),
         });
         assert_eq!(parsed.unwrap(), (Some("uuid".to_owned()), false));
+    }
+
+    #[test]
+    fn the_examples_come_before_the_flags_and_no_word_breaks() {
+        let mut whole = Cli::command().term_width(100);
+        whole.build();
+        let names: Vec<String> = whole.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        assert_eq!(names[..6], ["explain", "redrive", "replay", "backfill", "run", "invoke"]);
+        for name in &names[..6] {
+            let command = whole.find_subcommand_mut(name).expect("it has this name");
+            let help = command.render_long_help().to_string();
+            let places = ["Usage:", "Examples:", "--endpoint-url"].map(|part| help.find(part).expect(part));
+            assert!(places.is_sorted(), "{help}");
+            let wide = help.lines().find(|line| line.chars().count() > 100 && line.trim().contains(' '));
+            assert_eq!(wide, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn shared_flags_say_what_they_mean_for_the_command() {
+        let mut whole = Cli::command();
+        let mut help = |name: &str| {
+            let help = whole.find_subcommand_mut(name).expect("it is there").render_long_help().to_string();
+            help.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert!(help("redrive").contains("Dead letters in one invocation [default: 10]"));
+        for name in ["replay", "backfill"] {
+            assert!(help(name).contains("Records in one invocation [default: 100]"), "{name}");
+        }
+        let note = "Disable its own event source mapping first";
+        assert!(help("run").contains(note) && !help("redrive").contains(note));
     }
 }

@@ -65,9 +65,7 @@ pub(crate) fn find(text: &str) -> Vec<Found> {
             }
             error => {
                 if !std::mem::replace(&mut is_torn, true) {
-                    let at = error.and_then(Result::err).map(|error| line - 1 + error.line().max(1));
-                    let reason =
-                        format!("not valid JSON from line {line} on (an error at line {})", at.unwrap_or(line));
+                    let reason = torn(line, error.and_then(Result::err).as_ref());
                     found.push(Found { message: None, what: What::Unknown(reason) });
                 }
                 next_start(rest)
@@ -75,6 +73,16 @@ pub(crate) fn find(text: &str) -> Vec<Found> {
         };
         line += newlines(&rest[..end]);
         rest = &rest[end..];
+    }
+}
+
+/// What is wrong with a document that begins at this line.
+fn torn(line: usize, error: Option<&serde_json::Error>) -> String {
+    let at = error.map_or(line, |error| line - 1 + error.line().max(1));
+    match error {
+        Some(error) if error.is_eof() => format!("it ends in the middle of a document, which begins at line {line}"),
+        _ if at == line => format!("not valid JSON at line {line}"),
+        _ => format!("not valid JSON from line {line} on: the error is at line {at}"),
     }
 }
 

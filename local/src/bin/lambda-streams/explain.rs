@@ -4,6 +4,7 @@ mod dead_letter;
 mod on_failure;
 mod way_back;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -23,53 +24,71 @@ pub(crate) async fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let texts = read(args).await?;
     let has_several = texts.len() > 1;
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for (name, text) in &texts {
-        let found = documents::find(text);
+    for text in &texts {
+        let found = documents::find(&text.text);
         if found.is_empty() {
-            unknown.push((name, None));
+            unknown.push((&text.name, "it is empty".to_owned()));
         }
         for found in found {
             match found.what {
-                What::Unknown(reason) => unknown.push((name, Some(reason))),
-                _ => known.push((name, found)),
+                What::Unknown(reason) => unknown.push((&text.name, reason)),
+                _ => known.push((text, found)),
             }
         }
     }
     if let (true, Some((name, reason))) = (known.is_empty(), unknown.first()) {
-        return Err(Failure::not_begun(match reason {
-            Some(reason) => format!("{name}: {reason}"),
-            None => format!("{name} has no document"),
-        }));
+        return Err(Failure::not_begun(format!("{name}: {reason}")));
     }
     let total = known.len();
     let mut way_back = WayBack::default();
-    for (position, (name, found)) in known.iter().enumerate() {
+    for (position, (text, found)) in known.iter().enumerate() {
         if total > 1 {
             println!("{}{} of {total}", if position > 0 { "\n" } else { "" }, position + 1);
         }
         if has_several {
-            row("object", name);
+            row(if text.is_object { "object" } else { "file" }, &text.name);
         }
         print(found, args.record);
-        way_back.add(found);
+        way_back.add(found, text.source);
     }
-    way_back.print(&args.file, total > 1);
+    way_back.print(total > 1);
     for (name, reason) in &unknown {
-        match reason {
-            Some(reason) => eprintln!("warning: passed over in {name}: {reason}"),
-            None => eprintln!("warning: {name} has no document"),
-        }
+        eprintln!("warning: passed over in {name}: {reason}");
     }
     Ok(ExitCode::from(if unknown.is_empty() { GOOD } else { FAILED }))
 }
 
-/// The texts of the file or of the bucket's objects, each with its name.
-async fn read(args: &ExplainArgs) -> Result<Vec<(String, String)>, Failure> {
-    let Some(url) = args.file.to_str().and_then(S3Url::parse) else {
-        return Ok(vec![(input::name(&args.file), input::read(&args.file)?)]);
-    };
-    let texts = S3::new(&Aws::new(&args.aws)).await?.texts(&url).await?;
-    Ok(texts.into_iter().map(|(object, text)| (object.to_string(), text)).collect())
+/// The text of a file or of a bucket's object.
+struct Text<'a> {
+    /// As the command line names it: a bucket's objects have one together.
+    source: &'a Path,
+    name: String,
+    is_object: bool,
+    text: String,
+}
+
+async fn read(args: &ExplainArgs) -> Result<Vec<Text<'_>>, Failure> {
+    let aws = Aws::new(&args.aws);
+    let mut all = Vec::new();
+    for source in &args.sources {
+        let Some(url) = source.to_str().and_then(S3Url::parse) else {
+            let name = input::name(source);
+            let others = format!(
+                "a bucket is named by `s3://{name}`; of a queue, `aws sqs receive-message` prints messages that this command reads"
+            );
+            let text = input::read_or_advise(source, &others)?;
+            all.push(Text { source, name, is_object: false, text });
+            continue;
+        };
+        let texts = S3::new(&aws).await?.texts(&url).await?;
+        all.extend(texts.into_iter().map(|(object, text)| Text {
+            source,
+            name: object.to_string(),
+            is_object: true,
+            text,
+        }));
+    }
+    Ok(all)
 }
 
 fn print(found: &Found, with_record: bool) {

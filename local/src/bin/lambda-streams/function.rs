@@ -87,6 +87,16 @@ impl AnyFunction {
     }
 }
 
+/// Finds out whether a deployed function is there, for what sends nothing, or has much to do before it sends.
+///
+/// # Errors
+/// If it does not exist, or cannot be asked for (lambda:GetFunctionConfiguration).
+pub(crate) async fn look_up(args: &FunctionArgs, aws: &Aws<'_>) -> Result<(), Failure> {
+    let Some(name) = &args.function else { return Ok(()) };
+    let found = DeployedFunction::connect(aws.lambda().await?, name).await;
+    found.map(drop).map_err(Failure::not_begun)
+}
+
 /// The region and the account of an ARN.
 fn located(builder: BootstrapBuilder, arn: &str) -> BootstrapBuilder {
     let parts: Vec<&str> = arn.split(':').collect();

@@ -1,4 +1,4 @@
-//! Runs Lambda functions that consume DynamoDB streams on a laptop, and brings back what stands outside the stream.
+//! Brings back what stands outside of a DynamoDB stream, and runs Lambda functions that consume streams on a laptop.
 
 mod args;
 mod aws;

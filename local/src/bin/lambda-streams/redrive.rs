@@ -1,6 +1,7 @@
 //! `redrive`: dead letters, out of a queue or of files, to the function again.
 
 mod args;
+mod copies;
 mod files;
 mod hold;
 mod letter;
@@ -14,6 +15,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
+use crate::deliver::Delivered;
 use crate::failure::Failure;
 use crate::function::AnyFunction;
 use crate::sending::{Tally, Target, print_log_group};
@@ -51,11 +53,19 @@ fn only_of(args: &RedriveArgs) -> Option<&str> {
 fn tell_failures(tally: &mut Tally, target: &Target, letters: &HashMap<String, Letter>) {
     for (name, reason) in &mut tally.failed {
         let Some(letter) = letters.get(name) else { continue };
-        if let Some(why) = letter.names().find_map(|name| target.why(name)) {
-            *reason = why;
+        match letter.names().find_map(|name| target.why(name)) {
+            Some(why) => *reason = why,
+            // A deployed function's log is elsewhere, and the letter itself has at least the kind.
+            None => *reason = format!("{reason}; it was given up for: {}", letter.error_kind.as_str()),
         }
         *name = letter.name();
     }
+}
+
+/// What to do about what is left.
+fn again(tally: &Tally, delivered: &Delivered) -> &'static str {
+    let has_cause = !tally.failed.is_empty() || delivered.broken.is_some();
+    if has_cause { "run it again when the cause is fixed" } else { "run it again to go on" }
 }
 
 /// Prints what the failures mean.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::aws::Aws;
 use crate::failure::Failure;
+use crate::function;
 use crate::journal::Journal;
 use crate::mapping::{self, Pause};
 use crate::places::s3::S3Url;
@@ -56,6 +57,8 @@ async fn gather_and_run(
     ui: &Arc<Ui>,
     journal: &mut Journal,
 ) -> Result<(ExitCode, bool), Failure> {
+    // A misspelt name would otherwise look like documents of another function.
+    function::look_up(&args.function, aws).await?;
     let gathered = Gathered::read(args, aws, signals, &|line: &str| ui.line(line)).await?;
     let task = Task::new(gathered, journal, args.range.again);
     let ended = run(args, (aws, signals), ui, journal, &task).await;

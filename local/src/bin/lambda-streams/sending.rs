@@ -31,7 +31,7 @@ pub(crate) struct SendingArgs {
     /// List what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Records in one invocation [default: 100, of dead letters 10]
+    /// Records in one invocation
     #[arg(long, value_name = "RECORDS")]
     pub(crate) batch_size: Option<NonZeroUsize>,
     /// Invocations at once; each item keeps its order
@@ -145,6 +145,7 @@ pub(crate) struct Tally {
     pub(crate) failed: Vec<(String, String)>,
     pub(crate) held_back: u64,
     invocations: u64,
+    in_flight: u64,
     repeated: u64,
     throttles: u64,
 }
@@ -179,7 +180,7 @@ impl Tally {
 
     fn render(&self, what: &str, began: Instant, is_draining: bool) -> String {
         let state =
-            if is_draining { "draining: Ctrl-C again stops at once" } else { "sending: Ctrl-C drains and ends" };
+            if is_draining { "Ctrl-C again stops at once" } else { "Ctrl-C finishes what is in flight, then stops" };
         let settled = self.settled();
         let took = began.elapsed();
         let rate = settled as f64 / took.as_secs_f64().max(1e-3);
@@ -187,14 +188,15 @@ impl Tally {
         let left = self.total.map(|total| total.saturating_sub(settled)).filter(|left| *left > 0 && rate > 0.0);
         let left = left.map(|left| format!(", about {} left", duration(Duration::from_secs_f64(left as f64 / rate))));
         format!(
-            "{state}\n  {} {settled}{of} {what}s, {rate:.0}/s{}\n  {} done, {} failed, {} held back\n  invocations {}: {} repeated, \
-             {} throttled",
+            "{state}\n  {} {settled}{of} {what}s, {rate:.0}/s{}\n  {} done, {} failed, {} held back\n  invocations {}: {}, {} {what}s \
+             sent again, {} throttled",
             bar(settled, self.total),
             left.unwrap_or_default(),
             self.done,
             self.failed.len(),
             self.held_back,
             self.invocations,
+            if self.in_flight > 0 { format!("{} in flight", self.in_flight) } else { "the next one waits".to_owned() },
             self.repeated,
             self.throttles,
         )
@@ -262,9 +264,15 @@ pub(crate) async fn send(
 
 fn note(tally: &mut Tally, event: &Event<'_>) {
     match event {
-        Event::Sent => tally.invocations += 1,
+        Event::Sent => {
+            tally.invocations += 1;
+            tally.in_flight += 1;
+        }
         Event::Waiting { records, .. } => tally.repeated += *records as u64,
-        Event::Answered { answer, .. } => tally.throttles += u64::from(answer.is_throttled()),
+        Event::Answered { answer, .. } => {
+            tally.in_flight = tally.in_flight.saturating_sub(1);
+            tally.throttles += u64::from(answer.is_throttled());
+        }
     }
 }
 
@@ -298,6 +306,12 @@ pub(crate) fn conclude(tally: &Tally, delivered: &Delivered, what: &str, where_l
     let is_good = is_good && !delivered.is_stopped;
     if !is_good {
         println!("{where_left}");
+    }
+    let given_up = delivered.counts.dead_lettered;
+    if given_up > 0 {
+        println!(
+            "given up by the function, and in its dead-letter queue now, from which `lambda-streams redrive` brings them back: {given_up}"
+        );
     }
     ExitCode::from(if is_good { GOOD } else { FAILED })
 }

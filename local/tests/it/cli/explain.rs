@@ -233,10 +233,64 @@ async fn metadata_alone_says_that_the_records_are_gone() {
 }
 
 #[tokio::test]
+async fn several_files_are_explained_and_each_command_has_its_own() {
+    let write = |name: &str, text: &str| {
+        let path = free_path(name);
+        std::fs::write(&path, text).expect("it can be written");
+        path.into_os_string().into_string().expect("UTF-8")
+    };
+    let recent = METADATA.replace("2019-11-14", "2199-11-14");
+    let (one, other) = (write("several-1", LETTER), write("several-2", &format!("{LETTER}\n{recent}")));
+    let empty = write("several-3", "");
+    let ran = run(&["explain", &one, &other, &empty]).await;
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    for expected in [
+        format!("1 of 3\nfile         {one}\n"),
+        format!("3 of 3\nfile         {other}\n"),
+        format!("\n  lambda-streams redrive {one} {other} --function NAME --region eu-central-1\n"),
+        format!("\n  lambda-streams replay {other} --function f\n"),
+    ] {
+        assert!(ran.stdout.contains(&expected), "{expected}: {}", ran.stdout);
+    }
+    assert_eq!(ran.stderr, format!("warning: passed over in {empty}: it is empty\n"));
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_file_s_says_how_other_places_are_named() {
+    let table: [(&[&str], &str); 4] = [
+        (
+            &["explain", "discarded"],
+            "error: there is no file discarded: a bucket is named by `s3://discarded`; of a queue, ",
+        ),
+        (
+            &["redrive", "dead-letters"],
+            "error: there is no file dead-letters: a queue is named by `--queue dead-letters`\n",
+        ),
+        (&["redrive", "s3://bucket/x"], "error: s3://bucket/x is a bucket's: dead letters are in queues and in files"),
+        (
+            &["replay", "discarded"],
+            "error: there is no file discarded: a bucket is named by `s3://discarded`, a queue by `--queue discarded`\n",
+        ),
+    ];
+    for (arguments, expected) in table {
+        let mut command = program();
+        let ran: Ran = command
+            .args(arguments)
+            .env("XDG_STATE_HOME", free_path("no-file"))
+            .output()
+            .await
+            .expect("it starts")
+            .into();
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(ran.stderr.starts_with(expected), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[tokio::test]
 async fn what_is_neither_is_exit_code_2() {
     for (input, expected) in [
-        ("{", "error: the standard input: not valid JSON from line 1 on (an error at line 1)"),
-        ("", "error: the standard input has no document"),
+        ("{", "error: the standard input: it ends in the middle of a document, which begins at line 1"),
+        ("", "error: the standard input: it is empty"),
         (r#"{"x":1}"#, "error: the standard input: neither a dead letter of lambda-streams nor"),
         (r#"{"errorKind":"handler"}"#, "error: the standard input: "),
     ] {

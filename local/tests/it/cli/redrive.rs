@@ -1,6 +1,7 @@
 //! `redrive`: dead letters go to a function again, and only what is done leaves its place.
 
 mod against_ministack;
+mod copies;
 mod files;
 mod interrupted;
 mod refused;
@@ -160,7 +161,7 @@ async fn a_deployed_function_says_in_its_own_log_why() {
     let ran = run(&flags).await;
     assert_eq!((ran.code, left(&server)), (Some(1), vec!["e1".to_owned()]), "{}{}", ran.stdout, ran.stderr);
     for expected in [
-        "  failed  event e1, sequence 1: the function reports it after every attempt\n",
+        "  failed  event e1, sequence 1: the function reports it after every attempt; it was given up for: decode\n",
         "the processor's `delete_skipped_on_redrive` lets such letters go\n",
         "what the function logged of each is in its log group: /aws/lambda/orders\n",
     ] {
@@ -211,10 +212,12 @@ async fn a_dry_run_lists_the_letters_and_sends_nothing() {
     let server = FakeServer::start(shuffled(12).chain(["{}".to_owned()])).await;
     server.set_attribute("RedrivePolicy", r#"{"maxReceiveCount":"5","deadLetterTargetArn":"arn"}"#);
     let ran = run(&["redrive", "--queue", &server.url("dead-letters"), "--dry-run"]).await;
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(1), "something would be left: {}", ran.stderr);
     let lines: Vec<&str> = ran.stdout.lines().collect();
     let words: Vec<&str> = lines[1].split_whitespace().collect();
-    assert_eq!(words, ["e1", "1", "MODIFY", "decode", "2026-01-01T00:00:01Z"], "{}", ran.stdout);
+    assert_eq!(words, ["e1", "1", "MODIFY", "decode", "2026-01-01T00:00Z"], "{}", ran.stdout);
+    let starts = |line: &str| ["event id", "e1"].iter().any(|id| line.starts_with(id));
+    assert!(starts(lines[0]) && lines[0].find("kind") == lines[1].find("MODIFY"), "{}", ran.stdout);
     assert_eq!(lines[13], "12 dead letters: 6 decode, 6 handler", "{}", ran.stdout);
     assert_eq!(lines[14], "not dead letters, left where they are: 1");
     let last = "nothing was sent, and the messages are visible again; each of them counts one receive more";
@@ -223,6 +226,49 @@ async fn a_dry_run_lists_the_letters_and_sends_nothing() {
     assert_eq!(left(&server).len(), 13);
     assert!(server.messages().iter().all(|message| message.receives == 1));
     assert!(!ran.stdout.contains("\"a\""));
+}
+
+#[tokio::test]
+async fn a_dry_run_says_when_the_function_does_not_exist() {
+    let server = FakeServer::start([letter(1, "a")]).await;
+    server.on_call(|called, _| {
+        let error = json!({"Type": "User", "message": "Function not found: order-total"});
+        (called == "GetFunctionConfiguration").then_some((404, error))
+    });
+    let file = free_path("dry-run-letters");
+    std::fs::write(&file, letter(1, "a")).expect("it can be written");
+    let (queue, file) = (server.url("dead-letters"), file.to_str().expect("UTF-8"));
+    for place in [&["--queue", &queue][..], &[file]] {
+        let flags = ["redrive", "--dry-run", "--function", "order-total", "--endpoint-url", &server.endpoint];
+        let ran = run(&[&flags[..], place].concat()).await;
+        assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
+        let last = ran.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("error: ") && last.contains("order-total"), "{last}");
+        assert!(!ran.stdout.contains("--any-function"), "{}", ran.stdout);
+    }
+    assert_eq!((server.calls("GetFunctionConfiguration").len(), server.calls("ReceiveMessage").len()), (2, 0));
+    let journal = free_path("no-function-journal");
+    let flags = ["--function", "order-total", "--endpoint-url", &server.endpoint, "--journal"];
+    let ran = run(&[&["redrive", file][..], &flags, &[journal.to_str().expect("UTF-8")]].concat()).await;
+    assert_eq!((ran.code, journal.exists()), (Some(2), false), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn a_dry_run_that_receives_nothing_says_who_has_the_messages() {
+    let server = FakeServer::start([]).await;
+    let queue = server.url("dead-letters");
+    let flags = ["redrive", "--dry-run", "--queue", &queue];
+    let ran = run(&flags).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "0 dead letters\nnothing was received, and nothing was sent\n");
+    server.on_call(|called, _| {
+        let attributes = json!({"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "4"});
+        (called == "GetQueueAttributes").then(|| (200, json!({"Attributes": attributes})))
+    });
+    let ran = run(&flags).await;
+    let expected =
+        "about 4 messages were in flight when this run began: another has them, or had them when it was killed\n";
+    assert!(ran.stdout.contains(expected), "{}", ran.stdout);
 }
 
 #[tokio::test]

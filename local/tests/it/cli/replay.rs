@@ -438,3 +438,22 @@ async fn a_person_at_a_terminal_is_asked_and_may_leave() {
     }
     assert_eq!(replay.seen(), ["111"]);
 }
+
+#[tokio::test]
+async fn a_function_that_does_not_exist_is_told_before_its_documents_are_read() {
+    let server = crate::fake_server::FakeServer::start([]).await;
+    server.on_call(|called, _| {
+        let error = json!({"Type": "User", "message": "Function not found: order-total"});
+        (called == "GetFunctionConfiguration").then_some((404, error))
+    });
+    let replay = Replay::new("misspelt");
+    let file = replay.file(&[document(&[record("111", "a")])]);
+    for more in [&[][..], &["--dry-run"]] {
+        let mut command = program();
+        command.args(["replay", &file, "--function", "order-total", "--stale", "process"]).args(more);
+        command.arg("--journal").arg(&replay.journal).args(["--endpoint-url", &server.endpoint]);
+        let ran: Ran = command.output().await.expect("the program can be started").into();
+        assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{}{}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains("order-total") && !ran.stderr.contains("--any-function"), "{}", ran.stderr);
+    }
+}

@@ -206,7 +206,9 @@ fn what_is_neither_has_a_reason() {
     let table = [
         ("{}", NEITHER),
         ("7", NEITHER),
-        ("text", "not valid JSON from line 1 on"),
+        ("text", "not valid JSON at line 1"),
+        ("{\n\"a\": text}", "not valid JSON from line 1 on: the error is at line 2"),
+        ("\n{\"a\":\n7", "it ends in the middle of a document, which begins at line 2"),
         ("\"7\"", NEITHER),
         (r#"{"Messages": 7}"#, NEITHER),
         (r#"{"Body": 7}"#, NEITHER),

@@ -20,7 +20,7 @@ const FUNCTION: &str = "NAME";
 
 /// The commands, in the order in which they are printed.
 #[derive(Debug, Default)]
-pub(super) struct WayBack(BTreeMap<Command, Told>);
+pub(super) struct WayBack<'a>(BTreeMap<Command, Told<'a>>);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Command {
@@ -46,36 +46,40 @@ enum Place {
 
 /// What is told of what a command delivers.
 #[derive(Debug, Default)]
-struct Told {
+struct Told<'a> {
+    /// Where it is, each once.
+    sources: Vec<&'a Path>,
     /// When the first of the records leaves the stream, where it alone has them.
     until: Option<SystemTime>,
     /// Whether some are in the stream alone, and nothing says since when.
     until_unknown: bool,
 }
 
-impl WayBack {
-    pub(super) fn add(&mut self, found: &Found) {
-        match &found.what {
+impl<'a> WayBack<'a> {
+    pub(super) fn add(&mut self, found: &Found, source: &'a Path) {
+        let told = match &found.what {
             What::DeadLetter { letter, .. } => self.add_letter(letter, found.message.as_ref()),
             What::OnFailure(document) => self.add_document(document, found.message.as_ref()),
-            What::Unknown(_) => {}
+            What::Unknown(_) => return,
+        };
+        if !told.sources.contains(&source) {
+            told.sources.push(source);
         }
     }
 
-    fn add_letter(&mut self, letter: &DeadLetter, message: Option<&Wrapping>) {
+    fn add_letter(&mut self, letter: &DeadLetter, message: Option<&Wrapping>) -> &mut Told<'a> {
         let function = Some(letter.function_arn()).filter(|arn| !arn.is_empty());
         let command = command(Verb::Redrive, message, function, letter.stream_arn());
-        self.0.entry(command).or_default();
+        self.0.entry(command).or_default()
     }
 
-    fn add_document(&mut self, document: &Document, message: Option<&Wrapping>) {
+    fn add_document(&mut self, document: &Document, message: Option<&Wrapping>) -> &mut Told<'a> {
         let (function, stream) = (document.function_arn.as_deref(), Some(document.stream_arn.as_str()));
         let kept = if document.records.is_some() { None } else { Some(document.first_arrival.and_then(kept)) };
         if let Some(Some(Kept { is_over: true, .. })) = kept {
             let table = stream.and_then(table_of).unwrap_or("TABLE").to_owned();
             let command = Command { place: Place::File, ..command(Verb::Backfill(table), None, function, stream) };
-            self.0.entry(command).or_default();
-            return;
+            return self.0.entry(command).or_default();
         }
         let told = self.0.entry(command(Verb::Replay, message, function, stream)).or_default();
         match kept {
@@ -85,22 +89,23 @@ impl WayBack {
             Some(None) => told.until_unknown = true,
             None => {}
         }
+        told
     }
 
-    pub(super) fn print(&self, file: &Path, has_several: bool) {
+    pub(super) fn print(&self, has_several: bool) {
         if has_several {
             println!();
         }
         for (command, told) in &self.0 {
             row("command", command.purpose());
-            println!("  {}", command.line(&command.file(file)));
+            println!("  {}", command.line(&command.files(&told.sources)));
             if let Some(until) = told.until {
                 row("", format!("until {}: the stream keeps a record for 24 hours", time(until)));
             }
             if told.until_unknown {
                 row("", "within 24 hours of the records' creation: the stream keeps them no longer");
             }
-            command.explain(file);
+            command.explain(&told.sources);
         }
     }
 }
@@ -123,7 +128,7 @@ impl Command {
         }
     }
 
-    fn line(&self, file: &str) -> String {
+    fn line(&self, files: &str) -> String {
         let verb = match &self.verb {
             Verb::Redrive => "redrive".to_owned(),
             Verb::Replay => "replay".to_owned(),
@@ -131,7 +136,7 @@ impl Command {
         };
         let place = match (&self.verb, &self.place) {
             (Verb::Backfill(_), _) => String::new(),
-            (_, Place::File) => format!(" {file}"),
+            (_, Place::File) => format!(" {files}"),
             (_, Place::Queue(queue)) => format!(" --queue {}", queue.as_deref().map_or(QUEUE.to_owned(), quoted)),
         };
         let function = self.function.as_deref().map_or(FUNCTION.to_owned(), quoted);
@@ -139,9 +144,12 @@ impl Command {
         format!("lambda-streams {verb}{place} --function {function}{region}")
     }
 
-    /// The file's name for a shell. What the command cannot read where it is has to be saved first.
-    fn file(&self, file: &Path) -> String {
-        if self.takes(file) { quoted(&file.display().to_string()) } else { SAVED.to_owned() }
+    /// The files' names for a shell. What the command cannot read where it is has to be saved first.
+    fn files(&self, sources: &[&Path]) -> String {
+        let taken = sources.iter().filter(|source| self.takes(source));
+        let names = taken.map(|source| quoted(&source.display().to_string()));
+        let has_other = sources.iter().any(|source| !self.takes(source));
+        names.chain(has_other.then(|| SAVED.to_owned())).collect::<Vec<_>>().join(" ")
     }
 
     fn takes(&self, file: &Path) -> bool {
@@ -149,7 +157,7 @@ impl Command {
         !input::is_stdin(file) && (self.verb == Verb::Replay || !is_bucket())
     }
 
-    fn explain(&self, file: &Path) {
+    fn explain(&self, sources: &[&Path]) {
         if self.place == Place::Queue(None) {
             row("", format!("{QUEUE} is that of the queue that the messages came from"));
         }
@@ -157,9 +165,9 @@ impl Command {
             row("", format!("{FUNCTION} is that of the function that is to process them: the documents do not say it"));
         }
         let is_file = self.place == Place::File && !matches!(self.verb, Verb::Backfill(_));
-        if is_file && input::is_stdin(file) {
+        if is_file && sources.iter().any(|source| input::is_stdin(source)) {
             row("", format!("{SAVED} is the standard input of this command, saved"));
-        } else if is_file && !self.takes(file) {
+        } else if is_file && !sources.iter().all(|source| self.takes(source)) {
             row("", format!("{SAVED} is what is there, saved: `redrive` reads queues and files"));
         }
         match (&self.verb, &self.place) {

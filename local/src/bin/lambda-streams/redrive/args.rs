@@ -14,18 +14,22 @@ Examples:
     lambda-streams redrive --queue dead-letters --dry-run
 
   After the fix is deployed: the letters of a queue, to the function whose processor wrote them:
-    lambda-streams redrive --queue https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters --function orders
+    lambda-streams redrive --function orders \\
+      --queue https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters
 
   Letters that were kept in files, to a program on this machine:
     lambda-streams redrive dead-letters.ndjson --bootstrap target/lambda/orders/bootstrap
     aws sqs receive-message --queue-url https://… | lambda-streams redrive - --bootstrap ./bootstrap
 
-A message is deleted after the function's answer says that it is done, and not before. All others become visible again
-at the end, also after Ctrl-C, which waits for the invocations in flight. After a second Ctrl-C, or when the program is killed,
-they become visible when --visibility is over. A second run at the same time gets other messages, but the letters of an item
-may then be split between the two, and lose their order.
+A message is deleted after the function's answer says that it is done, and not before. All others become visible \
+again at the end, also after Ctrl-C, which waits for the invocations in flight. After a second Ctrl-C, or when the program is \
+killed, they become visible when --visibility is over. A second run at the same time gets other messages, but the letters of \
+an item may then be split between the two, and lose their order.
 
 A receive counts towards the maxReceiveCount of a queue that has a dead-letter queue of its own; so does that of --dry-run.
+
+A letter that follows a failed one of the same item is held back: it is not sent, so that the item keeps its order. \
+Copies of one record, as failed replays leave them, are sent once: all go when it is done, and stay when it is not.
 
 The exit code is 0 if all letters are done, 1 if any is left, and 2 if nothing was begun.";
 

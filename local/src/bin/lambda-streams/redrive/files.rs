@@ -3,21 +3,24 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::stream;
 use lambda_streams::DeadLetter;
 use serde_json::json;
 
+use super::copies::Copies;
 use super::letter::Letter;
 use super::report::{self, Left};
-use super::{BATCH_SIZE, RedriveArgs, WHAT, only_of, print_hints, tell_failures};
+use super::{BATCH_SIZE, RedriveArgs, WHAT, again, only_of, print_hints, tell_failures};
 use crate::aws::{Aws, Near};
 use crate::deliver::{Delivered, Form, Outcome, Settled};
 use crate::documents::{self, What};
 use crate::failure::{FAILED, Failure, GOOD};
+use crate::function;
 use crate::input;
 use crate::journal::Journal;
+use crate::places::s3::S3Url;
 use crate::sending::{Tally, Target, conclude, send, target_names};
 use crate::signals::Signals;
 use crate::ui::count;
@@ -36,13 +39,24 @@ pub(super) async fn redrive(args: &RedriveArgs, signals: &Signals) -> Result<Exi
     let mut left = Left::default();
     let mut letters = read(args, &mut left)?;
     letters.sort_by(|one, other| one.letter.order(&other.letter));
+    // Before a journal is begun that nothing would come into.
+    function::look_up(&args.function, &aws_near(args, &letters)).await?;
     if args.sending.dry_run {
+        let copies = split_copies(&mut letters);
         report::print_letters(letters.iter().map(|letter| &letter.letter));
+        report::print_copies(copies.len());
         left.print();
         println!("nothing was sent");
-        return Ok(ExitCode::from(GOOD));
+        return Ok(ExitCode::from(if left.is_empty() { GOOD } else { FAILED }));
     }
     deliver(args, letters, left, signals).await
+}
+
+/// The configuration for the region that the letters came from.
+fn aws_near<'a>(args: &'a RedriveArgs, letters: &[FileLetter]) -> Aws<'a> {
+    let region = letters.first().and_then(|letter| letter.stream_arn.split(':').nth(3));
+    let region = region.filter(|region| !region.is_empty()).map(str::to_owned);
+    Aws::near(&args.aws, Near { region, is_local: false })
 }
 
 /// Sends what the journal does not have yet.
@@ -53,8 +67,7 @@ async fn deliver(
     signals: &Signals,
 ) -> Result<ExitCode, Failure> {
     let stream_arn = letters.first().map(|letter| letter.stream_arn.clone()).unwrap_or_default();
-    let region = stream_arn.split(':').nth(3).filter(|region| !region.is_empty()).map(str::to_owned);
-    let aws = Aws::near(&args.aws, Near { region, is_local: false });
+    let aws = aws_near(args, &letters);
     let mut journal = open_journal(args, &letters)?;
     let ui = args.sending.ui(&args.function);
     let all = letters.len();
@@ -63,6 +76,7 @@ async fn deliver(
         let (done, path) = (all - letters.len(), journal.path().display());
         ui.print(&format!("note: {} done by an earlier run, according to {path}", count(done, WHAT)));
     }
+    let copies = Mutex::new(split_copies(&mut letters));
     let target = Target::start(&args.function, &aws, &stream_arn, &ui, signals).await?;
     let tally = Mutex::new(Tally::of(letters.len() as u64));
     let keys: Vec<String> = letters.iter().map(|letter| letter.key.clone()).collect();
@@ -71,15 +85,17 @@ async fn deliver(
     let parcels = stream::iter(parcels.map(|(tag, letter)| Ok(letter.letter.parcel(letter.json, tag as u64))));
     let settle = async |settled: &[Settled]| {
         let done = settled.iter().filter(|settled| settled.outcome == Outcome::Done);
-        let keys = done.filter_map(|settled| keys.get(usize::try_from(settled.tag).ok()?));
-        journal.add(keys.map(String::as_str))
+        let done: Vec<&String> = done.filter_map(|settled| keys.get(usize::try_from(settled.tag).ok()?)).collect();
+        let copied: Vec<String> = done.iter().flat_map(|key| lock(&copies).done(key)).collect();
+        journal.add(done.into_iter().chain(&copied).map(String::as_str))
     };
     let limits = args.sending.limits(BATCH_SIZE, target.timeout);
     let ended = send(&target, (Form::DeadLetters, limits), (&ui, signals, WHAT), &tally, parcels, settle).await;
     target.function.shutdown().await;
     let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
     tell_failures(&mut tally, &target, &known);
-    summarize(&tally, ended, &target, journal, &left)
+    let copies = copies.into_inner().unwrap_or_else(PoisonError::into_inner);
+    summarize(&tally, ended, &target, journal, (&left, &copies))
 }
 
 /// Prints the summary; the journal goes when nothing is left.
@@ -88,15 +104,19 @@ fn summarize(
     ended: Result<Delivered, Failure>,
     target: &Target,
     journal: Journal,
-    left: &Left,
+    (left, copies): (&Left, &Copies<String>),
 ) -> Result<ExitCode, Failure> {
     let (delivered, failure) = match ended {
         Ok(delivered) => (delivered, None),
         Err(failure) => (Delivered { is_stopped: true, ..Delivered::default() }, Some(failure)),
     };
     let path = journal.path().display();
-    let where_left = format!("run it again when the cause is fixed: what is done is in {path}, and is not sent again");
+    let again = again(tally, &delivered);
+    let where_left = format!("{again}: what is done is in {path}, and is not sent again");
     let code = conclude(tally, &delivered, WHAT, &where_left);
+    if let Some(line) = copies.describe() {
+        println!("{line}");
+    }
     left.print();
     print_hints(tally, delivered.broken.as_deref(), target);
     if tally.total == Some(tally.done) && failure.is_none() {
@@ -109,12 +129,27 @@ fn summarize(
     }
 }
 
+/// Takes out the letters of records that an earlier letter is of.
+fn split_copies(letters: &mut Vec<FileLetter>) -> Copies<String> {
+    let mut copies = Copies::default();
+    letters.retain(|letter| !copies.add(&letter.letter, letter.key.clone()));
+    copies
+}
+
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The letters of all files, each once.
 fn read(args: &RedriveArgs, left: &mut Left) -> Result<Vec<FileLetter>, Failure> {
     let (mut letters, mut keys) = (Vec::new(), HashSet::new());
     for file in &args.files {
         let name = input::name(file);
-        for (position, found) in documents::find(&input::read(file)?).into_iter().enumerate() {
+        let found = documents::find(&read_file(file)?);
+        if found.is_empty() {
+            left.others.push((name.clone(), "it is empty".to_owned()));
+        }
+        for (position, found) in found.into_iter().enumerate() {
             let reason = match found.what {
                 What::DeadLetter { letter, json } => {
                     let letter = FileLetter::new(&letter, &json, letters.len() + 1);
@@ -134,11 +169,20 @@ fn read(args: &RedriveArgs, left: &mut Left) -> Result<Vec<FileLetter>, Failure>
     if !letters.is_empty() || !left.of_functions.is_empty() {
         return Ok(letters);
     }
-    let name = args.files.first().map_or_else(|| "the input".to_owned(), |file| input::name(file));
-    Err(Failure::not_begun(match left.others.first() {
-        Some((place, reason)) => format!("there is no dead letter: {place}: {reason}"),
-        None => format!("{name} has no dead letter"),
-    }))
+    let (place, reason) = left.others.first().expect("a file that has no letter has something else, or is empty");
+    Err(Failure::not_begun(format!("there is no dead letter: {place}: {reason}")))
+}
+
+/// A file's text. A queue or a bucket in the place of a file is the likely mistake.
+fn read_file(file: &Path) -> Result<String, Failure> {
+    if file.to_str().and_then(S3Url::parse).is_some() {
+        return Err(Failure::not_begun(format!(
+            "{} is a bucket's: dead letters are in queues and in files; `lambda-streams replay` takes a bucket's on-failure \
+             documents, and `aws s3 cp` brings other objects here",
+            input::name(file)
+        )));
+    }
+    input::read_or_advise(file, &format!("a queue is named by `--queue {}`", input::name(file)))
 }
 
 impl FileLetter {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::places::PlaceError;
 use crate::places::sqs::{Message, Queue};
@@ -87,9 +87,18 @@ impl<'a> Hold<'a> {
         let (ids, receipts) = self.receipts();
         // One that is refused is visible already, as its time had run out.
         if let Err(error) = self.queue.hide(&receipts, Duration::ZERO).await {
-            let (messages, seconds) = (count(ids.len(), "message"), self.visibility.as_secs());
-            ui.print(&format!("warning: {messages} become visible within {seconds} s, and not at once: {error}"));
+            let (messages, until) = (count(ids.len(), "message"), self.until());
+            ui.print(&format!("warning: {messages} become visible {until}, and not at once: {error}"));
         }
+    }
+
+    /// When the messages become visible by themselves at the latest, such as `by 2026-01-31T03:12:00Z`.
+    pub(super) fn until(&self) -> String {
+        let latest = self.lock().values().map(|held| held.until).max();
+        let left = latest.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        // The queue counts from when it gave them, which is a little later.
+        let until = SystemTime::now() + left + Duration::from_secs(1);
+        format!("by {}", humantime::format_rfc3339_seconds(until))
     }
 
     fn receipts(&self) -> (Vec<String>, Vec<String>) {

@@ -27,6 +27,15 @@ pub(super) struct Letter {
     pub(super) item: u64,
 }
 
+/// Which record a letter is of, and whose letter it is. Two functions may have given up the same record for reasons of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Record {
+    stream_arn: String,
+    event_id: String,
+    sequence_number: String,
+    function: String,
+}
+
 impl Letter {
     pub(super) fn new(letter: &DeadLetter, message_id: String) -> Self {
         let mut item = DefaultHasher::new();
@@ -73,6 +82,18 @@ impl Letter {
         self.order.cmp(&other.order).then_with(|| self.given_up.cmp(&other.given_up))
     }
 
+    /// Its record, if it is known well enough. A backfill's records have no sequence number, and the same event id for each image
+    /// of an item.
+    pub(super) fn record(&self) -> Option<Record> {
+        let (stream_arn, sequence_number) = &self.order;
+        Some(Record {
+            stream_arn: stream_arn.clone(),
+            event_id: self.event_id.clone()?,
+            sequence_number: sequence_number.clone()?,
+            function: function_name(&self.function_arn).to_owned(),
+        })
+    }
+
     /// The name of another function than `target` that wrote it.
     pub(super) fn other_function(&self, target: Option<&str>) -> Option<&str> {
         let (writer, target) = (function_name(&self.function_arn), function_name(target?));
@@ -101,10 +122,10 @@ pub(super) fn read(body: &str) -> Result<DeadLetter, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn letter(number: &str, function: &str) -> Letter {
+    pub(in crate::redrive) fn letter(number: &str, function: &str) -> Letter {
         let json = format!(
             r#"{{"version":1,"errorKind":"handler","errorMessage":"","attempts":1,"firstSeen":"2026-01-01T00:00:00.000Z",
             "deadLettered":"2026-01-01T00:00:01.000Z","functionArn":"{function}",

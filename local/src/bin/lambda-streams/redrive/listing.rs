@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
+use super::copies::Copies;
 use super::hold::Hold;
+use super::queue::ELSEWHERE;
 use super::report::{self, Left};
 use super::round::Receiver;
-use crate::failure::{Failure, GOOD};
+use crate::failure::{FAILED, Failure, GOOD};
 use crate::places::sqs::QueueState;
 use crate::signals::Signals;
-use crate::ui::Ui;
+use crate::ui::{Ui, count};
 
 /// Lists what would be sent.
 pub(super) async fn list(
@@ -31,8 +33,11 @@ pub(super) async fn list(
     };
     hold.release(ui).await;
     ui.finish();
-    let round = received.map_err(Failure::not_begun)?;
+    let mut round = received.map_err(Failure::not_begun)?;
+    let mut copies = Copies::default();
+    round.letters.retain(|letter| !copies.add(letter, letter.message_id.clone()));
     report::print_letters(round.letters.iter());
+    report::print_copies(copies.len());
     left.print();
     let known = state.map_or(0, |state| state.visible);
     if known > round.received as u64 {
@@ -43,6 +48,14 @@ pub(super) async fn list(
         };
         println!("the queue has about {known} messages: {more}");
     }
-    println!("nothing was sent, and the messages are visible again; each of them counts one receive more");
-    Ok(ExitCode::from(GOOD))
+    let in_flight = state.map_or(0, |state| state.in_flight);
+    if in_flight > 0 {
+        let messages = count(usize::try_from(in_flight).unwrap_or(usize::MAX), "message");
+        println!("about {messages} were in flight when this run began: {ELSEWHERE}");
+    }
+    match round.received {
+        0 => println!("nothing was received, and nothing was sent"),
+        _ => println!("nothing was sent, and the messages are visible again; each of them counts one receive more"),
+    }
+    Ok(ExitCode::from(if left.is_empty() { GOOD } else { FAILED }))
 }

@@ -10,10 +10,14 @@ use super::run::Run;
 use super::{RedriveArgs, only_of};
 use crate::aws::Aws;
 use crate::failure::Failure;
+use crate::function;
 use crate::places::sqs::{self, Queue, QueueState};
 use crate::sending::Target;
 use crate::signals::Signals;
 use crate::ui::{Ui, count};
+
+/// Who has the messages that are in flight.
+pub(super) const ELSEWHERE: &str = "another has them, or had them when it was killed";
 
 pub(super) async fn redrive(args: &RedriveArgs, queue: &str, signals: &Signals) -> Result<ExitCode, Failure> {
     let aws = Aws::near(&args.aws, sqs::near(queue));
@@ -29,6 +33,7 @@ pub(super) async fn redrive(args: &RedriveArgs, queue: &str, signals: &Signals) 
     let receiver =
         Receiver { queue: &queue, hold: &hold, visibility: args.visibility(), began, expected, only_of: only_of(args) };
     if args.sending.dry_run {
+        function::look_up(&args.function, &aws).await?;
         return list(&receiver, &hold, state.as_ref(), signals, &ui).await;
     }
     let target = Target::start(&args.function, &aws, &queue.arn(), &ui, signals).await?;
@@ -43,13 +48,11 @@ pub(super) async fn redrive(args: &RedriveArgs, queue: &str, signals: &Signals) 
     target.function.shutdown().await;
     ui.finish();
     if !is_released {
-        let seconds = args.visibility().as_secs();
-        run.note(format!("the messages that were received become visible within {seconds} s"));
+        run.note(format!("the messages that were received become visible {}", hold.until()));
     }
     if let Some(in_flight) = state.map(|state| state.in_flight).filter(|in_flight| *in_flight > 0) {
         let messages = count(usize::try_from(in_flight).unwrap_or(usize::MAX), "message");
-        let who = "another has them, or had them when it was killed";
-        run.note(format!("about {messages} were in flight when this run began: {who}"));
+        run.note(format!("about {messages} were in flight when this run began: {ELSEWHERE}"));
     }
     run.conclude(ended, &queue, &target)
 }

@@ -1,6 +1,7 @@
 //! What is told of letters: a list of them before, and what became of those that stay after.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use lambda_streams::{EventKind, SequenceNumber};
 
@@ -63,23 +64,46 @@ fn print_list(what: &str, list: &[(String, String)]) {
 pub(super) fn print_letters<'a>(letters: impl ExactSizeIterator<Item = &'a Letter>) {
     let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
     let number = letters.len();
-    if number > 0 {
-        println!("{:<36}  {:<30}  {:<6}  {:<11}  given up", "event id", "sequence number", "kind", "error");
-    }
+    let mut rows = vec![["event id", "sequence number", "kind", "error", "given up"].map(str::to_owned)];
     for letter in letters {
-        println!(
-            "{:<36}  {:<30}  {:<6}  {:<11}  {}",
-            letter.event_id.as_deref().unwrap_or("-"),
-            letter.sequence_number.as_ref().map_or("-", SequenceNumber::as_str),
-            letter.kind.map_or("-", EventKind::as_str),
-            letter.error_kind.as_str(),
-            humantime::format_rfc3339_seconds(crate::ui::printable(letter.given_up)),
-        );
+        rows.push([
+            letter.event_id.clone().unwrap_or_else(|| "-".to_owned()),
+            letter.sequence_number.as_ref().map_or("-", SequenceNumber::as_str).to_owned(),
+            letter.kind.map_or("-", EventKind::as_str).to_owned(),
+            letter.error_kind.as_str().to_owned(),
+            to_the_minute(letter.given_up),
+        ]);
         *totals.entry(letter.error_kind.as_str()).or_default() += 1;
+    }
+    if number > 0 {
+        print_table(&rows);
     }
     let totals: Vec<String> = totals.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
     let totals = if totals.is_empty() { String::new() } else { format!(": {}", totals.join(", ")) };
     println!("{}{totals}", count(number, "dead letter"));
+}
+
+/// As RFC 3339, without the seconds: the ids and numbers of DynamoDB leave no more room in 100 columns.
+fn to_the_minute(time: SystemTime) -> String {
+    let seconds = humantime::format_rfc3339_seconds(crate::ui::printable(time)).to_string();
+    seconds.rsplit_once(':').map_or_else(|| seconds.clone(), |(minute, _)| format!("{minute}Z"))
+}
+
+/// Tells of letters that would not be sent, because another one of their record would be.
+pub(super) fn print_copies(number: usize) {
+    if number > 0 {
+        println!("besides, {} of the same records, which would not be sent", count(number, "letter"));
+    }
+}
+
+/// Prints columns that are as wide as what is in them.
+fn print_table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
 }
 
 /// What the function's failures mean, where its words alone do not say it.
@@ -91,11 +115,13 @@ pub(super) fn print_hints(reasons: &[&str], is_deployed: bool) {
              that is older than the letters"
         );
     }
-    // Of a deployed function it is not known.
-    if is_deployed || reasons.iter().any(|reason| reason.contains("skipped")) {
+    let is_skipped = |reason: &&str| reason.contains("skipped");
+    // A deployed function's own words are elsewhere.
+    let may_be_skipped = |reason: &&str| is_deployed && reason.contains("reports it");
+    if reasons.iter().any(|reason| is_skipped(reason) || may_be_skipped(reason)) {
         println!(
-            "a letter that the function skips, because no handler takes its kind of change, is among those that failed, and \
-             stays; the processor's `delete_skipped_on_redrive` lets such letters go"
+            "if no handler takes a letter's kind of change, the function skips the letter, which fails and stays; the \
+             processor's `delete_skipped_on_redrive` lets such letters go"
         );
     }
 }

@@ -53,8 +53,8 @@ pub(super) struct Receiver<'a> {
 impl Receiver<'_> {
     /// What a second Ctrl-C means.
     pub(super) fn stopped(&self) -> Failure {
-        let seconds = self.visibility.as_secs();
-        Failure::failed(format!("stopped at once: the messages that were received become visible within {seconds} s"))
+        let until = self.hold.until();
+        Failure::failed(format!("stopped at once: the messages that were received become visible {until}"))
     }
 
     /// Receives until the queue has no more messages for it, until the round is full, or until Ctrl-C. `earlier` rounds of the run

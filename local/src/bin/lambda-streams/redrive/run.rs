@@ -9,11 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::{FutureExt, stream};
 
+use super::copies::Copies;
 use super::hold::Hold;
 use super::letter::Letter;
 use super::report::Left;
 use super::round::Receiver;
-use super::{BATCH_SIZE, RedriveArgs, WHAT, print_hints, tell_failures};
+use super::{BATCH_SIZE, RedriveArgs, WHAT, again, print_hints, tell_failures};
 use crate::deliver::{Delivered, Form, Outcome, Settled};
 use crate::failure::{FAILED, Failure};
 use crate::places::sqs::Queue;
@@ -34,6 +35,8 @@ pub(super) struct Run<'a> {
     letters: HashMap<String, Letter>,
     /// The first letter of each item that failed.
     failed: HashMap<u64, Letter>,
+    /// By message.
+    copies: Copies<String>,
     tally: Mutex<Tally>,
 }
 
@@ -47,7 +50,8 @@ struct RoundEnd {
 impl<'a> Run<'a> {
     pub(super) fn new(args: &'a RedriveArgs, hold: &'a Hold<'a>, ui: &'a Ui, signals: &'a Signals) -> Self {
         let (left, letters, failed) = (Left::default(), HashMap::new(), HashMap::new());
-        Self { args, hold, ui, signals, left, received: 0, letters, failed, tally: Mutex::new(Tally::of(0)) }
+        let (copies, tally) = (Copies::default(), Mutex::new(Tally::of(0)));
+        Self { args, hold, ui, signals, left, received: 0, letters, failed, copies, tally }
     }
 
     /// What the summary says besides the letters, because it keeps the queue from being done.
@@ -87,7 +91,8 @@ impl<'a> Run<'a> {
             self.ui.routine(&format!("received {messages}: {letters}"));
         }
         let json = round.take_json();
-        let letters = self.admit(std::mem::take(&mut round.letters));
+        let letters = self.without_copies(std::mem::take(&mut round.letters)).await?;
+        let letters = self.admit(letters);
         if self.signals.reached(1).now_or_never().is_some() {
             return Ok(RoundEnd { delivered: Delivered { is_stopped: true, ..Delivered::default() }, is_last: true });
         }
@@ -96,9 +101,25 @@ impl<'a> Run<'a> {
         Ok(RoundEnd { delivered, is_last: is_over || round.is_last || round.received == 0 })
     }
 
+    /// Returns the letters whose records have no letter yet. A copy of one that is done goes at once.
+    async fn without_copies(&mut self, letters: Vec<Letter>) -> Result<Vec<Letter>, Failure> {
+        self.letters.extend(letters.iter().map(|letter| (letter.message_id.clone(), letter.clone())));
+        let (mut firsts, mut done) = (Vec::new(), Vec::new());
+        for letter in letters {
+            if !self.copies.add(&letter, letter.message_id.clone()) {
+                firsts.push(letter);
+            } else if self.copies.is_done(&letter) {
+                done.push(letter.message_id);
+            }
+        }
+        let done: Vec<&str> = done.iter().map(String::as_str).collect();
+        let refused = delete(self.hold, &done, &self.letters).await?;
+        self.left.undeleted.extend(refused);
+        Ok(firsts)
+    }
+
     /// Counts the letters, and returns those of which no earlier one of the same item failed in an earlier round.
     fn admit(&mut self, letters: Vec<Letter>) -> Vec<Letter> {
-        self.letters.extend(letters.iter().map(|letter| (letter.message_id.clone(), letter.clone())));
         let tally = self.tally.get_mut().unwrap_or_else(PoisonError::into_inner);
         tally.total = Some(tally.total.unwrap_or_default() + letters.len() as u64);
         let follows_a_failed_one =
@@ -115,7 +136,7 @@ impl<'a> Run<'a> {
         target: &Target,
     ) -> Result<Delivered, Failure> {
         let (hold, expired, undeleted) = (self.hold, Cell::new(0), RefCell::new(Vec::new()));
-        let known = &self.letters;
+        let (known, copies) = (&self.letters, RefCell::new(&mut self.copies));
         let mut expired_items = HashSet::new();
         let parcels = letters.into_iter().enumerate().filter_map(|(tag, letter)| {
             // A later letter would overtake one that is visible again.
@@ -128,12 +149,12 @@ impl<'a> Run<'a> {
         });
         let settle = async |settled: &[Settled]| {
             let done = settled.iter().filter(|settled| settled.outcome == Outcome::Done);
-            let done: Vec<&str> = done.map(|settled| settled.name.as_str()).collect();
-            let refused = hold.delete(&done).await.map_err(|error| {
-                Failure::failed(format!("{} done that cannot be deleted: {error}", count(done.len(), WHAT)))
-            })?;
-            let named = refused.into_iter().map(|(id, why)| (known.get(&id).map_or(id, Letter::name), why));
-            undeleted.borrow_mut().extend(named);
+            let mut done: Vec<String> = done.map(|settled| settled.name.clone()).collect();
+            let copied: Vec<String> = done.iter().flat_map(|id| copies.borrow_mut().done(id)).collect();
+            done.extend(copied);
+            let done: Vec<&str> = done.iter().map(String::as_str).collect();
+            let refused = delete(hold, &done, known).await?;
+            undeleted.borrow_mut().extend(refused);
             Ok(())
         };
         let limits = self.args.sending.limits(BATCH_SIZE, target.timeout);
@@ -177,8 +198,11 @@ impl<'a> Run<'a> {
                 .notes
                 .push("later letters of the items that failed may wait in the queue, which keeps order".to_owned());
         }
-        let where_left = format!("what is not done is in {}: run it again when the cause is fixed", queue.url());
+        let where_left = format!("what is not done is in {}: {}", queue.url(), again(&tally, &delivered));
         let code = conclude(&tally, &delivered, WHAT, &where_left);
+        if let Some(line) = self.copies.describe() {
+            println!("{line}");
+        }
         self.left.print();
         print_hints(&tally, delivered.broken.as_deref(), target);
         match failure {
@@ -188,6 +212,18 @@ impl<'a> Run<'a> {
             None => Ok(ExitCode::from(FAILED)),
         }
     }
+}
+
+/// Deletes messages that are done; returns those that are still there, by their records, each with the reason.
+async fn delete(
+    hold: &Hold<'_>,
+    done: &[&str],
+    known: &HashMap<String, Letter>,
+) -> Result<Vec<(String, String)>, Failure> {
+    let refused = hold.delete(done).await.map_err(|error| {
+        Failure::failed(format!("{} done that cannot be deleted: {error}", count(done.len(), WHAT)))
+    })?;
+    Ok(refused.into_iter().map(|(id, why)| (known.get(&id).map_or(id, Letter::name), why)).collect())
 }
 
 fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {

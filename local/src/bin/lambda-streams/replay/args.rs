@@ -16,7 +16,8 @@ Examples:
     lambda-streams replay s3://bucket/aws/lambda/ --function orders-function
 
   The documents of a queue, which have the place of the records alone: they are read back from the stream:
-    lambda-streams replay --queue https://sqs.eu-central-1.amazonaws.com/123456789012/failed --function orders-function
+    lambda-streams replay --function orders-function \\
+      --queue https://sqs.eu-central-1.amazonaws.com/123456789012/failed
 
   Files, or the standard input, on a function that runs on this machine:
     lambda-streams replay discarded/*.json --bootstrap target/lambda/orders/bootstrap
@@ -25,10 +26,10 @@ Examples:
     lambda-streams replay --table orders --from 2026-01-31T08:00:00Z --until 2026-01-31T09:00:00Z \\
       --compare-with-table --function orders-function
 
-What is replayed is late: newer changes of the same items may have been processed. Where an item has changed since, a terminal is asked
+What is replayed is late: newer changes of the same items may have been processed. Where an item has changed since, a terminal is asked \
 what to do; a script has to say --stale or --compare-with-table.
 
-A run that was interrupted, or in which records failed, is continued by the same command. The exit code is 0 if all records are done, 1 if any
+A run that was interrupted, or in which records failed, is continued by the same command. The exit code is 0 if all records are done, 1 if any \
 failed or is left, 2 if nothing was begun.";
 
 /// Send what was discarded, or a stretch of the stream, to a function again.

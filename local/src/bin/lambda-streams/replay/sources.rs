@@ -11,6 +11,7 @@ use crate::places::MAX_BYTES;
 use crate::places::s3::{S3, S3Url};
 use crate::places::sqs::Queue;
 use crate::signals::Signals;
+use crate::ui::count;
 
 /// How long a queue hides a message from others while its records are replayed; it is hidden again in time.
 const HIDDEN: Duration = Duration::from_secs(900);
@@ -75,7 +76,9 @@ impl Sources {
     }
 
     fn read_file(&mut self, path: &Path) -> Result<(), Failure> {
-        let (name, text) = (input::name(path), input::read(path)?);
+        let name = input::name(path);
+        let others = format!("a bucket is named by `s3://{name}`, a queue by `--queue {name}`");
+        let text = input::read_or_advise(path, &others)?;
         self.add(name, Place::File, &text)
     }
 
@@ -91,7 +94,7 @@ impl Sources {
     /// Takes all messages of the queue: those that hold no document are made visible again at once.
     async fn read_queue(&mut self, name: &str, aws: &Aws<'_>, say: &dyn Fn(&str)) -> Result<(), Failure> {
         self.queue = Some(Queue::resolve(name, aws).await?);
-        let (mut bytes, mut others) = (0, Vec::new());
+        let (mut bytes, mut others, mut letters) = (0, Vec::new(), 0);
         loop {
             let queue = self.queue.as_ref().expect("it was just set");
             let messages = match queue.receive(HIDDEN, WAIT).await {
@@ -112,6 +115,7 @@ impl Sources {
                         self.held.push(Held { shown, documents, place: Place::Message(message.receipt) });
                     }
                     Err(failure) => {
+                        letters += usize::from(has_letter(&message.body));
                         say(&format!("{failure}: it stays in the queue"));
                         others.push(message.receipt);
                     }
@@ -123,6 +127,15 @@ impl Sources {
             }
         }
         self.show_again(&others).await;
+        if self.held.is_empty() && letters > 0 {
+            return Err(Failure::not_begun(format!(
+                "{name} has dead letters, and no on-failure document: `lambda-streams redrive --queue {name}` takes them"
+            )));
+        }
+        if self.held.is_empty() && !others.is_empty() {
+            let messages = count(others.len(), "message");
+            return Err(Failure::not_begun(format!("{name} has {messages} and no on-failure document")));
+        }
         if self.held.is_empty() {
             return Err(Failure::not_begun(format!(
                 "{name} has no message with an on-failure document now: all are replayed, or somebody else has received them"
@@ -202,14 +215,18 @@ impl Sources {
     }
 }
 
+fn has_letter(text: &str) -> bool {
+    documents::find(text).iter().any(|found| matches!(found.what, What::DeadLetter { .. }))
+}
+
 fn documents_in(name: &str, text: &str) -> Result<Vec<Document>, Failure> {
     let found = documents::find(text);
     if found.is_empty() {
-        return Err(Failure::not_begun(format!("{name} is empty")));
+        return Err(Failure::not_begun(format!("{name}: it is empty")));
     }
     let documents = found.into_iter().map(|found| match found.what {
         What::OnFailure(document) => Ok(*document),
-        What::DeadLetter { .. } => Err(format!("{name} has a dead letter, which `lambda-streams redrive` puts back")),
+        What::DeadLetter { .. } => Err(format!("{name} has a dead letter, which `lambda-streams redrive` takes")),
         What::Unknown(reason) => Err(format!("{name}: {reason}")),
     });
     documents.collect::<Result<_, _>>().map_err(Failure::not_begun)

@@ -63,19 +63,23 @@ async fn the_output_of_receive_message_and_the_standard_input_are_files_too() {
 async fn a_dry_run_of_a_file_lists_it() {
     let letters = file("listed", &[letter(2, "secret"), "{torn".to_owned(), letter(1, "secret")]);
     let ran = run(&["redrive", &letters, "--dry-run"]).await;
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(1), "something would be left: {}", ran.stderr);
     assert!(
         ran.stdout.contains("\n2 dead letters: 1 decode, 1 handler\nnot dead letters, left where they are: 1\n"),
         "{}",
         ran.stdout
     );
-    assert!(ran.stdout.contains("document 2: not valid JSON from line 2 on"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("document 2: not valid JSON at line 2\n"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("secret"));
 }
 
 #[tokio::test]
 async fn a_file_without_letters_begins_nothing() {
-    for (text, expected) in [("", "has no dead letter"), ("{}", "there is no dead letter: "), ("{", "not valid JSON")] {
+    for (text, expected) in [
+        ("", ": it is empty"),
+        ("{}", "there is no dead letter: "),
+        ("{", "it ends in the middle of a document, which begins at line 1"),
+    ] {
         let path = file("none", &[text.to_owned()]);
         let ran = run(&["redrive", &path, "--bootstrap", "x"]).await;
         assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{}", ran.stderr);
