@@ -5,6 +5,7 @@
 
 mod answer;
 mod bucket;
+mod course;
 mod event;
 #[cfg(test)]
 mod tests;
@@ -24,15 +25,13 @@ pub(crate) use self::answer::FunctionCounts;
 pub(crate) use self::event::{Event, Form, Stale};
 
 use self::answer::Answer;
-use self::bucket::{Bucket, Next, Piece};
+use self::bucket::{Next, Piece};
+use self::course::Course;
 
 /// The delay before a second attempt; each further one waits twice as long.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// The longest delay.
 const MAX_DELAY: Duration = Duration::from_secs(30);
-/// After so many records in a row that failed the function as a whole, each of them alone, the function is down and the run stops. (A batch
-/// that fails says nothing: one of its records may be all of it.)
-const MAX_LONE_FAILURES: usize = 8;
 
 /// A record or a dead letter on its way to the function.
 #[derive(Debug, Clone)]
@@ -121,25 +120,17 @@ impl<F: Function> Delivery<'_, F> {
         mut settle: impl AsyncFnMut(Vec<Settled>) -> Result<(), Failure>,
         stop: impl Future<Output = ()>,
     ) -> Result<Delivered, Failure> {
-        let count = self.limits.concurrency.get();
-        let mut buckets: Vec<Bucket> = (0..count).map(|_| Bucket::default()).collect();
-        let mut delivered = Delivered::default();
-        let (mut failure, mut has_answers) = (None, false);
-        // They have failed the function alone. Either it is their fault, or the function is down: the next answer tells.
-        let mut suspects: Vec<Settled> = Vec::new();
+        let mut course = Course::new(&self.limits);
         let mut in_flight = FuturesUnordered::new();
         let (mut parcels, stop) = (pin!(parcels.fuse()), stop.shared());
         let mut stopped = pin!(stop.clone().fuse());
-        let room = count.saturating_mul(self.limits.batch_size.get()).saturating_mul(2);
-        let has_room = |buckets: &[Bucket]| buckets.iter().map(Bucket::queued).sum::<usize>() < room;
         let mut has_input = true;
         loop {
-            let reads = has_input && has_room(&buckets);
-            let is_broken = delivered.broken.is_some() || failure.is_some();
-            let is_over = delivered.is_stopped || is_broken;
-            for (index, bucket) in buckets.iter_mut().enumerate().filter(|_| !is_over) {
+            let reads = has_input && course.has_room(&self.limits);
+            let begins = if course.is_over() { 0 } else { course.buckets.len() };
+            for index in 0..begins {
                 loop {
-                    match bucket.next(&self.limits, !reads) {
+                    match course.buckets[index].next(&self.limits, !reads) {
                         Next::Nothing => break,
                         Next::HeldBack(held) => settle(held).await?,
                         Next::Send(piece) => {
@@ -149,72 +140,44 @@ impl<F: Function> Delivery<'_, F> {
                     }
                 }
             }
-            if in_flight.is_empty() && (is_over || !has_input) {
-                if delivered.broken.is_none() && !suspects.is_empty() {
-                    settle(suspects).await?;
+            if in_flight.is_empty() && (course.is_over() || !has_input) {
+                let settled = course.settled_at_end();
+                if !settled.is_empty() {
+                    settle(settled).await?;
                 }
-                return failure.map_or(Ok(delivered), Err);
+                return course.failure.map_or(Ok(course.delivered), Err);
             }
             // Records that were held back have made room.
-            let reads = has_input && has_room(&buckets);
+            let reads = has_input && course.has_room(&self.limits) && !course.is_over();
             tokio::select! {
                 biased;
-                () = &mut stopped, if !delivered.is_stopped => delivered.is_stopped = true,
+                () = &mut stopped, if !course.delivered.is_stopped => course.delivered.is_stopped = true,
                 Some(landed) = in_flight.next() => {
                     let Landed { bucket, piece, response } = landed;
                     let (response, took) = match response {
                         Some(Ok(response)) => response,
                         not_invoked => {
-                            buckets[bucket].put_back(piece);
-                            let is_begun = has_answers || !in_flight.is_empty();
-                            let refused = not_invoked.and_then(Result::err).map(|error| match error.is_refused() && !is_begun {
-                                true => Failure::not_begun(error),
-                                false => Failure::failed(error),
-                            });
-                            failure = failure.or(refused);
+                            let error = not_invoked.and_then(Result::err);
+                            course.not_sent(bucket, piece, error, in_flight.is_empty());
                             continue;
                         }
                     };
-                    has_answers = true;
                     let answer = Answer::read(response, &self.form, &piece.parcels);
-                    if let Answer::Left { counts, .. } = &answer {
-                        delivered.counts.add(counts);
-                    }
                     (self.observe)(&Event::Answered { records: piece.parcels.len(), answer: &answer, took });
-                    let is_up = matches!(&answer, Answer::Left { positions, .. } if positions.len() < piece.parcels.len());
-                    if is_up && !suspects.is_empty() {
-                        settle(std::mem::take(&mut suspects)).await?;
+                    let (settled, again) = course.answered(bucket, piece, answer, &self.limits);
+                    if !settled.is_empty() {
+                        settle(settled).await?;
                     }
-                    let reason = if let Answer::Failed(reason) = &answer { Some(reason.clone()) } else { None };
-                    let verdict = buckets[bucket].landed(piece, answer, &self.limits);
-                    match reason {
-                        Some(reason) => {
-                            suspects.extend(verdict.settled);
-                            if suspects.len() >= MAX_LONE_FAILURES {
-                                delivered.broken.get_or_insert(reason);
-                            }
+                    if let Some((piece, delay)) = again {
+                        if !delay.is_zero() {
+                            (self.observe)(&Event::Waiting { records: piece.parcels.len(), delay });
                         }
-                        None if verdict.settled.is_empty() => {}
-                        None => settle(verdict.settled).await?,
-                    }
-                    match verdict.again {
-                        Some((piece, _)) if is_broken => buckets[bucket].put_back(piece),
-                        Some((piece, delay)) => {
-                            if !delay.is_zero() {
-                                (self.observe)(&Event::Waiting { records: piece.parcels.len(), delay });
-                            }
-                            in_flight.push(self.fly(bucket, piece, delay, stop.clone()));
-                        }
-                        None => {}
+                        in_flight.push(self.fly(bucket, piece, delay, stop.clone()));
                     }
                 }
-                parcel = parcels.next(), if reads && !is_over => match parcel {
-                    Some(Ok(parcel)) => {
-                        let bucket = usize::try_from(parcel.item % count as u64).expect("it is less than a `usize`");
-                        buckets[bucket].push(parcel);
-                    }
-                    // What is in flight is waited for first.
-                    Some(Err(error)) => failure = Some(error),
+                parcel = parcels.next(), if reads => match parcel {
+                    Some(Ok(parcel)) => course.push(parcel),
+                    Some(Err(error)) => course.failure = Some(error),
                     None => has_input = false,
                 },
             }
