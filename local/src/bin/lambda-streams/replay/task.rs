@@ -1,23 +1,24 @@
 //! A replay at work: what is sent, what becomes of each record, and which documents are done by that.
 
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use futures::{StreamExt, stream};
 use lambda_streams_local::{Function, Response};
 
 use crate::aws::Aws;
 use crate::deliver::{Delivered, Form, FunctionCounts, Outcome, Parcel, Settled, Stale};
-use crate::failure::{FAILED, Failure, GOOD};
+use crate::failure::{Failure, GOOD};
 use crate::journal::Journal;
 use crate::mapping::Pause;
 use crate::sending::{Tally, Target, send};
 use crate::signals::Signals;
 use crate::table::compare::{Comparison, Currency};
 use crate::table::{region, table_arn, table_name};
-use crate::ui::{Ui, count, printable};
+use crate::ui::{Ui, count};
 
 use super::args::ReplayArgs;
 use super::gather::{Described, Gathered};
@@ -25,6 +26,7 @@ use super::late::Late;
 use super::plan::{Entry, Plan};
 use super::sources::Sources;
 
+/// Records in an invocation where no flag says it.
 const BATCH_SIZE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(100).expect("it is not zero");
 /// How many items are looked up at once.
 const COMPARED: usize = 100;
@@ -73,34 +75,6 @@ impl Task {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what there is to be sent.
-    pub(super) fn describe(&self, ui: &Ui) {
-        let records = count(self.plan.entries.len(), "record");
-        let of = match &self.sources {
-            Some(sources) => {
-                format!(" of {} in {}", count(self.documents.len(), "document"), count(sources.held.len(), "place"))
-            }
-            None => format!(" of the stream {}", self.stream_arn),
-        };
-        let before = match self.done_before {
-            0 => String::new(),
-            done => format!("; {done} {} done by an earlier run", be(done)),
-        };
-        ui.line(&format!("replay    {records}{of}{before}"));
-        for described in &self.documents {
-            if let Some(lost) = &described.lost {
-                ui.print(&format!("warning: {}: {lost}", self.place_of(described)));
-            }
-        }
-    }
-
-    fn place_of(&self, described: &Described) -> &str {
-        self.sources
-            .as_ref()
-            .and_then(|sources| sources.held.get(described.held))
-            .map_or("document", |held| &held.shown)
-    }
-
     /// The table that items are compared with.
     pub(super) async fn comparison(&self, aws: &Aws<'_>) -> Result<Comparison, Failure> {
         if self.stream_arn.is_empty() {
@@ -126,58 +100,6 @@ impl Task {
         let records: Vec<&str> = self.plan.entries.iter().map(|entry| entry.record.json()).collect();
         let currencies = comparison.of(&records).await?;
         Ok(currencies.iter().filter(|currency| **currency == Currency::MovedOn).count())
-    }
-
-    /// Lists what would be sent.
-    pub(super) fn list(&self, args: &ReplayArgs) {
-        let left = self.progress().left.clone();
-        for (described, left) in self.documents.iter().zip(left) {
-            let document = &described.document;
-            let number = |number: &Option<String>| number.clone().unwrap_or_else(|| "unknown".to_owned());
-            println!("{}", self.place_of(described));
-            println!(
-                "  {left} of {} to send, {} to {} of {}",
-                count(described.records, "record"),
-                number(&document.start_sequence_number),
-                number(&document.end_sequence_number),
-                document.shard_id.as_deref().unwrap_or("an unknown shard"),
-            );
-            println!(
-                "  given up at {}: {}",
-                document.timestamp.as_deref().unwrap_or("an unknown time"),
-                document.condition
-            );
-            if let Some(lost) = &described.lost {
-                println!("  {lost}");
-            }
-        }
-        let created = self.plan.entries.iter().filter_map(|entry| entry.record.created_at());
-        if let (Some(first), Some(last)) = (created.clone().min(), created.max()) {
-            println!("the changes were made from {} to {}", time(first), time(last));
-        }
-        let size = args.sending.batch_size.unwrap_or(BATCH_SIZE).get();
-        println!(
-            "nothing was sent: it would be {} in at least {}{}",
-            count(self.plan.entries.len(), "record"),
-            count(self.plan.entries.len().div_ceil(size), "invocation"),
-            self.what_is_deleted()
-        );
-    }
-
-    fn what_is_deleted(&self) -> String {
-        let deletes = |sources: &Sources| {
-            let places = sources.held.iter().zip(&self.documents_of).filter(|(held, _)| sources.deletes(held));
-            places.map(|(_, documents)| documents.len()).sum()
-        };
-        match self.sources.as_ref().map(deletes) {
-            None | Some(0) => String::new(),
-            Some(documents) => format!(", and {} deleted when their records are done", count(documents, "document")),
-        }
-    }
-
-    /// The exit code of a dry run: whether anything is lost already.
-    pub(super) fn dry_code(&self) -> ExitCode {
-        self.conclude(ExitCode::from(GOOD))
     }
 
     /// Everything was done by an earlier run, which did not come to delete the documents.
@@ -332,39 +254,6 @@ impl Task {
     pub(super) fn leaves_nothing(&self) -> bool {
         self.sources.is_some() && (0..self.documents_of.len()).all(|held| self.is_gone(held))
     }
-
-    /// Says what became of the documents. Records that are lost, and places that could not be deleted, are failures.
-    pub(super) fn conclude(&self, code: ExitCode) -> ExitCode {
-        let gone = (0..self.documents_of.len()).filter(|held| self.is_gone(*held));
-        let deleted: usize = gone.map(|held| self.documents_of[held].len()).sum();
-        let progress = self.progress();
-        if progress.skipped > 0 {
-            let have = if progress.skipped == 1 { "its item has" } else { "their items have" };
-            println!(
-                "  {} not sent: {have} changed since; what has them stays, and --stale process sends them",
-                count(progress.skipped, "record")
-            );
-        }
-        if deleted > 0 {
-            println!("  {} deleted, as all of their records are done", count(deleted, "document"));
-        }
-        let lost = self.documents.iter().filter(|described| described.lost.is_some()).count();
-        if lost > 0 {
-            println!("  {} with records that are lost or missing, which stay where they are", count(lost, "document"));
-        }
-        let has_more = self.sources.as_ref().is_some_and(|sources| sources.has_more);
-        if has_more {
-            println!("  the queue has more messages than one run can take: run it again");
-        }
-        for why in progress.refused.values() {
-            println!("  {why}");
-        }
-        if lost == 0 && progress.refused.is_empty() && !has_more { code } else { ExitCode::from(FAILED) }
-    }
-}
-
-fn be(number: usize) -> &'static str {
-    if number == 1 { "is" } else { "are" }
 }
 
 /// Warns when the mapping has been paused for long.
@@ -410,6 +299,6 @@ pub(super) async fn probe(target: &Target, stale: Option<Stale>) -> Result<(), F
     }
 }
 
-fn time(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(printable(time)).to_string()
+fn be(number: usize) -> &'static str {
+    if number == 1 { "is" } else { "are" }
 }
