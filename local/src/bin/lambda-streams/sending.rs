@@ -253,7 +253,10 @@ pub(crate) async fn send(
     let ended = tokio::select! {
         biased;
         () = signals.reached(2) => {
-            Err(Failure::failed("stopped at once: the invocations in flight are abandoned, and what they did is not known"))
+            Err(Failure::failed(format!(
+                "stopped at once: the invocations in flight are abandoned, and what they did is not known; {} had been done before",
+                count(usize::try_from(lock(tally).done).unwrap_or(usize::MAX), what)
+            )))
         }
         ended = delivery.run(parcels, settled, drain) => ended,
         () = refresh => unreachable!("it has no end"),

@@ -145,7 +145,7 @@ impl Task {
         let sending = send(target, (form, limits), (ui, signals, "record"), &tally, parcels, settle);
         let mut delivered = tokio::select! {
             delivered = sending => delivered?,
-            failure = self.keep_hidden() => return Err(failure),
+            () = self.keep_hidden(ui) => unreachable!("it has no end"),
             () = warn(pause, ui) => unreachable!("it has no end"),
         };
         let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -229,8 +229,8 @@ impl Task {
         self.documents_of[held].iter().any(|index| progress.left[*index] > 0 || self.documents[*index].lost.is_some())
     }
 
-    /// Hides the messages of a queue from others for as long as the run takes; it ends if that is refused.
-    async fn keep_hidden(&self) -> Failure {
+    /// Hides the messages of a queue from others for as long as the run takes.
+    async fn keep_hidden(&self, ui: &Ui) {
         let sources = self.sources.as_ref();
         let Some((sources, every)) = sources.and_then(|sources| Some((sources, sources.hides_every()?))) else {
             return std::future::pending().await;
@@ -238,7 +238,7 @@ impl Task {
         loop {
             tokio::time::sleep(every).await;
             if let Err(failure) = sources.hide_again(|held| self.is_left(held)).await {
-                return failure;
+                ui.print(&format!("warning: {failure}: another run may receive these messages, and send them too"));
             }
         }
     }
