@@ -20,9 +20,9 @@ pub(crate) use self::request::Request;
 
 /// The outcome of an invocation by `lambda-streams replay` or `lambda-streams backfill`, or by an on-failure document.
 ///
-/// Each record stands for itself, as in a [redrive](crate::RedriveReport). The command asks for a list of what is not finished, repeats
-/// that, and tells what is left in the end. Whoever invokes the function without asking for the list, by hand or asynchronously, gets an error
-/// for any unfinished record: Lambda repeats an asynchronous invocation that fails, and then tells its on-failure destination.
+/// The records are independent, as in a [redrive](crate::RedriveReport). The command asks for a list of the unfinished records, sends those again,
+/// and reports what is left at the end. An invocation that does not ask for the list, by hand or asynchronously, fails if any record is unfinished:
+/// Lambda retries a failed asynchronous invocation, and then informs its on-failure destination.
 ///
 /// # The request
 /// A command sends the event of a stream with one more member, the first:

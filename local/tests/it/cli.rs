@@ -9,7 +9,11 @@ mod replay;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::types::StreamViewType;
+use lambda_streams_local::Signer;
 use tokio::process::Command;
 
 use crate::streams_source::{Dynamo, item};
@@ -54,6 +58,17 @@ async fn run_python(arguments: &[&str], mode: &str) -> Ran {
     let mut command = program();
     command.args(arguments).args(["--bootstrap", "python3", "--", FUNCTION]).env("MODE", mode);
     command.output().await.expect("the program can be started").into()
+}
+
+/// Signs calls of a local AWS, which takes any credentials.
+fn local_signer() -> Signer {
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "tests")))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Signer::new(&config).expect("it has all that is needed")
 }
 
 /// A path of this test's own, at which nothing lies.

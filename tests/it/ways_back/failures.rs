@@ -1,4 +1,4 @@
-//! What becomes of a record that fails in a replay or a backfill.
+//! The outcomes of records that fail in a replay or a backfill.
 
 use std::time::Duration;
 

@@ -194,7 +194,7 @@ impl FileLetter {
     }
 }
 
-/// The same for every copy of a letter, and another for each other letter.
+/// Copies of one letter have the same key, and any two other letters have different ones.
 fn key(letter: &DeadLetter) -> String {
     let given_up = humantime::format_rfc3339_millis(crate::ui::printable(letter.dead_lettered()));
     let hash = fnv(letter.raw_json());

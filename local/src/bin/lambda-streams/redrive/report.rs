@@ -1,4 +1,4 @@
-//! What is told of letters: a list of them before, and what became of those that stay after.
+//! Reports on dead letters: a list before they are sent, and the outcomes of those that stay.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! A replay at work: what is sent, what becomes of each record, and which documents are done by that.
+//! A replay at work: sends the records, notes their outcomes, and deletes the documents that are done.
 
 mod report;
 

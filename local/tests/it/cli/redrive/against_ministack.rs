@@ -1,10 +1,8 @@
 //! Real requests to a local AWS.
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use lambda_streams_local::{SignedCall, Signer};
 
+use super::super::local_signer;
 use super::*;
 use crate::ministack;
 
@@ -18,13 +16,7 @@ struct Local {
 impl Local {
     async fn new(name: &str, attributes: Value) -> Option<Self> {
         let endpoint = ministack::endpoint()?;
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "tests")))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build();
-        let signer = Signer::new(&config).expect("it has all that is needed");
+        let signer = local_signer();
         let mut local = Self { signer, endpoint, url: String::new() };
         let created = local.call("CreateQueue", json!({"QueueName": name, "Attributes": attributes})).await;
         local.url = created["QueueUrl"].as_str().expect("it has a URL").to_owned();

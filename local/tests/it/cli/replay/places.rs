@@ -1,10 +1,8 @@
 //! Documents in a queue and in a bucket: they are deleted once their records are done, and not before.
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use lambda_streams_local::{SignedCall, Signer};
 
+use super::super::local_signer;
 use super::*;
 use crate::fake_server::FakeServer;
 use crate::ministack;
@@ -137,13 +135,7 @@ struct Bucket {
 impl Bucket {
     async fn new(name: &'static str) -> Option<Self> {
         let endpoint = ministack::endpoint()?;
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "tests")))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build();
-        let signer = Signer::new(&config).expect("it has all that is needed");
+        let signer = local_signer();
         let bucket = Self { signer, endpoint, name };
         bucket.put("", String::new()).await;
         Some(bucket)

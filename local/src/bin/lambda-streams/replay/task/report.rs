@@ -91,7 +91,7 @@ impl Task {
         self.conclude(ExitCode::from(GOOD))
     }
 
-    /// Says what became of the documents. Records that are lost, and places that could not be deleted, are failures.
+    /// Reports the outcomes of the documents. Lost records, and places that could not be deleted, are failures.
     pub(in crate::replay) fn conclude(&self, code: ExitCode) -> ExitCode {
         let gone = (0..self.documents_of.len()).filter(|held| self.is_gone(*held));
         let deleted: usize = gone.map(|held| self.documents_of[held].len()).sum();
