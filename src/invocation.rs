@@ -106,7 +106,7 @@ pub enum Origin {
     /// stream. To keep an older item from overwriting a newer change, write it on the condition that the sink does not have the item yet.
     /// [`Guard::once`][newest] works, and holds once for each item, in all backfills of the table while its row lives.
     ///
-    /// [newest]: crate::done_once
+    /// [newest]: crate::guide::idempotency
     Backfill,
     /// The function's own code got them in another way, such as from a request.
     OnDemand,

@@ -28,7 +28,7 @@
 //! ```
 //!
 //! [`builder_from_env`](StreamProcessor::builder_from_env) takes the dead-letter queue and the settings from the function's
-//! [`environment`]. [`run`] writes logs and metrics, redrives dead letters that are put back, and replays what the program `lambda-streams`
+//! [environment](guide::environment). [`run`] writes logs and metrics, redrives dead letters that are put back, and replays what the program `lambda-streams`
 //! [brings back](#ways-back).
 //!
 //! # Outcomes
@@ -47,7 +47,7 @@
 //! ([`without_dead_letter_queue`](ProcessorBuilder::without_dead_letter_queue)). *Reported* means that Lambda delivers the stream again from the
 //! earliest such record on, the **checkpoint**. Records after it that succeeded are remembered, and skipped when Lambda
 //! redelivers them to the same execution environment. A new environment has no such memory, unless a
-//! [store](ProcessorBuilder::idempotency) keeps it, so that **delivery is at least once**: make handlers idempotent ([`done_once`]).
+//! [store](ProcessorBuilder::idempotency) keeps it, so that **delivery is at least once**: make handlers idempotent ([`guide::idempotency`]).
 //! [`Record::idempotency_key`] tells repetitions of a change, and
 //! [`SequenceNumber::is_newer_than`] which of two changes of an item is the later one.
 //!
@@ -61,7 +61,7 @@
 //! | items that were there before | the table | `lambda-streams backfill`: [`Origin::Backfill`] |
 //!
 //! The commands look at the function's answer, repeat what is not finished, and say what is left ([`ReplayReport`]). What comes back is late:
-//! newer changes of the same items may have passed. [`ways_back`] has an incident, the promises, and what to do about late records.
+//! newer changes of the same items may have passed. [`guide::ways_back`] has an incident, the promises, and what to do about late records.
 //!
 //! # What a handler can be
 //!
@@ -138,19 +138,19 @@
 //!
 #![cfg_attr(
     all(feature = "emf", feature = "logs"),
-    doc = "\n[`operating`] says what metrics, logs and traces there are, and which to watch for which trouble."
+    doc = "\n[`guide::operating`] says what metrics, logs and traces there are, and which to watch for which trouble."
 )]
 //!
 #![cfg_attr(
     feature = "aws_lambda_events",
-    doc = "\n[`coming_from_aws_lambda_events`] moves a function over, step by step."
+    doc = "\n[`guide::from_aws_lambda_events`] moves a function over, step by step."
 )]
 //!
-//! [`done_once`] is about doing it once: what repeats, what each mechanism promises and costs, and recipes for sinks.
+//! [`guide::idempotency`] is about doing it once: what repeats, what each mechanism promises and costs, and recipes for sinks.
 //!
-//! [`ways_back`] is about bringing back what stands outside the stream: dead letters, discarded batches, a stretch of the stream, older items.
+//! [`guide::ways_back`] is about bringing back what stands outside the stream: dead letters, discarded batches, a stretch of the stream, older items.
 //!
-//! [`laptop`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
+//! [`guide::local_development`] is about running it all on your laptop: the documented system in an AWS emulator, deployed and driven by hand.
 //! The event source mapping that it uses is a crate of its own,
 //! [`lambda-streams-local`](https://docs.rs/lambda-streams-local), and drives functions in any language.
 //!
@@ -161,7 +161,7 @@
 //! - **Kinesis, SQS and other sources**: their order, checkpoints and answers differ; an event of theirs is refused with an
 //!   error that says what it is ([`PayloadKind`]), and so is one with records of several sources.
 //! - **exactly once, whatever the sink**: neither the stream nor the mapping offers it. Into DynamoDB it is there, by a guard in the handler's
-//!   own transaction; [`done_once`] has what holds for other sinks.
+//!   own transaction; [`guide::idempotency`] has what holds for other sinks.
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
 //!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
 
@@ -179,6 +179,7 @@ mod event_kind;
 mod execute;
 mod failure;
 mod guard;
+pub mod guide;
 mod handler;
 mod idempotency;
 mod invocation;
@@ -194,32 +195,6 @@ mod replay;
 mod runtime;
 pub mod testing;
 mod variables;
-
-#[cfg(all(feature = "emf", feature = "logs"))]
-pub mod operating {
-    // The page's picture as a link that shows on any host: the first definition of a link is the one that holds.
-    #![doc = include_str!("docs/dashboard.link")]
-    #![doc = "\n"]
-    #![doc = include_str!("docs/operating.md")]
-}
-
-#[doc = include_str!("docs/environment.md")]
-pub mod environment {}
-
-#[cfg(feature = "aws_lambda_events")]
-#[doc = include_str!("docs/from_aws_lambda_events.md")]
-pub mod coming_from_aws_lambda_events {}
-
-#[doc = include_str!("docs/laptop.md")]
-pub mod laptop {}
-
-#[doc = include_str!("docs/done_once.md")]
-#[cfg_attr(feature = "dynamodb", doc = include_str!("docs/done_once_guards.md"))]
-#[doc = include_str!("docs/done_once_sinks.md")]
-pub mod done_once {}
-
-#[doc = include_str!("docs/ways_back.md")]
-pub mod ways_back {}
 
 pub use crate::change::{Change, Insert, Modify, Remove, StreamChange};
 pub use crate::context::ChangeContext;

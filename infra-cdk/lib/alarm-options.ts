@@ -70,7 +70,7 @@ export interface Watch {
   readonly options?: AlarmOptions;
 }
 
-const RUNBOOK_BASE_URL = 'https://docs.rs/lambda-streams/latest/lambda_streams/operating/index.html';
+const RUNBOOK_BASE_URL = 'https://docs.rs/lambda-streams/latest/lambda_streams/guide/operating/index.html';
 // CloudWatch API reference, PutMetricAlarm: the periods of an alarm are a day at most.
 const LONGEST = Duration.days(1);
 

@@ -46,7 +46,7 @@ describe('the page about operating', () => {
   });
 
   it('has the section that the description of each alarm links to', () => {
-    const base = 'https://docs.rs/lambda-streams/latest/lambda_streams/operating/index.html';
+    const base = 'https://docs.rs/lambda-streams/latest/lambda_streams/guide/operating/index.html';
     const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!.toLowerCase().replaceAll(' ', '-'));
     const links = Object.values(resources(demo, 'AWS::CloudWatch::Alarm')).map(
       ({ Properties }) => /Runbook: (.+)#([a-z-]+)$/.exec(Properties.AlarmDescription)!,

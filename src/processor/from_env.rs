@@ -14,7 +14,7 @@ impl StreamProcessor {
     /// Starts a processor with the settings that the function's environment names, and the dead-letter queue of `DLQ_URL`,
     /// and the idempotency store of `LAMBDA_STREAMS_IDEMPOTENCY_TABLE`.
     ///
-    /// [`environment`](crate::environment) lists the variables. What the environment does not name has the default of
+    /// [`environment`](crate::guide::environment) lists the variables. What the environment does not name has the default of
     /// [`builder`](Self::builder). What you set on the builder overrides the environment.
     ///
     /// # Errors

@@ -255,7 +255,7 @@ async fn a_guarded_projection_never_goes_backwards() {
     assert!(happened.crashes > 2 && happened.overlaps > 2 && happened.redriven_meanwhile > 2, "{happened:?}");
 }
 
-/// What the page `done_once` says may happen, does happen here.
+/// What the page `guide::idempotency` says may happen, does happen here.
 #[tokio::test]
 async fn without_a_guard_a_projection_goes_backwards() {
     let (sink, happened) = run(Guarded::Not, 3).await;

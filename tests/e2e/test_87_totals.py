@@ -1,6 +1,6 @@
 """A user's stack with `idempotency`: totals that stay exact while the function is killed, batches come twice and letters are put back.
 
-The function is that of the guide on guards (`src/docs/done_once_guards.md`). An order that wishes for a crash ends the process once its
+The function is that of the guide on guards (`src/docs/idempotency_guards.md`). An order that wishes for a crash ends the process once its
 transaction is answered: the handlers of other orders are at work then, and no mark of the batch's last orders is written. The emulator's
 own mapping delivers the whole batch again, as AWS's does.
 """
@@ -54,7 +54,7 @@ def written(totals: Totals) -> list[Record]:
 
 def test_the_handler_is_that_of_the_guide() -> None:
     """The function makes its transaction, and judges its error, in the words of the guide."""
-    for path in ("src/docs/done_once_guards.md", "tests/e2e/totals/src/main.rs"):
+    for path in ("src/docs/idempotency_guards.md", "tests/e2e/totals/src/main.rs"):
         text = (paths.ROOT / path).read_text()
         assert [line for line in GUIDE if line not in text] == [], path
 

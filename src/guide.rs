@@ -1,0 +1,67 @@
+//! The guide: a page for each task.
+//!
+#![doc = include_str!("docs/guide.md")]
+
+#[doc = include_str!("docs/getting_started.md")]
+pub mod getting_started {}
+
+#[cfg(feature = "aws-errors")]
+#[doc = include_str!("docs/clients.md")]
+pub mod clients {}
+
+#[doc = include_str!("docs/single_table.md")]
+pub mod single_table {}
+
+#[cfg(feature = "aws-errors")]
+#[doc = include_str!("docs/bulk_sinks.md")]
+pub mod bulk_sinks {}
+
+#[doc = include_str!("docs/order.md")]
+pub mod order {}
+
+#[doc = include_str!("docs/failures.md")]
+pub mod failures {}
+
+#[doc = include_str!("docs/ways_back.md")]
+pub mod ways_back {}
+
+#[doc = include_str!("docs/idempotency.md")]
+#[cfg_attr(feature = "dynamodb", doc = include_str!("docs/idempotency_guards.md"))]
+#[doc = include_str!("docs/idempotency_sinks.md")]
+pub mod idempotency {}
+
+#[doc = include_str!("docs/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("docs/local_development.md")]
+pub mod local_development {}
+
+#[doc = include_str!("docs/deploying.md")]
+pub mod deploying {}
+
+#[cfg(all(feature = "emf", feature = "logs"))]
+pub mod operating {
+    // The page's picture as a link that shows on any host: the first definition of a link is the one that holds.
+    #![doc = include_str!("docs/dashboard.link")]
+    #![doc = "\n"]
+    #![doc = include_str!("docs/operating.md")]
+}
+
+#[doc = include_str!("docs/performance.md")]
+pub mod performance {}
+
+#[cfg(feature = "aws_lambda_events")]
+#[doc = include_str!("docs/from_aws_lambda_events.md")]
+pub mod from_aws_lambda_events {}
+
+#[doc = include_str!("docs/from_powertools.md")]
+pub mod from_powertools {}
+
+#[doc = include_str!("docs/faq.md")]
+pub mod faq {}
+
+#[doc = include_str!("docs/environment.md")]
+pub mod environment {}
+
+#[doc = include_str!("docs/glossary.md")]
+pub mod glossary {}
