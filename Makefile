@@ -68,7 +68,7 @@ mutants: $(TARGET)/tools/bin/cargo-mutants ## Breaks the executor's decisions on
 $(TARGET)/tools/bin/cargo-mutants:
 	env -u CARGO_TARGET_DIR $(CARGO) install --quiet --locked --version $(CARGO_MUTANTS) --root $(TARGET)/tools cargo-mutants
 
-architecture: ## Draws the picture of ARCHITECTURE.md from the code
+architecture: ## Draws the picture of ARCHITECTURE.md from the code, and makes links of the guide's pictures
 	DRAW=1 $(CARGO) test --locked -p lambda-streams --test architecture
 
 local: ## The main job on an in-process DynamoDB; make local ARGS="--items FILE.ndjson"
