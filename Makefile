@@ -25,12 +25,12 @@ CARGO_MUTANTS := 27.1.0
 # Python's tests leave no files.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: mutants architecture help test test-rust test-infra test-python e2e e2e-mutants soak local instructions lint fmt clippy features docs links deny package
+.PHONY: mutants architecture help test test-rust test-infra test-template test-python e2e e2e-mutants soak local instructions lint fmt clippy features docs links deny package
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-test: test-rust test-infra ## All tests, all features; those of infra-cdk too
+test: test-rust test-infra test-template ## All tests, all features; those of infra-cdk and of the template too
 
 test-rust: $(VENV)/installed ## The Rust tests of all packages: unit, integration, doc tests, the examples
 	MINISTACK=$(VENV)/bin/ministack TEST_REQUIRES_MINISTACK=1 \
@@ -40,6 +40,12 @@ test-infra: ## The tests of infra-cdk
 ifneq ($(INFRA),)
 	cd infra-cdk && $(NPM) ci --no-audit --no-fund && $(NPM) test
 endif
+
+# `lambda-streams` is built as `test-rust` builds it, so that nothing is built twice.
+test-template: $(TARGET)/template-venv/installed infra-cdk/dist/index.js ## A project of `template/`: made, built, tested, invoked, synthesized
+	$(CARGO) test --quiet --locked --workspace --all-features --no-run --test it
+	TARGET=$(TARGET) CARGO=$(CARGO) LAMBDA_STREAMS=$(TARGET)/debug/lambda-streams \
+		CARGO_LAMBDA=$(<D)/bin/cargo-lambda $(PYTHON) tests/template/check.py
 
 test-python: infra-cdk/node_modules/.package-lock.json ## The Python package of infra-cdk, and its example against the TypeScript demo; 2 to 5 minutes
 	cd infra-cdk && PYTHON=$(PYTHON) $(NPM) run test:python
@@ -53,6 +59,9 @@ e2e-mutants: $(E2E_VENV)/installed infra-cdk/node_modules/.package-lock.json ## 
 infra-cdk/node_modules/.package-lock.json: infra-cdk/package-lock.json
 	cd infra-cdk && $(NPM) ci --no-audit --no-fund
 	@touch $@
+
+infra-cdk/dist/index.js: infra-cdk/node_modules/.package-lock.json $(wildcard infra-cdk/lib/*.ts)
+	cd infra-cdk && $(NPM) run --silent build
 
 SOAK_SECONDS ?= 600
 
@@ -111,3 +120,8 @@ $(E2E_VENV)/installed: tests/e2e/requirements.txt tests/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# `cargo lambda new`. It has no build for each system: the check of the template says loudly where it is not there.
+$(TARGET)/template-venv/installed: tests/template/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	-$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@
