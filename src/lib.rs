@@ -40,7 +40,7 @@
 //! | put it into production | [deploying](guide::deploying), [local development](guide::local_development), [operating](guide::operating), [performance](guide::performance) |
 //! | bring back what was lost | [ways back](guide::ways_back): dead letters, discarded batches, a stretch of the stream, older items |
 //! | move a function over | [from `aws_lambda_events`](guide::from_aws_lambda_events), [from Powertools](guide::from_powertools) |
-//! | look something up | [environment](guide::environment), [glossary](guide::glossary), [FAQ](guide::faq), [a compiler error](guide::faq#when-a-handler-does-not-compile) |
+//! | look something up | [environment](guide::environment), [glossary](guide::glossary), [FAQ](guide::faq) |
 //!
 //! # What happens to a record
 //!
@@ -75,6 +75,10 @@
 //! | `when_changed(["status"], bulk(f))` | a bulk of the changes that matter |
 //!
 //! [`ProcessorBuilder::entity`] gives each type of item in a table its own handlers. The module [`testing`] makes changes and events for tests.
+//!
+//! # When a handler does not compile
+//!
+//! [The FAQ](guide::faq#when-a-handler-does-not-compile) lists what the compiler says about mistakes with handlers, and what helps.
 //!
 //! # Settings that must agree with the deployment
 //!
