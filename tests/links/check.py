@@ -134,8 +134,8 @@ def main(arguments: list[str]) -> int:
     for path in tracked_markdown():
         in_guide = path.relative_to(ROOT).is_relative_to(GUIDE)
         for link in markdown_links(path.read_text()):
-            # In the guide, an item without a path (`[x](Bulk)`) and a section (`#…`) are rustdoc's.
-            if in_guide and (link.startswith("#") or "::" in link or re.fullmatch(r"[\w!()]+", link)):
+            # In the guide, items and pages (`[x](Bulk)`, `[x](faq#why)`) and sections (`#…`) are rustdoc's.
+            if in_guide and ("::" in link or re.fullmatch(r"[\w!()]*(#.*)?", link)):
                 continue
             links += 1
             if fault := fault_of_markdown(path, link):
