@@ -1,5 +1,27 @@
 //! The guide: a page for each task.
 //!
+// Links to the other pages as rustdoc has them: the first definition of a link is the one that holds. Those in the page are for readers of
+// the repository.
+#![doc = "[getting started]: getting_started"]
+#![doc = "[clients]: clients"]
+#![doc = "[single-table design]: single_table"]
+#![doc = "[bulk sinks]: bulk_sinks"]
+#![doc = "[testing]: testing"]
+#![doc = "[order and lanes]: order"]
+#![doc = "[failures]: failures"]
+#![doc = "[idempotency]: idempotency"]
+#![doc = "[deploying]: deploying"]
+#![doc = "[local development]: local_development"]
+#![doc = "[operating]: operating"]
+#![doc = "[ways back]: ways_back"]
+#![doc = "[performance]: performance"]
+#![doc = "[from `aws_lambda_events`]: from_aws_lambda_events"]
+#![doc = "[from Powertools]: from_powertools"]
+#![doc = "[environment]: environment"]
+#![doc = "[glossary]: glossary"]
+#![doc = "[FAQ]: faq"]
+#![doc = "[when a handler does not compile]: faq#when-a-handler-does-not-compile"]
+#![doc = ""]
 #![doc = include_str!("docs/guide.md")]
 
 #[doc = include_str!("docs/getting_started.md")]

@@ -44,6 +44,9 @@
 //!
 //! # What happens to a record
 //!
+//! ![A record's way: the event source mapping delivers a batch, the processor runs a lane for each item, and each record is done, a dead letter, or
+//! reported and redelivered][record]
+//!
 //! | its handler … | outcome |
 //! |---|---|
 //! | returns `Ok` | done |
@@ -75,10 +78,7 @@
 //! | `when_changed(["status"], bulk(f))` | a bulk of the changes that matter |
 //!
 //! [`ProcessorBuilder::entity`] gives each type of item in a table its own handlers. The module [`testing`] makes changes and events for tests.
-//!
-//! # When a handler does not compile
-//!
-//! [The FAQ](guide::faq#when-a-handler-does-not-compile) lists what the compiler says about mistakes with handlers, and what helps.
+//! [When a handler does not compile](guide::faq#when-a-handler-does-not-compile) lists what the compiler says about mistakes, and what helps.
 //!
 //! # Settings that must agree with the deployment
 //!
@@ -112,6 +112,8 @@
 //!
 //! [`lambda-streams-local`](https://docs.rs/lambda-streams-local) is an event source mapping for your laptop, and the program `lambda-streams`, which
 //! brings back dead letters and discarded batches. It drives functions in any language.
+//!
+#![doc = include_str!("docs/record.link")]
 
 #[cfg(any(feature = "sqs", feature = "dynamodb"))]
 mod aws;
