@@ -38,7 +38,7 @@
 //! | write a function | [getting started](guide::getting_started), [clients](guide::clients), [single-table design](guide::single_table), [bulk sinks](guide::bulk_sinks), [testing](guide::testing) |
 //! | make it reliable | [order](guide::order), [failures](guide::failures), [idempotency](guide::idempotency) |
 //! | put it into production | [deploying](guide::deploying), [local development](guide::local_development), [operating](guide::operating), [performance](guide::performance) |
-//! | bring back what was lost | [ways back](guide::ways_back): dead letters, discarded batches, a stretch of the stream, older items |
+//! | bring records back | [ways back](guide::ways_back): dead letters, discarded batches, a stretch of the stream, older items |
 //! | move a function over | [from `aws_lambda_events`](guide::from_aws_lambda_events), [from Powertools](guide::from_powertools) |
 //! | look something up | [environment](guide::environment), [glossary](guide::glossary), [FAQ](guide::faq) |
 //!
