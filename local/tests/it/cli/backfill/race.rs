@@ -1,4 +1,4 @@
-//! A backfill beside a live stream: what is lost, and what older lands on top of something newer.
+//! A backfill during a live stream: what is lost, and whether an older image lands on top of a newer one.
 //!
 //! In the first invocations an adversary changes or removes some of the items that are just being sent, and waits until the live
 //! mapping has processed that, where it can; meanwhile a writer changes and removes others as fast as it can. In the end the sink
@@ -31,7 +31,7 @@ const ITEMS: usize = 1_500;
 const TOUCHED: usize = 500;
 /// In how many invocations the adversary acts.
 const ATTACKED: usize = 10;
-/// Nothing here takes a tenth of it, but for the largest runs.
+/// Nothing here takes a tenth of it, except in the largest runs.
 const LIMIT: Duration = Duration::from_secs(1_800);
 
 /// How the sink takes a record of the backfill.
@@ -197,7 +197,7 @@ impl Function for Live {
     }
 }
 
-/// What a backfill beside a live stream has come to.
+/// The outcome of a backfill during a live stream.
 struct Outcome {
     ran: Ran,
     older: u64,
@@ -270,7 +270,7 @@ fn touched_items() -> usize {
     std::env::var("BACKFILL_TOUCHED_ITEMS").ok().and_then(|items| items.parse().ok()).unwrap_or(items().min(TOUCHED))
 }
 
-/// Runs a backfill beside the live mapping and the writer. `flags` are those of the command.
+/// Runs a backfill at the same time as the live mapping and the writer. `flags` are those of the command.
 async fn run(test: &str, kind: Kind, flags: &[&str]) -> Outcome {
     let items = if flags.contains(&"--touch") { touched_items() } else { items() };
     let Bench { dynamo, journal, .. } = Bench::new(&format!("race-{test}"), 0).await;
@@ -297,7 +297,7 @@ async fn run(test: &str, kind: Kind, flags: &[&str]) -> Outcome {
     let differences = world.differences().await;
     let (attacked, older) = (lock(&world.attacked).clone(), lock(&world.sink).older);
     eprintln!(
-        "{test}: {items} items in {:.1} s, {writes} writes beside it, {} attacks: {older} times older on top of newer, {} rows \
+        "{test}: {items} items in {:.1} s, {writes} writes meanwhile, {} attacks: {older} times older on top of newer, {} rows \
          wrong in the end",
         took.as_secs_f64(),
         attacked.len(),

@@ -80,7 +80,7 @@ async fn objects_are_listed_page_by_page_read_and_deleted() {
         assert_eq!(s3.get(&url("discarded", key)).await.expect("it is there"), key.as_bytes());
         s3.delete(&url("discarded", key)).await.expect("it is there");
         let error = s3.get(&url("discarded", key)).await.expect_err("it is deleted").to_string();
-        assert!(error.contains("NoSuchKey") && error.ends_with("the object is not there any more"), "{error}");
+        assert!(error.contains("NoSuchKey") && error.ends_with("the object no longer exists"), "{error}");
     }
     assert_eq!(s3.list_all(&prefix).await.expect("the bucket is there").len(), 1_000);
     let error = s3.list_all(&url("nowhere", "")).await.expect_err("there is none").to_string();
@@ -88,7 +88,7 @@ async fn objects_are_listed_page_by_page_read_and_deleted() {
     assert!(error.ends_with("check its name, the region, the account and the endpoint"), "{error}");
 }
 
-/// Answers connection after connection with these texts; returns what was asked, without bodies.
+/// Answers connection after connection with these responses; returns what was asked, without bodies.
 async fn answered(answers: Vec<&'static str>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
     let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -131,10 +131,10 @@ async fn a_bucket_in_another_region_is_found_there() {
 }
 
 #[tokio::test]
-async fn a_missing_permission_on_the_key_is_told() {
+async fn a_missing_permission_on_the_key_is_named() {
     let (endpoint, _serving) = answered(vec![DENIED]).await;
     let args = args(&endpoint);
     let s3 = S3::new(&Aws::new(&args)).await.expect("there are credentials");
     let error = s3.get(&url("secret", "k")).await.expect_err("it is denied").to_string();
-    assert!(error.contains("allow kms:Decrypt of that key"), "{error}");
+    assert!(error.contains("allow kms:Decrypt on that key"), "{error}");
 }
