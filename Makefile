@@ -15,7 +15,7 @@ features_of = $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null
 	print(*next(p["features"] for p in json.load(sys.stdin)["packages"] if p["name"] == "$(1)"))')
 
 # What `make mutants` breaks: the decisions on a failed record, a deadline and the response. A change here is most likely to be a
-# promise that is broken. Each takes a build of the tests, so that all of `src/` would take many hours.
+# promise that is broken. Each takes a build of the tests, so all of `src/` would take many hours.
 MUTATED := src/execute/disposition.rs src/execute/gate.rs src/execute/deadline.rs src/outcome/response.rs
 # The tests that it runs: the promises about these decisions, without the large ones.
 MUTANTS_TESTS := disposition gate deadline failures order redelivery:: response debug_says the_service_answers no_filter_runs \

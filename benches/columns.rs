@@ -1,4 +1,4 @@
-//! Runs one column so many times: for profilers, and for `instructions.sh`.
+//! Runs one column a given number of times: for profilers, and for `instructions.sh`.
 //!
 //! `columns` lists them; `columns NAME RECORDS ROUNDS` runs one.
 

@@ -19,7 +19,7 @@ echo "$measured" | awk '
     { name = $0; sub(/^[0-9]+ /, "", name) }
     FNR == 1 { by_hand = $1 }
     NR == FNR { before[name] = $1 / by_hand; next }
-    !(name in before) { print "no count of it is on record: " name; failed = 1; next }
+    !(name in before) { print "instructions.txt has no count for: " name; failed = 1; next }
     $1 / by_hand > before[name] * 1.05 {
         printf "grown: %s, from %.1f %% to %.1f %% of the instructions by hand\n", name, before[name] * 100, $1 / by_hand * 100
         failed = 1

@@ -1,8 +1,8 @@
-//! What metrics and logs cost: the same batch without them and with them, interleaved, so that a noisy machine is noisy
+//! What metrics and logs cost: the same batch without them and with them, interleaved, so a noisy machine is noisy
 //! for all.
 //!
-//! `cargo bench --bench observability [-- RECORDS…]`; with `COLUMN RECORDS ROUNDS` it runs one
-//! column so many times, for profilers.
+//! `cargo bench --bench observability [-- RECORDS…]`; with `COLUMN RECORDS ROUNDS` it runs one column that many times, for
+//! profilers.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn main() {
 
 fn row(count: usize) {
     let stage = Stage::new(count);
-    // With the log first: `tracing` asks whoever listens when a line is met for the first time whether it is wanted at all.
+    // With the log first: when `tracing` meets a line for the first time, it asks its subscriber whether it needs that line at all.
     COLUMNS.iter().rev().for_each(|column| stage.run(column));
     let fastest = measure(&stage).map(|time| time.as_nanos() as f64 / count as f64);
     print!("{count:>8} {:>12.0}", fastest[0]);

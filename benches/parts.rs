@@ -47,7 +47,7 @@ mod whole_batch {
         bencher.counter(ItemsCount::new(records)).bench_local(|| block_on(by_hand(body.to_vec())));
     }
 
-    /// A text of so many bytes in each image.
+    /// A text of this many bytes in each image.
     #[divan::bench(args = [0, 1_000, 10_000, 100_000])]
     fn by_item_size(bencher: Bencher<'_, '_>, padding: usize) {
         bench(bencher, &processor(|builder| builder), Shape { padding, ..Shape::of(20) });
@@ -84,7 +84,7 @@ mod decode {
         lambda_streams::from_image(&image()).expect("an item")
     }
 
-    /// The texts and lists of the item alone: no decoder can be faster.
+    /// The strings and lists of the item alone: no decoder can be faster.
     #[divan::bench]
     fn clone_and_drop(bencher: Bencher<'_, '_>) {
         let item = item();
@@ -157,7 +157,7 @@ impl DeadLetterQueue for Taking {
     }
 }
 
-/// One record in so many does not decode, and becomes a dead letter.
+/// One record in this many does not decode, and becomes a dead letter.
 #[divan::bench(args = [0, 100, 1])]
 fn dead_letters(bencher: Bencher<'_, '_>, broken_every: usize) {
     let processor = processor(|builder| builder.dead_letter_queue(Taking));

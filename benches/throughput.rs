@@ -52,7 +52,7 @@ fn measure(records: usize, statistic: Statistic) -> Batch {
     Batch { records, payload_bytes: stage.body(Column::FromBytes).len(), measured: measured.collect() }
 }
 
-/// The CPU time that each column takes for a batch. They take turns, so that a noisy machine is noisy for all.
+/// The CPU time that each column takes for a batch. They take turns, so a noisy machine is noisy for all.
 fn times(stage: &Stage, records: usize, statistic: Statistic) -> [Duration; SHOWN.len()] {
     let batches = RECORDS_PER_ROUND.div_ceil(records);
     let mut rounds = SHOWN.map(|_| Vec::new());

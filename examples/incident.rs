@@ -1,5 +1,5 @@
-//! An hour of a function's life on tokio's paused clock, in seconds: healthy, then its search index is down, then the backlog
-//! is worked off, then one order cannot be processed, and is put back once the cause is fixed.
+//! An hour of a function's life on tokio's paused clock, in a few seconds: it is healthy, then its search index is down,
+//! then it works off the backlog, then one order cannot be processed, and is put back once the cause is fixed.
 //!
 //! It prints the documents that [`Emf`] writes, and between them, one a line, what AWS measures by itself. The picture of the
 //! dashboard in the docs is drawn from it: `npm run dashboard` in `infra-cdk/`.

@@ -20,7 +20,7 @@ fn processor(lanes: Lanes) -> StreamProcessor {
     StreamProcessor::builder().on_change(handler).lanes(lanes).build().expect("it has a handler")
 }
 
-/// What a payload is answered with that is processed as it came.
+/// What a payload is answered with that is processed as received.
 fn answer(payload: &[u8]) -> Result<String, String> {
     let report = block_on(processor(Lanes::PerItem).process_payload(payload.to_vec(), Deadline::none()));
     let response = report.and_then(|report| report.response()).map_err(|error| error.to_string())?;
@@ -56,7 +56,7 @@ pub(crate) fn envelope(payload: &[u8]) {
     }
 }
 
-/// An invocation's payload, whoever has sent it, is processed or refused; what a command is told adds up to its records.
+/// An invocation's payload, from any caller, is processed or refused; what a command is told adds up to its records.
 pub(crate) fn invocation(payload: &[u8]) {
     let processor = processor(Lanes::PerItem);
     let Ok(report) = block_on(processor.process_invocation(payload.to_vec(), Deadline::none())) else { return };

@@ -1,4 +1,4 @@
-//! Writes an event of so many records to standard output.
+//! Writes an event with a given number of records to standard output.
 
 use std::io::Write;
 

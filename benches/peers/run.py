@@ -2,9 +2,9 @@
 """The same events through the same function in four shapes, each under a Lambda Runtime API on loopback.
 
 `python3 benches/peers/run.py` builds and installs what it needs below `target/peers`, prints a table in which every
-figure is a ratio within this run, and writes the plot `benches/peers/peers.svg`. Functions take turns, so that a noisy
+figure is a ratio within this run, and writes the plot `benches/peers/peers.svg`. Functions take turns, so a noisy
 machine is noisy for all. In its turn a function is invoked several times in a row, as by a stream that has more: the first
-invocation, for which the others have emptied the caches, is told apart.
+invocation, for which the others have emptied the caches, is reported separately.
 """
 
 import os

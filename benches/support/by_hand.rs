@@ -35,7 +35,7 @@ pub async fn by_hand_untracked(body: Vec<u8>) -> Answer {
     handler(LambdaEvent::new(event, Context::default())).await.expect("the handler answers")
 }
 
-/// What stands in a function's `main.rs`.
+/// What a function's `main.rs` has.
 pub async fn handler(event: LambdaEvent<Event>) -> Result<Answer, Error> {
     let results = stream::iter(event.payload.records).map(process).buffer_unordered(10);
     let failed = results.filter_map(|result| async { result.err() });

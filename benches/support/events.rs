@@ -10,7 +10,7 @@ pub struct Shape {
     pub items: usize,
     /// Further bytes of text in each image; none for the 1.6 KB record that the tables are about.
     pub padding: usize,
-    /// Every so many records one has an image that does not decode; 0 for none.
+    /// One record in this many has an image that does not decode; 0 for none.
     pub broken_every: usize,
     pub images: bool,
 }
@@ -67,7 +67,7 @@ fn record(json: &mut String, shape: Shape, number: usize) {
     );
 }
 
-/// 13 attributes: texts, numbers, a set, a list of maps, a map, a boolean and a null. No status: it does not decode.
+/// 13 attributes: strings, numbers, a set, a list of maps, a map, a boolean and a null. No status: it does not decode.
 fn image(json: &mut String, id: usize, timestamp: usize, status: Option<&str>, padding: usize) {
     let _ = write!(
         json,

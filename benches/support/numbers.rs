@@ -12,7 +12,7 @@ pub(crate) fn bytes(bytes: usize) -> String {
     }
 }
 
-/// A positive number rounded to so many digits, with two decimals at most.
+/// A positive number rounded to this many digits, with at most two decimals.
 pub(crate) fn significant(value: f64, digits: i32) -> String {
     let magnitude = |value: f64| value.log10().floor() as i32 + 1;
     let unit = 10_f64.powi(magnitude(value) - digits);
@@ -21,7 +21,7 @@ pub(crate) fn significant(value: f64, digits: i32) -> String {
     grouped(rounded, (digits - magnitude(rounded)).clamp(0, 2) as usize)
 }
 
-/// With so many decimals, and commas between thousands.
+/// With this many decimals, and commas between thousands.
 pub(crate) fn grouped(value: f64, decimals: usize) -> String {
     let plain = format!("{value:.decimals$}");
     let integer = plain.split('.').next().map_or(0, str::len);

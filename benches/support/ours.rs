@@ -47,12 +47,12 @@ pub fn processor(with: impl FnOnce(ProcessorBuilder) -> ProcessorBuilder) -> Str
     with(StreamProcessor::builder().on_modify(modified)).build().expect("a processor")
 }
 
-/// The same handler, for the third of three entities, which are told by the prefix of a key.
+/// The same handler, for the third of three entities, which the prefix of a key identifies.
 pub fn by_key() -> StreamProcessor {
     of_entities(["customer-", "line-", "order-"].map(|prefix| Entity::key_prefix("id", prefix)))
 }
 
-/// The same handler, for the third of three entities, which are told by the sixth attribute of an item.
+/// The same handler, for the third of three entities, which the sixth attribute of an item identifies.
 pub fn by_attribute() -> StreamProcessor {
     of_entities(["USD", "GBP", "EUR"].map(|currency| Entity::attribute("currency", currency)))
 }

@@ -61,7 +61,7 @@ fn hostile_payloads_take_a_small_multiple_of_memory() {
         ("numbers", list("0,")),
         ("objects", list("{},")),
         ("arrays", list("[],")),
-        ("texts", list("\"\",")),
+        ("strings", list("\"\",")),
         ("records of a stream", list(&format!("{one},"))),
         ("records of another source", list("{\"eventSource\":\"x\"},")),
         ("tiny records", list("{\"dynamodb\":{}},")),

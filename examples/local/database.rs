@@ -115,13 +115,13 @@ fn http_client(endpoint: &str) -> SharedHttpClient {
     }
 }
 
-/// Asks once, so that a wrong address is reported at once.
+/// Asks once, so a wrong address is reported at once.
 async fn reach(client: &aws_sdk_dynamodb::Client, endpoint: &str) -> Result<(), Failure> {
     let once = aws_sdk_dynamodb::Config::builder().retry_config(RetryConfig::disabled());
     let answer = client.list_tables().limit(1).customize().config_override(once).send().await;
     answer.map(drop).map_err(|error| match error {
         SdkError::ServiceError(_) | SdkError::ResponseError(_) => {
-            Failure::setup(format!("{endpoint} answers, but not as a DynamoDB that lets us in: {}", cause(&error)))
+            Failure::setup(format!("{endpoint} answers, but does not accept the request: {}", cause(&error)))
         }
         error => Failure::setup(format!("cannot reach a DynamoDB at {endpoint}: {}", cause(&error))),
     })

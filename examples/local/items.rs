@@ -15,7 +15,7 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 
 const GENERATED: usize = 1_500;
 
-/// One in so many generated items does not decode.
+/// One in this many generated items does not decode.
 const BROKEN_EVERY: usize = 200;
 
 /// Orders of a shop; a handful has no `status`. (One that is a number would not get past the table's index.)
@@ -53,9 +53,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Item>, Failure> {
     if items.is_empty() { Err(Failure::setup(format!("{name} holds no items"))) } else { Ok(items) }
 }
 
-/// Plain JSON, DynamoDB JSON, or a line of an export; told apart by what `id` is.
+/// Plain JSON, DynamoDB JSON, or a line of an export; distinguished by what `id` is.
 fn parse(line: &str) -> Result<Item, String> {
-    let json: Map<String, Value> = serde_json::from_str(line).map_err(|error| format!("no JSON object: {error}"))?;
+    let json: Map<String, Value> = serde_json::from_str(line).map_err(|error| format!("not a JSON object: {error}"))?;
     let json = match (json.len(), json.get("Item")) {
         (1, Some(Value::Object(item))) => item.clone(),
         _ => json,
@@ -63,7 +63,7 @@ fn parse(line: &str) -> Result<Item, String> {
     let convert = if json.get("id").is_some_and(Value::is_object) { from_typed } else { from_plain };
     let attribute = |(name, value): (String, Value)| match convert(&value) {
         Some(value) => Ok((name, value)),
-        None => Err(format!("`{name}` is no DynamoDB attribute")),
+        None => Err(format!("`{name}` is not a DynamoDB attribute")),
     };
     let item: Item = json.into_iter().map(attribute).collect::<Result<_, _>>()?;
     match (item.get("id"), item.get("timestamp")) {
@@ -129,8 +129,8 @@ mod tests {
         let file = std::env::temp_dir().join(format!("lambda-streams-items-{}.ndjson", std::process::id()));
         let table = [
             ("{\"id\": \"a\", \"timestamp\": 1}\n\n{\"id\": 2}", ":3: the item needs its key"),
-            ("{\"id\": {\"S\": \"a\"}, \"timestamp\": {\"X\": \"1\"}}", ":1: `timestamp` is no DynamoDB attribute"),
-            ("[1]", ":1: no JSON object"),
+            ("{\"id\": {\"S\": \"a\"}, \"timestamp\": {\"X\": \"1\"}}", ":1: `timestamp` is not a DynamoDB attribute"),
+            ("[1]", ":1: not a JSON object"),
             (
                 "{\"id\": \"a\", \"timestamp\": 1}\n{\"timestamp\": 1, \"id\": \"a\"}",
                 ":2: an earlier line has the same",

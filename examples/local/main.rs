@@ -1,7 +1,7 @@
 //! The example function's processor on a real stream, on this machine: `cargo run --example local`.
 //!
 //! The processor, its handlers and its item type are the function's own files. What differs is around them: the records
-//! come from a DynamoDB inside this process, the dead letters go to a file, and the handlers are watched, so that the
+//! come from a DynamoDB inside this process, the dead letters go to a file, and the handlers are watched, so the
 //! order of each item is checked and not claimed.
 
 mod changes;
@@ -116,7 +116,7 @@ fn open_dead_letters(path: &Path) -> Result<FileDeadLetterQueue, Failure> {
     opened.map_err(|error| Failure::setup(format!("cannot write {}: {error}", path.display())))
 }
 
-/// Changes the items, and lets an event source mapping bring the changes to the processor.
+/// Changes the items, while an event source mapping delivers the changes to the processor.
 async fn change_and_process(
     database: &Database,
     items: Vec<items::Item>,
@@ -150,7 +150,7 @@ fn first_error(path: &Path) -> Result<Option<String>, Failure> {
     Ok(Some(letter.error_message().to_owned()))
 }
 
-/// A bar on standard error; nothing where that is no terminal.
+/// A bar on standard error, if that is a terminal.
 fn progress(what: &'static str, length: usize) -> ProgressBar {
     let template = "{prefix:20} {bar:40} {pos:>6}/{len} {elapsed_precise}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

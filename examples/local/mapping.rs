@@ -16,10 +16,10 @@ const TIMEOUT: Duration = Duration::from_secs(25);
 /// How long the stream may stay silent before what is still missing counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What came of a stream.
+/// The outcome of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Processed {
-    /// The records as they came first, in the stream's order.
+    /// The records in the stream's order, each once.
     pub(crate) records: Vec<Value>,
     pub(crate) tally: Tally,
     pub(crate) batches: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Processed {
     pub(crate) duration: Duration,
 }
 
-/// Processes so many records of the stream, as the documented system's mapping would, with a tick for each one done.
+/// Processes this many records of the stream, as the documented system's mapping would, with a tick for each one done.
 pub(crate) async fn process(
     processor: &StreamProcessor,
     source: impl Source,
@@ -52,7 +52,7 @@ pub(crate) async fn process(
     let summary = mapping.run(all_done).await.map_err(|error| Failure::broken(error.to_string()))?;
     if summary.done < expected as u64 {
         let done = summary.done;
-        return Err(Failure::broken(format!("{done} of {expected} records are done, and no more came of the stream")));
+        return Err(Failure::broken(format!("only {done} of {expected} records are done, and the stream had no more")));
     }
     Ok(std::mem::take(&mut *function.processed()))
 }
@@ -100,7 +100,7 @@ impl Function for WatchedFunction {
     async fn invoke(&self, payload: String, timeout: Duration) -> Result<Response, InvokeError> {
         self.keep_records(&payload);
         Ok(match self.process(&payload, timeout).await {
-            Ok(response) => Response::Returned(serde_json::to_string(&response).expect("texts are serializable")),
+            Ok(response) => Response::Returned(serde_json::to_string(&response).expect("strings are serializable")),
             Err(error) => Response::FunctionError { error_type: "Local".to_owned(), message: error.to_string() },
         })
     }

@@ -10,7 +10,7 @@ Runs the example function's processor on a real stream, on this machine.
 
 Starts a DynamoDB inside this process, creates the documented table with its stream, changes some thousand items, reads
 the changes back through the Streams API, and feeds them to the processor in batches, as Lambda's event source mapping
-does. It needs no AWS account. At the end a table says what became of the records.
+does. It needs no AWS account. At the end a table shows the outcomes of the records.
 
 Usage: cargo run --example local -- [OPTIONS]
 
@@ -23,7 +23,7 @@ Options:
       --dead-letters FILE   where dead letters go [default: target/local/dead-letters.ndjson]
   -h, --help                this text
 
-Exit code: 0 if every record was processed in order, 1 if not, 2 if the run could not be made.
+Exit code: 0 if every record was processed in order, 1 if not, 2 if the run could not start.
 ";
 
 /// What a user asked for.
@@ -40,7 +40,7 @@ impl Options {
         use lexopt::prelude::{Long, Short};
         let mut options = Self { items: None, endpoint_url: None, dead_letters: default_dead_letters() };
         let mut parser = lexopt::Parser::from_iter(arguments);
-        let bad = |error: lexopt::Error| Failure::setup(format!("{error}; --help says what there is"));
+        let bad = |error: lexopt::Error| Failure::setup(format!("{error}; see --help"));
         while let Some(argument) = parser.next().map_err(bad)? {
             match argument {
                 Long("items") => options.items = Some(parser.value().map_err(bad)?.into()),
@@ -101,7 +101,7 @@ mod tests {
             (&["--endpoint-url", "http://"], "http://"),
         ];
         for (arguments, named) in table {
-            let message = parse(arguments).expect_err("it is no good argument");
+            let message = parse(arguments).expect_err("it is not a valid argument");
             assert!(message.contains(named) && !message.contains('\n'), "{message}");
         }
     }

@@ -18,7 +18,7 @@ enum Moment {
     Finished,
 }
 
-/// A journal that notes when each change is begun and finished.
+/// A journal that notes when each change begins and ends.
 ///
 /// In between it lets others run, now for long and now not at all: if the processor did not keep the order of an item,
 /// the changes of an item would overtake each other.

@@ -1,4 +1,4 @@
-//! What became of the records, as a table.
+//! The outcomes of the records, as a table.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -95,7 +95,7 @@ impl Summary {
                 thousands(*items)
             ),
             _ => {
-                format!("BROKEN: {} times a change was begun before its predecessor was finished", thousands(*disorder))
+                format!("BROKEN: {} times a change began before its predecessor had finished", thousands(*disorder))
             }
         };
         let rate = total.received as f64 / self.duration.as_secs_f64().max(f64::EPSILON);

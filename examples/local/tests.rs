@@ -64,7 +64,7 @@ async fn a_database_that_is_already_there_is_used_and_left_as_it_was() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_none_is_told_in_one_line_with_exit_code_2() {
+async fn a_wrong_endpoint_is_named_in_one_line_with_exit_code_2() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let closed = format!("http://{}", listener.local_addr().expect("it is bound"));
     drop(listener);

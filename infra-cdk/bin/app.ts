@@ -19,7 +19,7 @@ if (apiAccount) {
   Annotations.of(demo).addInfo(
     'API Gateway writes logs with one role for all APIs of an account and region, and this deployment fails where there is none. ' +
       'Look with `aws apigateway get-account --query cloudwatchRoleArn`: if it is null, add -c apiAccount=true, which makes that role; ' +
-      'else -c apiAccount=false',
+      'otherwise -c apiAccount=false',
   );
 }
 

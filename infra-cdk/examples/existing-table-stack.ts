@@ -15,7 +15,7 @@ export interface ExistingTableStackProps extends StackProps {
   readonly code: ProcessorCode;
 }
 
-/** A stack as a user writes it: a table that another stack owns, queues of one's own, removals only, small batches. */
+/** A stack as a user writes it: a table that another stack owns, your own queues, removals only, small batches. */
 export class ExistingTableStack extends Stack {
   constructor(scope: Construct, id: string, props: ExistingTableStackProps) {
     super(scope, id, props);

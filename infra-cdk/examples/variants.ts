@@ -10,7 +10,7 @@ import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
 import { EncryptionKey, Findings, IdempotencyTable, ProcessorFunction, StreamProcessor, StreamProcessorProps } from '../lib';
 import { readConfig } from '../lib/app-config';
 
-// One stack for each way to run the function, so that the static gates read what the construct makes of it.
+// One stack for each way to run the function, so the static gates read what the construct makes of it.
 const app = new App();
 const { code } = readConfig(app);
 

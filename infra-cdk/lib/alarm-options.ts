@@ -3,55 +3,56 @@ import { Alarm, ComparisonOperator, IAlarmAction, Metric, TreatMissingData } fro
 import { Construct } from 'constructs';
 import { check, checkRange } from './checks';
 
-/** One alarm: whether it is made, when it goes off, what it does then, and where the reader finds what to do. */
+/** Options of one alarm: whether it is created, when it goes off, what it does, and which page says what to do. */
 export interface AlarmOptions {
   /**
-   * Whether the alarm is made.
+   * Whether to create the alarm.
    *
    * @default true
    */
   readonly enabled?: boolean;
 
   /**
-   * The value of the metric that sets the alarm off, above 0, in the unit of the metric.
+   * The value that sets the alarm off, above 0, in the unit of the metric.
    *
    * @default - see the alarm
    */
   readonly threshold?: number;
 
   /**
-   * How many periods in a row the value must be that large, 1 to as many as make a day: 1,440 of one minute, 288 of five.
+   * The number of periods in a row that must reach the threshold: at least 1, and at most a day's, which is 1,440 periods
+   * of one minute or 288 of five minutes.
    *
    * @default - see the alarm
    */
   readonly evaluationPeriods?: number;
 
   /**
-   * What this alarm does when it goes off and when it is over; an empty list is nothing.
+   * What this alarm does when it goes off and when it is over. An empty list means nothing.
    *
    * @default - the actions of all alarms
    */
   readonly actions?: IAlarmAction[];
 
   /**
-   * The page that says what to do; the alarm's description ends with it.
+   * The URL of the page that says what to do. The alarm's description ends with it.
    *
-   * @default - the section of `runbookBaseUrl` that has the name of the alarm
+   * @default - the section of `runbookBaseUrl` with the name of the alarm
    */
   readonly runbookUrl?: string;
 }
 
-/** What all alarms of a group have in common. */
+/** Options that all alarms of a group share. */
 export interface AlarmGroupOptions {
   /**
-   * What an alarm does, an `SnsAction` for example, when it goes off and when it is over.
+   * What an alarm does when it goes off and when it is over, such as an `SnsAction`.
    *
-   * @default - nothing: the alarms show in the console only
+   * @default - nothing: the alarms only show in the console
    */
   readonly actions?: IAlarmAction[];
 
   /**
-   * A page with a section for each alarm; the name of the alarm in lower case is the anchor.
+   * The URL of a page with a section for each alarm. The anchor is the alarm's name in lower case.
    *
    * @default - the page `operating` of the crate's documentation
    */

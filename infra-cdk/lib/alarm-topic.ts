@@ -9,11 +9,12 @@ import { allowAlarms } from './key-policies';
 
 /** Properties of `AlarmTopic`. */
 export interface AlarmTopicProps {
-  /** Encrypts the messages. The policy of a key of this app gets the statement that CloudWatch needs; an imported key must have it. */
+  /** The key that encrypts the messages. The policy of a key of this app gets the statement that CloudWatch needs. An imported key must
+   * have it already. */
   readonly encryptionKey: IKey;
 
   /**
-   * Who gets a mail of each alarm, after confirming the subscription.
+   * The address that gets a mail for each alarm, once the subscription is confirmed.
    *
    * @default - nobody
    */
@@ -35,11 +36,11 @@ export class AlarmTopic extends Topic {
     const subscription = this.addSubscription(new EmailSubscription(email));
     acceptFinding(subscription, {
       nag: ['Serverless-SNSRedrivePolicy'],
-      reason: 'An alarm whose mail is not delivered still stands in the console; nobody would read a queue of lost mails.',
+      reason: 'The console still shows an alarm whose mail is not delivered; nobody would read a queue of lost mails.',
     });
   }
 
-  // A policy of one's own, as TLS needs, takes the place of the default one that lets CloudWatch publish.
+  // Your own policy, as TLS needs, replaces the default one that lets CloudWatch publish.
   private allowAlarms(): void {
     this.addToResourcePolicy(
       new PolicyStatement({

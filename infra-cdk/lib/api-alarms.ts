@@ -10,16 +10,16 @@ export interface ApiAlarmsProps extends AlarmGroupOptions {
   readonly api: RestApi;
 
   /**
-   * The API refuses requests.
+   * The API refuses requests. The threshold is their number in five minutes.
    *
-   * @default - from 50 requests in five minutes on
+   * @default - 50 requests or more in five minutes
    */
   readonly clientErrors?: AlarmOptions;
 
   /**
-   * The API fails to answer.
+   * The API fails to answer. The threshold is the number of requests in a minute.
    *
-   * @default - from one request in a minute on
+   * @default - one request or more in a minute
    */
   readonly serverErrors?: AlarmOptions;
 }

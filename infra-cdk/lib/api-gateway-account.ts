@@ -7,8 +7,8 @@ import { acceptFinding } from './findings';
 /**
  * The role that API Gateway writes logs with: one setting for all APIs of an account and region.
  *
- * Deploying it replaces the role that the account has: look first, with `aws apigateway get-account`, and leave it out where that
- * shows a `cloudwatchRoleArn`. Deleting the stack leaves role and setting, since APIs of other stacks may use them by then.
+ * Deploying it replaces the account's role. Check first with `aws apigateway get-account`, and leave this stack out if that shows a
+ * `cloudwatchRoleArn`. Deleting the stack keeps the role and the setting, because APIs of other stacks may use them by then.
  */
 export class ApiGatewayAccountStack extends Stack {
   constructor(scope: Construct, id: string, props?: StackProps) {
@@ -19,7 +19,8 @@ export class ApiGatewayAccountStack extends Stack {
 
   /**
    * API Gateway tests the role when the setting is made, and refuses one that it takes for insufficient. So this is the role that its
-   * developer guide describes, with the managed policy, and without a condition on who trusts: nobody has shown that the test passes with one.
+   * developer guide describes, with the managed policy, and without a condition in the trust policy: it is unknown whether
+   * the test passes with one.
    */
   private createRole(): Role {
     const role = new Role(this, 'Role', {

@@ -4,7 +4,7 @@ import { Construct } from 'constructs';
 import { check } from './checks';
 import { ProcessorCode } from './processor-code';
 
-/** What an app is told from outside: `cdk deploy -c name=value`, or an environment variable. */
+/** The configuration of an app: `cdk deploy -c name=value`, or an environment variable. */
 export interface AppConfig {
   readonly stage: string;
   readonly production: boolean;

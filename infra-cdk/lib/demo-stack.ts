@@ -57,7 +57,7 @@ export interface DemoStackProps extends StackProps {
   readonly apiCache?: boolean;
 
   /**
-   * Whether a table keeps what is done, so that a redelivery skips it in any execution environment.
+   * Whether a table keeps what is done, so a redelivery skips it in any execution environment.
    *
    * @default true
    */
@@ -71,7 +71,7 @@ export interface DemoStackProps extends StackProps {
   readonly startingPosition?: StartingPosition;
 
   /**
-   * What the function is told.
+   * The settings of the function.
    *
    * @default - the crate's defaults
    */
@@ -137,7 +137,7 @@ export class DemoStack extends Stack {
       functionOptions: {
         architecture: this.props.architecture,
         reservedConcurrentExecutions: 100,
-        // What the example reads beside the contract of environment.md: the table whose records its API takes.
+        // What the example reads in addition to the contract of environment.md: the table whose records its API takes.
         environment: { TABLE_NAME: this.table.tableName },
       },
       settings: this.props.settings,
@@ -188,7 +188,7 @@ export class DemoStack extends Stack {
     if (processor.idempotencyTable) {
       this.output('IdempotencyTableName', processor.idempotencyTable.tableName, 'The table that keeps what is done');
     }
-    this.output('OnDemandFunctionName', this.onDemand.function.functionName, 'The function behind the API');
+    this.output('OnDemandFunctionName', this.onDemand.function.functionName, 'The function that the API invokes');
     this.output('OnDemandLogGroup', this.onDemand.logGroup.logGroupName, "Its logs");
     this.output('ApiEndpoint', api.endpoint, 'GET and POST here');
     this.output('ApiKeyId', api.apiKey.keyId, 'aws apigateway get-api-key --include-value shows the key');

@@ -6,14 +6,14 @@ import { acceptFinding } from './findings';
 
 /** Properties of `EncryptedQueue`. */
 export interface EncryptedQueueProps {
-  /** Encrypts the messages. */
+  /** The key that encrypts the messages. */
   readonly encryptionKey: IKey;
 
-  /** The timeout of the function that reads the queue; a message stays invisible for six times as long. */
+  /** The timeout of the function that reads the queue. A message stays invisible for six times as long. */
   readonly functionTimeout: Duration;
 
   /**
-   * Where messages go that were received too often.
+   * Where messages go after too many receives.
    *
    * @default - nowhere: they stay until they expire
    */
@@ -50,7 +50,7 @@ export class EncryptedQueue extends Queue {
     if (!props.deadLetterQueue) {
       acceptFinding(this, {
         nag: ['Serverless-SQSRedrivePolicy', ...(props.endsAnotherQueue ? [] : ['AwsSolutions-SQS3'])],
-        reason: 'The queue is itself where failed work ends; a second one behind it would only hide messages.',
+        reason: 'This queue is where failed work ends; a dead-letter queue for it would only hide messages.',
       });
     }
   }

@@ -4,11 +4,11 @@ import { Construct } from 'constructs';
 
 /** Properties of `EncryptionKey`. */
 export interface EncryptionKeyProps {
-  /** What the key encrypts, as the console shows it. */
+  /** The key's description, which the console shows: what it encrypts. */
   readonly description: string;
 
   /**
-   * What happens to the key when its stack is deleted; keep it as long as anything that it encrypts.
+   * What happens to the key when its stack is deleted. Keep it for as long as anything that it encrypts.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */
@@ -18,7 +18,7 @@ export interface EncryptionKeyProps {
 /**
  * A customer-managed key that rotates every year.
  *
- * Constructs that need more than IAM gives, as log groups and alarm topics do, add their statements to its policy themselves.
+ * Constructs that need a statement in the key's policy, such as log groups and alarm topics, add it themselves.
  */
 export class EncryptionKey extends Key {
   constructor(scope: Construct, id: string, props: EncryptionKeyProps) {

@@ -12,7 +12,7 @@ import { identityOf, take } from './taken';
 export interface BackingFunction {
   /** What is invoked: the function, an alias or a version. */
   readonly target: IFunction;
-  /** The function behind the alias or version, or the function itself. */
+  /** The function of the alias or version, or the function itself. */
   readonly unqualified: IFunction;
   /** The role that it runs as. */
   readonly role: IRole;
@@ -37,7 +37,7 @@ export class ExistingFunction implements BackingFunction {
     check(
       scope,
       role !== undefined,
-      'the role of handler is unknown, so that nothing can be granted to it; import it with Function.fromFunctionAttributes and its role',
+      'the role of handler is unknown, so nothing can be granted to it; import it with Function.fromFunctionAttributes and its role',
     );
     this.role = role!;
     this.timeout = this.findTimeout(timeout);
@@ -69,7 +69,7 @@ export class ExistingFunction implements BackingFunction {
     if (!(written instanceof Function)) {
       Annotations.of(scope).addWarningV2(
         'lambda-streams:HandlerEnvironment',
-        `handler ${target.node.path} is imported, so that its environment cannot be written; set ${Object.keys(variables).join(', ')} ` +
+        `handler ${target.node.path} is imported, so its environment cannot be written; set ${Object.keys(variables).join(', ')} ` +
           'where the function is made (environmentFor gives the values), then acknowledge this warning',
       );
       return;
@@ -102,7 +102,7 @@ function isPartOf(stack: Stack, whole: Stack): boolean {
   return stack === whole || (stack.nestedStackParent !== undefined && isPartOf(stack.nestedStackParent, whole));
 }
 
-/** The function behind an alias or version. */
+/** The function of an alias or version. */
 export function unqualified(handler: IFunction): IFunction {
   return handler instanceof QualifiedFunctionBase ? unqualified(handler.lambda) : handler;
 }

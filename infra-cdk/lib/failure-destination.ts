@@ -9,25 +9,26 @@ import { check } from './checks';
 import { acceptFinding } from './findings';
 import { grantDestinationBucket, grantDestinationQueue, grantDestinationTopic } from './grants';
 
-/** Where the event source mapping puts a batch that it discards because retries or record age ran out. */
+/** Where the event source mapping puts a batch that it discards, because its retries are exhausted or its records are too old. */
 export abstract class FailureDestination {
-  /** Writes one object a batch, the records included, so that nothing is lost when the stream's 24 hours are over. */
+  /** Writes one object per discarded batch, with the records, so nothing is lost after the stream's 24 hours. */
   static bucket(bucket: IBucket): FailureDestination {
     return new BucketDestination(bucket);
   }
 
   /**
-   * Sends one message a batch that names shard and sequence numbers, *without* the records.
+   * Sends one message per discarded batch, with the shard and the sequence numbers, *without* the records.
    *
-   * The records can be read from the stream for as long as it keeps them, 24 hours after they were written. The queue must
-   * be a standard queue, and not the dead-letter queue, whose messages are of another shape.
+   * The records can be read from the stream for as long as it keeps them, 24 hours after they were written. The queue must be a
+   * standard queue, and must not be the dead-letter queue, whose messages have another format.
    */
   static queue(queue: IQueue): FailureDestination {
     checkStandardQueue(queue);
     return new QueueDestination(queue);
   }
 
-  /** Publishes one message a batch that names shard and sequence numbers, *without* the records; a standard topic. */
+  /** Publishes one message per discarded batch, with the shard and the sequence numbers, *without* the records. The topic must be a
+   * standard topic. */
   static topic(topic: ITopic): FailureDestination {
     check(topic, !topic.fifo, 'a FIFO topic cannot be a destination, since Lambda takes standard topics only; give it a topic without fifo');
     return new TopicDestination(topic);
@@ -86,11 +87,11 @@ export function checkStandardQueue(queue: IQueue): void {
 
 /** Properties of `DiscardedBatchesBucket`. */
 export interface DiscardedBatchesBucketProps {
-  /** Encrypts the objects. */
+  /** The key that encrypts the objects. */
   readonly encryptionKey: IKey;
 
   /**
-   * What happens to the bucket when its stack is deleted; a bucket that is not empty is never deleted.
+   * What happens to the bucket when its stack is deleted. A bucket that is not empty is never deleted.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */
@@ -112,11 +113,11 @@ export class DiscardedBatchesBucket extends Bucket {
     acceptFinding(this, {
       nag: ['AwsSolutions-S1'],
       checkov: ['CKV_AWS_18'],
-      reason: 'Only Lambda writes here, seldom, and each write is counted by the mapping; an access log would need a bucket too.',
+      reason: 'Only Lambda writes here, rarely, and each write is counted by the mapping; an access log would need a bucket too.',
     });
     acceptFinding(this, {
       checkov: ['CKV_AWS_21'],
-      reason: 'Every object has a name of its own and is written once, so that there are no versions to keep.',
+      reason: 'Every object has a name of its own and is written once, so there are no versions to keep.',
     });
   }
 }

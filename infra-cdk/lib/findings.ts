@@ -1,10 +1,10 @@
 import { CfnResource, Stack, Validations } from 'aws-cdk-lib';
 import { IConstruct } from 'constructs';
 
-/** The three static checkers that read the template: cdk-nag, checkov, cfn-lint. */
+/** Findings to accept on one resource, from the three checkers that read the template: cdk-nag, checkov and cfn-lint. */
 export interface AcceptedFinding {
   /**
-   * cdk-nag rules, with their finding in brackets where a rule has several.
+   * cdk-nag rules. A rule with several findings needs the finding in brackets.
    *
    * @default - none
    */
@@ -24,7 +24,7 @@ export interface AcceptedFinding {
    */
   readonly cfnLint?: string[];
 
-  /** Why the finding does not apply here; it is written into the template with the resource. */
+  /** Why the findings do not apply here. The template has the reason, at the resource. */
   readonly reason: string;
 }
 

@@ -32,10 +32,10 @@ export const ATTACH_TO_VPC = [
 // every stream); each function here is one statement, for one resource, with a name that says what it is for.
 
 /**
- * What statements for `role` are added to: the role where it is made in the stack of `scope`, else a policy of this stack.
+ * What statements for `role` are added to: the role if it is created in the stack of `scope`, otherwise a policy of this stack.
  *
  * A statement in the role of another stack would name resources of this one, on which the other stack would then depend. The
- * policy of an imported role has to exist before a mapping asks for it, so that it has to be known: see `dependOn`.
+ * policy of an imported role has to exist before a mapping asks for it, so it has to be known: see `dependOn`.
  */
 export function granteeOf(scope: Construct, role: IRole): IGrantable {
   countFunctions(scope, role);
@@ -62,7 +62,7 @@ function countFunctions(scope: Construct, role: IRole): void {
   }
 }
 
-/** Makes `construct` wait for the statements of `grantee`, where nothing else implies that it does. */
+/** Makes `construct` wait for the statements of `grantee`, unless something else implies it. */
 export function dependOn(construct: Construct, grantee: IGrantable): void {
   if (grantee instanceof Policy) {
     construct.node.addDependency(grantee);
@@ -147,7 +147,7 @@ export function grantLogs(grantee: IGrantable, group: ILogGroup): void {
 /**
  * Lets Lambda, as `grantee`, attach the function to a VPC.
  *
- * Lambda checks these actions against every resource when the function is created, so that nothing narrower deploys
+ * Lambda checks these actions against every resource when the function is created, so nothing narrower deploys
  * (Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC").
  */
 export function grantNetwork(grantee: IGrantable): void {

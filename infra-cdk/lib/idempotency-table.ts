@@ -10,11 +10,11 @@ export const TTL_ATTRIBUTE = 'expires';
 
 /** Properties of `IdempotencyTable`. */
 export interface IdempotencyTableProps {
-  /** Encrypts the rows. */
+  /** The key that encrypts the rows. */
   readonly encryptionKey: IKey;
 
   /**
-   * Whether DynamoDB refuses to delete the table, until the protection is taken off.
+   * Whether DynamoDB refuses to delete the table until the protection is turned off.
    *
    * @default false
    */
@@ -30,11 +30,11 @@ export interface IdempotencyTableProps {
 }
 
 /**
- * A table that keeps what one or several processors have done: partition key `key` (text), TTL attribute `expires`, paid on demand,
- * encrypted with a customer's key.
+ * A table that keeps which records one or several processors have done: partition key `key` (string), TTL attribute
+ * `expires`, on-demand billing, encrypted with a customer-managed key.
  *
- * It can be restored to any second, for $0.20 a GB and month. A lost row costs a repetition and never a record, but where handlers use the
- * crate's guard, the rows are what makes an effect happen once.
+ * It has point-in-time recovery, for $0.20 per GB and month. A lost row causes a repetition, never a lost record. But if
+ * handlers use the crate's guard, the rows are what makes an effect happen exactly once.
  */
 export class IdempotencyTable extends Table {
   constructor(scope: Construct, id: string, props: IdempotencyTableProps) {

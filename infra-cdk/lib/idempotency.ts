@@ -6,38 +6,39 @@ import { check, checkPlace } from './checks';
 import { IdempotencyTable, KEY_ATTRIBUTE, TTL_ATTRIBUTE } from './idempotency-table';
 import { identityOf, take } from './taken';
 
-/** Where a processor keeps what is done, and under which name. */
+/** Where a processor keeps which records are done, and under which name. */
 export interface IdempotencyOptions {
   /**
-   * A table that exists already, such as an `IdempotencyTable`, of this region and account. Several processors may share one.
+   * An existing table in this region and account, such as an `IdempotencyTable`. Several processors may share one.
    *
-   * It has the partition key `key` (text), no sort key, and the TTL attribute `expires`. A table of this app is checked. An imported one
-   * cannot be checked, as a warning says, and needs its `encryptionKey` where a customer-managed key encrypts it.
+   * It must have the partition key `key` (string), no sort key, and the TTL attribute `expires`. The construct checks a
+   * table of this app. It cannot check an imported table, and gives a warning. An imported table needs its `encryptionKey`
+   * if a customer-managed key encrypts it.
    *
    * @default - a new table, encrypted with `encryptionKey` of the processor
    */
   readonly table?: ITable;
 
   /**
-   * The name that the table knows the processor by: 1 to 255 printable ASCII characters, without `#`, `*`, `?` and `$`, which would keep
-   * IAM from telling the rows of two consumers apart.
+   * The processor's name in the table: 1 to 255 printable ASCII characters, without `#`, `*`, `?` and `$`, because IAM could not
+   * distinguish the rows of two consumers with them.
    *
-   * All functions of a processor share it. A new name processes again what the stream still holds and what is put back, as if nothing were
-   * done: change it on purpose only.
+   * All functions of a processor share it. Under a new name nothing is done yet: what the stream still holds, and what is
+   * put back, is processed again. Only change it on purpose.
    *
-   * @default - `serviceName` of the processor, which changes with the path of the construct unless it is given
+   * @default - the processor's `serviceName`, which depends on the construct's path unless you set it
    */
   readonly consumer?: string;
 
   /**
-   * Whether DynamoDB refuses to delete the table that is made.
+   * Whether DynamoDB refuses to delete the table that the construct creates.
    *
    * @default false
    */
   readonly deletionProtection?: boolean;
 
   /**
-   * What happens to the table that is made when the stack is deleted.
+   * What happens to the table that the construct creates when the stack is deleted.
    *
    * @default - `removalPolicy` of the processor, or RemovalPolicy.RETAIN with `deletionProtection`
    */
@@ -148,7 +149,7 @@ function checkSchema(scope: Construct, table: ITable): void {
   if (!(defaultChild instanceof CfnTable || defaultChild instanceof CfnGlobalTable)) {
     Annotations.of(scope).addWarningV2(
       'lambda-streams:IdempotencyTable',
-      `the table of idempotency, ${table.node.path}, is imported, so that its keys cannot be checked here; unless it has ${wanted}, each call ` +
+      `the table of idempotency, ${table.node.path}, is imported, so its keys cannot be checked here; unless it has ${wanted}, each call ` +
         'of it fails and records are processed twice: look at it, then acknowledge this warning',
     );
     return;

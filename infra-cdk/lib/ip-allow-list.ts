@@ -4,8 +4,9 @@ import { Construct } from 'constructs';
 import { check } from './checks';
 import { Cidr, contains, formatCidr, knownCidr, outermost, parseCidr, single } from './cidr';
 
-// What the internet never routes: a public API sees the address of a caller's NAT gateway, and never one of these. Two more kinds are
-// taken all the same. Loopback lets nobody in on AWS, and a local emulator needs it. Documentation ranges (203.0.113.0/24 and
+// What the internet never routes: a public API sees the address of a caller's NAT gateway, and never one of these. Two
+// more kinds are accepted anyway. Loopback lets nobody in on AWS, and a local emulator needs it. Documentation ranges
+// (203.0.113.0/24 and
 // others) let nobody in either, and examples and tests are written with them.
 const NEVER_PUBLIC: [string, string][] = [
   ['reserved', '0.0.0.0/8'],
@@ -26,7 +27,7 @@ const MAPPED = knownCidr('::ffff:0.0.0.0/96');
 const PUBLIC_IPV6 = knownCidr('2000::/3');
 const LOOPBACK_IPV6 = knownCidr('::1/128');
 
-// The largest blocks that one holder has: nobody's callers come from a larger one. Sixteen of them are more than all of AWS has.
+// The largest blocks that one holder has: no caller's network is larger. Sixteen of them are more than all of AWS has.
 const LARGEST: Record<number, number> = { 32: 8, 128: 16 };
 const MOST_OF_THE_LARGEST = 16n;
 
@@ -43,10 +44,10 @@ export function checkAllowList(scope: Construct, cidrs: string[]): string[] {
     scope,
     !Token.isUnresolved(cidrs) && !cidrs.some((cidr) => Token.isUnresolved(cidr)),
     'the allow-list has a value that is known at the deployment only, such as a CloudFormation parameter; API Gateway applies a changed list ' +
-      'with a new deployment of the API, which CloudFormation does not make for such a change, so that a removed range could still call: ' +
+      'with a new deployment of the API, which CloudFormation does not make for such a change, so a removed range could still call: ' +
       'write the ranges, or read them before the synth (context, environment variable)',
   );
-  check(scope, cidrs.length > 0, 'the allow-list is empty, so that nobody could call the API; write one CIDR range or more');
+  check(scope, cidrs.length > 0, 'the allow-list is empty, so nobody could call the API; write one CIDR range or more');
   const ranges = outermost(cidrs.map((cidr) => checkCidr(scope, cidr)));
   checkTogether(scope, ranges);
   return ranges.map(formatCidr);
@@ -67,7 +68,7 @@ function problemOf(range: Cidr): string | undefined {
   }
   const around = NEVER_PUBLIC.find(([, other]) => contains(knownCidr(other), range));
   if (around) {
-    return `lies in ${neverSeen(around)}`;
+    return `is in ${neverSeen(around)}`;
   }
   if (prefix < largest) {
     return `is larger than a /${largest}, the largest block that one network has; name the ranges that callers come from`;
@@ -84,7 +85,7 @@ function problemOfIpv6(range: Cidr): string | undefined {
     return "is an IPv4 range in IPv6 notation, which no caller's address is compared with; write it as 203.0.113.7/32";
   }
   const isPublic = range.bits === 32 || contains(PUBLIC_IPV6, range) || contains(LOOPBACK_IPV6, range);
-  return isPublic ? undefined : `lies outside of 2000::/3, the public IPv6 addresses; ${ASK_NAT}`;
+  return isPublic ? undefined : `is outside of 2000::/3, the public IPv6 addresses; ${ASK_NAT}`;
 }
 
 function neverSeen([kind, range]: [string, string]): string {
@@ -99,7 +100,7 @@ function checkTogether(scope: Construct, ranges: Cidr[]): void {
     check(
       scope,
       all <= most,
-      `the ${bits === 32 ? 'IPv4' : 'IPv6'} ranges of the allow-list are together larger than a /${LARGEST[bits]! - 4}, so that it ` +
+      `the ${bits === 32 ? 'IPv4' : 'IPv6'} ranges of the allow-list are together larger than a /${LARGEST[bits]! - 4}, so it ` +
         'keeps hardly anyone out; name the ranges that callers come from',
     );
   }
@@ -114,9 +115,10 @@ export interface AllowedMethod {
 }
 
 /**
- * The resource policy of an API that is closed but for `methods` of `path`, called from `cidrs`.
+ * The resource policy of an API that is closed except for `methods` of `path`, called from `cidrs`.
  *
- * The ranges are in the Deny only, which decides whatever else allows a call: so the policy has room for three times as many.
+ * The ranges are in the Deny only, which decides even if another statement allows a call. So the policy has room for three
+ * times as many.
  *
  * With IAM authorization a statement for everyone would let in every AWS account that signs its calls. The account as principal
  * leaves it to this account's own policies who may call (API Gateway developer guide, "authorization flow").

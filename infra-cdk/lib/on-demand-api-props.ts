@@ -6,28 +6,31 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 
 /** Properties of `OnDemandApi`. */
 export interface OnDemandApiProps {
-  /** Answers `GET /process` and `POST /process`; best a function of its own, so that callers take nothing from the stream. */
+  /** The function that answers `GET /process` and `POST /process`. Best a separate function, so callers take no concurrency from the
+   * stream. */
   readonly handler: IFunction;
 
-  /** The ranges that may call, in CIDR notation: public ones, without bits after the prefix, IPv4 from /8 and IPv6 from /16 on. */
+  /** The address ranges that may call the API, in CIDR notation: public ranges without bits after the prefix, at most as large as /8 for
+   * IPv4 and /16 for IPv6. */
   readonly allowedCidrs: string[];
 
   /**
-   * Encrypts the logs. The policy of a key of this app gets the statement that CloudWatch Logs needs; an imported key must have it.
+   * The key that encrypts the logs. The policy of a key of this app gets the statement that CloudWatch Logs needs. An
+   * imported key must have it already.
    *
    * @default - a new key that rotates every year
    */
   readonly encryptionKey?: IKey;
 
   /**
-   * The oldest version of TLS and the ciphers that callers may use: one of API Gateway's `SecurityPolicy_…` for regional APIs.
+   * The oldest TLS version and the ciphers that callers may use: one of API Gateway's `SecurityPolicy_…` names for regional APIs.
    *
    * @default 'SecurityPolicy_TLS13_1_2_2021_06': TLS 1.2 and 1.3
    */
   readonly securityPolicy?: string;
 
   /**
-   * Records that `POST` takes in one request; at most as many as the function does.
+   * The most records in one `POST` request. Not more than the function accepts.
    *
    * @default 100, as many as the function of `examples/stream-processor`
    */
@@ -41,35 +44,35 @@ export interface OnDemandApiProps {
   readonly stageName?: string;
 
   /**
-   * Whether `POST` is signed with IAM, beside the API key.
+   * Whether `POST` must be signed with IAM, in addition to the API key.
    *
    * @default true
    */
   readonly iamAuthorization?: boolean;
 
   /**
-   * Requests a second and at once, of all callers together; the burst stays below the handler's reserved concurrency.
+   * The requests per second and at a time, of all callers together. The burst must be below the handler's reserved concurrency.
    *
-   * @default - 100 a second, 200 at once
+   * @default - 100 per second, 200 at a time
    */
   readonly throttle?: ThrottleSettings;
 
   /**
-   * Requests a second and at once, of one API key.
+   * The requests per second and at a time, of one API key.
    *
-   * @default - 100 a second, 200 at once
+   * @default - 100 per second, 200 at a time
    */
   readonly throttlePerKey?: ThrottleSettings;
 
   /**
-   * Requests a day, of one API key.
+   * The requests per day, of one API key.
    *
    * @default 10_000
    */
   readonly quotaPerDay?: number;
 
   /**
-   * Whether `GET` is answered from a cache of 0.5 GB for five minutes; it is paid by the hour.
+   * Whether `GET` is answered from a cache of 0.5 GB for five minutes. The cache is billed by the hour.
    *
    * @default true
    */
@@ -83,7 +86,7 @@ export interface OnDemandApiProps {
   readonly logRetention?: RetentionDays;
 
   /**
-   * What happens to the log groups, and of the key that is made, when the stack is deleted.
+   * What happens to the log groups, and to the key that the construct creates, when the stack is deleted.
    *
    * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
    */

@@ -31,20 +31,20 @@ import { OnDemandApiProps } from './on-demand-api-props';
 import { MAX_RECORDS, recordsSchema } from './records-model';
 
 const PATH = '/process';
-// The default quota of a regional API's integration time-out (API Gateway developer guide, "Quotas").
+// The default quota of a regional API's integration timeout (API Gateway developer guide, "Quotas").
 const API_TIMEOUT = Duration.seconds(29);
 const SECURITY_POLICY = 'SecurityPolicy_TLS13_1_2_2021_06';
 /** As many records as Lambda delivers in a batch at most. */
 const MOST_RECORDS = 10_000;
 const DEFAULT_THROTTLE: ThrottleSettings = { rateLimit: 100, burstLimit: 200 };
 
-/** A REST API that runs records through a function on demand, closed to all but an allow-list. */
+/** A REST API that runs records through a function on demand, closed to everyone except an allow-list. */
 export class OnDemandApi extends Construct {
   /** The REST API. */
   readonly api: RestApi;
   /** The key that every call carries in the header `x-api-key`. */
   readonly apiKey: IApiKey;
-  /** The log group of the access log: one line of JSON a request. */
+  /** The log group of the access log: one line of JSON per request. */
   readonly accessLogs: LogGroup;
 
   private readonly encryptionKey: IKey;
@@ -191,7 +191,7 @@ export class OnDemandApi extends Construct {
     };
   }
 
-  // A method's settings replace the stage's as a whole, so that all of them are said again.
+  // A method's settings replace the stage's as a whole, so all of them are said again.
   private cachedMethod() {
     return {
       cachingEnabled: true,
@@ -204,7 +204,7 @@ export class OnDemandApi extends Construct {
     };
   }
 
-  // API Gateway would make this group itself, unencrypted and for ever, at the first error that it logs.
+  // API Gateway would make this group itself, unencrypted and without expiry, at the first error that it logs.
   private createExecutionLogs(): void {
     const name = `API-Gateway-Execution-Logs_${this.api.restApiId}/${this.stageName}`;
     this.api.deploymentStage.node.addDependency(this.createLogGroup('ExecutionLogs', name));
@@ -260,7 +260,7 @@ export class OnDemandApi extends Construct {
     for (const [method, signed] of [['GET', false], ['POST', this.props.iamAuthorization ?? true]] as const) {
       acceptFinding(process.node.findChild(method).node.defaultChild!, {
         nag: ['AwsSolutions-COG4', ...(signed ? [] : ['AwsSolutions-APIG4'])],
-        reason: 'Callers are machines: an address of the allow-list and an API key, and for POST an IAM signature, stand for them.',
+        reason: 'Callers are machines: an address of the allow-list and an API key, and for POST an IAM signature, identify them.',
       });
     }
   }

@@ -5,9 +5,9 @@ import { BundlingOptions, RustFunction } from 'cargo-lambda-cdk';
 import { Construct } from 'constructs';
 import { check } from './checks';
 
-/** How a Cargo package becomes a function. */
+/** How to build a function from a Cargo package. */
 export interface CargoCodeOptions {
-  /** The package's `Cargo.toml`, or the directory that holds it. */
+  /** The path of the package's `Cargo.toml`, or of its directory. */
   readonly manifestPath: string;
 
   /**
@@ -18,9 +18,9 @@ export interface CargoCodeOptions {
   readonly binaryName?: string;
 
   /**
-   * What else `cargo lambda build` is told: profile, flags, environment, Docker. The architecture is that of the function.
+   * Further options of `cargo lambda build`: profile, flags, environment, Docker. The architecture is the function's.
    *
-   * @default - `cargo lambda build --release` on this machine where it is installed, else in Docker
+   * @default - `cargo lambda build --release`, on this machine if cargo-lambda is installed, otherwise in Docker
    */
   readonly bundling?: BundlingOptions;
 }
@@ -35,7 +35,7 @@ export abstract class ProcessorCode {
   /**
    * Takes a directory or zip file that is already built.
    *
-   * A directory holds an executable `bootstrap` of the function's architecture, linked against glibc 2.34 or older.
+   * A directory must have an executable `bootstrap` for the function's architecture, linked against glibc 2.34 or older.
    */
   static fromAsset(assetPath: string): ProcessorCode {
     return new AssetCode(assetPath);

@@ -2,13 +2,13 @@ import { IAlarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { ILambdaDeploymentConfig } from 'aws-cdk-lib/aws-codedeploy';
 import { FunctionOptions, ICapacityProvider } from 'aws-cdk-lib/aws-lambda';
 
-/** Runs the function on Lambda Managed Instances, where one environment serves several invocations at once. */
+/** Runs the function on Lambda Managed Instances, where one environment serves several concurrent invocations. */
 export interface ManagedInstancesOptions {
   /** The capacity provider that owns the instances. */
   readonly capacityProvider: ICapacityProvider;
 
   /**
-   * Invocations at once in one execution environment, 1 to 1,600.
+   * Concurrent invocations in one execution environment, 1 to 1,600.
    *
    * @default - Lambda's for Rust: 8 per vCPU
    */
@@ -22,16 +22,16 @@ export interface ManagedInstancesOptions {
   readonly memoryGiBPerVCpu?: number;
 
   /**
-   * Execution environments that always run, and are paid for.
+   * The execution environments that always run, and are billed.
    *
    * @default - Lambda's: 3
    */
   readonly minExecutionEnvironments?: number;
 
   /**
-   * Execution environments that the function may have.
+   * The most execution environments of the function.
    *
-   * @default - no limit but that of the capacity provider
+   * @default - the limit of the capacity provider
    */
   readonly maxExecutionEnvironments?: number;
 }
@@ -46,29 +46,29 @@ export interface ProcessorAliasOptions {
   readonly aliasName?: string;
 
   /**
-   * Execution environments that are started before they are needed, 1 or more; paid by the hour.
+   * Execution environments that are started before they are needed, 1 or more. They are billed by the hour.
    *
    * @default - none
    */
   readonly provisionedConcurrentExecutions?: number;
 
   /**
-   * How CodeDeploy moves invocations to a new version, e.g. `LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES`.
+   * How CodeDeploy moves invocations to a new version, such as `LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES`.
    *
-   * @default - all at once, without CodeDeploy
+   * @default - all invocations at once, without CodeDeploy
    */
   readonly deployment?: ILambdaDeploymentConfig;
 
   /**
-   * Alarms at which CodeDeploy goes back to the old version; only with `deployment`.
+   * Alarms that make CodeDeploy roll back to the old version. Only with `deployment`.
    *
-   * @default - one, at the first failed invocation of the alias
+   * @default - one alarm, which goes off at the first failed invocation of the alias
    */
   readonly rollbackAlarms?: IAlarm[];
 }
 
 /**
- * How the function runs: every option that the CDK has for a function, with defaults for a stream.
+ * How the function runs: every option of a CDK function, with defaults that suit a stream.
  *
  * - `architecture`: `Architecture.ARM_64`
  * - `memorySize`: 1,024 MB of 128 to 10,240; on Managed Instances 2,048 MB of 2,048 to 32,768
@@ -94,7 +94,7 @@ export interface ProcessorFunctionOptions extends FunctionOptions {
   readonly managedInstances?: ManagedInstancesOptions;
 
   /**
-   * Invokes the function through an alias: for canary deployments, provisioned concurrency, or to be able to go back.
+   * Invokes the function through an alias: for canary deployments, provisioned concurrency, or rollbacks.
    *
    * @default - the function itself is invoked
    */

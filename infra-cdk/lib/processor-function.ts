@@ -30,24 +30,25 @@ import { LogLevel } from './processor-settings';
 
 /** Properties of `ProcessorFunction`. */
 export interface ProcessorFunctionProps extends ProcessorFunctionOptions {
-  /** What to run. */
+  /** The code to run. */
   readonly code: ProcessorCode;
 
   /**
-   * Encrypts the log group that is made. The policy of a key of this app gets the statement that CloudWatch Logs needs; an
-   * imported key must have it.
+   * The key that encrypts the log group. The policy of a key of this app gets the statement that CloudWatch Logs needs. An
+   * imported key must have it already.
    */
   readonly encryptionKey: IKey;
 
   /**
-   * Receives what Lambda says of asynchronous invocations that failed for good: a standard queue. Either this or `onFailure`.
+   * The queue that receives Lambda's records of asynchronous invocations that failed for good. It must be a standard
+   * queue. Give either this or `onFailure`.
    *
    * @default - `onFailure` is given
    */
   readonly failedInvocations?: IQueue;
 
   /**
-   * The least severe level that the function logs; Lambda's own filter follows it, but is never stricter than INFO.
+   * The least severe level that the function logs. Lambda's own filter follows it, but is never stricter than INFO.
    *
    * @default LogLevel.INFO
    */
@@ -61,17 +62,17 @@ export interface ProcessorFunctionProps extends ProcessorFunctionOptions {
   readonly removalPolicy?: RemovalPolicy;
 }
 
-/** A Rust function with a role, an encrypted log group and nothing that it does not use. */
+/** A Rust function with a role and an encrypted log group, and no permissions that it does not use. */
 export class ProcessorFunction extends Construct {
   /** The function. */
   readonly function: Function;
-  /** The alias, where one was asked for. */
+  /** The alias, if `functionOptions` ask for one. */
   readonly alias?: Alias;
   /** The function's log group. */
   readonly logGroup: ILogGroup;
   /** The role that the function runs as. */
   readonly role: IRole;
-  /** What statements for the function are added to: its role, or a policy of this stack where the role is of another one. */
+  /** Where statements for the function are added: its role, or a policy in this stack if the role belongs to another stack. */
   readonly grantee: IGrantable;
 
   constructor(scope: Construct, id: string, props: ProcessorFunctionProps) {
@@ -88,7 +89,7 @@ export class ProcessorFunction extends Construct {
     this.acceptDefaults(props);
   }
 
-  /** What is to be invoked: the alias, or without one the function. */
+  /** What to invoke: the alias, or the function if it has none. */
   get target(): IFunction {
     return this.alias ?? this.function;
   }

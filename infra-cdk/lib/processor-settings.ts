@@ -13,10 +13,10 @@ export enum LogLevel {
 }
 
 /**
- * What the function is told through its environment.
+ * The settings that the function reads from its environment.
  *
- * `StreamProcessor::builder_from_env()` of the crate reads it when the function starts; `src/docs/environment.md` lists the
- * variables. What the code sets on the builder overrides it.
+ * The crate's `StreamProcessor::builder_from_env()` reads them when the function starts. `src/docs/environment.md` lists
+ * the variables. What the code sets on the builder overrides them.
  */
 export interface ProcessorSettings {
   /**
@@ -27,7 +27,7 @@ export interface ProcessorSettings {
   readonly logLevel?: LogLevel;
 
   /**
-   * How many handlers run at once in one invocation, 1 to 10,000.
+   * The most concurrent handlers in one invocation, 1 to 10,000.
    *
    * @default 10
    */
@@ -41,29 +41,31 @@ export interface ProcessorSettings {
   readonly maxAttempts?: number;
 
   /**
-   * The longest delay before the second attempt, 0 to 1 minute; it doubles with each further one. Delays are random, from 0 on.
+   * The longest delay before the second attempt, 0 to 1 minute. It doubles with each further attempt. Delays are random,
+   * between 0 and this limit.
    *
    * @default Duration.millis(100)
    */
   readonly retryBase?: Duration;
 
   /**
-   * The limit of that delay, 0 to 10 minutes, at least `retryBase`.
+   * The limit of that delay, 0 to 10 minutes, and at least `retryBase`.
    *
    * @default Duration.seconds(2)
    */
   readonly retryMax?: Duration;
 
   /**
-   * How long an attempt at a record may take, 1 ms to 90 minutes. A handler that hangs has failed by then, and its record
-   * becomes a dead letter in the end. So it must be less than what an invocation has before it stops.
+   * How long an attempt at a record may take, 1 ms to 90 minutes. An attempt that takes longer has failed, so the record
+   * of a handler that hangs becomes a dead letter in the end. It must be shorter than the time that an invocation has
+   * before it stops.
    *
-   * @default - a quarter of the function's timeout: 15 seconds of 60
+   * @default - a quarter of the function's timeout, which is 15 of 60 seconds
    */
   readonly handlerTimeout?: Duration;
 
   /**
-   * How long before the function's timeout an invocation stops and reports what is not done, 0 to 15 minutes and less than the
+   * How long before the function's timeout an invocation stops and reports what is not done: 0 to 15 minutes, and less than the
    * timeout.
    *
    * @default - a tenth of the time that is left, at least 250 ms and at most 10 s
@@ -71,7 +73,8 @@ export interface ProcessorSettings {
   readonly deadlineMargin?: Duration;
 
   /**
-   * The age at which a record that still fails becomes a dead letter, 1 second to 1 day; less than the mapping's `maxRecordAge`.
+   * The age at which a record that still fails becomes a dead letter: 1 second to 1 day, and less than the mapping's
+   * `maxRecordAge`.
    *
    * @default Duration.hours(6)
    */
@@ -82,7 +85,7 @@ export interface ProcessorSettings {
 export interface ResolvedSettings {
   /** The least severe level that is logged. */
   readonly logLevel: LogLevel;
-  /** How many handlers run at once in one invocation. */
+  /** The most concurrent handlers in one invocation. */
   readonly concurrency: number;
   /** Attempts at a record within one invocation. */
   readonly maxAttempts: number;

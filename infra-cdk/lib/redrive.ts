@@ -11,14 +11,14 @@ import { REPORT_BATCH_ITEM_FAILURES } from './processor-settings';
 
 /** Properties of `Redrive`. */
 export interface RedriveProps {
-  /** Where dead letters wait, and where they go again if putting them back fails. */
+  /** The queue where dead letters wait, and where they return if the function fails again. */
   readonly deadLetterQueue: IQueue;
 
   /** The function that processes the records again. */
   readonly target: IFunction;
 
   /**
-   * What gets the permission to read the queue.
+   * Who gets the permission to read the queue.
    *
    * @default - the role of `target`
    */
@@ -27,7 +27,7 @@ export interface RedriveProps {
   /** The function's timeout. */
   readonly functionTimeout: Duration;
 
-  /** Encrypts the messages on their way. */
+  /** The key that encrypts the messages in the redrive queue. */
   readonly encryptionKey: IKey;
 
   /**
@@ -41,11 +41,12 @@ export interface RedriveProps {
 const MAX_RECEIVES = 3;
 
 /**
- * Puts dead letters back into the function, when a person starts it (`aws sqs start-message-move-task`).
+ * Puts dead letters back into the function when a person starts it, with `aws sqs start-message-move-task`.
  *
- * The function is mapped to a queue of its own and never to the dead-letter queue: a record that fails again is sent there as
- * a new message, and a mapping would receive it at once, again and again. Naming the dead-letter queue as this queue's own is what
- * lets SQS move messages from the one to the other, and takes back a letter that cannot be read after three receives.
+ * The function is mapped to a separate queue and never to the dead-letter queue: a record that fails again is sent to the
+ * dead-letter queue as a new message, and a mapping of it would receive the message again at once, without end. The
+ * dead-letter queue is also the redrive queue's own dead-letter queue. That allows SQS to move messages between them, and
+ * returns a letter that cannot be read after three receives.
  */
 export class Redrive extends Construct {
   /** The queue that dead letters are moved to. */

@@ -13,114 +13,117 @@ export interface StreamAlarmOptions extends AlarmGroupOptions {
   /**
    * Dead letters wait in their queue.
    *
-   * @default - from one on
+   * @default - one or more
    */
   readonly deadLettersWaiting?: AlarmOptions;
 
   /**
-   * The oldest dead letter is about to expire; the threshold is its age in seconds.
+   * The oldest dead letter is about to expire. The threshold is its age in seconds.
    *
-   * @default - at six sevenths of the queue's retention, 12 of 14 days; for a queue of another app, of the 4 days that SQS gives
+   * @default - six sevenths of the queue's retention, which is 12 of 14 days; for a queue of another app, of SQS's default
+   * of 4 days
    */
   readonly deadLettersExpiring?: AlarmOptions;
 
   /**
    * The event source mapping gave up on records and handed them to its on-failure destination.
    *
-   * @default - from one record in a minute on
+   * @default - one record or more in a minute
    */
   readonly batchesDiscarded?: AlarmOptions;
 
   /**
    * The event source mapping dropped records that no on-failure destination took.
    *
-   * @default - from one record in a minute on
+   * @default - one record or more in a minute
    */
   readonly recordsDropped?: AlarmOptions;
 
   /**
    * Lambda could not write to an on-failure destination.
    *
-   * @default - from one failure in a minute on
+   * @default - one failure or more in a minute
    */
   readonly destinationDeliveryFailures?: AlarmOptions;
 
   /**
-   * Asynchronous invocations failed for good; only where the construct makes the function.
+   * Asynchronous invocations failed for good. Only if the construct creates the function.
    *
-   * @default - from one on
+   * @default - one or more
    */
   readonly failedInvocationsWaiting?: AlarmOptions;
 
   /**
-   * Dead letters that were moved to the redrive queue stay there; the threshold is the age of the oldest in seconds. Only with `redrive`.
+   * Dead letters that were moved to the redrive queue stay there. The threshold is the age of the oldest in seconds. Only
+   * with `redrive`.
    *
-   * @default - from one hour on
+   * @default - one hour or more
    */
   readonly redriveStuck?: AlarmOptions;
 
   /**
-   * The event source mapping does not poll the stream; the threshold is how many polls in five minutes are enough. Not made for a
-   * mapping that is not enabled.
+   * The event source mapping does not poll the stream. The threshold is the least number of polls in five minutes. Not
+   * created for a mapping that is not enabled.
    *
    * @default - fewer than one poll in five minutes, three times in a row
    */
   readonly mappingStopped?: AlarmOptions;
 
   /**
-   * Invocations fail as a whole.
+   * Invocations fail as a whole. The threshold is their number in a minute.
    *
-   * @default - from one in a minute on
+   * @default - one invocation or more in a minute
    */
   readonly functionErrors?: AlarmOptions;
 
   /**
    * The function is out of concurrency.
    *
-   * @default - from one throttled invocation a minute on, five minutes in a row
+   * @default - one throttled invocation or more per minute, five minutes in a row
    */
   readonly functionThrottles?: AlarmOptions;
 
   /**
-   * The function falls behind the stream; the threshold is in milliseconds, and below the age at which the function gives up on a
+   * The function lags the stream. The threshold is in milliseconds, and must be below the age at which the function gives up on a
    * record.
    *
-   * @default - from five minutes on
+   * @default - five minutes (300,000 ms) or more
    */
   readonly iteratorAge?: AlarmOptions;
 
   /**
-   * Invocations come close to the function's timeout; the threshold is in milliseconds, and not above the timeout.
+   * Invocations come close to the function's timeout. The threshold is in milliseconds, and must not be above the timeout.
    *
-   * @default - from 80 % of the timeout on
+   * @default - 80 % of the timeout or more
    */
   readonly durationNearTimeout?: AlarmOptions;
 
   /**
    * The dead-letter queue does not take records.
    *
-   * @default - from one record in a minute on
+   * @default - one record or more in a minute
    */
   readonly deadLetterSendFailures?: AlarmOptions;
 
   /**
    * Batches do not finish in one invocation.
    *
-   * @default - from one batch a minute on, three minutes in a row
+   * @default - one batch or more per minute, three minutes in a row
    */
   readonly deadlineStops?: AlarmOptions;
 
   /**
-   * The idempotency table cannot be read or written, so that records may be processed twice. Only with `idempotency`.
+   * The idempotency table cannot be read or written, so records may be processed twice. Only with `idempotency`.
    *
-   * @default - from one failed call in five minutes on, three times in a row
+   * @default - one failed call or more in five minutes, three times in a row
    */
   readonly markFailures?: AlarmOptions;
 
   /**
-   * Records have a number below their item's high-water mark although they are newer; they are processed. Only with `idempotency`.
+   * Records have a sequence number below their item's high-water mark although they are newer. They are processed. Only with
+   * `idempotency`.
    *
-   * @default - from one record in a minute on
+   * @default - one record or more in a minute
    */
   readonly markRegressions?: AlarmOptions;
 }
@@ -133,11 +136,11 @@ export interface StreamAlarmsProps extends StreamAlarmOptions {
 
 const MINUTE = Duration.minutes(1);
 const SQS_RETENTION = Duration.days(4);
-/** The share of a letter's life after which a person is told: 12 of 14 days. */
+/** The share of a letter's life after which the alarm goes off: 12 of 14 days. */
 const EXPIRING = 6 / 7;
 const NEAR_TIMEOUT = 0.8;
 
-/** An alarm for everything that needs a person: what is lost, what waits, what falls behind. */
+/** An alarm for everything that needs a person: what is lost, what waits, what lags. */
 export class StreamAlarms extends Construct {
   /** The alarms that are not turned off. */
   readonly alarms: Alarm[];
@@ -181,14 +184,14 @@ export class StreamAlarms extends Construct {
       id: 'IteratorAge',
       metric: unqualified(fn).metric('IteratorAge', { period: MINUTE, statistic: Stats.MAXIMUM }),
       threshold: Duration.minutes(5).toMilliseconds(),
-      description: 'The function falls behind the stream. Nothing is lost until records become too old.',
+      description: 'The function lags the stream. Nothing is lost until records become too old.',
       options: options.iteratorAge,
     };
     const nearTimeout: Watch = {
       id: 'DurationNearTimeout',
       metric: fn.metricDuration({ period: MINUTE, statistic: Stats.MAXIMUM }),
       threshold: timeout.toMilliseconds() * NEAR_TIMEOUT,
-      description: 'Invocations come close to the timeout. Give fewer records a batch, more concurrency or more time.',
+      description: 'Invocations come close to the timeout. Use smaller batches, more concurrency or a longer timeout.',
       options: options.durationNearTimeout,
     };
     this.checkIteratorAge(iteratorAge, processor.settings.giveUpAfter!);
@@ -201,7 +204,7 @@ export class StreamAlarms extends Construct {
     check(
       this,
       age < giveUpAfter.toMilliseconds(),
-      `the iteratorAge alarm (${age} ms) comes after the function has given up (${giveUpAfter.toHumanString()}); write a lower threshold`,
+      `the iteratorAge alarm (${age} ms) would go off after the function has given up (${giveUpAfter.toHumanString()}); write a lower threshold`,
     );
   }
 
@@ -210,7 +213,7 @@ export class StreamAlarms extends Construct {
     check(
       this,
       threshold <= timeout.toMilliseconds(),
-      `the durationNearTimeout alarm (${threshold} ms) is above the function's timeout (${timeout.toHumanString()}), so that it could ` +
+      `the durationNearTimeout alarm (${threshold} ms) is above the function's timeout (${timeout.toHumanString()}), so it could ` +
         'never go off; write a lower threshold',
     );
   }
@@ -231,7 +234,7 @@ function lettersOf({ deadLetterQueue, failedInvocations, redrive }: StreamProces
       id: 'DeadLettersExpiring',
       metric: deadLetterQueue.metricApproximateAgeOfOldestMessage(atMost),
       threshold: Math.floor(retentionOf(deadLetterQueue).toSeconds() * EXPIRING),
-      description: 'The oldest dead letter is about to expire; SQS deletes it then. Put it back, or save it elsewhere.',
+      description: 'The oldest dead letter is about to expire, and SQS will delete it. Put it back, or save it elsewhere.',
       options: options.deadLettersExpiring,
     },
   ];
@@ -249,7 +252,7 @@ function lettersOf({ deadLetterQueue, failedInvocations, redrive }: StreamProces
       id: 'RedriveStuck',
       metric: redrive.queue.metricApproximateAgeOfOldestMessage(atMost),
       threshold: Duration.hours(1).toSeconds(),
-      description: 'Dead letters stay in the redrive queue. Look whether its event source mapping is enabled and the function answers.',
+      description: 'Dead letters stay in the redrive queue. Check that its event source mapping is enabled and that the function succeeds.',
       options: options.redriveStuck,
     });
   }
@@ -278,7 +281,7 @@ function discardsOf({ metrics, function: fn }: StreamProcessor, options: StreamA
       // Counted for the function, whichever alias or version was invoked.
       metric: unqualified(fn).metric('DestinationDeliveryFailures', { period: MINUTE, statistic: Stats.SUM }),
       threshold: 1,
-      description: 'Lambda could not write to an on-failure destination, so that what it gave up on is lost. Look at its policy and key.',
+      description: 'Lambda could not write to an on-failure destination, so the records that it gave up on are lost. Check its policy and key.',
       options: options.destinationDeliveryFailures,
     },
   ];
@@ -290,7 +293,7 @@ function failuresOf({ function: fn }: StreamProcessor, options: StreamAlarmOptio
       id: 'FunctionErrors',
       metric: fn.metricErrors({ period: MINUTE }),
       threshold: 1,
-      description: 'An invocation failed as a whole: a crash, a timeout or an event that is not what the function reads.',
+      description: 'An invocation failed as a whole: by a crash, a timeout, or an event that the function does not read.',
       options: options.functionErrors,
     },
     {
@@ -298,7 +301,7 @@ function failuresOf({ function: fn }: StreamProcessor, options: StreamAlarmOptio
       metric: fn.metricThrottles({ period: MINUTE }),
       threshold: 1,
       evaluationPeriods: 5,
-      description: 'The function is out of concurrency for five minutes in a row, and the stream waits.',
+      description: 'The function has been out of concurrency for five minutes, and the stream waits.',
       options: options.functionThrottles,
     },
   ];
@@ -311,7 +314,7 @@ function crateOf({ metrics }: StreamProcessor, options: StreamAlarmOptions): Wat
       id: 'DeadLetterSendFailures',
       metric: metrics.own('DeadLetterSendFailures'),
       threshold: 1,
-      description: 'The dead-letter queue did not take records; they are reported and redelivered. Look at its policy and key.',
+      description: 'The dead-letter queue did not take records. They are reported and redelivered. Check its policy and key.',
       options: options.deadLetterSendFailures,
     },
     {
@@ -319,7 +322,7 @@ function crateOf({ metrics }: StreamProcessor, options: StreamAlarmOptions): Wat
       metric: metrics.own('DeadlineStops'),
       threshold: 1,
       evaluationPeriods: 3,
-      description: 'Batches do not finish in one invocation, three minutes in a row. They continue in the next one, but late.',
+      description: 'Batches have not finished in one invocation for three minutes. They continue in the next one, but late.',
       options: options.deadlineStops,
     },
   ];
@@ -336,14 +339,14 @@ function idempotencyOf({ metrics, idempotencyTable }: StreamProcessor, options: 
       metric: metrics.own('MarkFailures').with({ period: Duration.minutes(5) }),
       threshold: 1,
       evaluationPeriods: 3,
-      description: 'Calls of the idempotency table fail, 15 minutes in a row. No record is lost, but records may be processed twice.',
+      description: 'Calls of the idempotency table have failed for 15 minutes. No record is lost, but records may be processed twice.',
       options: options.markFailures,
     },
     {
       id: 'MarkRegressions',
       metric: metrics.own('MarkRegressions'),
       threshold: 1,
-      description: "A record has a number below its item's high-water mark although it is newer. It was processed.",
+      description: "A record has a sequence number below its item's high-water mark although it is newer. It was processed.",
       options: options.markRegressions,
     },
   ];

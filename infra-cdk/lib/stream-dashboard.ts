@@ -10,10 +10,10 @@ import type { StreamProcessor } from './stream-processor';
 
 /** Properties of `StreamDashboard`. */
 export interface StreamDashboardProps {
-  /** The processor that is shown. */
+  /** The processor to show. */
   readonly processor: StreamProcessor;
 
-  /** The table that its changes come from. */
+  /** The table whose changes it processes. */
   readonly table: ITable;
 
   /**
@@ -75,7 +75,7 @@ export class StreamDashboard extends Construct {
   private addStream({ function: fn, metrics }: StreamProcessor): void {
     const age = { period: Duration.minutes(1), statistic: Stats.MAXIMUM };
     this.addRow('The stream and its event source mapping', [
-      graph('How far the function is behind (ms)', [fn.metric('IteratorAge', age), metrics.own('RecordAge', Stats.MAXIMUM)]),
+      graph('How far the function lags (ms)', [fn.metric('IteratorAge', age), metrics.own('RecordAge', Stats.MAXIMUM)]),
       graph('Records polled, filtered out, handed over', [
         metrics.ofMapping('PolledEventCount'),
         metrics.ofMapping('FilteredOutEventCount'),
@@ -101,13 +101,13 @@ export class StreamDashboard extends Construct {
 
   private addRecords({ metrics }: StreamProcessor): void {
     this.addRow('The records', [
-      graph('What became of them', [
+      graph('Outcomes', [
         metrics.own('RecordsReceived'),
         metrics.own('RecordsSucceeded'),
         metrics.own('RecordsSkipped'),
         metrics.own('RecordsFailed'),
       ]),
-      graph('What comes again', [
+      graph('What is delivered again', [
         metrics.own('RecordsReported'),
         metrics.own('RecordsHeldBack'),
         metrics.own('RecordsRedelivered'),

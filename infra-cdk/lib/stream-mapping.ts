@@ -15,61 +15,61 @@ import { checkStream } from './stream-table';
 /** How Lambda reads the stream. */
 export interface StreamMappingOptions {
   /**
-   * Records in one invocation, 1 to 10,000; 6 MB of payload end a batch earlier.
+   * The most records in one invocation, 1 to 10,000. A batch ends earlier at 6 MB of payload.
    *
    * @default 100
    */
   readonly batchSize?: number;
 
   /**
-   * How long Lambda waits for a batch to fill, 0 to 300 s.
+   * How long Lambda waits for a batch to fill, 0 to 300 seconds.
    *
    * @default Duration.seconds(5)
    */
   readonly batchingWindow?: Duration;
 
   /**
-   * Batches of one shard in flight at once, 1 to 10; changes of one item still follow one another.
+   * The most batches of one shard in flight at a time, 1 to 10. Changes of one item still keep their order.
    *
    * @default 10, or 1 with `tumblingWindow`
    */
   readonly parallelizationFactor?: number;
 
   /**
-   * Age at which Lambda discards a record, 60 s to 24 h; more than the function's `giveUpAfter`.
+   * The age at which Lambda discards a record: 60 seconds to 24 hours, and more than the function's `giveUpAfter`.
    *
    * @default Duration.hours(12)
    */
   readonly maxRecordAge?: Duration;
 
   /**
-   * Retries after which Lambda discards a batch, 0 to 10,000, or -1 for no limit.
+   * The retries after which Lambda discards a batch, 0 to 10,000, or -1 for no limit.
    *
-   * A few retries are over within seconds, and with them go the good records of the batch. The function takes out what
-   * can never succeed by itself, so that what is retried here is what waits for something else to come back.
+   * A few retries are over within seconds, and then Lambda discards the good records of the batch too. The function itself
+   * takes out what can never succeed, so Lambda only retries what waits for a dependency to recover.
    *
    * @default - no limit: the record age ends the retries
    */
   readonly retryAttempts?: number;
 
   /**
-   * Halves a batch whose invocation failed as a whole.
+   * Whether Lambda halves a batch whose invocation failed as a whole.
    *
    * @default true
    */
   readonly bisectBatchOnError?: boolean;
 
   /**
-   * Where a new mapping starts: with changes from now on, or with everything that the stream still holds. It is read when the
-   * mapping is made; a change would replace the mapping, which Lambda refuses while the old one exists.
+   * Where a new mapping starts: with changes from now on, or with everything that the stream still holds. Lambda reads it
+   * when the mapping is created. A later change would replace the mapping, which Lambda refuses while the old one exists.
    *
    * @default StartingPosition.LATEST
    */
   readonly startingPosition?: StartingPosition;
 
   /**
-   * 1 to 5 patterns of up to 4,096 characters, of which a record must match one to reach the function; see `FilterCriteria.filter`.
-   * DynamoDB writes numbers as strings, so that numeric rules never match an `N`.
+   * 1 to 5 patterns of up to 4,096 characters. A record reaches the function if it matches any of them. See
+   * `FilterCriteria.filter`. DynamoDB writes numbers as strings, so numeric rules never match an `N`.
    *
    * @default - every record
    */
@@ -77,23 +77,25 @@ export interface StreamMappingOptions {
 
   /**
    * The path of a file with the processor's own filter, in place of `filters`: the JSON of `StreamProcessor::filter_criteria`, which drops
-   * only what the processor would have skipped. `null` in it means every record. Keep the file beside the function's code, with a test
-   * that compares the two: what a filter drops is lost, so that both are deployed and rolled back together.
+   * only what the processor would have skipped. `null` in it means every record. Keep the file next to the function's
+   * code, with a test that compares the two. What a filter drops is lost, so deploy and roll back both together.
    *
    * @default - `filters`
    */
   readonly filterFile?: string;
 
   /**
-   * Encrypts the filters; the key gets a statement that lets Lambda decrypt them; an imported key must have it.
+   * The key that encrypts the filters. The policy of a key of this app gets a statement that lets Lambda decrypt them. An
+   * imported key must have it already.
    *
-   * @default - a key of AWS
+   * @default - a key that AWS owns
    */
   readonly filterEncryption?: IKey;
 
   /**
-   * Collects results of a shard over windows of this length, 0 s to 15 minutes. A window takes one batch of a shard at a time, so
-   * that `parallelizationFactor` is 1 then.
+   * Aggregates the results of a shard over windows of this length, 0 seconds to 15 minutes. A window takes one batch of a
+   * shard at a time, so
+   * `parallelizationFactor` is 1 with it.
    *
    * @default - no window
    */
@@ -109,14 +111,14 @@ export interface StreamMappingOptions {
 
 /** Properties of `StreamMapping`. */
 export interface StreamMappingProps extends StreamMappingOptions {
-  /** The table; it has a stream. */
+  /** The table, which must have a stream. */
   readonly table: ITable;
 
   /** The function that is invoked, and whose role reads the stream. */
   readonly target: IFunction;
 
   /**
-   * What gets the permissions to read the stream and to write to `onFailure`.
+   * Who gets the permissions to read the stream and to write to `onFailure`.
    *
    * @default - the role of `target`
    */
@@ -125,7 +127,7 @@ export interface StreamMappingProps extends StreamMappingOptions {
   /** Where discarded batches go. */
   readonly onFailure: FailureDestination;
 
-  /** The age at which the function makes a dead letter of a record that still fails. */
+  /** The age at which a record that still fails becomes a dead letter in the function. */
   readonly giveUpAfter: Duration;
 }
 

@@ -56,13 +56,13 @@ export class StreamMetrics {
     return this.ofMapping('OnFailureDestinationDeliveredEventCount');
   }
 
-  /** Records that the event source mapping dropped, and that no on-failure destination has. */
+  /** Records that the event source mapping dropped, and that are at no on-failure destination. */
   dropped(): Metric {
     return this.ofMapping('DroppedEventCount');
   }
 
   /**
-   * How often the event source mapping polled the stream in five minutes, with or without records.
+   * The polls of the stream by the event source mapping in five minutes, with or without records.
    *
    * Lambda emits `PolledEventCount` at each poll, 0 where the stream is empty, and nothing while the mapping does not poll.
    */

@@ -32,38 +32,38 @@ import { identityOf, take, takenBy } from './taken';
 const KEEP_MEMORY = 'glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728';
 
 /**
- * A function that processes the changes of a table, with everything that it needs not to lose one.
+ * A function that processes the changes of a table, with everything that it needs so as not to lose one.
  *
- * Failed work ends in three places, because it comes in three shapes: whole records in `deadLetterQueue` (from the function),
- * discarded batches at `onFailure` (from the event source mapping), failed asynchronous invocations in `failedInvocations`
- * (from Lambda).
+ * Failed work ends in three places, because it has three forms: whole records in `deadLetterQueue` (from the function),
+ * discarded batches at `onFailure` (from the event source mapping), and failed asynchronous invocations in
+ * `failedInvocations` (from Lambda).
  */
 export class StreamProcessor extends Construct {
-  /** What processes the changes: the function, or the alias through which it is invoked. */
+  /** The function that processes the changes, or the alias through which it is invoked. */
   readonly function: IFunction;
-  /** The function that was made of `code`, e.g. to add layers to it. */
+  /** The function that was created from `code`, for example to add layers to it. */
   readonly createdFunction?: Function;
-  /** The longest that one invocation takes. */
+  /** The timeout of one invocation. */
   readonly timeout: Duration;
-  /** The function's log group; of a function of one's own, unknown. */
+  /** The function's log group; unknown for `handler`. */
   readonly logGroup?: ILogGroup;
-  /** Holds the records that failed for good. */
+  /** The queue of records that failed for good. */
   readonly deadLetterQueue: IQueue;
-  /** Holds what Lambda says of failed asynchronous invocations; not made for `handler`, or where `onFailure` of the function is given. */
+  /** The queue of Lambda's records of failed asynchronous invocations; not created for `handler`, or if the function's `onFailure` is given. */
   readonly failedInvocations?: IQueue;
   /** Where discarded batches go. */
   readonly onFailure: FailureDestination;
-  /** The queue through which dead letters are put back, where asked for. */
+  /** The queue through which dead letters are put back, if `redrive` is on. */
   readonly redrive?: Redrive;
-  /** The table that keeps what is done, where `idempotency` is on. */
+  /** The table that keeps which records are done, if `idempotency` is on. */
   readonly idempotencyTable?: ITable;
-  /** The name that this table knows the processor by, where there is one. */
+  /** The processor's name in this table, if there is one. */
   readonly consumer?: string;
   /** The event source mapping. */
   readonly mapping: EventSourceMapping;
   /** The metrics of the function and its mapping. */
   readonly metrics: StreamMetrics;
-  /** What the function is told, defaults included. */
+  /** The function's settings, defaults included. */
   readonly settings: ResolvedSettings;
   /** The alarms, unless turned off. */
   readonly alarms?: StreamAlarms;
@@ -114,7 +114,7 @@ export class StreamProcessor extends Construct {
     this.alarms = this.createAlarms();
   }
 
-  /** The key that encrypts what the construct makes. */
+  /** The key that encrypts what the construct creates. */
   get encryptionKey(): IKey {
     this.ownKey ??= this.props.encryptionKey ?? this.createKey();
     return this.ownKey;
@@ -123,8 +123,8 @@ export class StreamProcessor extends Construct {
   /**
    * The environment of a further function with the same settings, which counts as `serviceName`.
    *
-   * With the `timeout` of that function, the default of `handlerTimeout` follows it, and what cannot work there is refused. Where the
-   * processor has `idempotency`, the function is the same consumer, and needs `grantIdempotency`.
+   * If you give the `timeout` of that function, the default of `handlerTimeout` follows it, and settings that cannot work there are
+   * refused. If the processor has `idempotency`, the function is the same consumer, and needs `grantIdempotency`.
    */
   environmentFor(serviceName: string, timeout?: Duration): { [name: string]: string } {
     const settings = timeout === undefined ? this.settings : resolveSettings(this, timeout, this.props.settings);
@@ -136,7 +136,7 @@ export class StreamProcessor extends Construct {
     });
   }
 
-  /** Lets a further function use the consumer's rows in the idempotency table; does nothing where there is none. */
+  /** Lets a further function use the consumer's rows in the idempotency table. Does nothing without `idempotency`. */
   grantIdempotency(grantee: IGrantable): void {
     if (this.idempotency) {
       grantIdempotency(grantee, this.idempotency.table, this.idempotency.consumer);
@@ -146,14 +146,14 @@ export class StreamProcessor extends Construct {
   /**
    * Creates a second function of the same code and settings that is called on demand, as by `OnDemandApi`.
    *
-   * What the code needs to run is that of the first function unless `options` say otherwise: architecture, layers, environment. It
-   * counts as `<serviceName>-on-demand`, is the same consumer where there is `idempotency`, gets none of the stream's permissions, and
-   * has 28 seconds unless `options` say otherwise, for API Gateway waits 29. Its failed asynchronous invocations go where those of the
-   * first function go.
+   * Unless `options` say otherwise, it has the architecture, layers and environment of the first function, and a timeout
+   * of 28 seconds, because API Gateway waits for 29. Its service name is `<serviceName>-on-demand`. With `idempotency` it
+   * is the same consumer. It gets none of the stream's permissions. Its failed asynchronous invocations go to the same
+   * place as those of the first function.
    */
   createOnDemandFunction(scope: Construct, id: string, options: ProcessorFunctionOptions = {}): ProcessorFunction {
     const { code, functionOptions = {}, removalPolicy } = this.props;
-    check(this, code !== undefined, 'an on-demand function is made of code; write ProcessorFunction and environmentFor where handler is given');
+    check(this, code !== undefined, 'an on-demand function is created from code; write ProcessorFunction and environmentFor where handler is given');
     const timeout = options.timeout ?? Duration.seconds(28);
     const onFailure = options.onFailure ?? functionOptions.onFailure;
     const environment = { ...functionOptions.environment, ...options.environment };
@@ -183,7 +183,7 @@ export class StreamProcessor extends Construct {
       !(handler && functionOptions),
       'functionOptions has no effect on handler, a function that exists; set them where that function is made',
     );
-    check(this, !code || !timeout, 'timeout is that of handler; write functionOptions: { timeout } for a function that is made of code');
+    check(this, !code || !timeout, 'timeout is that of handler; write functionOptions: { timeout } for a function that is created from code');
     check(
       this,
       deadLetterQueue === undefined || deadLetterQueue.queueArn !== onFailure?.arn,

@@ -38,7 +38,7 @@ function warnOfKeysOnly(scope: Construct, table: ITable): void {
   if (streamOf(table)?.streamViewType === 'KEYS_ONLY') {
     Annotations.of(scope).addWarningV2(
       'lambda-streams:KeysOnly',
-      'the stream has keys only, so that a handler that reads an image fails on every record; use NEW_AND_OLD_IMAGES, or acknowledge this warning',
+      'the stream has keys only, so a handler that reads an image fails on every record; use NEW_AND_OLD_IMAGES, or acknowledge this warning',
     );
   }
 }
@@ -57,7 +57,7 @@ function countReaders(scope: Construct, table: ITable): void {
     Annotations.of(scope).addWarningV2(
       'lambda-streams:StreamReaders',
       `the table's stream has ${readers.length} readers in this app (${readers.join(', ')}), and DynamoDB throttles more than ${limit} ` +
-        'of one shard; let one function do the work of several, or fan out behind it',
+        'of one shard; let one function do the work of several, or fan out from it',
     );
   }
 }

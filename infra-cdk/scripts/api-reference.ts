@@ -17,7 +17,7 @@ has that one's members too. Names are TypeScript's; other languages follow their
 
 type Docs = Type['docs'];
 
-/** The page, made of the assembly that \`npm run build\` leaves. */
+/** The page, made from the assembly that \`npm run build\` leaves. */
 export function apiPage(): string {
   const assembly = loadAssemblyFromPath(ROOT);
   const types = Object.values(assembly.types ?? {}).sort((a, b) => a.name.localeCompare(b.name));
@@ -85,7 +85,7 @@ function ofInterface(type: InterfaceType): string {
     property.optional ? property.docs?.default ?? '' : '**required**',
     text(property.docs),
   ]);
-  const blocks = [text(type.docs), bases && `Beside these it has those of ${bases}.`, table(['option', 'type', 'default', 'what'], rows)];
+  const blocks = [text(type.docs), bases && `In addition it has those of ${bases}.`, table(['option', 'type', 'default', 'what'], rows)];
   return heading(type.name) + blocks.filter((block) => block !== '').join('\n\n') + '\n';
 }
 

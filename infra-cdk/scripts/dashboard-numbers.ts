@@ -15,13 +15,13 @@ export interface Series {
 export interface Watched extends Series {
   readonly name: string;
   readonly threshold: number;
-  /** Whether it is on below the threshold and where there is no number, or else from the threshold on. */
+  /** Whether it is on below the threshold and where there is no number, otherwise at the threshold and above. */
   readonly below: boolean;
   readonly periods: number;
   readonly minutes: number;
 }
 
-/** What stands on the dashboard, in its order. */
+/** The widgets of the dashboard, in their order. */
 export interface Widget {
   readonly type: 'alarm' | 'text' | 'metric';
   readonly title: string;

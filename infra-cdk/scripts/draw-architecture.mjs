@@ -94,7 +94,7 @@ function wayOf({ from, to, corner: turns, elbow }) {
   return elbow ? [start, [middle, start[1]], [middle, finish[1]], finish] : [start, finish];
 }
 
-// The label stands at the middle of the longest stretch: above a level one, beside an upright one.
+// The label is at the middle of the longest stretch: above a horizontal one, next to a vertical one.
 function drawLabel(label, points, colour) {
   const stretches = points.slice(1).map((point, index) => [points[index], point]);
   const length = ([[x1, y1], [x2, y2]]) => Math.abs(x2 - x1) + Math.abs(y2 - y1);

@@ -34,7 +34,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   'OnDemandFunctionRoleDefaultPolicy EncryptFailedInvocations': 'That queue is encrypted with the key; only through SQS.',
   'OnDemandFunctionRoleDefaultPolicy KeepWhatIsDone': 'The same code, and the same consumer: what the one has done is done for the other.',
   'OnDemandFunctionRoleDefaultPolicy DecryptWhatIsDone': 'That table is encrypted with the key; only through DynamoDB.',
-  'Api DenyFromElsewhere': 'The allow-list: whoever calls from elsewhere is refused, whatever else allows it.',
+  'Api DenyFromElsewhere': 'The allow-list: a caller from any other address is refused, even if another statement allows the call.',
   'Api AllowGet': 'GET needs an address of the list, which the Deny sees to, and an API key.',
   'Api AllowSignedPost': "POST needs a signature too, of an identity that this account's own policies let call.",
   'ApiprocessGETApiPermissiondemoApiGETprocess lambda:InvokeFunction': 'API Gateway invokes the function for this one stage, method and path.',

@@ -22,7 +22,7 @@ export function reasonKey({ holder, sid, actions }: Statement): string {
   return `${holder} ${sid || actions[0]}`;
 }
 
-/** The page, made of a template. */
+/** The page, made from a template. */
 export function iamPage(template: Template): string {
   return HEAD + statementsOf(template).map(row).join('\n') + '\n';
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// What a stream of changes needs and costs, in arithmetic that can be run with one's own numbers: npm run scale -- --help
+// What a stream of changes needs and costs, in arithmetic that can be run with your own numbers: npm run scale -- --help
 
 /** What is assumed unless said otherwise. Sizes in KB, durations in ms, memory in MB. */
 export const ASSUMPTIONS = {
@@ -139,7 +139,7 @@ function readOptions(words) {
   for (const word of words) {
     const [, name, value] = /^--([a-zA-Z]+)=([0-9.e]+)$/.exec(word) ?? [];
     if (!(name in ASSUMPTIONS) || Number.isNaN(Number(value))) {
-      throw new Error(`"${word}" is no assumption; write --name=number with one of ${Object.keys(ASSUMPTIONS).join(', ')}`);
+      throw new Error(`"${word}" is not an assumption; write --name=number with one of ${Object.keys(ASSUMPTIONS).join(', ')}`);
     }
     options[name] = Number(value);
   }

@@ -36,7 +36,7 @@ tools
 step 'cdk synth with cdk-nag: AwsSolutions and Serverless'
 synth development
 synth production -c stage=prod -c production=true -c alarmEmail=ops@example.com
-synth beside-the-demo --app 'npx --no-install tsx examples/beside-the-demo.ts'
+synth beside-the-demo --app 'npx --no-install tsx examples/beside-the-demo.ts' # words: allow (a file's name)
 synth variants --app 'npx --no-install tsx examples/variants.ts'
 templates=("$out"/*/*.template.json)
 step "cfn-lint $("$venv/bin/cfn-lint" --version)"

@@ -38,14 +38,14 @@ describe('an allow-list', () => {
     [['2001:db8::1/56'], /has bits after its prefix; write 2001:db8::\/56 for the range, or 2001:db8::1\/128/],
     [['::ffff:10.0.0.1/128'], /is an IPv4 range in IPv6 notation, which no caller's address is compared with; write it as 203.0.113.7\/32/],
     [['::ffff:0:0/96'], /is an IPv4 range in IPv6 notation/],
-    [['::/96'], /lies outside of 2000::\/3, the public IPv6 addresses/],
-    [['203.0.113.7/32', '10.0.0.1/32'], /"10.0.0.1\/32" lies in the private range 10.0.0.0\/8/],
+    [['::/96'], /is outside of 2000::\/3, the public IPv6 addresses/],
+    [['203.0.113.7/32', '10.0.0.1/32'], /"10.0.0.1\/32" is in the private range 10.0.0.0\/8/],
     [['172.0.0.0/8'], /"172.0.0.0\/8" contains the private range 172.16.0.0\/12/],
-    [['0.0.0.0/8'], /lies in the reserved range 0.0.0.0\/8/],
-    [['224.0.0.1/32'], /lies in the multicast range 224.0.0.0\/4/],
-    [['255.255.255.255/32'], /lies in the reserved range 240.0.0.0\/4/],
-    [['ff02::1/128'], /lies in the multicast range ff00::\/8/],
-    [['fe80::1/128'], /lies in the private range fe80::\/10/],
+    [['0.0.0.0/8'], /is in the reserved range 0.0.0.0\/8/],
+    [['224.0.0.1/32'], /is in the multicast range 224.0.0.0\/4/],
+    [['255.255.255.255/32'], /is in the reserved range 240.0.0.0\/4/],
+    [['ff02::1/128'], /is in the multicast range ff00::\/8/],
+    [['fe80::1/128'], /is in the private range fe80::\/10/],
   ])('%j is refused', (allowedCidrs, message) => {
     expect(() => newApi(allowedCidrs)).toThrow(message);
   });
@@ -74,7 +74,7 @@ describe('an allow-list', () => {
     expect(listOf(newApi(written))).toEqual(['203.0.113.0/24', '2001:db8::/56', '198.51.100.0/31']);
   });
 
-  it('stands in the policy once, and decides by the Deny', () => {
+  it('is in the policy once, and decides by the Deny', () => {
     const text = JSON.stringify(policyOf(newApi(['203.0.113.7/32'])));
     expect(text.match(/203\.0\.113\.7\/32/g)).toHaveLength(1);
     expect(policyOf(newApi(['203.0.113.7/32'])).Statement.map((s: any) => [s.Sid, s.Effect, Object.keys(s.Condition ?? {})])).toEqual([
@@ -95,7 +95,7 @@ describe('an allow-list', () => {
     ['an SSM parameter', (stack) => [StringParameter.valueForStringParameter(stack, '/office')]],
     ['an SSM list', (stack) => StringListParameter.valueForTypedListParameter(stack, '/offices')],
   ])('that only the deployment knows is refused, since a change would not reach the stage: %s', (_, cidrs) => {
-    expect(() => newApi(cidrs)).toThrow(/known at the deployment only.*so that a removed range could still call: write the ranges, or read them before the synth/);
+    expect(() => newApi(cidrs)).toThrow(/known at the deployment only.*so a removed range could still call: write the ranges, or read them before the synth/);
   });
 
   it('makes the API answer over IPv6 only where it names an IPv6 range', () => {

@@ -27,7 +27,7 @@ function synth(out: string, ...options: string[]): Record<string, string> {
 }
 
 describe('the app, as the CLI runs it', () => {
-  it('is the same twice, so that the diff of an unchanged app is empty', () => {
+  it('is the same twice, so the diff of an unchanged app is empty', () => {
     const options = ['-c', 'allowedCidrs=203.0.113.7/32', '-c', 'apiAccount=true'];
     const first = synth('first', ...options);
     expect(Object.keys(first).sort()).toEqual(['lambda-streams-api-account', 'lambda-streams-dev']);
@@ -69,7 +69,7 @@ describe('npm run synth:try', () => {
   });
 });
 
-describe('a stack of a user beside the demo, in one synth', () => {
+describe('a stack of a user next to the demo, in one synth', () => {
   const tableArn = 'arn:aws:dynamodb:eu-central-1:111122223333:table/orders';
   const tableStreamArn = `${tableArn}/stream/2026-01-01T00:00:00.000`;
   let demo: Template;

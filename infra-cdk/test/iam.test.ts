@@ -80,7 +80,7 @@ describe('least privilege', () => {
     expect(sids).not.toContain('DecryptWhatIsDone');
   });
 
-  it('gives API Gateway the log role that its guide describes, in a stack of its own that leaves it behind', () => {
+  it('gives API Gateway the log role that its guide describes, in a stack of its own that keeps it when deleted', () => {
     const account = Template.fromStack(new ApiGatewayAccountStack(new App(), 'account'));
     const trust = statementsOf(account);
     expect(trust.map(({ principal, actions, conditions }) => [principal, actions, conditions])).toEqual([

@@ -83,7 +83,7 @@ describe('not made here', () => {
     expect(settings.map(({ LoggingLevel }) => LoggingLevel)).toEqual(settings.map(() => 'ERROR'));
   });
 
-  it('a function timeout of 60 s behind an API limit of 29 s', () => {
+  it('a function timeout of 60 s with an API limit of 29 s', () => {
     expect(resource(demo, 'AWS::Lambda::Function', 'OnDemand').Properties.Timeout).toBeLessThan(29);
     const processor = newProcessor();
     const props = { handler: processor.function, allowedCidrs: ['203.0.113.7/32'], encryptionKey: processor.encryptionKey };

@@ -63,7 +63,7 @@ describe('the arithmetic of scale', () => {
     expect(lines['own metrics']).toBe(0);
   });
 
-  it('stands in the README as the script prints it', async () => {
+  it('is in the README as the script prints it', async () => {
     const { table } = await arithmetic();
     expect(readme()).toContain(table([0, 10, 100, 1e3, 1e4, 1e5, 1e6]));
   });
@@ -71,7 +71,7 @@ describe('the arithmetic of scale', () => {
   it('takes own numbers, and says what it takes where it does not know a name', () => {
     const run = (...options: string[]) => spawnSync('node', [script, ...options], { encoding: 'utf8' });
     expect(run('--changesPerSecond=50', '--handlerMs=5').stdout).toContain('| 50 | 1 | 10 |');
-    expect(run('--speed=9').stderr).toContain('"--speed=9" is no assumption; write --name=number');
+    expect(run('--speed=9').stderr).toContain('"--speed=9" is not an assumption; write --name=number');
     expect(run('--speed=9').status).not.toBe(0);
   });
 });

@@ -10,7 +10,7 @@ import { ProcessorCode, StreamProcessor, StreamProcessorProps } from '../lib';
 
 const root = path.join(__dirname, '..');
 
-/** A directory with a `bootstrap`, so that synth needs no Rust build. */
+/** A directory with a `bootstrap`, so synth needs no Rust build. */
 export const BOOTSTRAP = path.join(__dirname, 'fixtures', 'bootstrap');
 
 /** An app with the feature flags of `cdk.json`, as the CLI would start it. */

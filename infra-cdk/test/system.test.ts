@@ -202,7 +202,7 @@ describe('event source', () => {
     expect(source['Fn::GetAtt'][1]).toBe('StreamArn');
   });
 
-  it('retries until the record age ends it, so that no limit stands in the template', () => {
+  it('retries until the record age ends it, so the template has no limit', () => {
     expect(streamMapping(demo).Properties).not.toHaveProperty('MaximumRetryAttempts');
   });
 
@@ -368,7 +368,7 @@ describe('alarms and dashboard', () => {
     ['MarkRegressions', 'LambdaStreams', 'MarkRegressions', 1],
     ['ClientErrors', 'AWS/ApiGateway', '4XXError', 50],
     ['ServerErrors', 'AWS/ApiGateway', '5XXError', 1],
-  ])('%s goes off by %s %s from %d on', (id, namespace, metric, threshold) => {
+  ])('%s goes off by %s %s at %d', (id, namespace, metric, threshold) => {
     expect(resource(demo, 'AWS::CloudWatch::Alarm', id).Properties).toMatchObject({
       Namespace: namespace,
       MetricName: metric,
@@ -417,7 +417,7 @@ describe('alarms and dashboard', () => {
     expect(Dimensions).toEqual([{ Name: 'service', Value: Variables.POWERTOOLS_SERVICE_NAME }]);
   });
 
-  it('mails alarms to the address that is given, and to nobody without one', () => {
+  it('mails alarms to the address that is given, and to no address without one', () => {
     production.hasResourceProperties('AWS::SNS::Subscription', { Protocol: 'email', Endpoint: 'ops@example.com' });
     demo.resourceCountIs('AWS::SNS::Subscription', 0);
   });

@@ -40,7 +40,7 @@ impl Assignment {
         }
     }
 
-    /// One record of each of these items is neither buffered nor in flight any more.
+    /// One record of each of these items is no longer buffered or in flight.
     pub(crate) fn release(&mut self, items: &[u64]) {
         for item in items {
             let Some(held) = self.held.get_mut(item) else { continue };

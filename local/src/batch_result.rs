@@ -16,15 +16,26 @@ use crate::warning::{WarningKind, count};
 /// The largest state that a tumbling window may carry: 1 MB.
 pub(crate) const MAX_STATE: usize = 1_048_576;
 
-/// The result of one invocation for its batch: what is done, and what is delivered again.
+/// What one invocation means for its batch: what is done, and what is delivered again.
+/// ```
+/// use lambda_streams_local::{BatchResult, Evaluation, Response};
+///
+/// let event = r#"{"Records": [
+///     {"eventSource": "aws:dynamodb", "dynamodb": {"SequenceNumber": "111"}},
+///     {"eventSource": "aws:dynamodb", "dynamodb": {"SequenceNumber": "112"}}
+/// ]}"#;
+/// let response = Response::Returned(r#"{"batchItemFailures": [{"itemIdentifier": "112"}]}"#.to_owned());
+/// let result = Evaluation::of(response, event, true).result;
+/// assert_eq!(result, BatchResult::Checkpoint { position: 1, sequence_number: "112".to_owned() });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BatchResult {
     /// The whole batch is done.
     Done,
-    /// The batch is done up to this position, and is delivered again from there on.
+    /// Every record before this one is done. This record and all later ones are delivered again.
     Checkpoint {
-        /// The position of the record that was named, from 0.
+        /// The position in the batch of the earliest record that the response names, from 0.
         position: usize,
         /// Its sequence number.
         sequence_number: String,
@@ -41,7 +52,7 @@ pub enum BatchResult {
         /// The error's message.
         message: String,
     },
-    /// The invocation did not take place.
+    /// The invocation did not take place, for lack of capacity. It costs no retry.
     Throttled,
 }
 
@@ -54,7 +65,7 @@ pub(crate) struct Interpretation {
     pub(crate) state: Option<Box<RawValue>>,
 }
 
-/// Records that AWS would lose without a word.
+/// Records that AWS would lose silently.
 #[derive(Debug)]
 pub(crate) struct SilentLoss {
     pub(crate) kind: WarningKind,
@@ -105,7 +116,7 @@ pub(crate) fn interpret(response: Response, records: &[SourceRecord], rules: Res
     interpretation
 }
 
-/// The state that a tumbling window goes on with; a response without one is a failed invocation.
+/// The state that a tumbling window continues with. A response without one is a failed invocation.
 fn window_state(json: &str, rules: ResponseRules) -> Result<Option<Box<RawValue>>, &'static str> {
     #[derive(Deserialize)]
     struct Stateful {
@@ -129,8 +140,8 @@ fn ignored(json: &str, records: &[SourceRecord]) -> Interpretation {
         return BatchResult::Done.into();
     }
     let message = format!(
-        "the function reported failures in a batch of {}, but ReportBatchItemFailures is off: AWS ignores the \
-         response, and the failed records are lost",
+        "the function reported failures in a batch of {}, but ReportBatchItemFailures is off: AWS ignores the response and \
+         loses the failed records",
         count(records.len(), "record")
     );
     Interpretation::done_with_loss(WarningKind::ResponseIgnored, message)
@@ -161,7 +172,7 @@ fn reported(json: &str, records: &[SourceRecord], rules: ResponseRules) -> Inter
 /// AWS takes a response that it cannot read as a success.
 fn unread(what: &str, records: &[SourceRecord]) -> Interpretation {
     let message = format!(
-        "the response {what}: AWS takes the whole batch of {} as done, and a record that failed is lost",
+        "the response {what}: AWS takes the whole batch of {} as done, and loses the records that failed",
         count(records.len(), "record")
     );
     Interpretation::done_with_loss(WarningKind::ResponseNotUnderstood, message)

@@ -22,15 +22,15 @@ use self::environment::{Environment, StartError};
 
 /// Runs a Lambda function's program on this machine, in execution environments like Lambda's.
 ///
-/// The program is whatever Lambda would start: the `bootstrap` of a Rust or Go function, or an interpreter with a script
-/// that speaks the Runtime API. Each environment is a process of its own with a
-/// [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) on loopback, and is used again as long as
-/// it lives: one invocation at a time, or as many as
+/// The program is what Lambda would start: the `bootstrap` of a Rust or Go function, or an interpreter with a script that
+/// speaks the Runtime API. Each environment is a process with its own
+/// [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) on loopback, and is used as long as it
+/// lives: for one invocation at a time, or as many as
 /// [`concurrency_per_environment`](BootstrapBuilder::concurrency_per_environment) says. More invocations start more
-/// environments, up to [`max_environments`](BootstrapBuilder::max_environments); beyond, they are throttled.
+/// environments, up to [`max_environments`](BootstrapBuilder::max_environments); further invocations are throttled.
 ///
-/// As on Lambda, an invocation that exceeds its timeout, and one whose process ends, is a function error, and the next
-/// one meets a fresh environment. Dropping the function, or an invocation's future, kills the processes concerned at once;
+/// As on Lambda, an invocation that exceeds its timeout, or whose process ends, is a function error, and the next one gets
+/// a fresh environment. Dropping the function, or an invocation's future, kills its processes at once;
 /// [`shutdown`](Self::shutdown) lets them end.
 ///
 /// ```no_run
@@ -58,14 +58,14 @@ struct Pool {
 }
 
 impl Bootstrap {
-    /// Describes the function, of which the program is all that must be known.
+    /// A builder for a function. Only the program is required.
     ///
-    /// A program without a path is looked for in the current directory first, then in `PATH`.
+    /// A program name without a path is searched in the current directory first, then in `PATH`.
     pub fn builder(program: impl Into<std::path::PathBuf>) -> BootstrapBuilder {
         BootstrapBuilder::new(program.into())
     }
 
-    /// Starts the first environment, so that a function that cannot start is known before there is anything to lose.
+    /// Starts the first environment, so a function that cannot start is an error before a record is read.
     async fn start(settings: Settings) -> Result<Self, InvokeError> {
         let bootstrap = Self { settings: Arc::new(settings), pool: Mutex::default(), started: AtomicU32::new(0) };
         let first =
@@ -74,12 +74,15 @@ impl Bootstrap {
         Ok(bootstrap)
     }
 
-    /// How many processes were started until now.
+    /// How many processes were started so far.
     pub fn environments_started(&self) -> u32 {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// Asks every process to end (SIGTERM), and kills what has not ended a second later.
+    /// Asks every process to end (SIGTERM), and kills those that have not ended after one second.
+    ///
+    /// # Cancellation
+    /// Dropping the future kills the processes at once.
     pub async fn shutdown(&self) {
         let environments = std::mem::take(&mut self.pool().environments);
         futures::future::join_all(environments.iter().map(|environment| environment.shutdown())).await;
@@ -124,7 +127,7 @@ impl Function for Bootstrap {
     async fn invoke(&self, payload: String, timeout: Duration) -> Result<Response, InvokeError> {
         if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&payload) {
             return Err(InvokeError::new(format!(
-                "the payload is not valid JSON, which Lambda refuses as well: {error}"
+                "the payload is not valid JSON, which Lambda would refuse too: {error}"
             )));
         }
         let mut lease = match self.lease().await {
@@ -167,7 +170,7 @@ struct Lease<'a> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        // Abandoned: the process would go on, and its response would reach no one.
+        // Abandoned: the process would continue, and its response would reach no one.
         if !self.is_done {
             self.environment.kill();
             self.bootstrap.pool().environments.retain(|environment| environment.is_alive());

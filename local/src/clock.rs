@@ -1,4 +1,4 @@
-//! Wall-clock time that follows tokio's clock, so that a test on a paused clock advances both.
+//! Wall-clock time that follows tokio's clock, so a test on a paused clock advances both.
 
 use std::time::SystemTime;
 

@@ -1,6 +1,6 @@
 //! One of a shard's concurrent batches: buffers records, and says when they make a job.
 //!
-//! A shard has as many as its `ParallelizationFactor` says. *Invariant*: at most one job of a batch is in flight, so that its
+//! A shard has as many as its `ParallelizationFactor` says. *Invariant*: at most one job of a batch is in flight, so its
 //! records are delivered in their order.
 
 use std::collections::VecDeque;

@@ -1,6 +1,6 @@
 //! What one mapping shares with its run, its shards and its deliveries: settings, source, function, and the tally.
 //!
-//! *Invariant*: observers are called outside of the locks, so that one that panics poisons nothing.
+//! *Invariant*: observers are called outside of the locks, so one that panics poisons nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,7 +89,7 @@ impl<S, F> Context<S, F> {
         lock(&self.summary).left += records as u64;
     }
 
-    /// Warns of what AWS would do without a word.
+    /// Warns of what AWS would do silently.
     pub(crate) fn warn(&self, shard: &Arc<str>, kind: WarningKind, message: String) {
         tracing::warn!(shard = &**shard, "{message}");
         self.note(Progress::Warning { shard: Arc::clone(shard), kind, message });
@@ -105,10 +105,10 @@ impl<S, F> Context<S, F> {
         let records = document.batch_size();
         if self.settings.on_failure.is_none() && self.destination.is_none() {
             let message = match records {
-                1 => "1 record is discarded, and no on-failure destination is told of it: it is lost".to_owned(),
-                _ => format!(
-                    "{records} records are discarded, and no on-failure destination is told of it: they are lost"
-                ),
+                1 => "1 record is discarded and lost, because no on-failure destination is configured".to_owned(),
+                _ => {
+                    format!("{records} records are discarded and lost, because no on-failure destination is configured")
+                }
             };
             return self.warn(shard, WarningKind::DiscardedUntold, message);
         }

@@ -283,8 +283,8 @@ impl<S: Source, F: Function> Delivery<'_, S, F> {
                 }
             }
             if self.context.settings.retries().is_some_and(|retries| segment.failures > retries) {
-                let message = "the last invocation of a tumbling window failed until its retries ran out: its state is \
-                               lost, and no on-failure document tells of it";
+                let message = "the last invocation of a tumbling window failed until its retries were exhausted: its state \
+                               is lost, and there is no on-failure document for it";
                 self.context.warn(&self.shard, WarningKind::WindowLost, message.to_owned());
                 break;
             }

@@ -22,8 +22,8 @@ pub use self::on_failure::DeployedOnFailure;
 
 /// Invokes a deployed function, through Lambda's `Invoke`.
 ///
-/// The local event source mapping takes the place of the deployed one: disable that first, or each record is processed twice.
-/// The function's own timeout holds; the one that a mapping hands over only limits how long the response is waited for.
+/// The local event source mapping replaces the deployed one: disable the deployed one first, or each record is processed
+/// twice. The function's own timeout applies. The mapping's timeout only limits how long the response is waited for.
 ///
 /// ```no_run
 /// use lambda_streams_local::DeployedFunction;
@@ -45,10 +45,10 @@ pub struct DeployedFunction {
 const NETWORK: Duration = Duration::from_secs(10);
 
 impl DeployedFunction {
-    /// Takes a function by its name, its ARN, or either with a version or alias, and asks once whether it is there.
+    /// Connects to a function by its name or ARN, with or without a version or alias, and checks that it exists.
     ///
     /// # Errors
-    /// If its configuration cannot be read: it does not exist, the call is denied, or the endpoint cannot be reached.
+    /// If its configuration cannot be read: because it does not exist, the call is denied, or the endpoint cannot be reached.
     pub async fn connect(client: Client, function: &str) -> Result<Self, InvokeError> {
         let configuration = client.get_function_configuration().function_name(function).send().await;
         let configuration = configuration
@@ -61,7 +61,7 @@ impl DeployedFunction {
         Ok(Self { client, arn, timeout: Duration::from_secs(timeout), log_group })
     }
 
-    /// The timeout that the function is deployed with.
+    /// The deployed function's timeout.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }

@@ -7,7 +7,35 @@ use crate::source::SourceError;
 
 /// Why a run ended early.
 ///
-/// What goes wrong *in* the function is no such error: it is retried, bisected or discarded, as the settings say.
+/// A failure *in* the function does not end a run: the batch is retried, bisected or discarded, as the settings say.
+/// ```
+/// use std::time::Duration;
+///
+/// use lambda_streams_local::{EventSourceMapping, Function, InvokeError, RecordFiles, Response, Settings};
+///
+/// struct Missing;
+///
+/// impl Function for Missing {
+///     async fn invoke(&self, _payload: String, _timeout: Duration) -> Result<Response, InvokeError> {
+///         Err(InvokeError::refused("function `orders` does not exist here: check its name and the region"))
+///     }
+///
+///     fn function_arn(&self) -> String {
+///         "arn:aws:lambda:eu-central-1:123456789012:function:orders".to_owned()
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut files = RecordFiles::new();
+/// files.add_items("orders.ndjson", r#"{"id": "a"}"#, &["id"])?;
+/// let mapping = EventSourceMapping::new(Settings::default(), files.into_source()?, Missing)?;
+/// let error = mapping.run(std::future::pending()).await.unwrap_err();
+/// assert!(error.is_invoke() && !error.is_source());
+/// assert_eq!(mapping.summary().left, 1, "the record is neither done nor discarded");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunError(Kind);
 

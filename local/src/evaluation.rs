@@ -13,14 +13,15 @@ use crate::function::Response;
 pub struct Evaluation {
     /// What is done, and what is delivered again.
     pub result: BatchResult,
-    /// What AWS would lose without a word.
+    /// What AWS would lose silently; `None` if nothing.
     pub warning: Option<String>,
 }
 
 impl Evaluation {
     /// Evaluates the response to one event.
     ///
-    /// If the event is not a stream's, no sequence number can be named. A tumbling window's event has a window's rules.
+    /// If the event is not a stream event, the response cannot name a sequence number. The event of a tumbling window
+    /// follows the rules of windows.
     ///
     /// ```
     /// use lambda_streams_local::{BatchResult, Evaluation, Response};
@@ -42,7 +43,7 @@ impl Evaluation {
             window: Option<&'a RawValue>,
         }
         let mut files = RecordFiles::new();
-        // An event that is not a stream's has no records, and none are wanted then.
+        // An event that is not a stream event has no records here.
         let _ = files.add_events("event", event);
         let windowed: Windowed<'_> = serde_json::from_str(event).unwrap_or_default();
         let rules = ResponseRules { report_batch_item_failures, tumbling_window: windowed.window.is_some() };

@@ -11,13 +11,13 @@ use crate::source::SourceError;
 /// How often a text is unwrapped: a document, its payload as a string, and one more quotation.
 const MAX_DEPTH: usize = 4;
 
-/// The event in a text: the text itself, or what is wrapped in it.
+/// The event in a text: the text itself, or the event that is wrapped in it.
 ///
-/// Wrapped is an event that is a JSON string, as `jq .payload` prints it, and the `payload` of an on-failure document, whether
-/// it is a JSON string, as AWS writes it, or an object. Anything else is an event as it is, valid or not.
+/// An event can be wrapped in a JSON string, as `jq .payload` prints it, or in the `payload` of an on-failure document, as
+/// a JSON string (AWS writes it that way) or as an object. Any other text is returned as it is, valid or not.
 ///
 /// # Errors
-/// If the text is an on-failure document without a payload: only a bucket's documents have the records.
+/// If the text is an on-failure document without a payload: only documents in a bucket have the records.
 ///
 /// ```
 /// use lambda_streams_local::event_in;
@@ -64,8 +64,8 @@ fn unwrapped(text: &str) -> Result<Option<String>, SourceError> {
     };
     let payload = payload.ok_or_else(|| {
         SourceError::new(
-            "it is an on-failure document without a payload: it has the metadata of the records alone, as for a queue or a \
-             topic (`lambda-streams explain` says where the records are)",
+            "it is an on-failure document without a payload: a queue or a topic only gets the metadata of the records. \
+             `lambda-streams explain` says where the records are",
         )
     })?;
     Ok(Some(payload.get().to_owned()))

@@ -16,10 +16,9 @@ const STREAM_ARN: &str = "arn:aws:dynamodb:us-east-1:123456789012:table/local/st
 /// The one shard that files become.
 const SHARD: &str = "shardId-00000001700000000000-f11e5000";
 
-/// Collects records from texts, such as files or the standard input, in the order in which they are added.
+/// Collects records from JSON text, such as files or standard input, in the order in which they are added.
 ///
-/// What is collected becomes one closed shard of a stream: an event source mapping over it ends when every record is
-/// done or discarded.
+/// The records become one closed shard of a stream, so an event source mapping over it ends when every record is done or discarded.
 ///
 /// ```
 /// use lambda_streams_local::RecordFiles;
@@ -40,25 +39,25 @@ pub struct RecordFiles {
 }
 
 impl RecordFiles {
-    /// Nothing yet.
+    /// An empty collection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many records there are.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether there is no record.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
     /// Adds events (`{"Records": […]}`), arrays of records, or single records: one, or any number one after the other, as
     /// in NDJSON. What wraps an event is unwrapped, as [`event_in`](crate::event_in) does: an on-failure document of a bucket
-    /// gives its records back. Malformed records are kept as they are: the function has to deal with them. Returns how many
-    /// records were added.
+    /// gives its records back. Malformed records are kept as they are, because the function has to deal with them. Returns
+    /// the number of records added.
     ///
     /// # Errors
     /// If the text is not valid JSON, or contains something other than a stream's events and records. The error names the text by
@@ -93,9 +92,8 @@ impl RecordFiles {
         Ok(self.len() - before)
     }
 
-    /// Adds items, one after the other as in NDJSON, each as the change of a table that `keys` are the key attributes of:
-    /// a new key is an INSERT, a known key a MODIFY, and an unchanged item is not a change. Returns how many records were
-    /// added.
+    /// Adds items, one after the other as in NDJSON, each as a change of a table with the key attributes `keys`: a new key
+    /// is an INSERT, a known key a MODIFY, and an unchanged item adds no record. Returns the number of records added.
     ///
     /// Items are plain JSON, DynamoDB JSON (`{"id": {"S": "a"}}`), or a line of DynamoDB's export (`{"Item": {…}}`). An
     /// item is read as DynamoDB JSON if all of its members look like it.
@@ -116,13 +114,13 @@ impl RecordFiles {
         Ok(self.len() - before)
     }
 
-    /// The records as a stream of one closed shard, named as the first record names its own.
+    /// The records as a stream of one closed shard. The stream has the ARN that the first record names.
     ///
     /// # Errors
     /// If there is no record.
     pub fn into_source(self) -> Result<MemorySource, SourceError> {
         if self.is_empty() {
-            return Err(SourceError::new("there is no record in the input"));
+            return Err(SourceError::new("there are no records in the input"));
         }
         let arn = self.stream_arn.unwrap_or_else(|| STREAM_ARN.to_owned());
         MemorySource::new(arn).shard(SHARD, None, self.records.iter().map(SourceRecord::json))
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_refused_with_what_it_looks_like() {
+    fn what_is_not_an_event_is_refused_with_what_it_looks_like() {
         let table = [
             ("{", "it is not valid JSON: EOF while parsing an object at line 1 column 1"),
             (
@@ -210,7 +208,7 @@ mod tests {
             assert_eq!(error.to_string(), expected);
         }
         let error = RecordFiles::new().into_source().expect_err("nothing is in it");
-        assert_eq!(error.to_string(), "there is no record in the input");
+        assert_eq!(error.to_string(), "there are no records in the input");
     }
 
     #[test]

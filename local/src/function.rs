@@ -24,11 +24,11 @@ use std::time::Duration;
 /// }
 /// ```
 pub trait Function: Send + Sync + 'static {
-    /// Invokes once with this payload; `timeout` is the function's timeout, which ends in a function error.
+    /// Invokes the function once with this payload. An invocation that takes longer than `timeout` is a function error.
     ///
     /// # Errors
-    /// If the function cannot be invoked at all, which ends the run. What goes wrong *in* the function, timeouts and
-    /// crashes included, is [`Response::FunctionError`].
+    /// If the function cannot be invoked at all, which ends the run. A failure *in* the function, a timeout or crash
+    /// included, is not an error but [`Response::FunctionError`].
     ///
     /// # Cancellation
     /// Dropping the future abandons the invocation.
@@ -38,7 +38,7 @@ pub trait Function: Send + Sync + 'static {
     fn function_arn(&self) -> String;
 }
 
-/// Shared between several mappings, as a function is that has several triggers.
+/// Shared between several mappings, like a function with several triggers.
 impl<T: Function> Function for Arc<T> {
     fn invoke(&self, payload: String, timeout: Duration) -> impl Future<Output = Result<Response, InvokeError>> + Send {
         T::invoke(self, payload, timeout)
@@ -50,22 +50,40 @@ impl<T: Function> Function for Arc<T> {
 }
 
 /// How an invocation ended: the function's response, or why there is none.
+/// ```
+/// use lambda_streams_local::{BatchResult, Evaluation, Response};
+///
+/// let response = Response::FunctionError {
+///     error_type: "Sandbox.Timedout".to_owned(),
+///     message: "Task timed out after 3.00 seconds".to_owned(),
+/// };
+/// let evaluation = Evaluation::of(response, r#"{"Records": []}"#, true);
+/// assert!(matches!(evaluation.result, BatchResult::FunctionError { .. }), "the whole batch is delivered again");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
-    /// The function returned this JSON.
+    /// The function returned this text, which should be JSON.
     Returned(String),
-    /// The function failed: an error, a panic, a timeout, a crash, a failed start.
+    /// The function failed: by an error, a panic, a timeout, a crash or a failed start.
     FunctionError {
         /// The error's type, such as `Sandbox.Timedout`.
         error_type: String,
         /// The error's message.
         message: String,
     },
-    /// The function had no capacity left; such an invocation costs no retry.
+    /// The invocation did not take place, because the function had no capacity left. It costs no retry.
     Throttled,
 }
 
-/// Why a function cannot be invoked, and what to do.
+/// Why a function cannot be invoked, and what to do about it.
+/// ```
+/// use lambda_streams_local::InvokeError;
+///
+/// let missing = InvokeError::refused("function `orders` does not exist here: check its name and the region");
+/// assert!(missing.is_refused(), "nothing has happened");
+/// let broken = InvokeError::new("function `orders`: the connection was reset");
+/// assert!(!broken.is_refused(), "the function may have got the event");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvokeError {
     message: String,
@@ -73,12 +91,12 @@ pub struct InvokeError {
 }
 
 impl InvokeError {
-    /// Takes the message: what happened, where, and what to do.
+    /// An error with this message: what happened, where, and what to do. The function may have got the event.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), is_refused: false }
     }
 
-    /// The same, where it is certain that the function did not get the event.
+    /// As [`new`](Self::new), if it is certain that the function did not get the event.
     pub fn refused(message: impl Into<String>) -> Self {
         Self { message: message.into(), is_refused: true }
     }

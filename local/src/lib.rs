@@ -2,8 +2,8 @@
 //! semantics.
 //!
 //! An [`EventSourceMapping`] reads records from a [`Source`] and invokes a [`Function`] with batches of them. After each
-//! response it does what AWS does: it goes on, retries, bisects, resumes at a checkpoint, discards, and informs the
-//! on-failure destination. Where AWS loses records without a word, it warns.
+//! response it does what AWS does: it continues, retries, bisects, resumes at a checkpoint, or discards records and writes
+//! to the on-failure destination. Where AWS loses records silently, it warns.
 //!
 //! ```
 //! use lambda_streams::{Record, StreamProcessor};
@@ -33,7 +33,7 @@
 #![cfg_attr(feature = "program", doc = "| a deployed function | [`DeployedFunction`] |")]
 //!
 //! The program `lambda-streams` is this library on the command line: `cargo install lambda-streams-local`. It needs the
-//! feature `program`, which is on by default; turn it off for tests that only need the library.
+//! feature `program`, which is on by default. Turn it off for tests that only need the library: they compile faster.
 
 mod activity;
 mod assignment;

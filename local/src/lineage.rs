@@ -14,7 +14,7 @@ pub(crate) struct Lineage {
     drained: HashMap<String, bool>,
     /// By their parents: those that have not been opened, or were.
     children: HashMap<String, Vec<Shard>>,
-    /// The shards that may be read and were not opened, in the order of listing, so that runs are repeatable.
+    /// The shards that may be read and were not opened, in the order of listing, so runs are repeatable.
     ready: Vec<Shard>,
     /// How many shards are not drained.
     left: usize,
@@ -58,7 +58,7 @@ impl Lineage {
         self.ready.extend(self.children.get(id).into_iter().flatten().cloned());
     }
 
-    /// Whether the shard has children that were listed, so that it is closed.
+    /// Whether the shard has children that were listed, so it is closed.
     pub(crate) fn has_children(&self, id: &str) -> bool {
         self.children.contains_key(id)
     }

@@ -18,9 +18,9 @@ use crate::warning::WarningKind;
 /// An event source mapping on this machine: it reads a stream as Lambda does, and invokes a function with its batches.
 ///
 /// Batching, order, retries, bisecting, partial batch responses, record age, filters, tumbling windows and on-failure
-/// documents follow AWS's documentation and, where that is silent, what was observed on AWS; what is unknown is in
-/// [`Unspecified`](crate::Unspecified). It spawns no tasks and has no global state: everything happens in the future of
-/// [`run`](Self::run), on tokio's clock, so that a test on a paused clock is repeatable.
+/// documents follow AWS's documentation, or what was observed on AWS where the documentation says nothing. What is unknown
+/// is a setting in [`Unspecified`](crate::Unspecified). A mapping spawns no tasks and has no global state: everything
+/// happens in the future of [`run`](Self::run), on tokio's clock, so a test on a paused clock is repeatable.
 ///
 /// ```
 /// use lambda_streams::{Record, StreamProcessor};
@@ -50,38 +50,39 @@ impl<S: Source, F: Function> EventSourceMapping<S, F> {
     /// A mapping from this source to this function.
     ///
     /// # Errors
-    /// If AWS would refuse a setting; the error names it and its range.
+    /// If AWS would refuse a setting. The error names the setting and its range.
     pub fn new(settings: Settings, source: S, function: F) -> Result<Self, SettingsError> {
         Ok(Self { context: Context::new(settings, source, function)? })
     }
 
-    /// Calls `observer` with everything that happens. It must not block.
+    /// Calls `observer` for each event of the run. It must not block. Several observers are all called.
     #[must_use]
     pub fn on_progress(mut self, observer: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         self.context.observers.push(Box::new(observer));
         self
     }
 
-    /// Where on-failure documents go, in place of the deployed destination. Without it, only observers see them.
+    /// Sends on-failure documents to this destination. Without one, only observers see them.
     #[must_use]
     pub fn on_failure(mut self, destination: impl OnFailureDestination) -> Self {
         self.context.destination = Some(Box::new(destination));
         self
     }
 
-    /// The function's timeout. Default 3 s, as on Lambda.
+    /// The timeout of each invocation. Default 3 s, as on Lambda.
     #[must_use]
     pub fn function_timeout(mut self, timeout: Duration) -> Self {
         self.context.timeout = timeout;
         self
     }
 
-    /// Ends the run when nothing was read and nothing was in flight for that long: for streams whose shards stay open.
+    /// Ends the run once nothing was read and nothing was in flight for `idle`: for streams whose shards stay open.
+    /// Default: the run does not end while a shard is open.
     ///
-    /// A call that has not come back is not idleness, however long it takes: the run goes on until each open shard was read
-    /// once more after that time, and had nothing. Closed shards are read to their end, however many of their pages are
-    /// empty, and an open tumbling window is waited for. An open shard does not say how far its end is: of a sparse one, a
-    /// short time sees a few empty pages only.
+    /// A call in flight is not idleness, however long it takes: after that time each open shard is read once more, and the
+    /// run only ends if it has nothing. Closed shards are read to their end, however many of their pages are empty, and
+    /// the run waits for an open tumbling window. An open shard does not say how far away its end is: in a sparse stream,
+    /// a short `idle` may only see a few empty pages.
     #[must_use]
     pub fn stop_when_idle(mut self, idle: Duration) -> Self {
         self.context.stop_when_idle = Some(idle);
@@ -90,12 +91,12 @@ impl<S: Source, F: Function> EventSourceMapping<S, F> {
 
     /// Runs until every shard is closed and all its records are done or discarded, or until `until` is ready.
     ///
-    /// When `until` is ready the run drains: it reads no more, starts no invocation, waits for those in flight, and counts
+    /// Once `until` is ready the run drains: it stops reading, starts no invocation, waits for those in flight, and counts
     /// the records that are neither done nor discarded as left. The stream still holds them.
     ///
     /// # Errors
-    /// If the stream cannot be read or the function cannot be invoked. The other shards drain then, and
-    /// [`summary`](Self::summary) says how far the run came.
+    /// If the stream cannot be read or the function cannot be invoked. The other shards drain first.
+    /// [`summary`](Self::summary) says how far the run got.
     ///
     /// # Cancellation
     /// Dropping the future stops at once and abandons the invocations in flight.
@@ -108,7 +109,7 @@ impl<S: Source, F: Function> EventSourceMapping<S, F> {
         Ok(self.summary())
     }
 
-    /// The tally of the run so far.
+    /// The totals of the run so far.
     pub fn summary(&self) -> Summary {
         self.context.summary()
     }

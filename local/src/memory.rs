@@ -1,4 +1,4 @@
-//! A stream in memory, for tests. All of its shards are closed, so that a run over it ends.
+//! A stream in memory, for tests. All of its shards are closed, so a run over it ends.
 
 use crate::source::{Page, Position, Shard, ShardIterator, Source, SourceError, SourceRecord};
 
@@ -32,12 +32,12 @@ struct MemoryShard {
 }
 
 impl MemorySource {
-    /// A stream without shards.
+    /// A stream with this ARN and no shards.
     pub fn new(stream_arn: impl Into<String>) -> Self {
         Self { stream_arn: stream_arn.into(), shards: Vec::new() }
     }
 
-    /// Adds a closed shard with these records, each in Lambda's JSON.
+    /// Adds a closed shard with these records, each in Lambda's JSON, and the id of its parent.
     ///
     /// # Errors
     /// If a record is not valid JSON.

@@ -16,23 +16,44 @@ pub use self::file::FileOnFailure;
 
 pub(crate) use self::document::Discarded;
 
-/// Where on-failure documents go, in place of the deployed queue, topic or bucket.
+/// A destination for on-failure documents, in place of the deployed queue, topic or bucket.
 ///
-/// A document that cannot be sent is lost, as it is on AWS; the mapping counts it and warns.
+/// A document that cannot be sent is lost, as on AWS. The mapping counts it and warns.
+/// ```
+/// use lambda_streams_local::{OnFailureDestination, OnFailureDocument, OnFailureError};
+///
+/// /// Prints how many records were discarded.
+/// struct Print;
+///
+/// impl OnFailureDestination for Print {
+///     async fn send(&self, document: &OnFailureDocument) -> Result<(), OnFailureError> {
+///         println!("{} records discarded: {:?}", document.batch_size(), document.condition());
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait OnFailureDestination: Send + Sync + 'static {
     /// Sends one document.
     ///
     /// # Errors
-    /// If the destination did not accept it.
+    /// If the destination did not accept the document.
+    ///
+    /// # Cancellation
+    /// Dropping a run drops this future too, and its document may be lost.
     fn send(&self, document: &OnFailureDocument) -> impl Future<Output = Result<(), OnFailureError>> + Send;
 }
 
 /// Why a destination did not accept a document.
+/// ```
+/// use lambda_streams_local::OnFailureError;
+///
+/// assert_eq!(OnFailureError::new("the disk is full").to_string(), "the disk is full");
+/// ```
 #[derive(Debug)]
 pub struct OnFailureError(Box<dyn std::error::Error + Send + Sync>);
 
 impl OnFailureError {
-    /// Wraps the reason.
+    /// An error with this reason: another error, or a text.
     pub fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(source.into())
     }
@@ -50,7 +71,7 @@ impl std::error::Error for OnFailureError {
     }
 }
 
-/// On-failure documents in memory, for tests; clones share them.
+/// Keeps on-failure documents in memory, for tests. Clones share the documents.
 ///
 /// ```
 /// use lambda_streams_local::MemoryOnFailure;
@@ -65,7 +86,7 @@ pub struct MemoryOnFailure {
 }
 
 impl MemoryOnFailure {
-    /// What was sent so far, in its order.
+    /// The documents that were sent so far, in their order.
     pub fn documents(&self) -> Vec<OnFailureDocument> {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -16,7 +16,7 @@ use crate::clock::time_of_day;
 use crate::function::{Function, InvokeError, Response};
 use crate::request_id::request_id;
 
-/// A service in this process as the function: a [`StreamProcessor`](lambda_streams::StreamProcessor), or layers around one.
+/// Runs a service in this process as the function: a [`StreamProcessor`](lambda_streams::StreamProcessor), or layers around one.
 ///
 /// Each invocation calls a clone of the service, as `lambda_runtime::run_concurrent` does, with a context that has a
 /// request id and a deadline. An error or a panic is a function error, and so is an answer after the timeout. At the timeout
@@ -45,7 +45,7 @@ impl<S> ProcessorFunction<S>
 where
     S: Service<LambdaEvent<StreamEvent>> + Clone + Send + 'static,
 {
-    /// Takes the service.
+    /// A function that calls clones of this service.
     pub fn new(service: S) -> Self {
         let function_arn = "arn:aws:lambda:us-east-1:123456789012:function:local".to_owned();
         Self { service: Mutex::new(service), function_arn }

@@ -8,7 +8,30 @@ use crate::batch_result::BatchResult;
 use crate::on_failure::{Condition, OnFailureDocument};
 use crate::warning::{Warning, WarningKind};
 
-/// Something that happened while a mapping ran; each names its shard.
+/// An event of a running mapping, with the shard that it is about.
+/// ```
+/// use lambda_streams::{Record, StreamProcessor};
+/// use lambda_streams_local::{EventSourceMapping, ProcessorFunction, Progress, RecordFiles, Settings};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut files = RecordFiles::new();
+/// files.add_items("orders.ndjson", r#"{"id": "a"} {"id": "b"} {"id": "c"}"#, &["id"])?;
+/// let processor = StreamProcessor::builder().on_record(|record: Record| async move { Ok(()) }).build()?;
+/// let settings = Settings { batch_size: 2, report_batch_item_failures: true, ..Settings::default() };
+///
+/// let (sent, batches) = std::sync::mpsc::channel();
+/// let mapping = EventSourceMapping::new(settings, files.into_source()?, ProcessorFunction::new(processor))?
+///     .on_progress(move |progress| {
+///         if let Progress::Sent { records, .. } = progress {
+///             let _ = sent.send(*records);
+///         }
+///     });
+/// mapping.run(std::future::pending()).await?;
+/// assert_eq!(batches.try_iter().collect::<Vec<_>>(), [2, 1]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Progress {
@@ -39,11 +62,11 @@ pub enum Progress {
         invocation: u64,
         /// How many records the batch has; 0 for the end of a tumbling window.
         records: usize,
-        /// How large the payload is.
+        /// The size of the payload in bytes.
         bytes: usize,
-        /// How often this batch failed before, without progress.
+        /// How many invocations of this batch failed before, without progress.
         failures: u32,
-        /// How old the batch's last record is, where it says so: Lambda's `IteratorAge`.
+        /// The age of the batch's last record, Lambda's `IteratorAge`; `None` if the record has no time.
         iterator_age: Option<Duration>,
     },
     /// The invocation has ended.
@@ -63,9 +86,9 @@ pub enum Progress {
         shard: Arc<str>,
         /// How many records wait.
         records: usize,
-        /// How often they failed without progress.
+        /// How many of their invocations failed, without progress.
         failures: u32,
-        /// For how long.
+        /// How long they wait.
         delay: Duration,
     },
     /// A failed batch was halved.
@@ -86,27 +109,48 @@ pub enum Progress {
         /// Why.
         condition: Condition,
     },
-    /// The on-failure destination was told of discarded records.
+    /// An on-failure document was sent to the destination, or the destination refused it.
     OnFailureSent {
         /// The shard.
         shard: Arc<str>,
-        /// What it was told.
+        /// The document.
         document: Box<OnFailureDocument>,
-        /// Why the destination did not accept it.
+        /// Why the destination did not accept it; `None` if it did.
         error: Option<String>,
     },
-    /// Something that AWS would do without a word.
+    /// AWS would do something silently, such as lose records.
     Warning {
-        /// The shard; empty, where it is the mapping that is warned of.
+        /// The shard; empty if the warning is about the mapping as a whole.
         shard: Arc<str>,
-        /// What kind of thing.
+        /// The kind of warning.
         kind: WarningKind,
         /// What happens, and what is lost.
         message: String,
     },
 }
 
-/// The tally of a run, in numbers of records where nothing else is said.
+/// The totals of a run. Fields that do not say what they count are numbers of records.
+/// ```
+/// use lambda_streams::{Record, StreamProcessor};
+/// use lambda_streams_local::{EventSourceMapping, ProcessorFunction, RecordFiles, Settings};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut files = RecordFiles::new();
+/// files.add_items("orders.ndjson", r#"{"id": "a", "stock": 3} {"id": "a", "stock": 2} {"id": "b"}"#, &["id"])?;
+/// let processor = StreamProcessor::builder().on_record(|record: Record| async move { Ok(()) }).build()?;
+/// let settings = Settings {
+///     filter_patterns: vec![r#"{"eventName": ["INSERT"]}"#.to_owned()],
+///     report_batch_item_failures: true,
+///     ..Settings::default()
+/// };
+/// let mapping = EventSourceMapping::new(settings, files.into_source()?, ProcessorFunction::new(processor))?;
+/// let summary = mapping.run(std::future::pending()).await?;
+/// assert_eq!((summary.read, summary.filtered, summary.done), (3, 1, 2));
+/// assert!(summary.to_string().starts_with("shards        1 opened, 1 closed\n"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Summary {
@@ -114,15 +158,15 @@ pub struct Summary {
     pub shards_opened: u64,
     /// Shards that are closed, with every record done or discarded.
     pub shards_closed: u64,
-    /// Read from the stream.
+    /// Records read from the stream.
     pub read: u64,
-    /// Dropped, because no filter pattern matched.
+    /// Records dropped because no filter pattern matched.
     pub filtered: u64,
-    /// The mapping takes them as done.
+    /// Records that the mapping takes as done, which includes those that the function made dead letters of.
     pub done: u64,
-    /// Discarded.
+    /// Records discarded: too old, or without retries left.
     pub discarded: u64,
-    /// Read, but neither done nor discarded when the run stopped.
+    /// Records that were read, but neither done nor discarded when the run stopped. The stream still holds them.
     pub left: u64,
     /// Invocations, throttled ones included.
     pub invocations: u64,
@@ -130,7 +174,7 @@ pub struct Summary {
     pub function_errors: u64,
     /// Invocations that named a checkpoint.
     pub partial_responses: u64,
-    /// Invocations whose response could not be used, so that the whole batch is delivered again.
+    /// Invocations whose response could not be used, so the whole batch is delivered again.
     pub unusable_responses: u64,
     /// Invocations that did not take place.
     pub throttles: u64,
@@ -140,7 +184,7 @@ pub struct Summary {
     pub bisects: u64,
     /// On-failure documents that were accepted.
     pub on_failure_documents: u64,
-    /// What AWS would have done without a word.
+    /// What AWS would have done silently, by kind.
     pub warnings: Vec<Warning>,
 }
 
@@ -184,7 +228,7 @@ impl Summary {
     }
 }
 
-/// As a table; its labels are the same for every number, so that scripts can read it.
+/// A table for people. Its labels do not depend on the numbers, so scripts can read it too.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "shards        {} opened, {} closed", self.shards_opened, self.shards_closed)?;

@@ -1,6 +1,6 @@
 //! One run of a mapping: lists shards, runs each in its own future, and stops them together.
 //!
-//! *Invariant*: a shard is read only after its parent is drained, so that an item's records keep their order across a split.
+//! *Invariant*: a shard is read only after its parent is drained, so an item's records keep their order across a split.
 
 use std::collections::HashMap;
 use std::future::Future;

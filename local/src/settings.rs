@@ -12,9 +12,9 @@ use crate::source::SourceRecord;
 
 /// The settings of an event source mapping, with AWS's names, ranges and defaults.
 ///
-/// They deserialize from the response of `GetEventSourceMapping`, so that what is tried locally is what is
-/// deployed. [`unspecified`](Self::unspecified) holds what AWS does not publish. They are checked when a mapping is made of
-/// them ([AWS:
+/// They deserialize from the response of `GetEventSourceMapping`, so you can run locally with the deployed settings.
+/// [`unspecified`](Self::unspecified) holds what AWS does not publish.
+/// [`EventSourceMapping::new`](crate::EventSourceMapping::new) checks them ([AWS:
 /// `CreateEventSourceMapping`](https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html)).
 ///
 /// ```
@@ -37,32 +37,32 @@ use crate::source::SourceRecord;
 pub struct Settings {
     /// `BatchSize`, 1 to 10,000: the most records in one invocation. Default 100.
     pub batch_size: u32,
-    /// `MaximumBatchingWindowInSeconds`, 0 to 300: how long a batch waits to become full. Default 0.
+    /// `MaximumBatchingWindowInSeconds`, 0 to 300: the seconds that a batch waits to become full. Default 0.
     pub maximum_batching_window_in_seconds: u32,
-    /// `ParallelizationFactor`, 1 to 10: how many invocations of one shard run at once; each item keeps its order.
-    /// Default 1.
+    /// `ParallelizationFactor`, 1 to 10: the most concurrent invocations of one shard. Each item keeps its order. Default 1.
     pub parallelization_factor: u32,
     /// `StartingPosition`. Default `TRIM_HORIZON`; AWS has no default.
     pub starting_position: StartingPosition,
-    /// `MaximumRetryAttempts`, −1 to 10,000: −1 is without limit, *n* means 1 + *n* invocations without progress. Default
-    /// −1.
+    /// `MaximumRetryAttempts`, −1 to 10,000: a batch is discarded after 1 + *n* invocations without progress; −1 is
+    /// without limit. Default −1.
     pub maximum_retry_attempts: i32,
-    /// `MaximumRecordAgeInSeconds`, −1 or 60 to 604,800: −1 is without limit. Default −1.
+    /// `MaximumRecordAgeInSeconds`, −1 or 60 to 604,800: the age in seconds at which a record is discarded; −1 is without
+    /// limit. Default −1.
     pub maximum_record_age_in_seconds: i32,
-    /// `BisectBatchOnFunctionError`: whether a failed batch is halved, which costs no retry. Default `false`.
+    /// `BisectBatchOnFunctionError`: whether a batch is halved when the function fails, which costs no retry. Default `false`.
     pub bisect_batch_on_function_error: bool,
-    /// Whether `FunctionResponseTypes` has `ReportBatchItemFailures`; without it the function's response is ignored.
-    /// Default `false`.
+    /// Whether `FunctionResponseTypes` has `ReportBatchItemFailures`. Without it the function's response is ignored, as on
+    /// AWS. Default `false`.
     pub report_batch_item_failures: bool,
-    /// The patterns of `FilterCriteria`, at most 5: a record that none of them matches is dropped. Default: none, which
-    /// keeps every record.
+    /// The patterns of `FilterCriteria`, at most 5. A record is dropped if no pattern matches it. Default: no patterns,
+    /// which keeps every record.
     pub filter_patterns: Vec<String>,
-    /// `TumblingWindowInSeconds`, 0 to 900: how long an aggregation's window is; 0 is none. Default 0.
+    /// `TumblingWindowInSeconds`, 0 to 900: the length of an aggregation window in seconds, or 0 for none. Default 0.
     pub tumbling_window_in_seconds: u32,
-    /// The destination in `DestinationConfig.OnFailure`: an ARN, or `kafka://` and a topic. S3's get the records, all others
-    /// their metadata. Default: none.
+    /// The destination in `DestinationConfig.OnFailure`: an ARN, or `kafka://` and a topic. An S3 bucket gets the records,
+    /// all others only their metadata. Default: none.
     pub on_failure: Option<String>,
-    /// What AWS leaves open.
+    /// What AWS does not publish.
     pub unspecified: Unspecified,
 }
 
@@ -86,10 +86,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Checks every setting against AWS's range.
+    /// Checks every setting against AWS's range, and every filter pattern.
     ///
     /// # Errors
-    /// Names the setting and its range.
+    /// If AWS would refuse a setting. The error names the setting and its range.
     pub fn validate(&self) -> Result<(), SettingsError> {
         range("BatchSize", self.batch_size, 1, 10_000)?;
         range("MaximumBatchingWindowInSeconds", self.maximum_batching_window_in_seconds, 0, 300)?;
@@ -98,7 +98,7 @@ impl Settings {
         range("TumblingWindowInSeconds", self.tumbling_window_in_seconds, 0, 900)?;
         let age = self.maximum_record_age_in_seconds;
         if age != -1 && !(60..=604_800).contains(&age) {
-            let message = format!("is {age}: it must be -1, which is without limit, or 60 to 604800");
+            let message = format!("is {age}: it must be -1 for no limit, or 60 to 604800");
             return Err(SettingsError::new("MaximumRecordAgeInSeconds", message));
         }
         if self.filter_patterns.len() > 5 {
@@ -113,10 +113,10 @@ impl Settings {
         self.filters().map(drop)
     }
 
-    /// Whether a record passes the filter patterns, so that the function is invoked with it.
+    /// Whether a record passes [`filter_patterns`](Self::filter_patterns), so the function receives it.
     ///
     /// # Errors
-    /// If a pattern could never match, or AWS would refuse it.
+    /// If a pattern can never match, or AWS would refuse it.
     ///
     /// ```
     /// use lambda_streams_local::{Settings, SourceRecord};
@@ -133,7 +133,7 @@ impl Settings {
     /// The compiled filter patterns.
     pub(crate) fn filters(&self) -> Result<Filters, SettingsError> {
         Filters::parse(&self.filter_patterns).map_err(|PatternError { index, reason }| {
-            SettingsError::new("FilterCriteria", format!("has a wrong pattern at {index}: {reason}"))
+            SettingsError::new("FilterCriteria", format!("has an invalid pattern at {index}: {reason}"))
         })
     }
 
@@ -181,42 +181,60 @@ fn range<N: PartialOrd + Copy + fmt::Display>(
     Err(SettingsError::new(setting, format!("is {value}: it must be {least} to {most}")))
 }
 
-/// Where a mapping begins in the shards that exist when it starts; shards that come later are read whole.
+/// Where a mapping begins to read the shards that exist when it starts. Later shards are read from their beginning.
+/// ```
+/// use lambda_streams_local::{Settings, StartingPosition};
+///
+/// assert_eq!(Settings::default().starting_position, StartingPosition::TrimHorizon);
+/// let settings: Settings = serde_json::from_str(r#"{"StartingPosition": "LATEST"}"#)?;
+/// assert_eq!(settings.starting_position, StartingPosition::Latest);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 pub enum StartingPosition {
-    /// At the oldest record that is still there.
+    /// At the oldest record that the stream still has.
     #[serde(rename = "TRIM_HORIZON")]
     TrimHorizon,
-    /// At what is written from now on.
+    /// After the newest record: only what is written from now on.
     #[serde(rename = "LATEST")]
     Latest,
 }
 
-/// What AWS has not published of its event source mapping, as settings: a function must be right under all of them.
+/// Behaviour of event source mappings that AWS does not publish, as settings. A correct function works with every value.
+/// ```
+/// use std::time::Duration;
+///
+/// use lambda_streams_local::{Settings, Unspecified};
+///
+/// // Retries that are quick enough for a demonstration.
+/// let unspecified = Unspecified { retry_max_delay: Duration::from_secs(1), ..Unspecified::default() };
+/// let settings = Settings { unspecified, ..Settings::default() };
+/// assert_eq!(settings.unspecified.retry_base_delay, Duration::from_millis(500));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unspecified {
-    /// Whether the halves of a bisected batch inherit its count of retries. Default `false`: each starts from zero.
+    /// Whether the halves of a bisected batch keep its number of retries. Default `false`: each half starts from zero.
     pub halves_inherit_retries: bool,
-    /// How much is discarded when retries are exhausted. Default: the whole remaining batch.
+    /// How much is discarded when retries are exhausted. Default [`Discard::RemainingBatch`].
     pub discard: Discard,
-    /// How items are assigned to a shard's concurrent batches. Default: by a hash.
+    /// How items are assigned to a shard's concurrent batches. Default [`BatchAssignment::Hashed`].
     pub batch_assignment: BatchAssignment,
-    /// From when on a record's age counts. Default: from its creation.
+    /// When a record's age begins. Default [`RecordAge::SinceCreation`].
     pub record_age: RecordAge,
-    /// The delay before the first retry, doubled with each further one. Default 500 ms, which makes 8 invocations a
-    /// minute, as was seen on AWS.
+    /// The delay before the first retry. It doubles with each further retry. Default 500 ms, which makes 8 invocations in
+    /// a minute, as observed on AWS.
     pub retry_base_delay: Duration,
-    /// What the delay never exceeds. Default 60 s.
+    /// The longest delay before a retry. Default 60 s.
     pub retry_max_delay: Duration,
-    /// How long to wait after an empty page. Default 250 ms, AWS's base rate of 4 reads a second.
+    /// How long to wait after an empty page. Default 250 ms, AWS's base rate of 4 reads per second.
     pub poll_interval: Duration,
-    /// How often shards are listed again. Default 10 s.
+    /// The time between two listings of the shards. Default 10 s.
     pub discovery_interval: Duration,
-    /// How long a tumbling window stays open after its end when no record comes, for records that are late. Default 2 min:
-    /// AWS waits "up to 2 minutes", which it says of Kinesis alone. A record of a later window, or the shard's end, ends the
+    /// How long a tumbling window stays open for late records after its end, if no record arrives. Default 2 minutes: AWS
+    /// documents "up to 2 minutes", but only for Kinesis. A record of a later window, or the end of the shard, ends the
     /// window at once.
     pub window_grace: Duration,
-    /// Whether a window's last invocation can have records. Default: it has none.
+    /// Whether the last invocation of a tumbling window can have records. Default [`FinalInvocation::WithoutRecords`].
     pub final_invocation: FinalInvocation,
     /// The seed of request ids and of [`BatchAssignment::Random`]. Default 0.
     pub seed: u64,
@@ -241,44 +259,79 @@ impl Default for Unspecified {
 }
 
 /// How much is discarded when retries are exhausted.
+/// ```
+/// use lambda_streams_local::{Discard, Unspecified};
+///
+/// let unspecified = Unspecified { discard: Discard::FirstRecord, ..Unspecified::default() };
+/// assert_ne!(unspecified, Unspecified::default());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Discard {
-    /// Everything from the checkpoint to the end of the batch, good records included: what AWS was seen to do.
+    /// Everything from the checkpoint to the end of the batch, good records included, as observed on AWS.
     RemainingBatch,
-    /// The record at the checkpoint alone.
+    /// Only the record at the checkpoint.
     FirstRecord,
 }
 
 /// How items are assigned to a shard's concurrent batches.
+/// ```
+/// use lambda_streams_local::{BatchAssignment, Settings, Unspecified};
+///
+/// let unspecified = Unspecified { batch_assignment: BatchAssignment::Random, seed: 7, ..Unspecified::default() };
+/// let settings = Settings { parallelization_factor: 10, unspecified, ..Settings::default() };
+/// assert!(settings.validate().is_ok());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BatchAssignment {
-    /// By a hash of table and primary key: an item is always assigned to the same batch.
+    /// By a hash of the table and the primary key, so an item is always assigned to the same batch.
     Hashed,
-    /// At random, anew whenever no record of the item is buffered or in flight: each item keeps its order, and the order
-    /// across items is as random as AWS's promise allows.
+    /// At random, again whenever no record of the item is buffered or in flight. Each item keeps its order, and the order
+    /// across items is as random as AWS's guarantees allow. [`Unspecified::seed`] makes a run repeatable.
     Random,
 }
 
-/// What the last invocation of a tumbling window has besides the state. AWS does not say; its own example aggregates the
-/// records of the last invocation too.
+/// Whether the last invocation of a tumbling window has records in addition to the state. AWS does not document it; its
+/// own example also aggregates the records of the last invocation.
+/// ```
+/// use lambda_streams_local::{FinalInvocation, Settings, Unspecified};
+///
+/// let unspecified = Unspecified { final_invocation: FinalInvocation::WithRecords, ..Unspecified::default() };
+/// let settings = Settings { tumbling_window_in_seconds: 60, unspecified, ..Settings::default() };
+/// assert!(settings.validate().is_ok());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FinalInvocation {
-    /// No records: it comes after the invocation that had the last ones.
+    /// It has no records. It follows the invocation with the last records.
     WithoutRecords,
-    /// The window's last records, where they are known to be the last when they are sent; else none.
+    /// It has the window's last records if they are known to be the last when they are sent, otherwise none.
     WithRecords,
 }
 
-/// From when on a record's age counts.
+/// When a record's age begins.
+/// ```
+/// use lambda_streams_local::{RecordAge, Settings, Unspecified};
+///
+/// // Events that were captured last week are not too old when they are read from a file.
+/// let unspecified = Unspecified { record_age: RecordAge::SinceRead, ..Unspecified::default() };
+/// let settings = Settings { maximum_record_age_in_seconds: 3_600, unspecified, ..Settings::default() };
+/// assert!(settings.validate().is_ok());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RecordAge {
     /// From `ApproximateCreationDateTime`, as on AWS.
     SinceCreation,
-    /// From the moment the mapping has read it: for files of old events.
+    /// From the time when the mapping read it: for files of old events.
     SinceRead,
 }
 
-/// A setting that AWS would refuse: which, and what its range is.
+/// A setting that AWS would refuse, with its range.
+/// ```
+/// use lambda_streams_local::Settings;
+///
+/// let error = Settings { parallelization_factor: 11, ..Settings::default() }.validate().unwrap_err();
+/// assert_eq!(error.setting(), "ParallelizationFactor");
+/// assert_eq!(error.to_string(), "`ParallelizationFactor` is 11: it must be 1 to 10");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError {
     setting: &'static str,
@@ -290,7 +343,7 @@ impl SettingsError {
         Self { setting, message: message.into() }
     }
 
-    /// The setting, in AWS's spelling.
+    /// The setting, in AWS's spelling, such as `BatchSize`.
     pub fn setting(&self) -> &str {
         self.setting
     }

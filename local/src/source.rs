@@ -27,17 +27,17 @@ use serde_json::value::RawValue;
 /// # }
 /// ```
 pub trait Source: Send + Sync + 'static {
-    /// The stream's ARN, for on-failure documents and windows.
+    /// The stream's ARN, for on-failure documents and the events of tumbling windows.
     fn stream_arn(&self) -> String;
 
     /// The shards that exist now, with their lineage, in any order.
     ///
     /// # Errors
-    /// If they cannot be listed; the run ends then.
+    /// If the shards cannot be listed, which ends the run.
     fn shards(&self) -> impl Future<Output = Result<Vec<Shard>, SourceError>> + Send;
 
-    /// Whether a listing told that this shard is closed: its end is yet to come, however many of its pages are empty. Where
-    /// the source does not know it is `false`, the default; a shard that has a child is closed in any case.
+    /// Whether a listing said that this shard is closed. A closed shard has an end, however many of its pages are empty.
+    /// Default `false`, for a source that does not know. A shard that has a child is closed in any case.
     fn has_ended(&self, shard: &str) -> bool {
         let _ = shard;
         false
@@ -48,23 +48,23 @@ pub trait Source: Send + Sync + 'static {
     /// A mapping with `LATEST` opens all shards that exist at its start, before it reads the first of them.
     ///
     /// # Errors
-    /// If it cannot be opened; the run ends then.
+    /// If the shard cannot be opened, which ends the run.
     fn open(&self, shard: &str, from: &Position) -> impl Future<Output = Result<ShardIterator, SourceError>> + Send;
 
-    /// Reads on: a page of at most 1,000 records or 1 MB, which may be empty, and how to go on.
+    /// Reads the next page: at most 1,000 records or 1 MB, or none, and where to continue.
     ///
-    /// Expired iterators, throttling and trimmed data are handled inside the source, which reopens after the last
-    /// record it gave.
+    /// The source handles expired iterators, throttling and trimmed data itself: it opens the shard again after the last
+    /// record that it returned.
     ///
     /// # Errors
-    /// If reading cannot go on; the error says what to do, and the run ends.
+    /// If reading cannot continue, which ends the run. The error says what to do.
     ///
     /// # Cancellation
-    /// The future is dropped when the run stops, and never read again from the same iterator.
+    /// A run that stops drops the future, and does not read from the same iterator again.
     fn read(&self, iterator: ShardIterator) -> impl Future<Output = Result<Page, SourceError>> + Send;
 }
 
-/// Shared between a mapping and whoever feeds it.
+/// Shared between a mapping and the code that feeds it.
 impl<S: Source> Source for Arc<S> {
     fn stream_arn(&self) -> String {
         S::stream_arn(self)
@@ -87,49 +87,88 @@ impl<S: Source> Source for Arc<S> {
     }
 }
 
-/// A shard and the one it was split from; the parent is consumed first.
+/// A shard, and the shard that it was split from. A mapping consumes the parent first.
+/// ```
+/// use lambda_streams_local::Shard;
+///
+/// let shards = [
+///     Shard { id: "shardId-1".to_owned(), parent: None },
+///     Shard { id: "shardId-2".to_owned(), parent: Some("shardId-1".to_owned()) },
+/// ];
+/// assert!(shards.iter().all(|shard| shard.parent.as_ref() != Some(&shard.id)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shard {
     /// The shard's id.
     pub id: String,
-    /// The id of its parent, which may have been trimmed already.
+    /// The id of its parent, which the stream may have trimmed already; `None` for a shard without a parent.
     pub parent: Option<String>,
 }
 
-/// Where in a shard to begin.
+/// Where in a shard to begin reading.
+/// ```
+/// use lambda_streams::SequenceNumber;
+/// use lambda_streams_local::{MemorySource, Position, Source};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let record = |number: u32| format!(r#"{{"eventID": "{number}", "dynamodb": {{"SequenceNumber": "{number}"}}}}"#);
+/// let source = MemorySource::new("arn:aws:dynamodb:eu-central-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000")
+///     .shard("shardId-1", None, [record(111), record(112)])?;
+/// let after = Position::After(SequenceNumber::new("111").expect("it is a number"));
+/// let page = source.read(source.open("shardId-1", &after).await?).await?;
+/// assert_eq!(page.records[0].json(), record(112));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
-    /// At the oldest record that is there.
+    /// At the oldest record that the stream still has.
     TrimHorizon,
-    /// At what is written from now on.
+    /// After the newest record: only what is written from now on.
     Latest,
-    /// With this record.
+    /// At the record with this sequence number.
     At(SequenceNumber),
-    /// With the record after this one.
+    /// After the record with this sequence number.
     After(SequenceNumber),
 }
 
-/// Where to read on in a shard; only the source that made it understands the token.
+/// Where to continue reading in a shard. Only the source that made it understands the token.
+/// ```
+/// use lambda_streams_local::ShardIterator;
+///
+/// // A source of your own decides what its tokens are, such as an offset.
+/// let iterator = ShardIterator { shard: "shardId-1".to_owned(), token: "0".to_owned(), last: None };
+/// assert_eq!(iterator.token.parse(), Ok(0));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardIterator {
     /// The shard's id.
     pub shard: String,
     /// The source's own token.
     pub token: String,
-    /// The last record that was read; an expired iterator is opened again after it.
+    /// The last record that was read, after which an expired iterator is opened again.
     pub last: Option<SequenceNumber>,
 }
 
-/// What one read gave.
+/// The result of one read.
+/// ```
+/// use lambda_streams_local::{Page, SourceRecord};
+///
+/// let records = vec![SourceRecord::from_json(r#"{"eventID": "1"}"#)?];
+/// let last_page = Page { records, next: None };
+/// assert_eq!(last_page.records.len(), 1);
+/// # Ok::<(), lambda_streams_local::SourceError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Page {
     /// The records, in the shard's order; an empty page is not the end.
     pub records: Vec<SourceRecord>,
-    /// How to go on; `None` if the shard is closed and drained.
+    /// Where to continue; `None` if the shard is closed and drained.
     pub next: Option<ShardIterator>,
 }
 
-/// One record in Lambda's JSON, with what a mapping must know about it.
+/// One record in Lambda's JSON, with what a mapping has to know about it.
 #[derive(Clone)]
 pub struct SourceRecord {
     json: Arc<str>,
@@ -139,9 +178,9 @@ pub struct SourceRecord {
 }
 
 impl SourceRecord {
-    /// Takes a record in the JSON in which Lambda delivers it.
+    /// A record from the JSON in which Lambda delivers it.
     ///
-    /// A malformed record is accepted as well, and so is any JSON value: the function has to deal with it, as on AWS.
+    /// Any JSON value is accepted, a malformed record too: the function has to deal with it, as on AWS.
     ///
     /// # Errors
     /// If it is not valid JSON.
@@ -175,23 +214,22 @@ impl SourceRecord {
         })
     }
 
-    /// The record as the function receives it.
+    /// The record's JSON, as the function receives it.
     pub fn json(&self) -> &str {
         &self.json
     }
 
-    /// Its place in the shard; `None` for a malformed record that has none.
+    /// The record's place in its shard; `None` for a malformed record without one.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
         self.sequence_number.as_ref()
     }
 
-    /// When the change was made; `None` where the record does not say.
+    /// When the change was made; `None` if the record does not say.
     pub fn created_at(&self) -> Option<SystemTime> {
         self.created_at
     }
 
-    /// The item it belongs to, as a number that the records of one item share; a record without readable keys is an item of
-    /// its own.
+    /// A number that all records of one item share, the same in every run. A record without readable keys is an item of its own.
     pub fn item(&self) -> u64 {
         self.item
     }
@@ -202,7 +240,7 @@ fn item(group_id: &str) -> u64 {
     u64::from_str_radix(&group_id[16..], 16).expect("a group id is 32 hexadecimal digits")
 }
 
-/// Shows which record it is, and nothing of the item.
+/// Shows which record it is, without item data.
 impl fmt::Debug for SourceRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceRecord")
@@ -212,12 +250,18 @@ impl fmt::Debug for SourceRecord {
     }
 }
 
-/// Why a stream cannot be read, and what to do.
+/// Why a stream cannot be read, and what to do about it.
+/// ```
+/// use lambda_streams_local::SourceRecord;
+///
+/// let error = SourceRecord::from_json("{").unwrap_err();
+/// assert!(error.to_string().starts_with("the record is not valid JSON: "));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceError(String);
 
 impl SourceError {
-    /// Takes the message: what happened, where, and what to do.
+    /// An error with this message: what happened, where, and what to do.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }

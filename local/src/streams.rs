@@ -29,7 +29,7 @@ use self::api_error::Backoff;
 ///
 /// Records become Lambda's JSON, member for member. An expired iterator is opened again after the last record. Throttling
 /// and failures of the service or the network are waited out with exponential backoff. If the stream has trimmed a shard's
-/// data (it keeps 24 hours), the shard goes on with what is left, and [`gaps`](Self::gaps) counts it. A call that is
+/// data (it keeps 24 hours), the shard continues with what is left, and [`gaps`](Self::gaps) counts it. A call that is
 /// denied, a stream that is gone, data that stays trimmed, and a failure that lasts longer than about a minute are errors.
 ///
 /// A shard is at its end when the service gives no next iterator; a last sequence number in its description alone does
@@ -79,7 +79,7 @@ const UNCERTAIN: &str = "\u{0}uncertain";
 const REOPEN: &str = "\u{0}reopen";
 
 impl DynamoDbStreams {
-    /// Takes a stream by its ARN, and asks once whether it is there.
+    /// Connects to a stream by its ARN, and checks that it exists.
     ///
     /// # Errors
     /// If the stream cannot be described: it does not exist, the call is denied, or the endpoint cannot be reached.
@@ -101,12 +101,12 @@ impl DynamoDbStreams {
         })
     }
 
-    /// Which images the stream carries, such as `NEW_AND_OLD_IMAGES`; `None` where the endpoint does not say.
+    /// The images that the stream carries, such as `NEW_AND_OLD_IMAGES`; `None` if the endpoint does not say.
     pub fn view_type(&self) -> Option<&str> {
         self.view_type.as_deref()
     }
 
-    /// How often records were gone before they could be read, because the stream had trimmed them.
+    /// How many times the stream had trimmed records before they could be read.
     pub fn gaps(&self) -> u64 {
         self.gaps.load(Ordering::Relaxed)
     }
@@ -229,7 +229,7 @@ impl DynamoDbStreams {
     }
 
     /// The data at a position, or the whole shard, was trimmed: a gap, unless the position was the end. Nothing that was
-    /// written since then is old enough to be trimmed, but for a machine that slept for a day.
+    /// written since then is old enough to be trimmed, except on a machine that slept for a day.
     fn note_trimmed(&self, shard: &str, from: &Position) {
         let opened = self.opened_at_end().get(shard).copied();
         let was_at_end = match (from, opened) {
@@ -251,7 +251,7 @@ impl DynamoDbStreams {
         tracing::warn!(
             shard,
             stream = self.stream_arn,
-            "records are lost: the stream has trimmed them before they were read (it keeps 24 hours)"
+            "records are lost: the stream trimmed them before they were read (it keeps records for 24 hours)"
         );
     }
 }
@@ -353,7 +353,7 @@ fn closed_shards(description: &StreamDescription) -> impl Iterator<Item = String
     description.shards().iter().filter(is_closed).filter_map(|shard| shard.shard_id.clone())
 }
 
-/// A parent that the stream does not list any more has nothing left to be read first.
+/// A parent that the stream no longer lists has nothing left to be read first.
 fn known_parents(mut shards: Vec<Shard>) -> Vec<Shard> {
     let listed: HashSet<String> = shards.iter().map(|shard| shard.id.clone()).collect();
     for shard in &mut shards {

@@ -94,7 +94,7 @@ def test_a_discarded_batch(
     again = commands.typed(replay)
     assert (again.code, again.out) == (2, "")
     assert again.err.startswith(f"error: there is nothing at {url}: all of it is replayed")
-    assert commands.journals("replay") == [], "nothing is left to be done, so that nothing is noted"
+    assert commands.journals("replay") == [], "nothing is left to be done, so nothing is noted"
 
 
 def test_a_batch_that_is_done_in_part(
@@ -121,7 +121,7 @@ def test_a_batch_that_is_done_in_part(
     assert first.code == 1
     assert "3 records: 2 done, 1 failed, 0 held back, 0 left" in first.out
     assert f"  failed  {poison['dynamodb']['SequenceNumber']}: " in first.out
-    assert f"what the function logged of each is in its log group: {deployment.outputs['FunctionLogGroup']}\n" in first.out
+    assert f"what the function logged about each is in its log group: {deployment.outputs['FunctionLogGroup']}\n" in first.out
     assert created(logs, "replay") == ["in-part-2", "in-part-3"]
     assert len(discarded()) == 1 and len(commands.journals("replay")) == 1
 
@@ -153,7 +153,7 @@ def test_items_that_have_changed_since(
     # The demo's processor has no marks that could tell what is stale, and its mapping rests already.
     for choice, refusal in [
         (["--stale", "skip"], "this function keeps no marks"),
-        (["--stale", "process", "--pause-mapping"], "is disabled already, and not by this work"),
+        (["--stale", "process", "--pause-mapping"], "is already disabled, and not by this command"),
     ]:
         refused = commands.typed(replay, *choice)
         assert (refused.code, created(logs, "replay")) == (2, []), refused.out
@@ -296,7 +296,7 @@ def old_table(deployment: Deployment) -> Iterator[str]:
 
 
 def test_backfill(deployment: Deployment, dead_letters: Queue, old_table: str, commands: Commands) -> None:
-    """Items that were there before come to the function as inserts of a backfill; one that does not decode is a dead letter"""
+    """Items that are older than the function reach it as inserts of a backfill; one that does not decode is a dead letter"""
     logs = deployment.logs()
     command = ["backfill", "--table", old_table, "--function", deployment.function]
     listed = commands.run(*command, "--dry-run")
@@ -358,12 +358,12 @@ def test_redrive(totals: Totals, deployment: Deployment, frozen: tuple[list[Orde
             denied = commands.run(*redrive, keys=keys)
         assert (denied.code, queue.waiting()) == (2, 2), denied.out
         assert action in denied.err.splitlines()[-1], denied.err
-    # What is done and cannot be deleted is told so, and comes again.
+    # A letter that is done and cannot be deleted is reported, and stays in the queue.
     with roles.caller(deployment, "e2e-on-call", allow([it for it in allowed if "DeleteMessage" not in it])) as keys:
         undeleted = commands.run(*redrive, keys=keys)
     assert (undeleted.code, queue.waiting()) == (1, 2), undeleted.out
     assert "2 dead letters: 2 done, 0 failed, 0 held back, 0 left" in undeleted.out
-    assert "2 dead letters done that cannot be deleted" in undeleted.err and "allow sqs:DeleteMessage" in undeleted.err
+    assert "2 dead letters done, but not deleted" in undeleted.err and "allow sqs:DeleteMessage" in undeleted.err
     with roles.caller(deployment, "e2e-on-call", allow(allowed)) as keys:
         done = commands.run(*redrive, keys=keys)
     assert (done.code, queue.waiting()) == (0, 0), done.out + done.err

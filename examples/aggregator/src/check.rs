@@ -79,19 +79,19 @@ impl Check {
             }
         }
         if self.guards != self.changes - self.poison {
-            faults.push(format!("{} changes were added, and not {}", self.guards, self.changes - self.poison));
+            faults.push(format!("{} changes were added instead of {}", self.guards, self.changes - self.poison));
         }
         let mut dead: Vec<_> = self.letters.iter().map(DeadLetter::event_id).collect();
         dead.sort_unstable();
         dead.dedup();
         if dead.len() != self.poison {
-            faults.push(format!("{} changes are in the dead-letter queue, and not {}", dead.len(), self.poison));
+            faults.push(format!("{} changes are in the dead-letter queue instead of {}", dead.len(), self.poison));
         }
         faults
     }
 }
 
-/// The seconds since 1970, in so many days.
+/// The seconds since 1970, this many days from now.
 fn in_days(days: u64) -> Result<i64, Failure> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     Ok((now.as_secs() + days * 24 * 60 * 60).try_into()?)

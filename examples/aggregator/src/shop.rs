@@ -8,7 +8,7 @@ pub(crate) const TOTALS: &str = "totals";
 /// The guards of the changes that are in the totals.
 pub(crate) const GUARDS: &str = "guards";
 const PLACED: u32 = 300;
-/// The order that has no customer, for whom there can be no total.
+/// The order that has no customer, so it cannot be added to a total.
 const POISON: u32 = 123;
 const SEED: u64 = 20_260_103;
 

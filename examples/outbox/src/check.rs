@@ -44,7 +44,7 @@ impl Check {
         faults.extend(arrived.into_keys().map(|aggregate| format!("nobody wrote {aggregate}")));
         let malformed = self.malformed().collect();
         if self.dead_lettered() != malformed {
-            faults.push(format!("in the dead-letter queue are {:?}, and not {malformed:?}", self.dead_lettered()));
+            faults.push(format!("the dead-letter queue has {:?} instead of {malformed:?}", self.dead_lettered()));
         }
         faults
     }

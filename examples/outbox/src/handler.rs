@@ -15,14 +15,14 @@ pub(crate) struct Event {
     pub(crate) aggregate: String,
     /// The sort key.
     pub(crate) seq: u64,
-    /// By which consumers tell an event that comes twice.
+    /// The id by which consumers recognise an event that arrives twice.
     pub(crate) event_id: String,
     pub(crate) detail_type: String,
     /// JSON, which is for the bus to judge.
     pub(crate) detail: String,
 }
 
-/// Publishes up to ten events in one request. Each entry has an answer of its own.
+/// Publishes up to ten events in one request. Each entry has its own answer.
 pub(crate) async fn publish(
     bus: Client,
     rows: Vec<Insert<Event>>,

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn every_event_arrives_in_order_and_a_wrong_one_is_told() {
+async fn every_event_arrives_in_order_and_a_wrong_one_is_reported() {
     let check = run().await.expect("the run ends");
     println!("{check}");
     assert!(check.holds(), "{check}");

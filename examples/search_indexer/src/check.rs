@@ -73,10 +73,10 @@ impl Check {
                 None => faults.push(format!("{name:?} is not in the index")),
             }
         }
-        faults.extend(indexed.into_keys().map(|name| format!("{name:?} is in the index alone")));
+        faults.extend(indexed.into_keys().map(|name| format!("{name:?} is in the index, but not in the table")));
         let poison = BTreeSet::from([POISON.to_owned()]);
         if self.dead_lettered() != poison {
-            faults.push(format!("in the dead-letter queue are {:?}, and not {poison:?}", self.dead_lettered()));
+            faults.push(format!("the dead-letter queue has {:?} instead of {poison:?}", self.dead_lettered()));
         }
         faults
     }

@@ -17,11 +17,12 @@ use tokio::net::TcpListener;
 
 use crate::handler::Search;
 
-/// Its bad moments come in turns: of so many requests one finds the engine down, one finds it busy, and one is done without an answer.
+/// Its bad moments take turns: of this many requests one finds the engine down, one finds it busy, and one is done without
+/// an answer.
 const DOWN_EVERY: usize = 13;
 const BUSY_EVERY: usize = 11;
 const UNANSWERED_EVERY: usize = 7;
-/// Of so many writes one is refused for now.
+/// One in this many writes is refused for now.
 const THROTTLED_EVERY: usize = 23;
 /// More actions in a request are not a fault of the engine, but of the handler, which promises a hundred.
 const MOST_ACTIONS: usize = 100;
@@ -64,7 +65,7 @@ pub(crate) struct EngineLog {
 #[derive(Debug, Clone)]
 struct Entry {
     version: u64,
-    /// None if it was deleted. Its version is kept, so that a write that comes late does not bring it back.
+    /// None if it was deleted. Its version is kept, so a write that comes late does not bring it back.
     source: Option<Value>,
 }
 

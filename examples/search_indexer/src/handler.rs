@@ -16,7 +16,8 @@ pub(crate) struct Search {
 pub(crate) trait Document: Serialize + DeserializeOwned {
     const INDEX: &'static str;
     fn id(&self) -> &str;
-    /// Every write of the item adds one. (A sequence number is no version: it has up to 40 digits, and a version 63 bits.)
+    /// Every write of the item adds one. (A sequence number cannot be the version: it has up to 40 digits, and a version
+    /// has 63 bits.)
     fn version(&self) -> u64;
 }
 

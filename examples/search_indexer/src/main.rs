@@ -35,8 +35,8 @@ async fn run() -> Result<Check, Failure> {
     Check::new(&database, written, deliveries, engine.log(), queue.letters()).await
 }
 
-/// The index needs the last state of an item alone, so `latest_only`: versions may have gaps, and what comes late meets a conflict.
-/// (`within_lane` would be as right, and send each change.)
+/// The index only needs the last state of an item, so `latest_only`: versions may have gaps, and a late one is a conflict.
+/// (`within_lane` would be right too, but send each change.)
 fn processor(search: &Search, queue: MemoryDeadLetterQueue) -> Result<StreamProcessor, Error> {
     // A visit changes a customer, and nothing that is searched for.
     let customers = when_changed(["name", "city"], bulk(with(search.clone(), index::<Customer>)).latest_only());

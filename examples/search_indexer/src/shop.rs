@@ -24,7 +24,7 @@ pub(crate) struct Written {
     pub(crate) changes: usize,
 }
 
-/// The shop's day: customers come, order, and come again; orders are paid and shipped, and some are cancelled and deleted.
+/// The shop's day: customers come, order, and return; orders are paid and shipped, and some are cancelled and deleted.
 pub(crate) async fn trade(database: &Database) -> Result<Written, Failure> {
     let text = ScalarAttributeType::S;
     database.create_table(TABLE, &[("pk", text.clone()), ("sk", text)]).await?;
@@ -107,7 +107,7 @@ fn lines(order: u64) -> u64 {
     1 + order % 3
 }
 
-/// An item of a customer: the keys, the texts and the numbers.
+/// An item of a customer: the keys, the strings and the numbers.
 fn item(customer: u64, sk: String, texts: &[(&str, String)], numbers: &[(&str, u64)]) -> Item {
     let keys = [("pk", format!("CUSTOMER#{customer:02}")), ("sk", sk)];
     let text = |(name, value): &(&str, String)| ((*name).to_owned(), AttributeValue::S(value.clone()));

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 
 #[tokio::test]
-async fn the_index_has_what_the_table_holds_and_a_difference_is_told() {
+async fn the_index_has_what_the_table_holds_and_a_difference_is_reported() {
     let check = run().await.expect("the run ends");
     println!("{check}");
     assert!(check.holds(), "{check}");

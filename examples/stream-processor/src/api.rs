@@ -1,11 +1,11 @@
-//! The HTTP API behind API Gateway's proxy integration: `POST /process` and `GET /process`.
+//! The HTTP API for API Gateway's proxy integration: `POST /process` and `GET /process`.
 //!
 //! | request | answer |
 //! |---|---|
-//! | `POST /process` with `{"Records": [...]}` | 200: what became of each record; 207 if one did not succeed |
+//! | `POST /process` with `{"Records": [...]}` | 200: the outcome of each record; 207 if one did not succeed |
 //! | `POST /process` without a body | 200: `{message, requestId, timestamp, functionVersion}` |
 //! | `GET /process` | 200: version, configuration, counters since start |
-//! | a body that is no such event, or a record that is refused | 400 |
+//! | a body that is not such an event, or a record that is refused | 400 |
 //! | another path | 404 |
 //! | another method | 405 |
 //! | more than 100 records, or more than 4 MiB | 413 |
@@ -34,7 +34,7 @@ pub(crate) enum Call {
     Process(Vec<u8>),
 }
 
-/// An answer that says why there is no other.
+/// An answer that says why the request is refused.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Refused {
     pub(crate) status: StatusCode,
@@ -48,7 +48,7 @@ impl Refused {
     }
 }
 
-/// Tells what a request wants, or why it is refused.
+/// What a request wants, or why it is refused.
 pub(crate) fn call(request: &ApiGatewayProxyRequest) -> Result<Call, Refused> {
     if path(request) != "/process" {
         return Err(Refused::new(StatusCode::NOT_FOUND, "there is nothing here: try /process"));
@@ -71,9 +71,9 @@ fn posted(request: &ApiGatewayProxyRequest) -> Result<Call, Refused> {
     let text = request.body.as_deref().unwrap_or_default();
     let body = match request.is_base64_encoded {
         false => text.as_bytes().to_vec(),
-        true => STANDARD
-            .decode(text)
-            .map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "the body is marked as base64, and is none"))?,
+        true => STANDARD.decode(text).map_err(|_| {
+            Refused::new(StatusCode::BAD_REQUEST, "the body is marked as base64, but is not valid base64")
+        })?,
     };
     if body.trim_ascii().is_empty() {
         return Ok(Call::Ping);

@@ -1,4 +1,4 @@
-//! One invocation: what came, who deals with it, and what is answered.
+//! One invocation: the kind of its payload, who processes it, and the answer.
 
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ impl Function {
     pub(crate) async fn call(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Diagnostic> {
         let LambdaEvent { payload, context, .. } = event;
         self.counters.invocations.add(1);
-        // Nearly every invocation is the stream's: only what the library refuses is looked at once more.
+        // Nearly every invocation is the stream's: only what the library refuses is examined again.
         let answer = match self.call_mapping(&payload, &context).await {
             Ok(answer) => Ok(answer),
             Err(error) if error.payload_kind() == Some(PayloadKind::RestApi) => self.call_api(&payload, &context).await,
@@ -97,7 +97,7 @@ impl Function {
         let started = Instant::now();
         let request: ApiGatewayProxyRequest = serde_json::from_str(payload.get()).map_err(|error| {
             let place = format!("at line {}, column {}", error.line(), error.column());
-            refused(&format!("the payload looks like an API Gateway REST API event, and cannot be read {place}"))
+            refused(&format!("the payload looks like an API Gateway REST API event, but cannot be read {place}"))
         })?;
         let response = match api::call(&request) {
             Ok(Call::Status) => self.status(context),

@@ -1,6 +1,6 @@
 //! Records that a caller of the API posts: checked first, all of them, then processed like those of the stream.
 //!
-//! Whoever may call the API can make up a record, so a posted one is trusted less than one of the stream:
+//! A caller of the API can make up a record, so a posted record is trusted less than one of the stream:
 //! - It must be whole and of this function's table, its images must decode, and its keys must be those of its images.
 //!   One record that is not refuses the request, before any is processed.
 //! - It never becomes a dead letter: the queue holds records of the stream, and redriving it must bring back nothing that
@@ -46,7 +46,7 @@ pub(crate) struct Refusal {
 }
 
 impl OnDemand {
-    /// With the settings of the stream's processor, but for the dead-letter queue.
+    /// With the settings of the stream's processor, except the dead-letter queue.
     pub(crate) fn from_env(handlers: &Handlers<LogJournal>, table_name: &str) -> Result<Self, Error> {
         let builder = StreamProcessor::builder_from_env()?.without_dead_letter_queue();
         Ok(Self { processor: processor::with_handlers(builder, handlers).build()?, table_name: table_name.to_owned() })
@@ -108,7 +108,7 @@ fn images(record: &Record) -> Result<Vec<Item>, DecodeError> {
     }
 }
 
-/// What became of each record, for the caller.
+/// The outcome of each record, for the caller.
 pub(crate) fn outcomes(report: &BatchReport) -> Value {
     report.records().iter().map(outcome).collect()
 }

@@ -11,9 +11,9 @@ use lambda_streams_local::{
 
 use crate::Failure;
 
-/// One in so many invocations is killed at work.
+/// One in this many invocations is killed at work.
 const KILLED_EVERY: u32 = 2;
-/// Within this time after it began. Some are done by then, and nobody is told.
+/// Within this time after it began. Some are done by then, but their responses are lost.
 const KILLED_WITHIN_MILLIS: u64 = 40;
 const SEED: u64 = 20_260_101;
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,7 +30,8 @@ pub struct Deliveries {
     pub killed: usize,
 }
 
-/// Delivers so many records of a stream to a function: with `parallelization_factor` invocations at once, each in an environment of its
+/// Delivers this many records of a stream to a function: with `parallelization_factor` invocations at once, each in an
+/// environment of its
 /// own, whose processor `start` makes.
 pub async fn deliver<F>(
     stream: DynamoDbStreams,

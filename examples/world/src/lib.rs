@@ -1,5 +1,5 @@
 //! What is around the functions of `examples/outbox`, `examples/aggregator` and `examples/search_indexer`: tables in a DynamoDB in this
-//! process, and an event source mapping whose environments are killed now and then, so that the same records are delivered again.
+//! process, and an event source mapping whose environments are killed now and then, so the same records are delivered again.
 
 mod database;
 mod lambda;

@@ -39,7 +39,7 @@ class DocumentedSystem(Stack):
             removal_policy=RemovalPolicy.DESTROY,
         )
         self.table = self._create_table()
-        # What the example function reads beside the construct's variables.
+        # What the example function reads in addition to the construct's variables.
         environment = {"TABLE_NAME": self.table.table_name}
         topic = AlarmTopic(self, "AlarmTopic", encryption_key=self.key, email=alarm_email)
         self.processor = StreamProcessor(

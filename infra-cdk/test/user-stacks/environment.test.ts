@@ -35,7 +35,7 @@ const NUMBERS: Record<string, NumberSetting> = {
   LAMBDA_STREAMS_RETRY_MAX_MS: { set: (ms) => ({ retryBase: Duration.millis(0), retryMax: millis(ms) }) },
   LAMBDA_STREAMS_HANDLER_TIMEOUT_MS: {
     set: (ms) => ({ handlerTimeout: millis(ms), deadlineMargin: Duration.millis(0) }),
-    // The construct knows the timeout of the function and takes a quarter of it, so that a handler that hangs ends.
+    // The construct knows the timeout of the function and takes a quarter of it, so a handler that hangs ends.
     ownDefault: '15000',
   },
   LAMBDA_STREAMS_DEADLINE_MARGIN_MS: { set: (ms) => ({ deadlineMargin: millis(ms), handlerTimeout: Duration.millis(1) }) },
@@ -162,6 +162,6 @@ describe('the environment of a second function', () => {
   it('cannot be that of an on-demand function where there is no code', () => {
     const stack = userStack();
     const processor = new StreamProcessor(stack, 'Processor', { table: newTable(stack), handler: ownFunction(stack) });
-    expect(() => processor.createOnDemandFunction(stack, 'OnDemand')).toThrow(/an on-demand function is made of code; write ProcessorFunction/);
+    expect(() => processor.createOnDemandFunction(stack, 'OnDemand')).toThrow(/an on-demand function is created from code; write ProcessorFunction/);
   });
 });

@@ -85,7 +85,7 @@ describe('an alias of the function', () => {
     }
   });
 
-  it('has alarms of its own, but for what Lambda counts of the function', () => {
+  it('has its own alarms, except what Lambda counts of the function', () => {
     const template = deployed();
     const dimensions = (alarm: string) => resource(template, 'AWS::CloudWatch::Alarm', `Alarms${alarm}`).Properties.Dimensions.map(({ Name }: any) => Name);
     expect(dimensions('FunctionErrors')).toEqual(['FunctionName', 'Resource']);
@@ -150,7 +150,7 @@ describe('Managed Instances', () => {
     expect(Properties).not.toHaveProperty('FunctionScalingConfig');
   });
 
-  it('run what is published, so that asynchronous invocations are configured for that', () => {
+  it('run what is published, so asynchronous invocations are configured for that', () => {
     expect(resource(managed(), 'AWS::Lambda::EventInvokeConfig').Properties.Qualifier).toBe('$LATEST.PUBLISHED');
   });
 
@@ -212,7 +212,7 @@ describe('what Lambda does as the role', () => {
     expect(actions.filter((action) => /PutObject|SendMessage|kms:/.test(action))).toEqual([]);
   });
 
-  it('is known by the function behind the alias', () => {
+  it('is known by the function of the alias', () => {
     const stack = userStack();
     process(stack, { alias: {} });
     expect(denied(stack).KeepTheStreamFromTheCode!.conditions[0]).toMatch(/SourceFunctionArn ProcessorFunction\.Arn, /);

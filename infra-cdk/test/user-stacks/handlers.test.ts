@@ -86,7 +86,7 @@ describe('one role for two functions', () => {
     expect(new Set(sids).size).toBe(sids.length);
   });
 
-  it('is warned of for a third one, whose statements IAM may not take', () => {
+  it('is warned of for a third one, whose statements IAM might not take', () => {
     const stack = userStack();
     const role = new Role(stack, 'Shared', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     const more = (id: string) => new StreamProcessor(stack, id, { table: newTable(stack, `${id}Table`), code, functionOptions: { role } });
@@ -96,7 +96,7 @@ describe('one role for two functions', () => {
     expect(warningsOf(stack)).toEqual([expect.stringMatching(/the role user\/Shared runs 3 functions, .* IAM takes 10,240 of inline policies/)]);
   });
 
-  it('of another stack has a policy in the stack of each, so that no stack depends on the other', () => {
+  it('of another stack has a policy in the stack of each, so no stack depends on the other', () => {
     const app = newApp();
     const roles = userStack('roles', app);
     const role = new Role(roles, 'Shared', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
@@ -162,7 +162,7 @@ describe('an imported function', () => {
     }
   });
 
-  it('of another stack of the app is no circle', () => {
+  it('of another stack of the app makes no dependency cycle', () => {
     const app = newApp();
     const functions = userStack('functions', app);
     const stack = userStack('user', app);

@@ -35,7 +35,7 @@ function sharedTable(stack: Stack): IdempotencyTable {
 /** What a template has that has anything of it. */
 const TRACES = /[Ii]dempotency|LAMBDA_STREAMS_CONSUMER|WhatIsDone|Mark[A-Z]|[Aa]lready ?[Dd]one/;
 
-/** What each function is told of the table: its logical id or name, and the consumer's name. */
+/** What each function knows of the table: its logical id or name, and the consumer's name. */
 function told(template: Template): Record<string, [unknown, string]> {
   const functions = Object.entries(resources(template, 'AWS::Lambda::Function'));
   return Object.fromEntries(
@@ -252,7 +252,7 @@ describe('a table that exists', () => {
     expect(() => process(stack, 'Processor', { table: Table.fromTableAttributes(stack, 'Done', { tableArn }) })).toThrow(message);
   });
 
-  it('is not made again, so that options for making it are refused', () => {
+  it('is not made again, so options for making it are refused', () => {
     const stack = userStack();
     const table = new Table(stack, 'Done', ROWS);
     const message = /deletionProtection and removalPolicy of idempotency have no effect on a table that exists; set them where it is made/;

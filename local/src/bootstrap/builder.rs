@@ -9,7 +9,22 @@ use std::time::Duration;
 use super::output::{FunctionOutput, OnOutput, to_stderr};
 use super::{Bootstrap, InvokeError};
 
-/// A function that a [`Bootstrap`] is to run.
+/// Settings of a [`Bootstrap`], made by [`Bootstrap::builder`].
+/// ```no_run
+/// use lambda_streams_local::Bootstrap;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let function = Bootstrap::builder("python3")
+///     .arg("function.py")
+///     .function_name("orders")
+///     .env("TABLE_NAME", "orders")
+///     .memory_mb(512)
+///     .start()
+///     .await?;
+/// function.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct BootstrapBuilder {
     settings: Settings,
 }
@@ -61,61 +76,61 @@ impl BootstrapBuilder {
         }
     }
 
-    /// Adds an argument of the program, such as an interpreter's script.
+    /// Adds an argument of the program, such as the script of an interpreter.
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.settings.arguments.push(argument.into());
         self
     }
 
-    /// Sets an environment variable. The function inherits this process's own, Lambda's override those, and what is
-    /// set here overrides all but `AWS_LAMBDA_RUNTIME_API`.
+    /// Sets an environment variable. The function inherits the variables of this process. Lambda's variables override
+    /// those, and the ones that are set here override both, except `AWS_LAMBDA_RUNTIME_API`.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.settings.variables.push((name.into(), value.into()));
         self
     }
 
-    /// The function's name: `function` by default.
+    /// The function's name: 1 to 64 letters, digits, hyphens and underscores. Default `function`.
     pub fn function_name(mut self, name: impl Into<String>) -> Self {
         self.settings.function_name = name.into();
         self
     }
 
-    /// The region and the account in the function's ARN; `us-east-1` and `123456789012` by default.
+    /// The region and the account in the function's ARN. Default `us-east-1` and `123456789012`.
     ///
-    /// The region is also the function's `AWS_REGION`, unless this process has one itself.
+    /// The region is also the function's `AWS_REGION`, unless this process has that variable.
     pub fn located(mut self, region: impl Into<String>, account: impl Into<String>) -> Self {
         self.settings.region = region.into();
         self.settings.account = account.into();
         self
     }
 
-    /// What the function is told of its memory, in MB: 1024 by default. Nothing is limited.
+    /// The memory size that the function is told, in MB. It is not enforced. Default 1024.
     pub fn memory_mb(mut self, memory: u32) -> Self {
         self.settings.memory_mb = memory;
         self
     }
 
-    /// How many invocations an environment takes at once: 1 by default. More is what Lambda Managed Instances do, and
-    /// what the function is told in `AWS_LAMBDA_MAX_CONCURRENCY`; a timeout then ends all that run in the environment.
+    /// The most concurrent invocations in one environment. Default 1. With more, as on Lambda Managed Instances, the
+    /// function is told the number in `AWS_LAMBDA_MAX_CONCURRENCY`, and a timeout ends all invocations in the environment.
     pub fn concurrency_per_environment(mut self, concurrency: NonZeroUsize) -> Self {
         self.settings.concurrency = concurrency.get();
         self
     }
 
-    /// How many environments may live at once: 10 by default. Like reserved concurrency: what exceeds it is throttled.
+    /// The most environments at a time. Default 10. Further invocations are throttled, as by reserved concurrency.
     pub fn max_environments(mut self, environments: NonZeroUsize) -> Self {
         self.settings.max_environments = environments.get();
         self
     }
 
-    /// How long a program may take until it asks for its first invocation: 10 s by default, as on Lambda.
+    /// How long the program may take until it asks for its first invocation. Default 10 s, as on Lambda.
     pub fn init_timeout(mut self, timeout: Duration) -> Self {
         self.settings.init_timeout = timeout;
         self
     }
 
-    /// What is done with each line that the function writes. By default it goes to the standard error, as
-    /// [`FunctionOutput`] displays it.
+    /// Calls `on_output` with each line that the function writes. By default lines go to standard error, as
+    /// [`FunctionOutput`] displays them.
     pub fn on_output(mut self, on_output: impl Fn(FunctionOutput<'_>) + Send + Sync + 'static) -> Self {
         self.settings.on_output = std::sync::Arc::new(Box::new(on_output));
         self
@@ -124,7 +139,11 @@ impl BootstrapBuilder {
     /// Starts the first environment, and waits until its function asks for an invocation.
     ///
     /// # Errors
-    /// If the program cannot be started, ends or says that it cannot start, or does not ask in time.
+    /// If the function's name is not valid, if the program cannot be started, or if it ends, reports a failed start, or
+    /// does not ask for an invocation in time.
+    ///
+    /// # Cancellation
+    /// Dropping the future kills the process.
     pub async fn start(self) -> Result<Bootstrap, InvokeError> {
         let name = &self.settings.function_name;
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);

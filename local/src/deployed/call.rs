@@ -22,10 +22,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// How long a call may take, its retries included, where nothing else is said.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// One signed call of an AWS service that has no client here, such as S3, SQS or SNS.
+/// One signed call of an AWS service for which this crate has no client, such as S3, SQS or SNS.
 ///
-/// It is sent with the retries of the configuration that its [`Signer`] has: connections that fail, responses that say that
-/// the server is at fault, and throttling.
+/// It is sent with the retries of the [`Signer`]'s configuration: after failed connections, server errors and throttling.
 ///
 /// ```no_run
 /// use lambda_streams_local::{SignedCall, Signer};
@@ -47,7 +46,7 @@ pub struct SignedCall {
     region: String,
     method: &'static str,
     endpoint: String,
-    /// Encoded, with the query.
+    /// The encoded path, with the query.
     target: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -55,7 +54,7 @@ pub struct SignedCall {
 }
 
 impl SignedCall {
-    /// A `GET` of `/`. `service` is as signatures name it, `endpoint` is the scheme and the host.
+    /// A `GET` of `/`. `service` is the name that signatures use, such as `s3`. `endpoint` is the scheme and the host.
     pub fn new(service: &'static str, region: impl Into<String>, endpoint: impl AsRef<str>) -> Self {
         Self {
             service,
@@ -69,21 +68,21 @@ impl SignedCall {
         }
     }
 
-    /// Another method than `GET`.
+    /// A method other than `GET`.
     #[must_use]
     pub fn method(mut self, method: &'static str) -> Self {
         self.method = method;
         self
     }
 
-    /// The path, which begins with `/`, as it is: it is percent-encoded here. Call it before [`query`](Self::query).
+    /// The path, which begins with `/` and is not encoded: this method percent-encodes it. Call it before [`query`](Self::query).
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
         self.target = encoded(path, "/");
         self
     }
 
-    /// Adds a parameter of the query string, as it is.
+    /// Adds a parameter of the query string, not encoded: this method percent-encodes it.
     #[must_use]
     pub fn query(mut self, name: &str, value: &str) -> Self {
         let separator = if self.target.contains('?') { '&' } else { '?' };
@@ -106,20 +105,20 @@ impl SignedCall {
         self
     }
 
-    /// How long it may take, its retries included: 60 seconds, unless another time is set.
+    /// How long the call may take, retries included. Default 60 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Signs and sends it, and waits for the whole response.
+    /// Signs and sends the call, and waits for the whole response.
     ///
-    /// Dropping the future abandons the call, which the service may have done by then.
+    /// Dropping the future abandons the call. The service may have carried it out already.
     ///
     /// # Errors
-    /// If there are no credentials, if the endpoint cannot be reached, if there is no response in time, or if the response is
-    /// not a success after the retries.
+    /// If there are no credentials, if the endpoint cannot be reached, if there is no response in time, or if the response
+    /// is still not a success after the retries.
     pub async fn send(self, signer: &Signer) -> Result<CallResponse, CallError> {
         let config = signer.config();
         let client = config.http_client().ok_or_else(|| CallError::new("the configuration has no HTTP client"))?;
@@ -149,7 +148,7 @@ impl SignedCall {
     }
 }
 
-/// Shows where it goes; nothing of its headers and its body.
+/// Shows where it goes, without its headers and its body.
 impl fmt::Debug for SignedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedCall")
@@ -160,7 +159,17 @@ impl fmt::Debug for SignedCall {
     }
 }
 
-/// The response to a [`SignedCall`], which is a success.
+/// The successful response to a [`SignedCall`].
+/// ```no_run
+/// use lambda_streams_local::{SignedCall, Signer};
+///
+/// # async fn example(config: &aws_config::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let call = SignedCall::new("s3", "eu-central-1", "https://s3.eu-central-1.amazonaws.com").path("/bucket/object");
+/// let response = call.send(&Signer::new(config)?).await?;
+/// println!("{:?}, {} bytes", response.header("content-type"), response.bytes().len());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct CallResponse {
     headers: Vec<(String, String)>,
@@ -168,28 +177,28 @@ pub struct CallResponse {
 }
 
 impl CallResponse {
-    /// A header's value, by its name in any case.
+    /// The value of a header. Upper and lower case of its name do not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
     }
 
-    /// The body.
+    /// The body's bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.body
     }
 
-    /// The body.
+    /// Takes the body's bytes.
     pub fn into_bytes(self) -> Vec<u8> {
         self.body
     }
 
-    /// The body as text; what is not UTF-8 in it is replaced.
+    /// The body as text. Bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }
 }
 
-/// Shows how long the body is, and nothing of it.
+/// Shows the length of the body, without its content.
 impl fmt::Debug for CallResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallResponse").field("bytes", &self.body.len()).finish_non_exhaustive()

@@ -11,31 +11,42 @@ use crate::settings::Settings;
 use crate::source::SourceError;
 use crate::streams::ApiError;
 
-/// A deployed event source mapping: what it is configured with, and what it connects.
+/// A deployed event source mapping: its settings, its stream and its function.
+/// ```no_run
+/// use lambda_streams_local::from_deployed;
+///
+/// # async fn example(client: aws_sdk_lambda::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let mapping = from_deployed(&client, "orders", None).await?;
+/// if mapping.state.as_deref() == Some("Enabled") {
+///     println!("{} is enabled: the deployed function gets the records too", mapping.uuid);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DeployedMapping {
-    /// Its id.
+    /// The mapping's id, a UUID.
     pub uuid: String,
-    /// Its settings.
+    /// The mapping's settings.
     pub settings: Settings,
-    /// The stream that it reads.
+    /// The ARN of the stream that it reads.
     pub stream_arn: String,
-    /// The function that it invokes.
+    /// The ARN of the function that it invokes; `None` if the endpoint does not say.
     pub function_arn: Option<String>,
-    /// `Enabled`, `Disabled`, or a state between. While it is enabled, the deployed function gets the records as well.
+    /// `Enabled`, `Disabled`, or a state in between, such as `Disabling`. While it is enabled, the deployed function gets
+    /// the records too.
     pub state: Option<String>,
 }
 
-/// Reads the event source mapping that a deployed function has with a DynamoDB stream, so that what is tried locally is
-/// what is configured there.
+/// Reads the event source mapping of a deployed function with a DynamoDB stream, so you can run locally with its settings.
 ///
-/// `uuid` chooses among several; without it there must be exactly one. Calls `ListEventSourceMappings` and
-/// `GetEventSourceMapping`.
+/// `uuid` chooses one of several mappings. Without it, the function must have exactly one. Calls `ListEventSourceMappings`
+/// and `GetEventSourceMapping`.
 ///
 /// # Errors
-/// If there is none or there are several, if a setting is unknown here, if its filters are encrypted and the credentials may
-/// not decrypt them, if a call is denied, or if the endpoint cannot be reached.
+/// If there is no mapping or more than one, if this version does not know a setting, if the filters are encrypted and the
+/// credentials lack the permission to decrypt them, if a call is denied, or if the endpoint cannot be reached.
 ///
 /// ```no_run
 /// use lambda_streams_local::from_deployed;
@@ -100,7 +111,7 @@ fn only_mapping(function: &str, mappings: Vec<EventSourceMappingConfiguration>) 
         several => {
             let list: Vec<String> = several.iter().map(|(uuid, arn)| format!("{uuid} ({arn})")).collect();
             Err(SourceError::new(format!(
-                "function `{function}` has {} event source mappings with DynamoDB streams, choose one by its id: {}",
+                "function `{function}` has {} event source mappings with DynamoDB streams. Choose one by its id: {}",
                 several.len(),
                 list.join(", ")
             )))

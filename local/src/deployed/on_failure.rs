@@ -11,11 +11,11 @@ use super::call::{CallResponse, SignedCall, Signer, encoded};
 use crate::on_failure::{OnFailureDestination, OnFailureDocument, OnFailureError};
 use crate::request_id::request_id;
 
-/// Sends on-failure documents where the deployed mapping would: to its bucket, its queue or its topic.
+/// Sends on-failure documents to the destination of a deployed mapping: its bucket, queue or topic.
 ///
-/// A bucket gets one object a document, named as Lambda names them: `aws/lambda/<mapping>/<shard>/<yyyy/mm/dd>/<time>-<uuid>`
-/// ([AWS: discarded batches](https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html)). The calls are
-/// made with the configuration's credentials, where Lambda takes those of the function's role.
+/// A bucket gets one object per document, named as Lambda names them: `aws/lambda/<mapping>/<shard>/<yyyy/mm/dd>/<time>-<uuid>`
+/// ([AWS: discarded batches](https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html)). The calls use
+/// the configuration's credentials, whereas Lambda uses the function's role.
 ///
 /// ```no_run
 /// use lambda_streams_local::{DeployedOnFailure, from_deployed};
@@ -37,7 +37,7 @@ pub struct DeployedOnFailure {
 }
 
 impl DeployedOnFailure {
-    /// Takes the destination of a deployed mapping; `config` has the credentials and the HTTP client.
+    /// The destination of a deployed mapping. `config` has the credentials and the HTTP client.
     ///
     /// # Errors
     /// If the mapping has no destination, or one that is neither a bucket nor a queue nor an SNS topic, such as a Kafka topic.
@@ -52,7 +52,7 @@ impl DeployedOnFailure {
             "sns" => "sns",
             _ if arn.starts_with("kafka://") => {
                 return Err(OnFailureError::new(format!(
-                    "{arn} is a Kafka topic, to which nothing can be sent from here: write the documents to a file instead"
+                    "{arn} is a Kafka topic, which is not supported here: write the documents to a file instead"
                 )));
             }
             _ => return Err(OnFailureError::new(format!("{arn} is neither a bucket nor a queue nor a topic"))),
@@ -69,7 +69,7 @@ impl DeployedOnFailure {
         })
     }
 
-    /// Calls the service at another endpoint, such as an emulator's. The bucket is then part of the path.
+    /// Calls the service at another endpoint, such as an emulator. The bucket is then part of the path.
     #[must_use]
     pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());

@@ -118,7 +118,7 @@ fn object(json: &RawValue) -> Option<Attributes<'_>> {
 }
 
 fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
-    to_raw_value(value).expect("texts, numbers and JSON are serializable")
+    to_raw_value(value).expect("strings, numbers and JSON are serializable")
 }
 
 fn text(value: &impl serde::Serialize) -> String {

@@ -50,7 +50,7 @@ impl Condition {
             ("exists", _) => operand.as_bool().map(Self::Exists).ok_or_else(|| wrong("`true` or `false`")),
             ("numeric", _) => Range::parse(operand).map(Self::Numeric).map_err(|wanted| wrong(&wanted)),
             ("anything-but", _) => Self::anything_but(operand, path)
-                .ok_or_else(|| wrong("texts or numbers, or one of `prefix`, `suffix` and `equals-ignore-case`")),
+                .ok_or_else(|| wrong("strings or numbers, or one of `prefix`, `suffix` and `equals-ignore-case`")),
             _ => Err(format!("`{name}` of {} is not an operator that Lambda knows", named(path))),
         }
     }

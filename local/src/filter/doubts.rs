@@ -8,7 +8,7 @@ const NUMBERS: [[&str; 2]; 2] = [["dynamodb", "SizeBytes"], ["dynamodb", "Approx
 const IMAGES: [&str; 3] = ["Keys", "NewImage", "OldImage"];
 
 impl Filters {
-    /// What is doubtful about the patterns, in words. AWS deploys them without a word, and drops records by them.
+    /// What is doubtful about the patterns, in words. AWS accepts them silently, and drops records by them.
     pub(crate) fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
         for (index, pattern) in self.patterns.iter().enumerate() {
@@ -36,8 +36,8 @@ fn doubt(path: &[&str], conditions: &[Condition]) -> Option<String> {
     let name = path.join(".");
     if matches!(path, ["dynamodb", image, _] if IMAGES.contains(image)) {
         return Some(format!(
-            "`{name}` is an attribute without its type, such as `S` or `N`: no value is compared there, so the condition never \
-             holds (`exists: false` always does)"
+            "`{name}` is an attribute without its type, such as `S` or `N`: it has no value to compare, so the condition \
+             never holds (`exists: false` always does)"
         ));
     }
     if NUMBERS.iter().any(|number| path == number) {
@@ -46,16 +46,16 @@ fn doubt(path: &[&str], conditions: &[Condition]) -> Option<String> {
     let is_number = |condition: &Condition| matches!(condition, Condition::Numeric(_) | Condition::Number(_));
     if conditions.iter().any(is_number) {
         return Some(format!(
-            "`{name}` is compared as a number, and is never one: a DynamoDB number is text in the event, so the condition never \
-             holds, and AWS drops the records; only text can be compared, such as `[\"42\"]`"
+            "`{name}` is compared as a number, but a DynamoDB number is text in the event: the condition never holds, and \
+             AWS drops the records. Compare it as text, such as `[\"42\"]`"
         ));
     }
     let refuses_number =
         |condition: &Condition| matches!(condition, Condition::AnythingBut(refused) if refused.iter().any(is_number));
     conditions.iter().any(refuses_number).then(|| {
         format!(
-            "`{name}` must be anything but a number, and is never one: a DynamoDB number is text in the event, so the number is \
-             not left out"
+            "`{name}` must be anything but a number, but a DynamoDB number is text in the event: the condition always \
+             holds, and the number is not left out"
         )
     })
 }

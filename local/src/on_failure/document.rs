@@ -1,4 +1,4 @@
-//! The on-failure document: what AWS tells of discarded records, member for member.
+//! The on-failure document: what AWS says about discarded records, member for member.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,20 +8,66 @@ use serde::Serialize;
 use crate::source::SourceRecord;
 
 /// Why records were discarded.
+/// ```
+/// use lambda_streams_local::{Condition, OnFailureDocument};
+///
+/// fn is_an_outage(document: &OnFailureDocument) -> bool {
+///     document.condition() == Condition::RecordAgeExceeded
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub enum Condition {
-    /// `MaximumRetryAttempts` was reached first.
+    /// The retries were exhausted: `MaximumRetryAttempts`.
     RetryAttemptsExhausted,
-    /// `MaximumRecordAgeInSeconds` was reached first.
+    /// The records were too old: `MaximumRecordAgeInSeconds`.
     RecordAgeExceeded,
 }
 
-/// The document of discarded records, in exactly AWS's format.
+/// The document about discarded records, in exactly AWS's format.
 ///
-/// Queues and topics get the metadata alone; a bucket gets the records as well, as `payload`: a JSON string that holds the
+/// Queues and topics only get the metadata. A bucket also gets the records, as `payload`: a JSON string that holds the
 /// event ([AWS: discarded batches](https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html)).
 /// [`event_in`](crate::event_in) reads it back.
+/// ```
+/// use std::time::Duration;
+///
+/// use lambda_streams_local::{
+///     Condition, EventSourceMapping, Function, InvokeError, MemoryOnFailure, RecordFiles, Response, Settings,
+/// };
+///
+/// struct Broken;
+///
+/// impl Function for Broken {
+///     async fn invoke(&self, _payload: String, _timeout: Duration) -> Result<Response, InvokeError> {
+///         Ok(Response::FunctionError { error_type: "Error".to_owned(), message: "no database".to_owned() })
+///     }
+///
+///     fn function_arn(&self) -> String {
+///         "arn:aws:lambda:eu-central-1:123456789012:function:broken".to_owned()
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut files = RecordFiles::new();
+/// files.add_items("orders.ndjson", r#"{"id": "a"} {"id": "b"}"#, &["id"])?;
+/// let settings = Settings {
+///     maximum_retry_attempts: 0,
+///     on_failure: Some("arn:aws:s3:::discarded".to_owned()),
+///     ..Settings::default()
+/// };
+/// let discarded = MemoryOnFailure::default();
+/// let mapping = EventSourceMapping::new(settings, files.into_source()?, Broken)?.on_failure(discarded.clone());
+/// mapping.run(std::future::pending()).await?;
+///
+/// let documents = discarded.documents();
+/// assert_eq!(documents[0].condition(), Condition::RetryAttemptsExhausted);
+/// assert_eq!(documents[0].batch_size(), 2);
+/// assert!(documents[0].payload().is_some_and(|event| event.contains("Records")), "a bucket gets the records");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OnFailureDocument {
@@ -65,7 +111,7 @@ struct BatchInfo {
     stream_arn: String,
 }
 
-/// What a document is made of.
+/// The content of a document.
 #[derive(Debug, Clone)]
 pub(crate) struct Discarded<'a> {
     pub(crate) records: &'a [SourceRecord],
@@ -137,14 +183,14 @@ impl OnFailureDocument {
         &self.timestamp
     }
 
-    /// The event, where the destination is a bucket: `{"Records": […]}`.
+    /// The event with the discarded records, `{"Records": […]}`; `None` unless the configured destination is a bucket.
     pub fn payload(&self) -> Option<&str> {
         self.payload.as_deref()
     }
 
-    /// The document as it is sent.
+    /// The document's JSON, as it is sent.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("texts and numbers always serialize")
+        serde_json::to_string(self).expect("strings and numbers always serialize")
     }
 }
 
@@ -153,7 +199,7 @@ fn payload(records: &[SourceRecord]) -> String {
     format!(r#"{{"Records":[{}]}}"#, records.join(","))
 }
 
-/// Shows the metadata; of the records only how much they are.
+/// Shows the metadata, and only the size of the records.
 impl fmt::Debug for OnFailureDocument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OnFailureDocument")

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use super::{OnFailureDestination, OnFailureDocument, OnFailureError};
 
-/// Appends on-failure documents to a file, one JSON object a line.
+/// Appends on-failure documents to a file, one JSON object per line.
 ///
-/// The file is made with the first document. Writing blocks the thread for as long as the disk takes, which a
-/// developer's tool may do.
+/// The first document creates the file. Writing blocks the thread for as long as the disk takes, which is fine for a
+/// developer's tool.
 ///
 /// ```
 /// use lambda_streams_local::FileOnFailure;
@@ -23,7 +23,7 @@ pub struct FileOnFailure {
 }
 
 impl FileOnFailure {
-    /// Takes the file's path.
+    /// A destination that writes to the file at this path.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }

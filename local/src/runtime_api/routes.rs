@@ -16,7 +16,7 @@ pub(super) type HttpResponse = hyper::Response<Full<Bytes>>;
 const VERSION: &str = "/2018-06-01/runtime";
 /// In which the function says what kind of error it was.
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
-/// Names one call, also where a request id comes again. A runtime that knows it sends it back.
+/// Names one call, also if a request id is repeated. A runtime that knows it sends it back.
 const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 
 pub(super) async fn respond(shared: &Shared, request: Request<Incoming>) -> HttpResponse {

@@ -29,7 +29,7 @@ struct FilterCriteria {
     filters: Option<Vec<Filter>>,
 }
 
-/// In place of encrypted filters that the caller may not read.
+/// In place of encrypted filters that the caller has no permission to read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct FilterCriteriaError {

@@ -40,14 +40,14 @@ impl ApiError {
     {
         match error {
             SdkError::ServiceError(service) => Self::of_service(service.err()),
-            SdkError::TimeoutError(_) => Self::Transient("the endpoint does not answer in time".to_owned()),
+            SdkError::TimeoutError(_) => Self::Transient("the endpoint did not answer in time".to_owned()),
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
-                Self::Transient(format!("the endpoint cannot be reached: {}", root_cause(error)))
+                Self::Transient(format!("the endpoint cannot be reached: {}", cause(error)))
             }
             SdkError::ResponseError(_) => {
-                Self::Transient(format!("the endpoint's response cannot be read: {}", root_cause(error)))
+                Self::Transient(format!("the endpoint's response cannot be read: {}", cause(error)))
             }
-            _ => Self::Fatal(root_cause(error)),
+            _ => Self::Fatal(cause(error)),
         }
     }
 
@@ -81,15 +81,17 @@ impl ApiError {
 
     pub(crate) fn into_message(self, what: &str) -> String {
         match self {
-            Self::Expired => format!("{what}: the shard iterator has expired again and again: is the clock right?"),
+            Self::Expired => {
+                format!("{what}: the shard iterator expires again and again: check the clock of this machine")
+            }
             Self::Trimmed => {
-                format!("{what}: the stream says again and again that it has trimmed this data, also at its horizon")
+                format!("{what}: the stream reports again and again that it has trimmed this data, even at its horizon")
             }
             Self::Gone(message) => {
                 format!("{what} does not exist here: check its name, the region and the endpoint ({message})")
             }
             Self::Throttled(message) => {
-                format!("{what}: throttled for too long: fewer readers of the stream help ({message})")
+                format!("{what}: throttled for too long: reduce the number of readers of the stream ({message})")
             }
             Self::Transient(message) => format!("{what}: {message}"),
             Self::Fatal(message) => format!("{what}: {message}{}", advice(&message)),
@@ -103,7 +105,7 @@ impl ApiError {
 
 fn advice(message: &str) -> &'static str {
     if message.starts_with("AccessDenied") {
-        ": the credentials lack this permission"
+        ": your credentials lack this permission"
     } else if message.starts_with("ExpiredToken") || message.starts_with("UnrecognizedClient") {
         ": sign in again"
     } else {
@@ -111,10 +113,17 @@ fn advice(message: &str) -> &'static str {
     }
 }
 
-/// What the innermost error of the chain says.
-fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let innermost = std::iter::successors(Some(error), |error| (*error).source()).last();
-    innermost.map(ToString::to_string).unwrap_or_default()
+/// What the innermost error of the chain says, and what to do if the credentials are the cause.
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let chain: Vec<String> =
+        std::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect();
+    let innermost = chain.last().cloned().unwrap_or_default();
+    if !chain.iter().any(|error| error.contains("credential")) {
+        return innermost;
+    }
+    let advice = "there are no usable AWS credentials: sign in, or choose a profile (AWS_PROFILE)";
+    // What each provider lacks, in several lines, is longer than the advice, and says no more.
+    if innermost.contains('\n') { advice.to_owned() } else { format!("{advice}: {innermost}") }
 }
 
 /// Exponential backoff with full jitter, on tokio's clock.
@@ -132,7 +141,7 @@ impl Backoff {
     pub(crate) async fn wait(&mut self, error: ApiError) -> Result<(), SourceError> {
         self.attempt += 1;
         if let ApiError::Gone(message) = &error {
-            return Err(SourceError::new(format!("{}: it does not exist any more ({message})", self.what)));
+            return Err(SourceError::new(format!("{}: it no longer exists ({message})", self.what)));
         }
         if !error.is_worth_another_try() || self.attempt >= ATTEMPTS {
             return Err(error.into_error(&self.what));

@@ -96,7 +96,7 @@ impl Serialize for Change<'_> {
     }
 }
 
-/// Sorted, so that the same record is the same text each time it is read.
+/// Sorted, so the same record is the same text each time it is read.
 struct Item<'a>(&'a HashMap<String, AttributeValue>);
 
 impl Serialize for Item<'_> {

@@ -7,7 +7,7 @@ use super::api_error::ApiError;
 use crate::source::SourceError;
 
 impl DynamoDbStreams {
-    /// Takes a table's stream by the table's name.
+    /// Connects to the stream of a table, by the table's name.
     ///
     /// # Errors
     /// If the table does not exist or has no stream, a call is denied, or the endpoint cannot be reached.
@@ -26,7 +26,7 @@ impl DynamoDbStreams {
         match description.and_then(|table| table.latest_stream_arn) {
             Some(arn) if enabled => Self::connect(client, arn).await,
             _ => Err(SourceError::new(format!(
-                "table `{table}` has no stream: turn it on, with the view type NEW_AND_OLD_IMAGES"
+                "table `{table}` has no stream: turn its stream on, with the view type NEW_AND_OLD_IMAGES"
             ))),
         }
     }

@@ -44,7 +44,7 @@ fn error(response: Response) -> (String, String) {
     }
 }
 
-/// A path that nothing lies at.
+/// A path where nothing is.
 fn free_path(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
@@ -210,7 +210,7 @@ async fn a_program_that_cannot_start_is_one_clear_line() {
     let missing = Bootstrap::builder("no/such/bootstrap").start().await.expect_err("nothing is there").to_string();
     assert!(missing.starts_with("the bootstrap `no/such/bootstrap` cannot be started: No such file"), "{missing}");
     let data = Bootstrap::builder(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-    let error = data.start().await.expect_err("it is no program").to_string();
+    let error = data.start().await.expect_err("it is not a program").to_string();
     assert!(error.contains("is it executable?"), "{error}");
     let name = python().function_name("a/b").start().await.expect_err("no name").to_string();
     assert!(name.starts_with(r#""a/b" is not a function name"#), "{name}");
@@ -231,7 +231,7 @@ async fn a_payload_that_is_not_json_is_refused() {
     let function = python().start().await.expect("it starts");
     for payload in ["", "{", "{} {}", "{'do': 'exit'}"] {
         let error = function.invoke(payload.to_owned(), LONG).await.expect_err(payload).to_string();
-        assert!(error.starts_with("the payload is not valid JSON, which Lambda refuses as well"), "{error}");
+        assert!(error.starts_with("the payload is not valid JSON, which Lambda would refuse too"), "{error}");
     }
     returned(call(&function, json!({})).await);
 }

@@ -106,13 +106,29 @@ async fn every_command_has_help_worth_reading() {
 }
 
 #[tokio::test]
+async fn missing_credentials_are_named_with_what_to_do() {
+    let event = event_file("no-credentials", &["111"]);
+    let table: [(&[&str], &str); 3] = [
+        (&["run", "--table", "orders", "--bootstrap", "true"], "error: table `orders`: "),
+        (&["invoke", &event, "--function", "orders"], "error: function `orders`: "),
+        (&["explain", "s3://bucket/key"], "error: s3://bucket/key: "),
+    ];
+    for (arguments, what) in table {
+        let ran = run(&[arguments, &["--region", "eu-central-1"]].concat()).await;
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
+        let expected = format!("{what}there are no usable AWS credentials: sign in, or choose a profile (AWS_PROFILE)");
+        assert!(ran.stderr.contains(&expected), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[tokio::test]
 async fn wrong_use_is_exit_code_2_and_says_what_is_wrong() {
     let table: [(&[&str], &str); 9] = [
         (&[], "Usage: lambda-streams <COMMAND>"),
         (&["run", "--tabel", "orders"], "error: unexpected argument '--tabel'"),
         (&["run", "--table", "a", "--stream", "b"], "error: the argument '--table <NAME>' cannot be used with"),
-        (&["run", "--bootstrap", "true"], "error: say where the records come from: --table"),
-        (&["run", "--table", "a", "--bootstrap", "true"], "error: no region is known: set --region"),
+        (&["run", "--bootstrap", "true"], "error: say where the records come from: use --table"),
+        (&["run", "--table", "a", "--bootstrap", "true"], "error: no AWS region is configured: set --region"),
         (
             &["run", "--events", "/no/such/file", "--bootstrap", "x"],
             "error: /no/such/file cannot be read: No such file",
@@ -121,7 +137,7 @@ async fn wrong_use_is_exit_code_2_and_says_what_is_wrong() {
             &["run", "--items", "/dev/null", "--bootstrap", "x"],
             "error: the following required arguments were not provided",
         ),
-        (&["run", "--events", "/dev/null", "--bootstrap", "x"], "error: there is no record in the input"),
+        (&["run", "--events", "/dev/null", "--bootstrap", "x"], "error: there are no records in the input"),
         (&["run", "--events", "x", "--batch-size", "0"], "error: `BatchSize` is 0: it must be 1 to 10000"),
     ];
     for (arguments, expected) in table {
@@ -140,14 +156,14 @@ async fn what_is_not_there_is_one_clear_line_and_exit_code_2() {
     let here = dynamo.endpoint.as_str();
     let table: [(&str, &str, &[&str], &str); 6] = [
         (here, "nowhere", &[FUNCTION], "error: table `nowhere` does not exist here: check its name, the region"),
-        (here, "plain", &[FUNCTION], "error: table `plain` has no stream: turn it on, with the view type"),
+        (here, "plain", &[FUNCTION], "error: table `plain` has no stream: turn its stream on, with the view type"),
         (
             "http://127.0.0.1:1",
             "orders",
             &[FUNCTION],
             "error: table `orders`: the endpoint cannot be reached: Connection refused",
         ),
-        (here, "orders", &[], "error: say which function is invoked: --bootstrap or --function"),
+        (here, "orders", &[], "error: say which function to invoke: use --bootstrap or --function"),
         (
             here,
             "orders",
@@ -206,7 +222,7 @@ async fn files_end_by_themselves_and_need_no_aws() {
     let ran = run_python(&["run", "--items", items, "--key", "id", "--maximum-record-age", "60"], "letter").await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains("3 done, 0 discarded, 0 left"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("dead letters  1 that the function told of"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("dead letters  1 reported by the function"), "{}", ran.stdout);
 
     let events = event_file("old-events", &["111", "112"]);
     let ran = run_python(&["run", "--events", &events, "--maximum-record-age", "60", "--quiet"], "").await;
@@ -252,8 +268,8 @@ async fn invoke_explains_the_response() {
     assert!(ran.stdout.contains("the checkpoint is record 2 of 3"), "{}", ran.stdout);
     assert!(ran.stdout.contains("takes 1 record as done, and delivers 2 records again"), "{}", ran.stdout);
     assert!(ran.stdout.contains("2  INSERT e112 112  the checkpoint: delivered again"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("3  INSERT e113 113  delivered again, whether it is done or not"), "{}", ran.stdout);
-    let unknown = "why      the function wrote nothing that tells why record 2 failed";
+    assert!(ran.stdout.contains("3  INSERT e113 113  delivered again, whether or not it is done"), "{}", ran.stdout);
+    let unknown = "why      the function did not log why record 2 failed";
     assert!(ran.stdout.contains(unknown), "{}", ran.stdout);
     assert!(!ran.stdout.contains("secret"), "{}", ran.stdout);
 
@@ -263,7 +279,7 @@ async fn invoke_explains_the_response() {
         "1  INSERT e111 111  done\n",
         "2  INSERT e112 112  the checkpoint: delivered again\n         failed: handler: the index is down (3 attempts, \
          reported)\n",
-        "3  INSERT e113 113  done, and delivered again all the same\n",
+        "3  INSERT e113 113  done, and delivered again anyway\n",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }

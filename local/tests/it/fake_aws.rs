@@ -1,4 +1,4 @@
-//! An AWS endpoint that a test makes up: a closure under the SDK's clients, so that backoff runs on a paused clock.
+//! An AWS endpoint that a test makes up: a closure under the SDK's clients, so backoff runs on a paused clock.
 
 use std::fmt;
 use std::sync::Arc;

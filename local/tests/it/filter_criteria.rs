@@ -32,7 +32,7 @@ struct Plan {
 }
 
 const KINDS: [&str; 3] = ["INSERT", "MODIFY", "REMOVE"];
-/// Short texts with much in common, some of which a pattern must escape.
+/// Short strings with much in common, some of which a pattern must escape.
 const TEXTS: [&str; 8] = ["A#", "A#1", "A#\"", "B#é", "B#é\u{1f600}", "a#", "", "7"];
 
 fn entities() -> impl Strategy<Value = Entity> {

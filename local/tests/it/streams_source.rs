@@ -92,7 +92,7 @@ impl Dynamo {
         (source.stream_arn(), shards[0].id.clone(), numbers)
     }
 
-    /// Puts items that only have texts and numbers into a table, past its stream: they were there before it was turned on.
+    /// Puts items that only have strings and numbers into a table, past its stream: they were there before it was turned on.
     pub(crate) fn import(&self, table: &str, items: impl Iterator<Item = HashMap<String, AttributeValue>>) {
         let value = |value: AttributeValue| match value {
             AttributeValue::S(text) => dynoxide::types::AttributeValue::S(text),
@@ -314,7 +314,7 @@ async fn a_table_without_a_stream_is_not_a_missing_table() {
     let missing = refuse("nowhere").await;
     assert!(missing.starts_with("table `nowhere` does not exist here: check its name"), "{missing}");
     let plain = refuse("plain").await;
-    assert_eq!(plain, "table `plain` has no stream: turn it on, with the view type NEW_AND_OLD_IMAGES");
+    assert_eq!(plain, "table `plain` has no stream: turn its stream on, with the view type NEW_AND_OLD_IMAGES");
     let arn = "arn:aws:dynamodb:eu-central-1:000000000000:table/nowhere/stream/2026-01-01T00:00:00.000";
     let error = DynamoDbStreams::connect(dynamo.streams.clone(), arn).await.expect_err("no stream").to_string();
     assert!(error.starts_with(&format!("stream {arn} does not exist here")), "{error}");

@@ -138,14 +138,14 @@ class LocalMapping:
         )
 
     def most_at_once(self) -> int:
-        """How many invocations were under way at the same time, at most."""
-        under_way = most = 0
+        """The most invocations that were in flight at the same time."""
+        in_flight = most = 0
         for line in self.lines():
             if re.search(r": #\d+ sends ", line):
-                under_way += 1
+                in_flight += 1
             elif re.search(r": #\d+ ", line):
-                under_way -= 1
-            most = max(most, under_way)
+                in_flight -= 1
+            most = max(most, in_flight)
         return most
 
 

@@ -86,7 +86,7 @@ fn a_base64_body_is_read_as_what_it_encodes() {
 }
 
 #[test]
-fn what_is_no_event_is_refused_with_400() {
+fn a_body_that_is_not_an_event_is_refused_with_400() {
     let function = Function::start();
     let bodies = ["{", "[]", "7", "{}", r#"{"Records": 7}"#, r#"{"Records": [{"eventSource": "aws:sqs"}]}"#];
     for body in bodies {
@@ -214,7 +214,7 @@ fn a_posted_record_that_fails_is_answered_and_never_becomes_a_dead_letter() {
 fn a_posted_record_leaves_no_trace_in_the_memory_of_the_stream() {
     let function = Function::start();
     assert_eq!(function.post(&json!({"Records": [insert(2, "a")]})).0, 200);
-    // The stream's batch stops at its first record, so that the second would be remembered if it were done.
+    // The stream's batch stops at its first record, so the second would be remembered if it were done.
     function.sqs.refuse_everything();
     function.invoke(&event(&[poison(1, "b"), insert(2, "a")])).expect("the checkpoint is answered");
     let summary = loop {

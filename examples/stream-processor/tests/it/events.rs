@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Function, event, insert};
 
-/// The error that Lambda is told.
+/// The error that Lambda receives.
 fn refusal(payload: &str) -> Value {
     let function = Function::start();
-    let error = function.invoke(payload).expect_err("it is no event of this function's");
+    let error = function.invoke(payload).expect_err("it is not an event of this function");
     assert!(function.invoke(&event(&[insert(1, "a")])).is_ok(), "the next invocation is served");
     error
 }
@@ -32,7 +32,7 @@ fn an_event_of_another_source_is_named() {
 }
 
 #[test]
-fn what_is_no_json_is_refused() {
+fn what_is_not_json_is_refused() {
     let message = refusal("not JSON")["errorMessage"].to_string();
     assert!(message.contains("deserialize"), "{message}");
 }

@@ -1,4 +1,4 @@
-//! The function as Lambda runs it: the real program, behind a Runtime API and an SQS that the tests serve on loopback.
+//! The function as Lambda runs it: the real program, with a Runtime API and an SQS that the tests serve on loopback.
 
 mod api;
 mod corpus;

@@ -22,10 +22,10 @@ fn a_dead_letter_that_fails_again_is_named_and_stays_in_its_queue() {
 }
 
 #[test]
-fn a_dead_letter_whose_cause_is_mended_is_processed() {
+fn a_dead_letter_whose_cause_is_fixed_is_processed() {
     let function = Function::start();
     function.invoke(&event(&[poison(1, "a")])).expect("a dead letter");
-    // The table's record is what it was; here, the function's item is mended instead.
+    // The record is still what it was. In place of the function, this test fixes the item.
     let mut letter: Value = serde_json::from_str(&function.sqs.messages()[0]).expect("an envelope");
     letter["record"] = insert(1, "a");
     let answer = function.invoke(&sqs_event(&[&letter.to_string()]));

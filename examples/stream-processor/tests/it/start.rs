@@ -38,7 +38,7 @@ fn a_malformed_variable_stops_the_start_and_is_named() {
 }
 
 #[test]
-fn faults_of_the_library_and_of_the_function_are_told_at_once() {
+fn faults_of_the_library_and_of_the_function_are_reported_together() {
     let variables = [("LAMBDA_STREAMS_CONCURRENCY", "none"), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")];
     let (_, log) = Program::start(&variables).ended();
     let message = log[0]["message"].to_string();

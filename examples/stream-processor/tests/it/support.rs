@@ -197,7 +197,7 @@ pub(crate) fn insert(number: u64, id: &str) -> Value {
     record(number, |stream| stream.insert(item(id, "new")))
 }
 
-/// An item whose status is no text: it does not decode.
+/// An item whose status is not a text: it does not decode.
 pub(crate) fn poison(number: u64, id: &str) -> Value {
     record(number, |stream| stream.insert(item(id, "new")).with("/dynamodb/NewImage/status", json!({"N": "1"})))
 }

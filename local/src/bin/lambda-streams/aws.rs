@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use crate::args::AwsArgs;
 use crate::failure::Failure;
 
-/// What may name another endpoint, besides the flag.
+/// The environment variables that may name another endpoint, in addition to the flag.
 const ENDPOINT_VARIABLES: [&str; 7] = [
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_DYNAMODB",
@@ -34,7 +34,7 @@ pub(crate) struct Aws<'a> {
     signer: OnceCell<Arc<Signer>>,
 }
 
-/// What a place that the command was told of says of the way to AWS, where nothing else does.
+/// What a place named on the command line says about the way to AWS, if nothing else says it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Near {
     pub(crate) region: Option<String>,
@@ -127,7 +127,9 @@ async fn load(args: &AwsArgs, near: &Near) -> Result<SdkConfig, Failure> {
     }
     let config = loader.load().await;
     if config.region().is_none() {
-        return Err(Failure::not_begun("no region is known: set --region, AWS_REGION, or a profile that has one"));
+        return Err(Failure::not_begun(
+            "no AWS region is configured: set --region or AWS_REGION, or use a profile that has one",
+        ));
     }
     Ok(config)
 }
@@ -169,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_is_told_from_other_hosts() {
+    fn loopback_is_distinguished_from_other_hosts() {
         for local in ["http://127.0.0.1:8000", "http://localhost/x", "http://[::1]:4566", "https://127.1.2.3"] {
             assert!(is_loopback(local), "{local}");
         }

@@ -83,7 +83,7 @@ async fn send(
         }
         std::future::pending::<()>().await
     };
-    // Whatever comes of it, the mapping is enabled again after it.
+    // However it ends, the mapping is enabled again after it.
     let sent = tokio::select! {
         sent = sending.run(aws) => sent,
         () = warn => unreachable!("it has no end"),
@@ -104,7 +104,7 @@ fn work(args: &BackfillArgs, origin: &Origin) -> Vec<String> {
     own.into_iter().chain(target_names(&args.function, &args.aws)).collect()
 }
 
-/// Disables the live mapping if that is asked for. One that an earlier run of this work has left disabled is enabled if not.
+/// Disables the live mapping if that is asked for. If not, enables one that an earlier run of this work left disabled.
 async fn pause(
     args: &BackfillArgs,
     aws: &Aws<'_>,
@@ -120,7 +120,7 @@ async fn pause(
     }
     if let Some(uuid) = mapping::left_paused(journal) {
         mapping::enable(&aws.lambda().await?, &uuid, journal).await?;
-        ui.print(&format!("mapping   {uuid} is enabled again: an earlier run of this work had disabled it"));
+        ui.print(&format!("mapping   {uuid} is enabled again: an earlier run of this command had disabled it"));
     }
     Ok(None)
 }
@@ -128,25 +128,24 @@ async fn pause(
 fn announce(ui: &Ui, args: &BackfillArgs, origin: &Origin, journal: &Journal) {
     ui.line(&format!("items     {}", origin.describe()));
     if journal.value(BEGUN).is_some() {
-        ui.line(&format!("journal   {}: going on where an earlier run has stopped", journal.path().display()));
+        ui.line(&format!("journal   {}: continuing where an earlier run stopped", journal.path().display()));
     }
     ui.line(&format!("note: {SENT_AGAIN}"));
     if !args.pause.pause_mapping && origin.may_be_live() {
         ui.line(
-            "note: the stream stays live: an item that changes after it was read may be sent after its change (--help says what \
-             prevents that)",
+            "note: the stream stays live: an item that changes after it was read may be sent after its change. --help says \
+             how to prevent that",
         );
     }
 }
 
-/// What a handler has to bear.
-const SENT_AGAIN: &str = "a backfill is a new insert of every item: a handler that counts counts again what the stream has brought; \
-                          empty its sink first";
+/// What a backfill means for a handler that counts.
+const SENT_AGAIN: &str = "every item is sent as a new insert: a handler that counts also counts items that the stream has \
+                          already delivered. Empty its sink first";
 /// The same of `--touch`.
-const CHANGED_AGAIN: &str =
-    "--touch is a new change of every item: a handler that counts changes counts it, whatever reads the stream";
+const CHANGED_AGAIN: &str = "--touch makes a new change of every item, for every consumer of the stream: a handler that counts changes counts it too";
 
-/// Where the journal has that sending was begun.
+/// Where the journal says that sending has begun.
 const BEGUN: &str = "begun";
 
 /// Everything that sending needs.
@@ -204,7 +203,7 @@ impl Sending<'_> {
         let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
         let unread = book.unread.into_inner().unwrap_or_else(PoisonError::into_inner);
         let is_read = unread.is_none() && !delivered.is_stopped && delivered.broken.is_none();
-        // Only now it is known exactly, if at all.
+        // The exact number is only known now, if at all.
         let open = lock(&book.ledger).open() as u64;
         tally.total = Some(tally.done + tally.failed.len() as u64 + tally.held_back + open);
         let is_over = is_read && tally.held_back == 0 && open == 0;
@@ -233,20 +232,19 @@ fn conclude(
     if is_finished {
         journal.finish();
     }
-    let where_left = format!("the same command goes on, and tries again what has failed: {path} has what is done");
+    let where_left =
+        format!("run the same command again to continue and to retry what failed: {path} keeps what is done");
     let code = sending::conclude(&sent.tally, &sent.delivered, "item", &where_left);
     sending::print_log_group(target, &sent.tally, sent.delivered.broken.as_deref());
     if !sent.is_over {
-        println!("what is left was read and not sent; what was not read yet is not counted");
+        println!("items left were read and not sent; items that were not read yet are not counted");
         println!("{}", origin.repeated("sent"));
     }
     if is_finished {
-        println!(
-            "nothing is left, and the journal is removed: the same command begins anew, and sends every item again"
-        );
+        println!("nothing is left, so the journal is removed: the same command would start again and send every item");
     }
     if sent.left_out > 0 {
-        println!("left out, because the stream brings a newer one or the item is gone: {}", sent.left_out);
+        println!("left out, because the stream delivers a newer image or the item was removed: {}", sent.left_out);
     }
     enabled?;
     match sent.unread {
@@ -259,7 +257,7 @@ fn conclude(
 async fn interruptible<T>(signals: &Signals, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::select! {
         done = work => done,
-        () = signals.reached(1) => Err(Failure::not_begun("interrupted before anything was begun")),
+        () = signals.reached(1) => Err(Failure::not_begun("interrupted before anything was started")),
     }
 }
 

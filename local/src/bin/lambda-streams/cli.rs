@@ -7,20 +7,20 @@ use crate::backfill::BackfillArgs;
 use crate::redrive::RedriveArgs;
 use crate::replay::args::ReplayArgs;
 
-/// As clap's own, but for the place of the examples.
+/// clap's own template, with the examples before the flags.
 const EXAMPLES_FIRST: &str = "\
 {before-help}{about-with-newline}
 {usage-heading} {usage}{after-help}
 
 {all-args}";
 
-/// Brings back what a Lambda function on a DynamoDB stream has given up, and runs such functions on your machine.
+/// Sends records again that a Lambda function on a DynamoDB stream gave up, and runs such functions on your machine.
 ///
-/// After an incident: `explain` says what a document means, and `redrive`, `replay` and `backfill` send records again. At your
-/// desk: `run` and `invoke` do what Lambda's event source mapping would.
+/// After an incident: `explain` says what a dead letter or an on-failure document means. `redrive`, `replay` and `backfill`
+/// send records to the function again. During development: `run` and `invoke` do what Lambda's event source mapping does.
 ///
-/// Exit codes: 0 all is well; 1 something failed or was lost; 2 nothing was begun, because a flag is wrong or something is
-/// missing or cannot be reached.
+/// Exit codes: 0: success. 1: something failed or was lost. 2: nothing was started, because a flag is wrong, or because
+/// something does not exist or cannot be reached.
 #[derive(Debug, Parser)]
 #[command(name = "lambda-streams", version, max_term_width = 110, mut_subcommands(in_its_own_words))]
 pub(crate) struct Cli {
@@ -39,17 +39,27 @@ pub(crate) enum Command {
     Invoke(Box<InvokeArgs>),
 }
 
+const BATCH_SIZE: &str = "Records per invocation [default: 100]";
+const BACKFILL_MAPPING: &str = "The id of the mapping that --pause-mapping disables, if the function has several for this stream or \
+                                is not deployed";
+const REDRIVE_JOURNAL: &str = "For letters in files: keep in this file what is done, so the same command can continue an \
+                               interrupted run. A queue needs no journal [default: a file in ~/.local/state/lambda-streams, \
+                               named by the command, the source and the function]";
+
 /// Shared flags say what they mean for this command, and the examples come before the flags.
 fn in_its_own_words(command: clap::Command) -> clap::Command {
     let command = command.help_template(EXAMPLES_FIRST);
     match command.get_name() {
-        "redrive" => command.mut_arg("batch_size", |flag| flag.help("Dead letters in one invocation [default: 10]")),
-        "replay" | "backfill" => {
-            command.mut_arg("batch_size", |flag| flag.help("Records in one invocation [default: 100]"))
-        }
+        "redrive" => command
+            .mut_arg("batch_size", |flag| flag.help("Dead letters per invocation [default: 10]"))
+            .mut_arg("journal", |flag| flag.help(REDRIVE_JOURNAL)),
+        "replay" => command.mut_arg("batch_size", |flag| flag.help(BATCH_SIZE)),
+        "backfill" => command
+            .mut_arg("batch_size", |flag| flag.help(BATCH_SIZE))
+            .mut_arg("mapping", |flag| flag.help(BACKFILL_MAPPING)),
         "run" => command.mut_arg("function", |flag| {
             flag.help(
-                "A deployed function, by name or ARN, through `Invoke`. Disable its own event source mapping first",
+                "A deployed function, by name or ARN, called through `Invoke`. Disable its own event source mapping first",
             )
         }),
         _ => command,
@@ -67,7 +77,7 @@ mod tests {
         Cli::command().debug_assert();
     }
     #[test]
-    fn a_replay_is_told_whose_filters_hold_without_pausing_the_mapping() {
+    fn a_replay_takes_the_mapping_of_its_filters_without_pausing_it() {
         let words = ["lambda-streams", "replay", "document.json", "--function", "orders", "--mapping", "uuid"];
         let parsed = Cli::try_parse_from(words).map(|cli| match cli.command {
             Command::Replay(args) => (args.pause.mapping, args.pause.pause_mapping),
@@ -99,9 +109,9 @@ mod tests {
             let help = whole.find_subcommand_mut(name).expect("it is there").render_long_help().to_string();
             help.split_whitespace().collect::<Vec<_>>().join(" ")
         };
-        assert!(help("redrive").contains("Dead letters in one invocation [default: 10]"));
+        assert!(help("redrive").contains("Dead letters per invocation [default: 10]"));
         for name in ["replay", "backfill"] {
-            assert!(help(name).contains("Records in one invocation [default: 100]"), "{name}");
+            assert!(help(name).contains("Records per invocation [default: 100]"), "{name}");
         }
         let note = "Disable its own event source mapping first";
         assert!(help("run").contains(note) && !help("redrive").contains(note));

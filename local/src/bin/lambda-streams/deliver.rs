@@ -1,6 +1,6 @@
 //! Delivers records to a function until each is done or has failed: what `redrive`, `replay` and `backfill` share.
 //!
-//! *Invariants*: the records of an item are in one bucket, and a bucket has one invocation at a time, so that they are sent in order. A record
+//! *Invariants*: the records of an item are in one bucket, and a bucket has one invocation at a time, so they are sent in order. A record
 //! is only settled by an answer of the function. After a record that failed, no later record of its item is sent.
 
 mod answer;
@@ -38,7 +38,8 @@ const MAX_DELAY: Duration = Duration::from_secs(30);
 pub(crate) struct Parcel {
     /// The record as the function receives it.
     pub(crate) json: String,
-    /// What an answer calls it: its sequence number, else its event id; a message id. Empty where it can only call it by its position.
+    /// What an answer calls it: its sequence number, otherwise its event id, or a message id. Empty if an answer can only
+    /// give its position.
     pub(crate) name: String,
     /// Its item: such records stay in order.
     pub(crate) item: u64,
@@ -53,7 +54,7 @@ pub(crate) enum Outcome {
     Done,
     /// It was not done after all attempts, for this reason.
     Failed(String),
-    /// An earlier record of its item failed, so that it was not sent.
+    /// An earlier record of its item failed, so it was not sent.
     HeldBack,
 }
 
@@ -84,7 +85,7 @@ pub(crate) struct Delivered {
     pub(crate) counts: FunctionCounts,
     /// Whether it was told to stop.
     pub(crate) is_stopped: bool,
-    /// Why it gave up before the end: the function fails as a whole whatever it is sent.
+    /// Why it gave up before the end: the function fails every invocation.
     pub(crate) broken: Option<String>,
 }
 
@@ -199,7 +200,7 @@ impl<F: Function> Delivery<'_, F> {
     }
 }
 
-/// How long to wait before an attempt after so many failures. Half of it is random, so that several runs do not come at once.
+/// How long to wait before an attempt after this many failures. Half of it is random, so several runs do not come at once.
 fn backoff(failures: u32) -> Duration {
     let doubled = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
     doubled.min(MAX_DELAY).mul_f64(0.5 + 0.5 * fastrand::f64())

@@ -43,7 +43,7 @@ pub(crate) enum What {
     Unknown(String),
 }
 
-/// Reads all documents of a text, one after the other; the lines after one that is torn are read all the same.
+/// Reads all documents of a text, one after the other; the lines after a torn one are read too.
 pub(crate) fn find(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     let mut rest = text.trim_start_matches('\u{FEFF}');
@@ -82,7 +82,7 @@ fn torn(line: usize, error: Option<&serde_json::Error>) -> String {
     match error {
         Some(error) if error.is_eof() => format!("it ends in the middle of a document, which begins at line {line}"),
         _ if at == line => format!("not valid JSON at line {line}"),
-        _ => format!("not valid JSON from line {line} on: the error is at line {at}"),
+        _ => format!("not valid JSON: a document begins at line {line}, and the error is at line {at}"),
     }
 }
 
@@ -132,7 +132,7 @@ struct Clues<'a> {
 fn read(json: &str, message: Option<&Wrapping>, depth: usize, all: &mut Vec<Found>) {
     let mut add = |what: What| all.push(Found { message: message.cloned(), what });
     if depth > MAX_DEPTH {
-        return add(What::Unknown(format!("{NEITHER}: it is wrapped more than {MAX_DEPTH} times")));
+        return add(What::Unknown(format!("{NEITHER}: it is nested more than {MAX_DEPTH} times")));
     }
     let json = json.trim_start_matches('\u{FEFF}').trim();
     if json.starts_with('"') {
@@ -172,7 +172,7 @@ fn read(json: &str, message: Option<&Wrapping>, depth: usize, all: &mut Vec<Foun
     }
     match clues.records {
         Some(records) if is_of_stream(Some(json)) || !records.get().starts_with('[') => {
-            add(What::Unknown(format!("{NEITHER}: it is a stream's event, which `lambda-streams run --events` takes")));
+            add(What::Unknown(format!("{NEITHER}: it is a stream event, which `lambda-streams run --events` reads")));
         }
         Some(records) => read(records.get(), message, depth + 1, all),
         None => add(What::Unknown(NEITHER.to_owned())),

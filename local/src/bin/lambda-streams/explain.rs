@@ -53,7 +53,7 @@ pub(crate) async fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     }
     way_back.print(total > 1);
     for (name, reason) in &unknown {
-        eprintln!("warning: passed over in {name}: {reason}");
+        eprintln!("warning: skipped in {name}: {reason}");
     }
     Ok(ExitCode::from(if unknown.is_empty() { GOOD } else { FAILED }))
 }
@@ -74,7 +74,8 @@ async fn read(args: &ExplainArgs) -> Result<Vec<Text<'_>>, Failure> {
         let Some(url) = source.to_str().and_then(S3Url::parse) else {
             let name = input::name(source);
             let others = format!(
-                "a bucket is named by `s3://{name}`; of a queue, `aws sqs receive-message` prints messages that this command reads"
+                "if it is a bucket, write `s3://{name}`; if it is a queue, pipe the output of `aws sqs receive-message` \
+                 into this command"
             );
             let text = input::read_or_advise(source, &others)?;
             all.push(Text { source, name, is_object: false, text });

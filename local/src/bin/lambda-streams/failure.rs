@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) const GOOD: u8 = 0;
 /// The work was begun, and failed or lost something.
 pub(crate) const FAILED: u8 = 1;
-/// Nothing was begun: a flag is wrong, or something is not there or cannot be reached.
+/// Nothing was started: a flag is wrong, or something does not exist or cannot be reached.
 pub(crate) const NOT_BEGUN: u8 = 2;
 
 /// One line for the developer, and the exit code.
@@ -18,12 +18,12 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Nothing was begun.
+    /// Nothing was started.
     pub(crate) fn not_begun(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), code: NOT_BEGUN }
     }
 
-    /// What was begun did not end well.
+    /// What was started did not end well.
     pub(crate) fn failed(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), code: FAILED }
     }

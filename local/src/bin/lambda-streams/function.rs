@@ -42,7 +42,7 @@ impl AnyFunction {
             return connected.map(Self::Deployed).map_err(Failure::not_begun);
         }
         let Some(program) = &args.bootstrap else {
-            return Err(Failure::not_begun("say which function is invoked: --bootstrap or --function"));
+            return Err(Failure::not_begun("say which function to invoke: use --bootstrap or --function"));
         };
         let mut builder = Bootstrap::builder(program)
             .function_name(&args.function_name)
@@ -117,7 +117,7 @@ fn variables(file: Option<&Path>) -> Result<Vec<(String, String)>, Failure> {
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
         .map(|(number, line)| match line.split_once('=') {
             Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-            _ => Err(Failure::not_begun(format!("{}, line {number}: NAME=VALUE is wanted", input::name(file)))),
+            _ => Err(Failure::not_begun(format!("{}, line {number}: expected NAME=VALUE", input::name(file)))),
         })
         .collect()
 }

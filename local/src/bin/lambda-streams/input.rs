@@ -14,7 +14,7 @@ pub(crate) fn name(path: &Path) -> String {
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     if is_stdin(path) && std::io::stdin().is_terminal() {
-        eprintln!("reading the standard input: Ctrl-D ends it");
+        eprintln!("reading standard input; Ctrl-D ends it");
     }
     let read = match is_stdin(path) {
         true => std::io::stdin().lock().read_to_end(&mut bytes).map(drop),

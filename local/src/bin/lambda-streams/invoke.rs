@@ -63,13 +63,13 @@ pub(crate) async fn invoke(args: InvokeArgs) -> Result<ExitCode, Failure> {
         }
         Response::Returned(_) => {
             println!(
-                "outcome  the function has responded; the event is not a stream's, so the response goes to the caller"
+                "outcome  the function has responded; this is not a stream event, so the response goes to the caller"
             );
             true
         }
         _ => {
             println!(
-                "outcome  the function has failed; the event is not a stream's, so what follows is up to its sender"
+                "outcome  the function has failed; this is not a stream event, so the sender decides what happens next"
             );
             false
         }
@@ -138,25 +138,27 @@ fn print_result(result: &BatchResult, records: &[InvokedRecord]) {
     match result {
         BatchResult::Done => {
             println!("outcome  success: {all} {} done", if records.len() == 1 { "is" } else { "are" });
-            println!("Lambda   goes on after this batch");
+            println!("Lambda   continues after this batch");
         }
         BatchResult::Checkpoint { position, .. } => {
             println!("outcome  partial: the checkpoint is record {} of {}", position + 1, records.len());
             println!(
-                "Lambda   takes {} as done, and delivers {} again, from the checkpoint on",
+                "Lambda   takes {} as done, and delivers {} again, starting at the checkpoint",
                 count(*position, "record"),
                 count(records.len() - position, "record")
             );
         }
         BatchResult::WholeBatch { reason } => {
             println!("outcome  the response cannot be used: {reason}");
-            println!("Lambda   delivers {all} again, until it succeeds, the retries or the records' age run out");
+            println!(
+                "Lambda   delivers {all} again, until it succeeds, its retries are exhausted or its records are too old"
+            );
         }
         BatchResult::FunctionError { error_type, .. } => {
             println!("outcome  the invocation has failed: {error_type}");
             let halves = if records.len() > 1 { " (in halves, with BisectBatchOnFunctionError)" } else { "" };
             println!(
-                "Lambda   delivers {all} again{halves}, until it succeeds, the retries or the records' age run out"
+                "Lambda   delivers {all} again{halves}, until it succeeds, its retries are exhausted or its records are too old"
             );
         }
         BatchResult::Throttled => {
@@ -197,13 +199,13 @@ fn print_failures(result: &BatchResult, records: &[InvokedRecord], is_deployed: 
     let number = checkpoint + 1;
     if is_deployed {
         println!(
-            "why      what the function logged of record {number} is in its own log group: /aws/lambda/ and its name, where none \
-             is configured"
+            "why      what the function logged about record {number} is in its log group: /aws/lambda/ and its name, unless \
+             it has another one"
         );
     } else {
         println!(
-            "why      the function wrote nothing that tells why record {number} failed: a line with its sequence number or event \
-             id and an `error` would be shown here (functions of this crate write one at the level WARN)"
+            "why      the function did not log why record {number} failed. A line with its sequence number or event id and \
+             an `error` would be shown here: functions of lambda-streams write one at level WARN"
         );
     }
 }
@@ -214,8 +216,8 @@ fn outcome(position: usize, record: &InvokedRecord, checkpoint: Option<usize>) -
         (None, _) => "",
         (Some(Ordering::Less), _) => "done",
         (Some(Ordering::Equal), _) => "the checkpoint: delivered again",
-        (Some(Ordering::Greater), Some(Said::Succeeded)) => "done, and delivered again all the same",
+        (Some(Ordering::Greater), Some(Said::Succeeded)) => "done, and delivered again anyway",
         (Some(Ordering::Greater), Some(Said::Failed(_))) => "delivered again",
-        (Some(Ordering::Greater), None) => "delivered again, whether it is done or not",
+        (Some(Ordering::Greater), None) => "delivered again, whether or not it is done",
     }
 }

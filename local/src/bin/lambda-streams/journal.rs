@@ -46,7 +46,7 @@ impl Journal {
         };
         let refuse = |error: std::io::Error| {
             Failure::not_begun(format!(
-                "the journal {} cannot be used: {error}; --journal names another",
+                "the journal {} cannot be used: {error}. Use --journal to name another file",
                 path.display()
             ))
         };
@@ -59,7 +59,7 @@ impl Journal {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Failure::not_begun(format!(
-                    "another run is at this work already: it has the journal {}",
+                    "another run of this command is in progress: it has the journal {} open",
                     path.display()
                 )));
             }
@@ -83,7 +83,7 @@ impl Journal {
     /// Notes that these are done.
     ///
     /// # Errors
-    /// If the file cannot be written: what is done would be repeated, so that the run ends.
+    /// If the file cannot be written: what is done would be repeated, so the run ends.
     pub(crate) fn add<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
         let mut lines = String::new();
         for name in names {
@@ -161,7 +161,7 @@ fn read(mut file: &File) -> std::io::Result<(HashSet<String>, HashMap<String, St
 }
 
 impl Drop for Journal {
-    /// A file that says nothing is not left behind either, such as that of a dry run.
+    /// A file without entries is removed too, such as that of a dry run.
     fn drop(&mut self) {
         if self.is_finished || (self.done.is_empty() && self.notes.is_empty()) {
             // If it stays, the next run finds all of it done.
@@ -171,7 +171,7 @@ impl Drop for Journal {
 }
 
 fn line(entry: &Entry) -> String {
-    let json = serde_json::to_string(entry).expect("texts always serialize");
+    let json = serde_json::to_string(entry).expect("strings always serialize");
     format!("{json}\n")
 }
 
@@ -181,7 +181,7 @@ fn default_path(work: &[impl AsRef<str>]) -> Result<PathBuf, Failure> {
     let home = || set("HOME").map(|home| home.join(".local/state"));
     let state = set("XDG_STATE_HOME").filter(|path| path.is_absolute()).or_else(home);
     let state = state.ok_or_else(|| {
-        Failure::not_begun("there is no place for the journal: set --journal, XDG_STATE_HOME or HOME")
+        Failure::not_begun("there is no place for the journal: use --journal, or set XDG_STATE_HOME or HOME")
     })?;
     let command = work.first().map_or("run", AsRef::as_ref);
     Ok(state.join("lambda-streams").join(format!("{command}-{:016x}.ndjson", fnv(work))))
@@ -242,7 +242,7 @@ mod tests {
         let path = path("second");
         let first = open(&path).unwrap();
         let refused = open(&path).unwrap_err().to_string();
-        assert!(refused.starts_with("another run is at this work already"), "{refused}");
+        assert!(refused.starts_with("another run of this command is in progress"), "{refused}");
         first.finish();
         open(&path).unwrap().finish();
     }

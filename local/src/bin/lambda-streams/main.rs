@@ -1,4 +1,4 @@
-//! Brings back what stands outside of a DynamoDB stream, and runs Lambda functions that consume streams on a laptop.
+//! Sends records again that are outside of a DynamoDB stream, and runs Lambda functions that consume streams on a laptop.
 
 mod args;
 mod aws;

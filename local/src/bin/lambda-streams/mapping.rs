@@ -31,13 +31,13 @@ const NOTE: &str = "paused mapping";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The live event source mapping")]
 pub(crate) struct PauseArgs {
-    /// Disable the function's event source mapping of this stream meanwhile, and enable it again whatever happens. Its records
-    /// wait in the stream, which keeps them for 24 hours. After a kill, the next run of the same command enables it. Needs
-    /// lambda:ListEventSourceMappings, lambda:GetEventSourceMapping and lambda:UpdateEventSourceMapping
+    /// Disable the function's event source mapping of this stream during the run, and enable it again however the run ends. New
+    /// records wait in the stream, which keeps them for 24 hours. If the run is killed, the next run of the same command enables
+    /// the mapping. Needs lambda:ListEventSourceMappings, lambda:GetEventSourceMapping and lambda:UpdateEventSourceMapping
     #[arg(long)]
     pub(crate) pause_mapping: bool,
-    /// The mapping's id, where the function has several of this stream or is not deployed: the one that is disabled, and of a
-    /// replay also the one whose filters hold
+    /// The id of the mapping, if the function has several for this stream or is not deployed. It is the mapping that
+    /// --pause-mapping disables, and the one whose filters a replay applies
     #[arg(long, value_name = "UUID")]
     pub(crate) mapping: Option<String>,
 }
@@ -72,7 +72,7 @@ impl Pause {
         let pause = Self { client, uuid, may_wait, since: Instant::now() };
         match settled(&pause.client, &pause.uuid).await?.as_str() {
             "Disabled" if is_ours => {
-                say(&format!("mapping   {} is disabled by an earlier run of this work", pause.uuid))
+                say(&format!("mapping   {} was disabled by an earlier run of this command", pause.uuid))
             }
             "Enabled" => pause.disable(journal, signals, &say).await?,
             state => return Err(refusal(&pause.uuid, state)),
@@ -105,7 +105,7 @@ impl Pause {
             Ok(Ok(state)) if state == "Disabled" => Ok(()),
             Ok(Ok(state)) => Err(Failure::not_begun(format!("the mapping {} is {state} again", self.uuid))),
             Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(Failure::not_begun(format!("the mapping {} does not become disabled", self.uuid))),
+            Err(_) => Err(Failure::not_begun(format!("the mapping {} was not disabled in time", self.uuid))),
         }
     }
 
@@ -117,7 +117,8 @@ impl Pause {
             _ => "it discards records that are older (MaximumRecordAgeInSeconds)",
         };
         format!(
-            "mapping   {} is disabled: its records wait for at most {}, until {until}, as {why}; less by how far it was behind",
+            "mapping   {} is disabled: its records wait for at most {}, until {until}, because {why}. They wait less long \
+             if the mapping was lagging",
             self.uuid,
             duration(self.may_wait)
         )
@@ -127,7 +128,8 @@ impl Pause {
     pub(crate) async fn nearly_over(&self) -> String {
         tokio::time::sleep_until(self.since + self.may_wait.mul_f64(0.75)).await;
         format!(
-            "warning: the mapping {} has been disabled for {}: records are lost after {}. Ctrl-C ends this run, which enables it",
+            "warning: the mapping {} has been disabled for {}: records are lost after {}. Press Ctrl-C to end this run and \
+             enable the mapping",
             self.uuid,
             duration(self.since.elapsed()),
             duration(self.may_wait)
@@ -141,7 +143,7 @@ impl Pause {
     pub(crate) async fn end(self, journal: &mut Journal, say: impl Fn(&str)) -> Result<(), Failure> {
         enable(&self.client, &self.uuid, journal).await?;
         say(&format!(
-            "mapping   {} is enabled again after {}: it goes on where it was",
+            "mapping   {} is enabled again after {}: it continues where it stopped",
             self.uuid,
             duration(self.since.elapsed())
         ));
@@ -164,14 +166,14 @@ pub(crate) async fn look(
     let is_ours = left_paused(journal).is_some_and(|paused| paused == uuid);
     match state.as_str() {
         "Disabled" if is_ours => {
-            Ok(format!("{uuid} is disabled by an earlier run of this work: it would be enabled at the end"))
+            Ok(format!("{uuid} was disabled by an earlier run of this command: a run would enable it at the end"))
         }
         "Enabled" => Ok(format!(
-            "{uuid} is enabled: it would be disabled meanwhile, and its records wait for at most {}",
+            "{uuid} is enabled: a run would disable it, and its records would wait for at most {}",
             duration(may_wait)
         )),
         "Creating" | "Enabling" | "Disabling" | "Updating" => Ok(format!(
-            "{uuid} is {state}: a run waits for the end of that, and is refused if somebody has disabled it"
+            "{uuid} is {state}: a run would wait until that has ended, and stop if the mapping is then disabled"
         )),
         state => Err(refusal(&uuid, state)),
     }
@@ -188,13 +190,15 @@ async fn locate(
         (Some(uuid), _) => uuid.clone(),
         (None, Some(function)) => find(client, function, stream_arn).await?,
         (None, None) => {
-            return Err(Failure::not_begun("say which mapping is paused: --mapping, as the function is not deployed"));
+            return Err(Failure::not_begun(
+                "say which mapping to pause: use --mapping, because the function is not deployed",
+            ));
         }
     };
     let deployed = from_deployed(client, function.unwrap_or_default(), Some(&uuid)).await;
     let deployed = deployed.map_err(Failure::not_begun)?;
     if table_arn(&deployed.stream_arn) != table_arn(stream_arn) {
-        let message = format!("the mapping {uuid} reads {}: it is not of this stream", deployed.stream_arn);
+        let message = format!("the mapping {uuid} reads another stream: {}", deployed.stream_arn);
         return Err(Failure::not_begun(message));
     }
     // A mapping that discards old records does so with those that have waited.
@@ -209,8 +213,8 @@ async fn locate(
 fn refusal(uuid: &str, state: &str) -> Failure {
     match state {
         "Disabled" => Failure::not_begun(format!(
-            "the mapping {uuid} is disabled already, and not by this work: somebody, or another run, has done that, so that \
-             enabling it would not be right. Leave --pause-mapping out to send while it is disabled"
+            "the mapping {uuid} is already disabled, and not by this command, so it would not be right to enable it at the \
+             end. To send while it is disabled, leave out --pause-mapping"
         )),
         state => Failure::not_begun(format!("the mapping {uuid} is {state}: it cannot be paused")),
     }
@@ -283,12 +287,13 @@ async fn find(client: &Client, function: &str, stream_arn: &str) -> Result<Strin
     match found.as_slice() {
         [uuid] => Ok(uuid.clone()),
         [] => Err(Failure::not_begun(format!(
-            "function `{function}` has no event source mapping with {stream_arn}: there is nothing to pause, or --mapping names it"
+            "function `{function}` has no event source mapping with {stream_arn}: leave out --pause-mapping, or name the \
+             mapping with --mapping"
         ))),
         several => {
             let list = several.join(", ");
             Err(Failure::not_begun(format!(
-                "function `{function}` has {} event source mappings with {stream_arn}, choose one by --mapping: {list}",
+                "function `{function}` has {} event source mappings with {stream_arn}. Choose one with --mapping: {list}",
                 several.len()
             )))
         }

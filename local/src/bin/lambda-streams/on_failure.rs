@@ -37,7 +37,7 @@ impl OnFailure {
             Self::File(file) => Some(file.path().display().to_string()),
             Self::Deployed(destination) => Some(destination.arn().to_owned()),
             Self::NotSent(topic) if is_kafka(topic) => Some(format!(
-                "{topic}, NOT used: nothing can be sent to Kafka from here, --on-failure writes a file instead"
+                "{topic}, NOT used: this command cannot send to Kafka. --on-failure writes to a file instead"
             )),
             Self::NotSent(arn) => Some(format!("{arn}, NOT used without --on-failure-deployed")),
             Self::None => None,
@@ -56,7 +56,7 @@ impl OnFailureDestination for OnFailure {
             Self::Deployed(destination) => destination.send(document).await,
             // The run warns of each document that was not sent.
             Self::NotSent(topic) if is_kafka(topic) => {
-                Err(OnFailureError::new(format!("nothing is sent to {topic} from here: use --on-failure")))
+                Err(OnFailureError::new(format!("this command cannot send to {topic}: use --on-failure")))
             }
             Self::NotSent(_) | Self::None => {
                 Err(OnFailureError::new("the deployed destination is only used with --on-failure-deployed"))

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-/// Dead letters that the function has told of.
+/// Dead letters that the function has reported.
 ///
-/// The mapping cannot know them: for it they are done. A processor of this crate tells of them in its log line of each
+/// The mapping cannot know them: for it they are done. A processor of lambda-streams reports them in its log line of each
 /// batch and in its CloudWatch metrics (embedded metric format). What comes in both forms are the same letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Outcomes {

@@ -47,18 +47,18 @@ impl PlaceError {
         let of_key = format!("{code} {}", self.error).to_ascii_lowercase().contains("kms");
         Some(match code {
             _ if of_key && code.contains("AccessDenied") => {
-                "it is encrypted with a key of KMS: allow kms:Decrypt of that key, in its policy and to your identity"
+                "it is encrypted with a KMS key: allow kms:Decrypt on that key, in the key's policy and for your identity"
                     .to_owned()
             }
-            _ if of_key => "it is encrypted with a key of KMS that cannot be used: check the key's state".to_owned(),
-            "AccessDenied" | "AccessDeniedException" => format!("allow {action} of it to your identity"),
+            _ if of_key => "it is encrypted with a KMS key that cannot be used: check the state of the key".to_owned(),
+            "AccessDenied" | "AccessDeniedException" => format!("allow {action} on it for your identity"),
             "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" | "NoSuchBucket" => {
                 "check its name, the region, the account and the endpoint".to_owned()
             }
-            "NoSuchKey" => "the object is not there any more".to_owned(),
+            "NoSuchKey" => "the object no longer exists".to_owned(),
             "ExpiredToken" | "ExpiredTokenException" => "sign in again: the credentials have expired".to_owned(),
             "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => {
-                "check the credentials: the service does not know them".to_owned()
+                "check the credentials: the service does not accept them".to_owned()
             }
             _ => return None,
         })
@@ -75,13 +75,13 @@ impl fmt::Display for PlaceError {
 impl std::error::Error for PlaceError {}
 
 /// # Errors
-/// If a run does not take so many bytes of documents.
+/// If a run does not take this many bytes of documents.
 pub(crate) fn check_size(bytes: usize) -> Result<(), Failure> {
     if bytes <= MAX_BYTES {
         return Ok(());
     }
     Err(Failure::not_begun(format!(
-        "there are more than {} MB of documents: take a part of them at a time, such as one shard's day: \
+        "there are more than {} MB of documents: replay a part at a time, such as one day of one shard: \
          s3://bucket/aws/lambda/<mapping>/<shard>/2026/01/31/",
         MAX_BYTES / 1_048_576
     )))

@@ -33,17 +33,18 @@ pub(crate) async fn redrive(args: RedriveArgs) -> Result<ExitCode, Failure> {
     let signals = Signals::listen()?;
     match &args.queue {
         Some(_) if args.sending.journal.is_some() => Err(Failure::not_begun(
-            "--journal is for files: a queue knows itself which letters are left, because those that are done are deleted",
+            "--journal is only for files: messages that are done are deleted from the queue, so it needs no journal",
         )),
         Some(queue) => queue::redrive(&args, queue, &signals).await,
         None if args.files.is_empty() => {
-            Err(Failure::not_begun("say where the dead letters are: --queue, or files of them"))
+            Err(Failure::not_begun("say where the dead letters are: use --queue, or name files"))
         }
         None => files::redrive(&args, &signals).await,
     }
 }
 
-/// The function whose letters alone are sent: a deployed one, unless all are wanted. A program on this machine has an ARN that is
+/// The function whose letters alone are sent: a deployed one, unless `--any-function` asks for all. A program on this
+/// machine has an ARN that is
 /// made up.
 fn only_of(args: &RedriveArgs) -> Option<&str> {
     args.function.function.as_deref().filter(|_| !args.any_function)
@@ -65,7 +66,7 @@ fn tell_failures(tally: &mut Tally, target: &Target, letters: &HashMap<String, L
 /// What to do about what is left.
 fn again(tally: &Tally, delivered: &Delivered) -> &'static str {
     let has_cause = !tally.failed.is_empty() || delivered.broken.is_some();
-    if has_cause { "run it again when the cause is fixed" } else { "run it again to go on" }
+    if has_cause { "run it again when the cause is fixed" } else { "run it again to continue" }
 }
 
 /// Prints what the failures mean.

@@ -37,7 +37,7 @@ pub(crate) async fn replay(args: ReplayArgs) -> Result<ExitCode, Failure> {
     // An earlier run that was killed may have left it so.
     let enabled = match mapping::left_paused(&journal) {
         Some(uuid) => {
-            ui.print(&format!("mapping   {uuid} was left disabled: enabling it"));
+            ui.print(&format!("mapping   {uuid} was left disabled by an earlier run: enabling it"));
             mapping::enable(&aws.lambda().await?, &uuid, &mut journal).await
         }
         None => Ok(()),
@@ -105,11 +105,12 @@ async fn run(
         match (Late::of(&args.late), &moved) {
             (Some(Late::Compare), _) if !task.plan.entries.is_empty() => {
                 let skipped = task.count_moved_on(comparison.as_ref().map_err(Failure::clone)?).await?;
-                println!("{skipped} of them would be skipped, as their items have changed since");
+                println!("{skipped} of them would be skipped, because their items have changed since");
             }
             (None, Some(moved)) if !moved.is_none() => {
                 println!(
-                    "the run would ask what to do with records whose items have changed since; a script has to say it"
+                    "a run would ask what to do with records whose items have changed since; in a script, use --stale or \
+                     --compare-with-table"
                 );
             }
             _ => {}
@@ -156,7 +157,7 @@ async fn run(
     resumed?;
     let again = if args.range.again { " without --again" } else { "" };
     let left = format!(
-        "what is not done is left where it is: the same command{again} goes on with it ({} has what is done)",
+        "what is not done is left where it is: run the same command{again} to continue ({} keeps what is done)",
         journal.path().display()
     );
     let code = conclude(&tally, &delivered, "record", &left);

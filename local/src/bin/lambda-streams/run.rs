@@ -80,7 +80,7 @@ async fn drive<S: Source, F: Function>(mapping: &EventSourceMapping<S, F>, ui: &
     let drain = async {
         signals.reached(1).await;
         is_draining.store(true, Ordering::Relaxed);
-        ui.line("interrupted: waiting for the invocations in flight; Ctrl-C again stops at once");
+        ui.line("interrupted: waiting for the invocations in flight; press Ctrl-C again to stop at once");
     };
     let ended = tokio::select! {
         biased;
@@ -119,7 +119,7 @@ fn conclude(
     println!("{summary}");
     // What a deployed function writes goes to its own log.
     if matches!(function, AnyFunction::Bootstrap(_)) {
-        println!("dead letters  {} that the function told of", ui.dead_letters());
+        println!("dead letters  {} reported by the function", ui.dead_letters());
     }
     let gaps = source.gaps();
     if gaps > 0 {
@@ -141,7 +141,7 @@ fn conclude(
 async fn interruptible<T>(signals: &Signals, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::select! {
         done = work => done,
-        () = signals.reached(1) => Err(Failure::not_begun("interrupted before anything was begun")),
+        () = signals.reached(1) => Err(Failure::not_begun("interrupted before anything was started")),
     }
 }
 
@@ -225,7 +225,7 @@ fn announce(
     if let (true, Some(deployed)) = (is_enabled, deployed) {
         let uuid = &deployed.uuid;
         ui.print(&format!(
-            "note: the deployed mapping {uuid} is enabled: the deployed function gets these records as well"
+            "note: the deployed mapping {uuid} is enabled, so the deployed function processes these records as well"
         ));
     }
 }

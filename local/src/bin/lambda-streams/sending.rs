@@ -28,25 +28,26 @@ const MAX_LISTED: usize = 20;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sending")]
 pub(crate) struct SendingArgs {
-    /// List what would be done, and do nothing
+    /// List what would be sent, and send nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Records in one invocation
     #[arg(long, value_name = "RECORDS")]
     pub(crate) batch_size: Option<NonZeroUsize>,
-    /// Invocations at once; each item keeps its order
+    /// Concurrent invocations. Each item keeps its order
     #[arg(long, value_name = "INVOCATIONS", default_value = "1", value_parser = concurrency)]
     pub(crate) concurrency: NonZeroUsize,
-    /// How often a record is sent that the function does not get done
+    /// How often a record is sent before it counts as failed
     #[arg(long, value_name = "TIMES", default_value = "3", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) attempts: u32,
-    /// Where it is kept what is done, for the next run [default: a file of this work in ~/.local/state/lambda-streams]
+    /// Keep in this file what is done, so the same command can continue an interrupted run [default: a file in
+    /// ~/.local/state/lambda-streams, named by the command, the source and the function]
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// Print lines, also on a terminal
+    /// Print lines instead of the live display on a terminal
     #[arg(long)]
     pub(crate) plain: bool,
-    /// Print nothing but what went wrong, and the summary
+    /// Print only what went wrong, and the summary
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
@@ -69,7 +70,7 @@ impl SendingArgs {
 /// Lambda itself runs no more of a function at once, unless it is asked to.
 fn concurrency(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.parse::<NonZeroUsize>().ok().filter(|number| number.get() <= 1_000);
-    number.ok_or_else(|| "a number from 1 to 1000 is wanted".to_owned())
+    number.ok_or_else(|| "expected a number from 1 to 1000".to_owned())
 }
 
 /// The function that everything is sent to, and what it has written.
@@ -115,7 +116,7 @@ impl Target {
 /// Says where a deployed function's own words on what failed are.
 pub(crate) fn print_log_group(target: &Target, tally: &Tally, broken: Option<&str>) {
     if let Some(group) = target.function.log_group().filter(|_| !tally.failed.is_empty() || broken.is_some()) {
-        println!("what the function logged of each is in its log group: {group}");
+        println!("what the function logged about each is in its log group: {group}");
     }
 }
 
@@ -135,7 +136,7 @@ pub(crate) fn target_names(function: &FunctionArgs, aws: &AwsArgs) -> Vec<String
     named.chain(function.arguments.iter().map(|argument| argument.display().to_string())).collect()
 }
 
-/// What came of everything that was sent.
+/// The outcomes of everything that was sent.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     /// How much there is, if that is known.
@@ -151,7 +152,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Of so many in all.
+    /// With this total.
     pub(crate) fn of(total: u64) -> Self {
         Self { total: Some(total), ..Self::default() }
     }
@@ -179,8 +180,11 @@ impl Tally {
     }
 
     fn render(&self, what: &str, began: Instant, is_draining: bool) -> String {
-        let state =
-            if is_draining { "Ctrl-C again stops at once" } else { "Ctrl-C finishes what is in flight, then stops" };
+        let state = if is_draining {
+            "draining: press Ctrl-C again to stop at once"
+        } else {
+            "sending: press Ctrl-C to drain and stop"
+        };
         let settled = self.settled();
         let took = began.elapsed();
         let rate = settled as f64 / took.as_secs_f64().max(1e-3);
@@ -188,7 +192,7 @@ impl Tally {
         let left = self.total.map(|total| total.saturating_sub(settled)).filter(|left| *left > 0 && rate > 0.0);
         let left = left.map(|left| format!(", about {} left", duration(Duration::from_secs_f64(left as f64 / rate))));
         format!(
-            "{state}\n  {} {settled}{of} {what}s, {rate:.0}/s{}\n  {} done, {} failed, {} held back\n  invocations {}: {}, {} {what}s \
+            "{state}\n  {} {settled}{of} {what}s, {rate:.0}/s{}\n  {} done, {} failed, {} held back\n  invocations {}: {}, {} \
              sent again, {} throttled",
             bar(settled, self.total),
             left.unwrap_or_default(),
@@ -197,7 +201,7 @@ impl Tally {
             self.held_back,
             self.invocations,
             if self.in_flight > 0 { format!("{} in flight", self.in_flight) } else { "the next one waits".to_owned() },
-            self.repeated,
+            count(usize::try_from(self.repeated).unwrap_or(usize::MAX), what),
             self.throttles,
         )
     }
@@ -211,7 +215,7 @@ fn bar(done: u64, total: Option<u64>) -> String {
     format!("[{}{}]", "#".repeat(full), "-".repeat(WIDTH as usize - full))
 }
 
-/// Sends everything, shows the progress, and minds Ctrl-C. `what` is what a parcel is called: `record` or `dead letter`.
+/// Sends everything, shows the progress, and reacts to Ctrl-C. `what` is what a parcel is called: `record` or `dead letter`.
 ///
 /// # Errors
 /// As [`Delivery::run`]; also if a second Ctrl-C stops it at once.
@@ -232,7 +236,7 @@ pub(crate) async fn send(
     };
     let delivery = Delivery { function: &target.function, form, limits, observe: &observe };
     let settled = async |settled: Vec<Settled>| {
-        // First, since the function has done it, whatever becomes of the place.
+        // First, because the function has done it, whatever happens in the place.
         lock(tally).note(&settled, target);
         settle(&settled).await
     };
@@ -240,7 +244,7 @@ pub(crate) async fn send(
     let drain = async {
         signals.reached(1).await;
         is_draining.store(true, std::sync::atomic::Ordering::Relaxed);
-        ui.line("interrupted: waiting for the invocations in flight; Ctrl-C again stops at once");
+        ui.line("interrupted: waiting for the invocations in flight; press Ctrl-C again to stop at once");
     };
     let refresh = async {
         loop {
@@ -254,7 +258,7 @@ pub(crate) async fn send(
         biased;
         () = signals.reached(2) => {
             Err(Failure::failed(format!(
-                "stopped at once: the invocations in flight are abandoned, and what they did is not known; {} had been done before",
+                "stopped at once: the invocations in flight are abandoned, and their outcomes are unknown; {} had been done before",
                 count(usize::try_from(lock(tally).done).unwrap_or(usize::MAX), what)
             )))
         }
@@ -313,7 +317,7 @@ pub(crate) fn conclude(tally: &Tally, delivered: &Delivered, what: &str, where_l
     let given_up = delivered.counts.dead_lettered;
     if given_up > 0 {
         println!(
-            "given up by the function, and in its dead-letter queue now, from which `lambda-streams redrive` brings them back: {given_up}"
+            "given up by the function: {given_up}, now in its dead-letter queue. `lambda-streams redrive` sends them again"
         );
     }
     ExitCode::from(if is_good { GOOD } else { FAILED })

@@ -32,7 +32,7 @@ impl Signals {
         Ok(Self { count, _listener: listener })
     }
 
-    /// Does something that nothing is lost by, unless Ctrl-C comes meanwhile.
+    /// Does work by which nothing is lost, unless Ctrl-C interrupts it.
     ///
     /// # Errors
     /// Those of the work, or that it was interrupted while `what` happened.

@@ -27,13 +27,13 @@ impl AnySource {
             (None, Some(arn)) => DynamoDbStreams::connect(aws.streams().await?, arn).await,
             (None, None) => {
                 let flags = "--table, --stream, --events, --items or --from-deployed";
-                return Err(Failure::not_begun(format!("say where the records come from: {flags}")));
+                return Err(Failure::not_begun(format!("say where the records come from: use {flags}")));
             }
         };
         connected.map(Self::Stream).map_err(Failure::not_begun)
     }
 
-    /// Whether the records are old, so that their age says nothing.
+    /// Whether the records are old, so their age says nothing.
     pub(crate) fn is_files(&self) -> bool {
         matches!(self, Self::Files(_))
     }

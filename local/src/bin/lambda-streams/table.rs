@@ -55,7 +55,7 @@ impl Table {
         })
     }
 
-    /// What a record names as its source: the stream, else the table.
+    /// What a record names as its source: the stream, otherwise the table.
     pub(crate) fn source_arn(&self) -> &str {
         self.stream_arn.as_deref().unwrap_or(&self.arn)
     }

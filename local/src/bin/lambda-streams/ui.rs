@@ -68,7 +68,7 @@ impl Ui {
         }
     }
 
-    /// Draws the live block anew with this text.
+    /// Redraws the live block with this text.
     pub(crate) fn show(&self, text: String) {
         if self.mode == Mode::Live {
             lock(&self.block).draw(text);
@@ -107,7 +107,7 @@ impl Ui {
         }
     }
 
-    /// Draws the live block anew.
+    /// Redraws the live block.
     pub(crate) fn refresh(&self, summary: &Summary, is_draining: bool) {
         if self.mode == Mode::Live {
             let text = lock(&self.live).render(summary, self.dead_letters(), is_draining);
@@ -115,7 +115,7 @@ impl Ui {
         }
     }
 
-    /// How many dead letters the function has told of.
+    /// How many dead letters the function has reported.
     pub(crate) fn dead_letters(&self) -> u64 {
         lock(&self.outcomes).dead_letters()
     }

@@ -1,4 +1,4 @@
-//! Why a call was not answered with a success, in the service's own words.
+//! Why a call failed, in the service's own words.
 
 use std::error::Error;
 use std::fmt;
@@ -6,6 +6,12 @@ use std::fmt;
 use serde::Deserialize;
 
 /// Why a [`SignedCall`](crate::SignedCall) failed.
+/// ```
+/// use lambda_streams_local::CallError;
+///
+/// let error = CallError::new("the response cannot be read");
+/// assert_eq!((error.code(), error.status(), error.is_throttled()), (None, None, false));
+/// ```
 #[derive(Clone)]
 pub struct CallError {
     message: String,
@@ -15,7 +21,7 @@ pub struct CallError {
 }
 
 impl CallError {
-    /// An error that no service has given, such as a response that cannot be read.
+    /// An error that does not come from a service, such as a response that cannot be read.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: None, status: None, headers: Vec::new() }
     }
@@ -36,22 +42,22 @@ impl CallError {
         Self { message: format!("{words} ({status})"), code, status: Some(status), headers }
     }
 
-    /// The service's code, such as `AccessDenied`; none where it was not reached or gave none.
+    /// The service's error code, such as `AccessDenied`; `None` if the service was not reached or gave no code.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 
-    /// The response's HTTP status, if there was a response.
+    /// The HTTP status; `None` if there was no response.
     pub fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// A header of the response, by its name in any case.
+    /// The value of a header of the response. Upper and lower case of its name do not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         super::find(&self.headers, name)
     }
 
-    /// Whether the service asks to be called less often.
+    /// Whether the service throttled the call.
     pub fn is_throttled(&self) -> bool {
         let code = self.code.as_deref().unwrap_or_default();
         self.status == Some(429)
@@ -108,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_in_the_services_words() {
+    fn a_refusal_is_reported_in_the_services_words() {
         let table = [
             (
                 "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>",
@@ -128,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn throttling_is_told_from_refusals() {
+    fn throttling_is_distinguished_from_refusals() {
         let error = |code: &str| CallError::refused(400, Vec::new(), format!(r#"{{"__type":"{code}"}}"#).as_bytes());
         for code in ["RequestThrottled", "ThrottlingException", "SlowDown", "KmsThrottled"] {
             assert!(error(code).is_throttled(), "{code}");

@@ -15,26 +15,41 @@ use tokio::sync::Mutex;
 
 use super::{CallError, SignedCall};
 
+const NO_CREDENTIALS: &str = "there are no usable AWS credentials: sign in, or choose a profile (AWS_PROFILE)";
+
 /// Credentials that expire within this time are fetched again.
 const RENEWED_BEFORE: Duration = Duration::from_secs(5 * 60);
 
 /// Signs [`SignedCall`]s with the credentials of a configuration, and sends them with its HTTP client and its retries.
 ///
-/// Credentials are fetched for the first call and kept until shortly before they expire, so keep the signer.
+/// Credentials are fetched for the first call, and kept until five minutes before they expire. So keep the signer, and
+/// share it between calls.
+/// ```no_run
+/// use lambda_streams_local::{SignedCall, Signer};
+///
+/// # async fn example(config: &aws_config::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let signer = Signer::new(config)?;
+/// for bucket in ["orders", "discarded"] {
+///     let call = SignedCall::new("s3", "eu-central-1", "https://s3.eu-central-1.amazonaws.com");
+///     call.method("HEAD").path(&format!("/{bucket}")).send(&signer).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Signer {
     config: SdkConfig,
-    /// Locked while they are fetched, so that calls at the same time fetch them once.
+    /// Locked while they are fetched, so calls at the same time fetch them once.
     credentials: Mutex<Option<Credentials>>,
 }
 
 impl Signer {
-    /// Takes the credentials, the HTTP client and the retries of a configuration.
+    /// A signer with the credentials, the HTTP client and the retries of this configuration.
     ///
     /// # Errors
-    /// If the configuration has no provider of credentials or no HTTP client.
+    /// If the configuration has no credentials provider or no HTTP client.
     pub fn new(config: &SdkConfig) -> Result<Self, CallError> {
         if config.credentials_provider().is_none() {
-            return Err(CallError::new("there are no credentials"));
+            return Err(CallError::new(NO_CREDENTIALS));
         }
         if config.http_client().is_none() {
             return Err(CallError::new("the configuration has no HTTP client"));
@@ -78,8 +93,15 @@ impl Signer {
         }
         let provider = self.config.credentials_provider().expect("`new` has refused a configuration without one");
         let fetched = provider.provide_credentials().await;
-        let credentials =
-            fetched.map_err(|error| CallError::new(format!("there are no credentials: {}", CallError::of(&error))))?;
+        let credentials = fetched.map_err(|error| {
+            let why = CallError::of(&error).to_string();
+            // What each provider lacks, in several lines, says no more.
+            CallError::new(if why.contains('\n') {
+                NO_CREDENTIALS.to_owned()
+            } else {
+                format!("{NO_CREDENTIALS}: {why}")
+            })
+        })?;
         Ok(known.insert(credentials).clone())
     }
 }

@@ -81,7 +81,7 @@ fn numbered(number: usize) -> HashMap<String, AttributeValue> {
 }
 
 /// What a person with a handler that counts has to know.
-const COUNTS_AGAIN: &str = "note: a backfill is a new insert of every item: a handler that counts counts again";
+const COUNTS_AGAIN: &str = "note: every item is sent as a new insert: a handler that counts also counts items";
 
 #[tokio::test]
 async fn every_item_is_sent_once_as_an_insert() {
@@ -92,7 +92,7 @@ async fn every_item_is_sent_once_as_an_insert() {
     assert!(ran.stdout.contains("the function says: 250 succeeded"), "{}", ran.stdout);
     assert!(ran.stderr.contains("note: the stream stays live"), "{}", ran.stderr);
     assert!(ran.stderr.contains(COUNTS_AGAIN), "{}", ran.stderr);
-    assert!(ran.stdout.contains("the same command begins anew"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the same command would start again"), "{}", ran.stdout);
     let got = bench.got();
     assert_eq!(got.len(), 250);
     for (number, (name, records)) in got.iter().enumerate() {
@@ -119,7 +119,7 @@ async fn what_a_function_reports_is_sent_again_by_the_next_run_and_nothing_else(
     let ran = Ran::from(ran);
     assert_eq!(ran.code, Some(1), "{}{}", ran.stderr, ran.stdout);
     assert!(ran.stdout.contains("60 items: 58 done, 2 failed"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("the same command goes on"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("run the same command again to continue"), "{}", ran.stdout);
     assert_eq!(bench.got().len(), 58);
 
     // One of them has changed, the other is gone, and another number of segments must not lose what is left.
@@ -131,7 +131,7 @@ async fn what_a_function_reports_is_sent_again_by_the_next_run_and_nothing_else(
     let got = bench.got();
     assert_eq!(got.keys().collect::<Vec<_>>(), ["order-0007"]);
     assert_eq!(got["order-0007"][0]["record"]["dynamodb"]["NewImage"]["n"]["N"], "70", "as it is now");
-    assert!(ran.stdout.contains("1 item: 1 done") && ran.stdout.contains("the item is gone: 1"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1 item: 1 done") && ran.stdout.contains("the item was removed: 1"), "{}", ran.stdout);
     assert!(!bench.journal.exists());
 }
 
@@ -143,7 +143,7 @@ async fn a_function_that_fails_loses_nothing() {
     assert!(ran.stdout.contains("the index is down"), "{}", ran.stdout);
     let ran = bench.run(&[], "").await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
-    assert!(ran.stderr.contains("going on where an earlier run has stopped"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("continuing where an earlier run stopped"), "{}", ran.stderr);
     assert_eq!(bench.got().len(), 30);
 }
 
@@ -163,7 +163,7 @@ async fn a_run_that_was_killed_is_gone_on_with() {
     for records in got.values() {
         let mut names = names(records);
         names.dedup();
-        assert_eq!(names.len(), 1, "a repeated item has the same event id, so that a function can know it");
+        assert_eq!(names.len(), 1, "a repeated item has the same event id, so a function can know it");
     }
 }
 
@@ -175,7 +175,7 @@ async fn two_runs_of_the_same_work_are_refused() {
     first.wait_for("asked").await;
     let second = bench.run(&[], "").await;
     assert_eq!(second.code, Some(2), "{}", second.stderr);
-    assert!(second.stderr.contains("another run is at this work already"), "{}", second.stderr);
+    assert!(second.stderr.contains("another run of this command is in progress"), "{}", second.stderr);
     std::fs::write(&go, "").expect("it can be written");
     let ran = first.end().await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
@@ -194,15 +194,19 @@ async fn ctrl_c_waits_for_what_is_in_flight_and_the_next_run_goes_on() {
     let ran = running.end().await;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stderr, ran.stdout);
     assert_eq!(bench.got().len(), 10, "what was in flight");
-    for expected in ["what is left was read and not sent", "with up to 1000 items, is sent again"] {
+    for expected in ["items left were read and not sent", "with up to 1000 items, are sent again"] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
-    assert!(!ran.stdout.contains("begins anew"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("would start again"), "{}", ran.stdout);
     let journal = std::fs::read(&bench.journal).expect("the run has left it");
     let ran = bench.run(&["--dry-run"], "").await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
-    for expected in ["goes on where an earlier run has stopped", "of 4 segments, ", "0 failed items to be tried again"]
-    {
+    for expected in [
+        "the same command continues where an earlier run stopped",
+        "of 4 segments, ",
+        "0 failed items to be \
+                      tried again",
+    ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
     assert_eq!(std::fs::read(&bench.journal).expect("it stays"), journal);
@@ -233,30 +237,30 @@ async fn a_dry_run_counts_and_sends_nothing() {
     let ran: Ran =
         bench.bare(&["--table", "orders", "--touch", "at", "--dry-run"]).output().await.expect("it runs").into();
     assert!(ran.stdout.contains("about 25 write units"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("note: --touch is a new change of every item"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("note: --touch makes a new change of every item"), "{}", ran.stdout);
 }
 
 #[tokio::test]
-async fn wrong_use_is_refused_before_anything_is_begun() {
+async fn wrong_use_is_refused_before_anything_starts() {
     let bench = Bench::new("wrong", 0).await;
     let table: [(&[&str], &str); 10] = [
-        (&[], "error: say where the items come from: --table or --export"),
-        (&["--table", "orders"], "error: say which function is invoked: --bootstrap or --function; or use --touch"),
+        (&[], "error: say where the items come from: use --table or --export"),
+        (&["--table", "orders"], "error: say which function to invoke: use --bootstrap or --function, or --touch"),
         (&["--table", "nowhere", "--function", "f"], "error: table `nowhere` does not exist here: check its name"),
         (
             &["--table", "orders", "--function", "f", "--stale", "skip"],
-            "error: --stale compares sequence numbers with the marks of items, and a backfill's records have none: use",
+            "error: --stale does not work with backfill: its records have no sequence numbers to compare with marks. Use",
         ),
         (
             &["--table", "orders", "--function", "f", "--mapping", "uuid"],
-            "error: --mapping names the mapping that --pause-mapping disables: say both",
+            "error: --mapping needs --pause-mapping: it names the mapping that is disabled",
         ),
         (&["--table", "orders", "--touch", "at", "--function", "f"], "cannot be used with"),
         (&["--table", "orders", "--touch", "id"], "error: `id` is a key of table `orders`, which cannot be rewritten"),
         (&["--export", "/no/such/folder", "--bootstrap", "x"], "error: /no/such/folder cannot be read: No such file"),
         (
             &["--table", "orders", "--bootstrap", "x", "--skip-changed-since", "2026-01-01T00:00:00Z"],
-            "error: --skip-changed-since is more than 24 hours ago, and a stream keeps no more",
+            "error: --skip-changed-since is more than 24 hours ago, and a stream keeps its records for 24 hours",
         ),
         (
             &["--table", "orders", "--bootstrap", "true", "--skip-changed-since", "2999-01-01T00:00:00Z"],

@@ -34,8 +34,8 @@ async fn a_dead_letter_is_explained() {
         "what to do   fix the cause",
         "command      delivers them again, until the function's answers say that they are done (--dry-run lists them):\n  \
          lambda-streams redrive document.json --function NAME --region eu-central-1\n",
-        "NAME is that of the function that is to process them: the documents do not say it\n",
-        "document.json is the standard input of this command, saved\n",
+        "NAME: the function that should process them, which the documents do not name\n",
+        "document.json: save the standard input of this command there\n",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
@@ -71,9 +71,9 @@ async fn the_command_for_a_message_s_letter_takes_it_out_of_its_queue() {
     let flags = "--function arn:aws:lambda:eu-west-1:123456789012:function:orders --region eu-west-1\n";
     for expected in [
         &format!("\n  lambda-streams redrive --queue URL {flags}"),
-        "URL is that of the queue that the messages came from\n",
+        "URL: the URL of the queue that the messages came from\n",
         "where now    in the queue that the message came from, whole",
-        "as long as the queue keeps messages",
+        "as long as the queue keeps its messages",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
@@ -98,14 +98,10 @@ async fn each_function_has_a_command_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_passed_over_is_told() {
+async fn what_is_skipped_is_reported() {
     let ran = explain(&format!("{LETTER}\n{{\"x\":1}}\n"), &[]).await;
     assert_eq!(ran.code, Some(1), "{}", ran.stdout);
-    assert!(
-        ran.stderr.starts_with("warning: passed over in the standard input: neither a dead letter"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.starts_with("warning: skipped in the standard input: neither a dead letter"), "{}", ran.stderr);
     assert!(ran.stdout.starts_with("dead letter  a record (MODIFY)"), "{}", ran.stdout);
 }
 
@@ -119,7 +115,7 @@ async fn a_pipe_s_document_is_explained() {
     let ran = explain(document, &[]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for expected in [
-        "on failure   the pipe arn:aws:pipes:eu-west-2:123456789012:pipe/orders gave 2 records up: good ones",
+        "on failure   the pipe arn:aws:pipes:eu-west-2:123456789012:pipe/orders gave up 2 records, and good ones",
         "created      2199-03-08T00:00:00Z to 2199-03-08T00:00:00.500Z\n",
         "why          its MaximumRetryAttempts were exhausted\n",
         "\n  lambda-streams replay document.json --function NAME --region eu-west-2\n",
@@ -141,7 +137,7 @@ async fn an_on_failure_document_is_explained_and_its_payload_invoked() {
     let ran = run(&["explain", path]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for expected in [
-        "on failure   the event source mapping gave 2 records up: good ones may be among them",
+        "on failure   the event source mapping gave up 2 records, and good ones may be among them",
         "sequence     111 to 112",
         "MaximumRetryAttempts: 2 invocations without progress, the last one ended in a function error",
         "where now    in this document, whole\n",
@@ -212,7 +208,11 @@ async fn metadata_alone_says_that_the_records_are_gone() {
     let document = METADATA;
     let ran = explain(document, &[]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stdout.contains("why          MaximumRecordAgeInSeconds: the records grew too old"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("why          MaximumRecordAgeInSeconds: the records became too old"),
+        "{}",
+        ran.stdout
+    );
     assert!(
         ran.stdout.contains("where now    gone: the stream kept them until 2019-11-15T00:13:19Z"),
         "{}",
@@ -220,10 +220,10 @@ async fn metadata_alone_says_that_the_records_are_gone() {
     );
     assert!(ran.stdout.contains("\n  lambda-streams backfill --table TABLE --function f\n"), "{}", ran.stdout);
     let ran = explain(&document.replace(r#""batchSize":2"#, r#""batchSize":1"#), &[]).await;
-    assert!(ran.stdout.starts_with("on failure   the event source mapping gave 1 record up\n"), "{}", ran.stdout);
+    assert!(ran.stdout.starts_with("on failure   the event source mapping gave up 1 record\n"), "{}", ran.stdout);
     let recent = document.replace("2019-11-14", "2199-11-14");
     let ran = explain(&recent, &[]).await;
-    assert!(ran.stdout.contains("where now    in the stream alone, until 2199-11-15T00:13:19Z"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("where now    only in the stream, until 2199-11-15T00:13:19Z"), "{}", ran.stdout);
     assert!(ran.stdout.contains("\n  lambda-streams replay document.json --function f\n"), "{}", ran.stdout);
     assert!(
         ran.stdout.contains("until 2199-11-15T00:13:19Z: the stream keeps a record for 24 hours\n"),
@@ -252,24 +252,25 @@ async fn several_files_are_explained_and_each_command_has_its_own() {
     ] {
         assert!(ran.stdout.contains(&expected), "{expected}: {}", ran.stdout);
     }
-    assert_eq!(ran.stderr, format!("warning: passed over in {empty}: it is empty\n"));
+    assert_eq!(ran.stderr, format!("warning: skipped in {empty}: it is empty\n"));
 }
 
 #[tokio::test]
-async fn a_name_that_is_no_file_s_says_how_other_places_are_named() {
+async fn a_name_without_a_file_says_how_other_places_are_named() {
     let table: [(&[&str], &str); 4] = [
         (
             &["explain", "discarded"],
-            "error: there is no file discarded: a bucket is named by `s3://discarded`; of a queue, ",
+            "error: there is no file discarded: if it is a bucket, write `s3://discarded`; if it is a queue, ",
         ),
         (
             &["redrive", "dead-letters"],
-            "error: there is no file dead-letters: a queue is named by `--queue dead-letters`\n",
+            "error: there is no file dead-letters: if it is a queue, use `--queue dead-letters`\n",
         ),
-        (&["redrive", "s3://bucket/x"], "error: s3://bucket/x is a bucket's: dead letters are in queues and in files"),
+        (&["redrive", "s3://bucket/x"], "error: s3://bucket/x is in a bucket, and `redrive` reads queues and files"),
         (
             &["replay", "discarded"],
-            "error: there is no file discarded: a bucket is named by `s3://discarded`, a queue by `--queue discarded`\n",
+            "error: there is no file discarded: if it is a bucket, write `s3://discarded`; if it is a queue, use `--queue \
+             discarded`\n",
         ),
     ];
     for (arguments, expected) in table {

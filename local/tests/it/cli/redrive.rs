@@ -33,7 +33,7 @@ fn letter(number: u64, item: &str) -> String {
     .to_string()
 }
 
-/// Letters of items a, b and c in turn, which lie in the queue in another order than in the stream.
+/// Letters of items a, b and c in turn, which are in the queue in another order than in the stream.
 fn shuffled(count: u64) -> impl Iterator<Item = String> {
     (1..=count)
         .map(move |number| 1 + number * 11 % count)
@@ -163,7 +163,7 @@ async fn a_deployed_function_says_in_its_own_log_why() {
     for expected in [
         "  failed  event e1, sequence 1: the function reports it after every attempt; it was given up for: decode\n",
         "the processor's `delete_skipped_on_redrive` lets such letters go\n",
-        "what the function logged of each is in its log group: /aws/lambda/orders\n",
+        "what the function logged about each is in its log group: /aws/lambda/orders\n",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
@@ -200,7 +200,7 @@ async fn a_message_that_is_not_a_letter_is_left_and_told() {
     for expected in [
         "1 dead letter: 1 done, 0 failed",
         "not dead letters, left where they are: 3\n  message m1: this is not a dead letter",
-        "  message m4: an on-failure document: `lambda-streams replay` takes it\n",
+        "  message m4: an on-failure document: use `lambda-streams replay`\n",
     ] {
         assert!(ended.ran.stdout.contains(expected), "{expected}: {}", ended.ran.stdout);
     }
@@ -220,9 +220,9 @@ async fn a_dry_run_lists_the_letters_and_sends_nothing() {
     assert!(starts(lines[0]) && lines[0].find("kind") == lines[1].find("MODIFY"), "{}", ran.stdout);
     assert_eq!(lines[13], "12 dead letters: 6 decode, 6 handler", "{}", ran.stdout);
     assert_eq!(lines[14], "not dead letters, left where they are: 1");
-    let last = "nothing was sent, and the messages are visible again; each of them counts one receive more";
+    let last = "nothing was sent, and the messages are visible again; each counts one more receive";
     assert_eq!(*lines.last().expect("lines"), last);
-    assert!(ran.stderr.contains("to a dead-letter queue of its own after 5 receives"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("to its own dead-letter queue after 5 receives"), "{}", ran.stderr);
     assert_eq!(left(&server).len(), 13);
     assert!(server.messages().iter().all(|message| message.receives == 1));
     assert!(!ran.stdout.contains("\"a\""));
@@ -266,8 +266,7 @@ async fn a_dry_run_that_receives_nothing_says_who_has_the_messages() {
         (called == "GetQueueAttributes").then(|| (200, json!({"Attributes": attributes})))
     });
     let ran = run(&flags).await;
-    let expected =
-        "about 4 messages were in flight when this run began: another has them, or had them when it was killed\n";
+    let expected = "about 4 messages were in flight when this run began: another consumer has them, or had them when it was killed\n";
     assert!(ran.stdout.contains(expected), "{}", ran.stdout);
 }
 
@@ -309,7 +308,7 @@ async fn a_deployed_function_gets_only_the_letters_that_it_wrote() {
     let flags = ["redrive", "--queue", &queue, "--function", "orders", "--endpoint-url", &server.endpoint];
     let ran = run(&flags).await;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
-    let told = "1 letter of another function, invoices: left where they are; --any-function sends them too\n";
+    let told = "1 letter of another function, invoices: left where they are. --any-function sends them too\n";
     assert!(ran.stdout.starts_with("1 dead letter: 1 done") && ran.stdout.contains(told), "{}", ran.stdout);
     assert_eq!(left(&server), ["e2"]);
     let ran = run(&[&flags[..], &["--any-function"]].concat()).await;

@@ -132,7 +132,7 @@ async fn documents_of_both_forms_are_sent_in_the_order_of_the_stream() {
 }
 
 #[tokio::test]
-async fn what_fails_is_told_and_sent_by_the_next_run() {
+async fn what_fails_is_reported_and_sent_by_the_next_run() {
     let replay = Replay::new("fails").with("LISTS", "1").with("FAILS", "112");
     let records = [record("111", "a"), record("112", "b"), record("113", "c"), record("114", "b")];
     let file = replay.file(&[document(&records)]);
@@ -186,7 +186,7 @@ async fn a_record_that_fails_the_function_as_a_whole_does_not_stop_the_others() 
 }
 
 #[tokio::test]
-async fn a_function_that_is_down_is_told_and_everything_is_left() {
+async fn a_function_that_is_down_is_reported_and_everything_is_left() {
     let numbers: Vec<String> = (0..40).map(|number| (1_000 + number).to_string()).collect();
     let replay = Replay::new("down").with("ERRS", &numbers.join(","));
     let records: Vec<Value> = numbers.iter().map(|number| record(number, number)).collect();
@@ -249,7 +249,7 @@ async fn a_text_without_a_document_is_refused() {
         assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     }
     let ran = replay.run(&PROCESS).await;
-    assert!(ran.stderr.contains("say what is replayed"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("say what to replay"), "{}", ran.stderr);
 }
 
 #[tokio::test]
@@ -265,7 +265,7 @@ async fn an_interrupted_run_is_continued_by_the_next() {
     replay.called(3).await;
     let second = replay.run(&arguments).await;
     assert_eq!(second.code, Some(2), "{}", second.stderr);
-    assert!(second.stderr.contains("another run is at this work already"), "{}", second.stderr);
+    assert!(second.stderr.contains("another run of this command is in progress"), "{}", second.stderr);
     running.interrupt();
     running.wait_for("interrupted: waiting for the invocations in flight").await;
     std::fs::write(&go, "").expect("it can be written");
@@ -278,7 +278,7 @@ async fn an_interrupted_run_is_continued_by_the_next() {
 }
 
 #[tokio::test]
-async fn an_interrupt_that_leaves_nothing_is_no_failure() {
+async fn an_interrupt_that_leaves_nothing_is_a_success() {
     let go = free_path("replay-last-go");
     let replay = Replay::new("last").with("LISTS", "1").with("GO", go.to_str().expect("UTF-8"));
     let file = replay.file(&[document(&[record("111", "a")])]);
@@ -348,7 +348,7 @@ async fn what_was_done_again_in_part_is_continued_without_again() {
     let replay = replay.with("FAILS", "112");
     let ran = replay.run(&with(&file, &["--stale", "process", "--attempts", "1", "--again"])).await;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("the same command without --again goes on with it"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("run the same command without --again to continue"), "{}", ran.stdout);
     replay.seen();
     let replay = replay.with("FAILS", "");
     let ran = replay.run(&with(&file, &PROCESS)).await;
@@ -356,14 +356,14 @@ async fn what_was_done_again_in_part_is_continued_without_again() {
 }
 
 #[tokio::test]
-async fn a_document_that_lacks_records_of_its_batch_is_no_success() {
+async fn a_document_that_lacks_records_of_its_batch_is_a_failure() {
     let replay = Replay::new("short").with("LISTS", "1");
     let mut empty = document(&[]);
     empty["DDBStreamBatchInfo"]["batchSize"] = json!(3);
     let file = replay.file(&[empty]);
     let ran = replay.run(&with(&file, &PROCESS)).await;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("the batch had 3 records, and the document has 0"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the batch had 3 records, but the document has 0"), "{}", ran.stderr);
 }
 
 #[tokio::test]
@@ -390,7 +390,7 @@ async fn a_time_that_cannot_be_printed_does_no_harm() {
     let mut late = record("111", "a");
     late["dynamodb"]["ApproximateCreationDateTime"] = json!(9e17);
     let file = replay.file(&[document(&[late])]);
-    // The table is elsewhere, so that it is not asked.
+    // The table is elsewhere, so it is not asked.
     let mut command = replay.command(&[&file, "--dry-run", "--region", "us-west-2"]);
     command.env("AWS_ACCESS_KEY_ID", "none").env("AWS_SECRET_ACCESS_KEY", "none");
     let ran: Ran = command.output().await.expect("the program can be started").into();
@@ -402,7 +402,7 @@ async fn a_time_that_cannot_be_printed_does_no_harm() {
 async fn more_invocations_at_once_than_there_can_be_are_refused() {
     let ran = Replay::new("many").run(&["-", "--concurrency", "18446744073709551615"]).await;
     assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("a number from 1 to 1000 is wanted"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("expected a number from 1 to 1000"), "{}", ran.stderr);
 }
 
 #[tokio::test]
@@ -426,7 +426,7 @@ async fn a_person_at_a_terminal_is_asked_and_may_leave() {
         (r"what?\nq\n", 2, "nothing was sent"),
         (r"p\n", 0, "1 record: 1 done"),
     ] {
-        // The table is elsewhere, so that it cannot be told whether the item has changed.
+        // The table is elsewhere, so it is unknown whether the item has changed.
         let mut command = Command::new("python3");
         command.args([TERMINAL, text, env!("CARGO_BIN_EXE_lambda-streams"), "replay", &file, "--region", "us-west-2"]);
         command.arg("--journal").arg(&replay.journal).args(["--bootstrap", "python3", "--", SEEN]);

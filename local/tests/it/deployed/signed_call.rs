@@ -87,7 +87,7 @@ async fn a_refusal_has_its_code_and_throttling_is_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_connection_is_told_by_its_cause() {
+async fn an_error_without_a_connection_names_its_cause() {
     let (signer, _) = signer(None, |_| Reply::Refused);
     let error = call().send(&signer).await.expect_err("nothing answers");
     assert_eq!((error.code(), error.status()), (None, None));
@@ -97,5 +97,6 @@ async fn no_connection_is_told_by_its_cause() {
 #[test]
 fn a_configuration_without_credentials_is_refused() {
     let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-    assert_eq!(Signer::new(&config).expect_err("it has none").to_string(), "there are no credentials");
+    let error = Signer::new(&config).expect_err("it has none").to_string();
+    assert!(error.starts_with("there are no usable AWS credentials: sign in"), "{error}");
 }

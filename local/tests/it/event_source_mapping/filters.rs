@@ -130,7 +130,7 @@ fn a_wrong_pattern_is_refused_with_its_place() {
     ] {
         let settings = Settings { filter_patterns: vec![pattern.to_owned()], ..Settings::default() };
         let error = settings.validate().expect_err(pattern).to_string();
-        let expected = format!("`FilterCriteria` has a wrong pattern at 0: {why}");
+        let expected = format!("`FilterCriteria` has an invalid pattern at 0: {why}");
         assert!(error.starts_with(&expected), "{pattern}: {error}");
     }
 }

@@ -24,7 +24,7 @@ struct Described {
     listed: Duration,
     /// How many empty pages come before the first record.
     empty_pages: usize,
-    /// How long a read takes, from its first on.
+    /// How long each read takes.
     read_takes: Vec<Duration>,
 }
 

@@ -45,7 +45,7 @@ fn expected(file: &str, own: Value) -> Value {
     }
 }
 
-/// Equal but for the request id and the time of sending, which must have the form of the example's.
+/// Equal except for the request id and the time of sending, which must have the form of the example's.
 fn assert_same(mut found: Value, mut expected: Value) {
     let id = found["requestContext"]["requestId"].take();
     let id = id.as_str().expect("a text").to_owned();

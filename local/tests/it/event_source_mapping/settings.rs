@@ -21,11 +21,11 @@ fn every_range_is_checked() {
         (Settings { maximum_retry_attempts: -2, ..default() }, "`MaximumRetryAttempts` is -2: it must be -1 to 10000"),
         (
             Settings { maximum_record_age_in_seconds: 59, ..default() },
-            "`MaximumRecordAgeInSeconds` is 59: it must be -1, which is without limit, or 60 to 604800",
+            "`MaximumRecordAgeInSeconds` is 59: it must be -1 for no limit, or 60 to 604800",
         ),
         (
             Settings { maximum_record_age_in_seconds: 604_801, ..default() },
-            "`MaximumRecordAgeInSeconds` is 604801: it must be -1, which is without limit, or 60 to 604800",
+            "`MaximumRecordAgeInSeconds` is 604801: it must be -1 for no limit, or 60 to 604800",
         ),
         (
             Settings { tumbling_window_in_seconds: 901, ..default() },

@@ -105,7 +105,7 @@ async fn a_state_over_1_mb_ends_the_window_early() {
     assert_eq!(function.batches(), [vec![1], vec![], vec![2], vec![]]);
     let early: Vec<bool> = function.calls().iter().map(|call| call.event["isWindowTerminatedEarly"] == true).collect();
     assert_eq!(early, [false, true, false, false]);
-    assert_eq!(function.calls()[2].event["state"], json!({}), "the rest of the window begins anew");
+    assert_eq!(function.calls()[2].event["state"], json!({}), "the rest of the window starts again");
     assert_eq!(ran.warnings(), [WarningKind::WindowEndedEarly]);
 }
 

@@ -1,4 +1,4 @@
-//! What a stream's API may answer besides records, on a paused clock.
+//! What a stream's API may answer other than records, on a paused clock.
 
 use std::sync::{Arc, Mutex};
 
@@ -223,11 +223,11 @@ async fn throttling_and_failures_are_retried_with_backoff() {
 #[tokio::test(start_paused = true)]
 async fn a_lasting_failure_is_an_error_with_advice() {
     let table: [(Option<&'static str>, &str); 4] = [
-        (Some("ThrottlingException"), "opening shard shardId-1: throttled for too long: fewer readers"),
+        (Some("ThrottlingException"), "opening shard shardId-1: throttled for too long: reduce the number of readers"),
         (None, "opening shard shardId-1: the endpoint cannot be reached: connection refused"),
         (
             Some("AccessDeniedException"),
-            "opening shard shardId-1: AccessDeniedException: made up: the credentials lack this permission",
+            "opening shard shardId-1: AccessDeniedException: made up: your credentials lack this permission",
         ),
         (Some("ExpiredTokenException"), "opening shard shardId-1: ExpiredTokenException: made up: sign in again"),
     ];
@@ -308,7 +308,7 @@ async fn data_that_stays_trimmed_is_an_error() {
     let iterator = open(&source, &Position::TrimHorizon).await;
     let error = source.read(iterator).await.expect_err("it stays trimmed").to_string();
     assert!(
-        error.starts_with("reading shard shardId-1: the stream says again and again that it has trimmed"),
+        error.starts_with("reading shard shardId-1: the stream reports again and again that it has trimmed"),
         "{error}"
     );
     assert_eq!(source.gaps(), 1, "the same records are lost only once");
@@ -316,7 +316,7 @@ async fn data_that_stays_trimmed_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fresh_end_that_is_trimmed_is_no_gap() {
+async fn a_fresh_end_that_is_trimmed_is_not_a_gap() {
     for from_open in [false, true] {
         let (source, calls) = source(one_shard(), move |operation, before| match (operation, before) {
             ("GetShardIterator", 0) if from_open => Reply::Error("TrimmedDataAccessException"),
@@ -390,8 +390,5 @@ async fn a_shard_that_the_stream_has_dropped_is_at_its_end() {
 async fn a_stream_that_is_gone_ends_the_reading() {
     let (source, _) = source(one_shard(), |_, _| Reply::Error("ResourceNotFoundException")).await;
     let error = source.open("shardId-1", &Position::TrimHorizon).await.expect_err("it is gone").to_string();
-    assert!(
-        error.starts_with("opening shard shardId-1: it does not exist any more (ResourceNotFoundException"),
-        "{error}"
-    );
+    assert!(error.starts_with("opening shard shardId-1: it no longer exists (ResourceNotFoundException"), "{error}");
 }

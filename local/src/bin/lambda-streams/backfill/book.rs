@@ -44,7 +44,7 @@ impl Book<'_> {
     }
 }
 
-/// The records of the chunks. When reading fails they end, so that what is in flight is waited for, and the book has the reason.
+/// The records of the chunks. When reading fails they end, so what is in flight is waited for, and the book has the reason.
 pub(super) fn parcels<'a>(
     chunks: Chunks,
     checks: &'a Checks,

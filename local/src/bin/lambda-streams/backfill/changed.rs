@@ -1,4 +1,4 @@
-//! `--skip-changed-since`: the items that occur in the stream from a time on.
+//! `--skip-changed-since`: the items that occur in the stream since a given time.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -10,19 +10,19 @@ use crate::failure::Failure;
 
 /// How long a stream keeps a record.
 const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
-/// A page without records is not the end of a shard. After so many in a row there is nothing new in an open one.
+/// A page without records is not the end of a shard. After this many in a row there is nothing new in an open one.
 const EMPTY_PAGES: u32 = 5;
 /// A closed shard has an end, which the service tells. An emulator may call a shard closed that has none.
 const EMPTY_PAGES_OF_CLOSED: u32 = 200;
 /// The wait after an empty page.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Refuses a time that the stream cannot tell of.
+/// Refuses a time that is older than the stream.
 pub(crate) fn check(since: SystemTime) -> Result<(), Failure> {
     let age = SystemTime::now().duration_since(since).unwrap_or_default();
     if age > RETENTION {
         return Err(Failure::not_begun(
-            "--skip-changed-since is more than 24 hours ago, and a stream keeps no more: use --compare-with-table",
+            "--skip-changed-since is more than 24 hours ago, and a stream keeps its records for 24 hours: use --compare-with-table",
         ));
     }
     Ok(())

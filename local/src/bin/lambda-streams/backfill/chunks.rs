@@ -31,7 +31,7 @@ pub(crate) struct Chunk {
 
 /// An item that was read.
 pub(crate) struct Entry {
-    /// By which it can be read again.
+    /// The keys, to read it again.
     pub(crate) name: String,
     pub(crate) change: Change,
     /// Its place among the failures of earlier runs.
@@ -51,7 +51,7 @@ pub(crate) fn name(table: &Table, item: &Item) -> Result<String, Failure> {
 fn keys(name: &str) -> Result<Item, Failure> {
     let keys: Option<Value> = serde_json::from_str(name).ok();
     let keys = keys.and_then(|keys| attributes::from_json(&keys).ok());
-    keys.ok_or_else(|| Failure::failed("the journal has a failed item whose keys cannot be read"))
+    keys.ok_or_else(|| Failure::failed("the journal names a failed item whose keys cannot be read"))
 }
 
 /// The pages of all segments, each from where an earlier run has come to.
@@ -126,7 +126,7 @@ fn entry(table: &Table, item: &Item, again: Option<usize>) -> Result<Entry, Fail
 /// A file of an export, and what of it is to be sent.
 struct Part {
     file: DataFile,
-    /// So many lines are done; none is left after all.
+    /// This many lines are done; none is left after all.
     done: Option<usize>,
     /// The lines that failed, with their places.
     failed: BTreeMap<usize, usize>,
@@ -150,8 +150,8 @@ pub(crate) fn of_export<F: Files + 'static>(
     let names = failed.iter().filter_map(|(_, name)| name.split_once(' ')).map(|(_, name)| name);
     if let Some(missing) = names.into_iter().find(|name| !is_here(name)) {
         return Err(Failure::not_begun(format!(
-            "the journal {} has failed items of {missing}, which is not in this export: it is of another export, --journal names \
-             another place for this one",
+            "the journal {} has failed items of {missing}, which is not in this export. It belongs to another export: use \
+             --journal to name another file for this one",
             journal.path().display()
         )));
     }
@@ -178,7 +178,8 @@ pub(crate) fn of_export<F: Files + 'static>(
             let name = files.describe(&part.file.name);
             let bytes: Arc<[u8]> = files.read(&part.file.name).await?.into();
             let lines = whole_lines(part.file.clone(), bytes).await;
-            let lines = lines.map_err(|why| Failure::failed(format!("{name}: {why}: nothing of it was sent")))?;
+            let lines =
+                lines.map_err(|why| Failure::failed(format!("{name}: {why}. Nothing of this file was sent")))?;
             let chunks = Lines { name, part, lines, keys, view_type, is_over: false };
             Ok::<_, Failure>(stream::iter(chunks))
         }

@@ -53,8 +53,8 @@ pub(crate) async fn print(
         println!("mapping     {mapping}");
     }
     if let Some(progress) = origin.progress(journal) {
-        println!("journal     {}: the same command goes on where an earlier run has stopped", journal.path().display());
-        println!("            {progress}; the numbers above are of everything");
+        println!("journal     {}: the same command continues where an earlier run stopped", journal.path().display());
+        println!("            {progress}. The numbers above are for the whole table or export");
     }
     println!("note: {}", if args.items.touch.is_some() { CHANGED_AGAIN } else { SENT_AGAIN });
     println!("nothing was sent");
@@ -69,19 +69,20 @@ async fn function(args: &BackfillArgs, aws: &Aws<'_>) -> Result<Option<String>, 
     Ok(Some(format!("{}, timeout {} s", function.function_arn(), timeout.as_secs_f64())))
 }
 
-/// What would become of the live mapping.
+/// What would happen to the live mapping.
 async fn mapping(args: &BackfillArgs, aws: &Aws<'_>, arn: &str, journal: &Journal) -> Result<Option<String>, Failure> {
     if args.pause.pause_mapping {
         let function = args.function.function.as_deref();
         return mapping::look(&args.pause, &aws.lambda().await?, function, arn, journal).await.map(Some);
     }
     let left = mapping::left_paused(journal);
-    Ok(left.map(|uuid| format!("{uuid} was left disabled by an earlier run of this work: it would be enabled first")))
+    Ok(left
+        .map(|uuid| format!("{uuid} was left disabled by an earlier run of this command: a run would enable it first")))
 }
 
 fn table(args: &BackfillArgs, scan: &Scan) {
     let table = &scan.table;
-    println!("            DynamoDB counts items and bytes every six hours: what was written since is not in there");
+    println!("            DynamoDB updates these numbers about every six hours: later writes are not included");
     println!("stream      {}", table.stream_arn.as_deref().unwrap_or("none"));
     let units = scan::estimate(table);
     let at_rate = |units: f64, rate: Option<std::num::NonZeroU32>| {
@@ -98,12 +99,12 @@ fn table(args: &BackfillArgs, scan: &Scan) {
         let per_item = (table.bytes as f64 / table.items.max(1) as f64 / 1024.0).ceil().max(1.0);
         let units = per_item * table.items as f64;
         println!(
-            "writes      about {units:.0} write units, and as many more for each index and each replica that has the item{}",
+            "writes      about {units:.0} write units, and as many again for each index and each replica that has the item{}",
             at_rate(units, args.items.write_units)
         );
     }
     if args.checks.compare_with_table {
-        println!("            and about as many reads again for --compare-with-table, at least one unit an item");
+        println!("            and about as many again for --compare-with-table, at least one unit per item");
     }
 }
 

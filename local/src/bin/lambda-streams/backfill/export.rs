@@ -1,6 +1,6 @@
 //! An export of a table to S3, full or incremental, as DynamoDB writes it: manifests, and gzipped lines of DynamoDB JSON.
 //!
-//! *Invariant*: nothing of a data file is sent before all of it was decompressed and counted once, so that a file that is
+//! *Invariant*: nothing of a data file is sent before all of it was decompressed and counted once, so a file that is
 //! corrupt or was cut sends nothing.
 
 mod data;
@@ -68,7 +68,7 @@ impl Export {
             several => {
                 let some: Vec<&str> = several.iter().take(5).map(|name| folder(name)).collect();
                 Err(Failure::not_begun(format!(
-                    "{} has {} exports, choose one: {}",
+                    "{} has {} exports. Choose one: {}",
                     files.describe(""),
                     several.len(),
                     some.join(", ")
@@ -87,11 +87,11 @@ impl Export {
             names.iter().filter(is_data).map(|name| DataFile { name: name.clone(), items: None }).collect();
         if data.is_empty() {
             let why = if names.iter().any(|name| file_name(name) == "_started") {
-                "the export that was begun there has not ended"
+                "the export has not finished"
             } else if names.iter().any(|name| name.ends_with(".ion.gz") || name.ends_with(".ion")) {
                 "it is in Amazon Ion: export the table in DynamoDB JSON"
             } else {
-                "there is neither manifest-files.json nor a data file (.json.gz, .json)"
+                "there is no manifest-files.json and no data file (.json.gz, .json)"
             };
             return Err(Failure::not_begun(format!("{}: {why}", files.describe(""))));
         }
@@ -122,7 +122,7 @@ impl Export {
         {
             let listed: Listed =
                 serde_json::from_slice(line).map_err(|error| refuse(format!("line {}: {error}", number + 1)))?;
-            // An incremental export has its data beside its folder, for all exports of the table.
+            // An incremental export has its data in a folder next to its own, shared by all exports of the table.
             let own = join(own_folder, &format!("data/{}", file_name(&listed.key)));
             let shared = join(folder(own_folder), &format!("data/{}", file_name(&listed.key)));
             let name = [own, shared].into_iter().find(|name| there.contains(name.as_str()));
@@ -239,8 +239,8 @@ mod tests {
     fn what_is_not_one_whole_export_is_refused() {
         let ion = r#"{"outputFormat":"ION"}"#;
         let table: [(&[(&str, &str)], &str); 8] = [
-            (&[], "memory/: there is neither manifest-files.json nor a data file (.json.gz, .json)"),
-            (&[("x/_started", "")], "memory/: the export that was begun there has not ended"),
+            (&[], "memory/: there is no manifest-files.json and no data file (.json.gz, .json)"),
+            (&[("x/_started", "")], "memory/: the export has not finished"),
             (&[("x/a.ion.gz", "")], "memory/: it is in Amazon Ion: export the table in DynamoDB JSON"),
             (
                 &[("x/manifest-files.json", MANIFEST_LINE), ("x/manifest-summary.json", ion)],
@@ -248,7 +248,7 @@ mod tests {
             ),
             (
                 &[("x/manifest-files.json", ""), ("y/manifest-files.json", "")],
-                "memory/ has 2 exports, choose one: x, y",
+                "memory/ has 2 exports. Choose one: x, y",
             ),
             (
                 &[("x/manifest-files.json", MANIFEST_LINE)],

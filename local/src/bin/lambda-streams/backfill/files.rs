@@ -14,8 +14,8 @@ pub(crate) trait Files {
     /// The content of one.
     async fn read(&self, name: &str) -> Result<Vec<u8>, Failure>;
 
-    /// The name of a data file that the manifest in `folder` calls by its S3 key and that is not among the listed, if it may be
-    /// there all the same.
+    /// The name of a data file that the manifest in `folder` calls by its S3 key and that is not among the listed, if it
+    /// may exist anyway.
     async fn outside(&self, folder: &str, key: &str) -> Option<String>;
 
     /// How messages call a file, or all of them for an empty name.
@@ -33,7 +33,7 @@ impl Place {
         match S3Url::parse(text) {
             Some(url) => Ok(Self::Bucket(Bucket { s3: S3::new(aws).await?, url: folder(url) })),
             None if text.starts_with("s3:") => {
-                Err(Failure::not_begun(format!("{text} is not a place in a bucket: s3://bucket/prefix is wanted")))
+                Err(Failure::not_begun(format!("{text} is not a place in a bucket: expected s3://bucket/prefix")))
             }
             None => Ok(Self::Folder(Folder(PathBuf::from(text)))),
         }
@@ -102,7 +102,7 @@ impl Files for Bucket {
 
     async fn outside(&self, folder: &str, key: &str) -> Option<String> {
         let file = key.rsplit('/').next().filter(|file| !file.is_empty())?;
-        // An incremental export has its data in a folder beside it; what would have been listed is missing.
+        // An incremental export has its data in a folder next to its own, which the listing does not cover.
         let name = match folder.rsplit_once('/') {
             Some((parent, _)) => format!("{parent}/data/{file}"),
             None => format!("data/{file}"),
@@ -152,7 +152,7 @@ impl Files for Folder {
     }
 
     async fn outside(&self, folder: &str, key: &str) -> Option<String> {
-        // The folder of the export was given, and an incremental export has its data in a folder beside it.
+        // The folder of the export was given. An incremental export has its data in a folder next to it.
         let file = key.rsplit('/').next().filter(|file| !file.is_empty() && *file != "..")?;
         let name = format!("../data/{file}");
         (folder.is_empty() && self.0.join(&name).is_file()).then_some(name)

@@ -51,13 +51,14 @@ impl Origin {
             (None, Some(arn)) if !args.key.is_empty() => (args.key.clone(), arn),
             (None, Some(arn)) => {
                 let described = Table::describe(&aws.dynamodb().await?, &arn).await;
-                let described = described
-                    .map_err(|failure| Failure::not_begun(format!("{failure}; or name the key attributes by --key")))?;
+                let described = described.map_err(|failure| {
+                    Failure::not_begun(format!("{failure}; or name the key attributes with --key"))
+                })?;
                 of_table(&described, &[])
             }
             (None, None) => {
                 return Err(Failure::not_begun(format!(
-                    "{}: no manifest-summary.json says which table this is an export of: --table does",
+                    "{}: there is no manifest-summary.json that says which table was exported: name the table with --table",
                     files.describe("")
                 )));
             }
@@ -89,7 +90,7 @@ impl Origin {
         }
     }
 
-    /// By which the table is asked.
+    /// The name that calls use for the table.
     pub(crate) fn table_name(&self) -> &str {
         match self {
             Self::Table(scan) => &scan.table.name,
@@ -121,7 +122,7 @@ impl Origin {
             Self::Export(exported) => {
                 let items = match exported.export.items() {
                     Some(items) => format!("{items} items"),
-                    None => "no manifest says how many items, or whether these are all files".to_owned(),
+                    None => "without a manifest: the number of items is unknown, and files may be missing".to_owned(),
                 };
                 let files = count(exported.export.files.len(), "file");
                 format!("export {} of {}: {files}, {items}", exported.place, table_arn(&exported.arn))
@@ -134,14 +135,14 @@ impl Origin {
         match self {
             Self::Table(_) => repeated_of_table(done),
             Self::Export(_) => format!(
-                "the journal has the place in each file before which all is done: what was done of the lines after it, usually up to \
-                 {}, is {done} again",
+                "the journal keeps the place in each file up to which everything is done. Lines after it that are done too, \
+                 usually up to {}, are {done} again",
                 chunks::LINES
             ),
         }
     }
 
-    /// What an earlier run of this work has come to, if there was one.
+    /// The progress of an earlier run of this work, if there was one.
     pub(crate) fn progress(&self, journal: &Journal) -> Option<String> {
         let (failed, _) = ledger::failures(|key| journal.value(key));
         let (lanes, what): (Vec<String>, _) = match self {
@@ -184,8 +185,8 @@ impl Origin {
 /// What the run after an interrupted scan does again.
 pub(crate) fn repeated_of_table(done: &str) -> String {
     format!(
-        "the journal has the place in each segment before which all is done: what was done of the pages after it, usually one of each \
-         segment with up to {} items, is {done} again",
+        "the journal keeps the place in each segment up to which everything is done. Pages after it that are done too, \
+         usually one per segment with up to {} items, are {done} again",
         scan::PAGE
     )
 }
@@ -195,15 +196,13 @@ fn segments(journal: &Journal) -> Option<u32> {
     journal.value(SEGMENTS).and_then(|segments| segments.parse().ok())
 }
 
-/// The scan in as many segments as an earlier run has begun it, which tells of throttling.
+/// The scan in as many segments as an earlier run has begun it, which reports throttling.
 pub(crate) fn resumed(scan: &Scan, journal: &mut Journal, ui: &Arc<Ui>) -> Result<Scan, Failure> {
     let segments = segments(journal).unwrap_or(scan.segments);
     journal.note(SEGMENTS, &segments.to_string())?;
     let (ui, table) = (Arc::clone(ui), scan.table.name.clone());
     let throttled = move || {
-        ui.line(&format!(
-            "table `{table}` throttles the scan, or fails for now: waiting; --read-units takes less of it"
-        ))
+        ui.line(&format!("table `{table}` throttles the scan or is failing: waiting. --read-units slows the scan down"))
     };
     Ok(Scan { segments, throttled: Some(Arc::new(throttled)), ..scan.clone() })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A budget that fills by so many units a second, up to one second's.
+/// A budget that fills by this many units a second, up to one second's.
 #[derive(Debug)]
 pub(crate) struct Rate {
     units_per_second: f64,
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_absurd_cost_is_no_panic() {
+    async fn an_absurd_cost_does_not_panic() {
         let rate = Rate::new(f64::MIN_POSITIVE);
         for units in [f64::MAX, f64::INFINITY, f64::NAN, -1.0] {
             rate.used(units);

@@ -50,8 +50,8 @@ pub(crate) struct Source {
 impl Source {
     /// The record of a change, ready to be sent.
     ///
-    /// The event id tells the item, and is the same in each backfill: a function that counts each id once counts each item once. The
-    /// changes of an incremental export are told apart by when they were written.
+    /// The event id tells the item, and is the same in each backfill: a function that counts each id once counts each item
+    /// once. The changes of an incremental export are distinguished by when they were written.
     pub(crate) fn parcel(&self, change: &Change, tag: u64) -> Parcel {
         let group = group(&self.arn, &change.keys);
         let since = change.at.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
@@ -124,7 +124,7 @@ fn seconds(at: Option<SystemTime>) -> serde_json::Number {
 }
 
 fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
-    to_raw_value(value).expect("texts, numbers and JSON are serializable")
+    to_raw_value(value).expect("strings, numbers and JSON are serializable")
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_one_of_the_stream_but_for_its_number() {
+    fn a_record_is_one_of_the_stream_without_a_number() {
         let source = Source { arn: ARN.to_owned() };
         let parcel = source.parcel(&change("a"), 3);
         let mut record: Value = serde_json::from_str(&parcel.json).expect("it is JSON");

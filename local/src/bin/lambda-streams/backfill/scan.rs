@@ -1,7 +1,7 @@
 //! The items of a table: a parallel scan, each segment page by page.
 //!
-//! Reads are consistent. A page that a limit of capacity applies to is small enough to cost about a second's units at the
-//! most, so that the limit also holds over a second, and not only on average.
+//! Reads are consistent. Under a limit of capacity, a page is small enough to cost at most about a second's units, so
+//! the limit also holds over a second and not only on average.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ const UNIT_BYTES: f64 = 4096.0;
 pub(crate) const PAGE: i32 = 1_000;
 /// The most segments that a flag may ask for.
 pub(crate) const MOST_SEGMENTS: u32 = 256;
-/// At this try of a page it is told that the table throttles. The client has tried several times in each.
+/// At this try of a page, throttling is reported. The client has tried several times in each.
 const TOLD_AT: u32 = 2;
 /// In place of a position: the segment was read to its end.
 pub(crate) const END: &str = "end";

@@ -1,15 +1,15 @@
-//! `--touch`: an item is rewritten in place, so that the stream itself brings it, in the order of its own changes.
+//! `--touch`: an item is rewritten in place, so the stream itself brings it, in the order of its own changes.
 //!
 //! Why this cannot put an older item on top of a newer one: `UpdateItem` sets one attribute and leaves all others as they are at
 //! that moment, so the stream carries the item of that moment, after every change before it and before every change after
-//! it. Two conditions are needed all the same:
+//! it. Two conditions are needed nevertheless:
 //!
 //! - *the item exists*: `UpdateItem` would otherwise make an item of the keys alone, and so resurrect one that was removed
 //!   since it was read;
 //! - *the attribute is as it was read*: otherwise a value that somebody else has written to it meanwhile would be lost.
 //!
 //! A condition on the other attributes would prevent nothing. An item for which a condition fails was removed or
-//! changed since it was read, so that the stream has it already.
+//! changed since it was read, so the stream has it already.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -50,7 +50,7 @@ pub(crate) enum Touched {
 
 impl Touch {
     /// # Errors
-    /// If the attribute is a key, which cannot be written, or the table has no stream, so that a write would bring nothing.
+    /// If the attribute is a key, which cannot be written, or the table has no stream, so a write would bring nothing.
     pub(crate) fn new(
         client: Client,
         table: Arc<Table>,
@@ -59,14 +59,15 @@ impl Touch {
     ) -> Result<Self, Failure> {
         if table.keys.iter().any(|key| key == attribute) {
             return Err(Failure::not_begun(format!(
-                "`{attribute}` is a key of table `{}`, which cannot be rewritten: name an attribute of its own for --touch, such \
+                "`{attribute}` is a key of table `{}`, which cannot be rewritten: use another attribute for --touch, such \
                  as backfilled_at",
                 table.name
             )));
         }
         if table.stream_arn.is_none() {
             return Err(Failure::not_begun(format!(
-                "table `{}` has no stream: --touch would bring nothing. Turn it on, or send the items to the function",
+                "table `{}` has no stream, so --touch would have no effect. Turn the stream on, or send the items with \
+                 --function or --bootstrap",
                 table.name
             )));
         }
@@ -83,8 +84,8 @@ impl Touch {
         let old = item.get(&self.attribute);
         if !old.is_none_or(is_time) {
             return Err(Failure::failed(format!(
-                "the attribute `{}` of an item holds something other than a time: --touch would overwrite it. Name an attribute that \
-                 nothing else writes, such as backfilled_at",
+                "the attribute `{}` of an item holds something other than a time, which --touch would overwrite. Use an \
+                 attribute that nothing else writes, such as backfilled_at",
                 self.attribute
             )));
         }
@@ -103,7 +104,7 @@ impl Touch {
         };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                // A condition that fails costs a write all the same.
+                // A condition that fails costs a write too.
                 self.used(None, item);
                 let is_there = failed.item.as_ref().is_some_and(|item| !item.is_empty());
                 Ok(if is_there { Touched::Changed } else { Touched::Gone })

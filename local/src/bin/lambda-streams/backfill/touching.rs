@@ -23,11 +23,11 @@ use crate::ui::{Ui, count};
 
 /// How many items are written at the same time.
 const WRITES: usize = 32;
-/// After so many failures and no success, it is not for the single items.
+/// After this many failures and no success, the items are not the cause.
 const MAX_FAILURES: u64 = 20;
 /// How often the live block is drawn.
 const REFRESH: Duration = Duration::from_millis(150);
-/// After so many items a line is printed, where there is no live block.
+/// Without a live block, a line is printed after this many items.
 const LINE_EVERY: u64 = 5_000;
 
 #[derive(Debug, Clone, Default)]
@@ -80,13 +80,13 @@ pub(crate) async fn touch(
     signals: &Signals,
 ) -> Result<ExitCode, Failure> {
     let Origin::Table(scan) = origin else {
-        return Err(Failure::not_begun("--touch rewrites the items of a table: name it by --table"));
+        return Err(Failure::not_begun("--touch rewrites the items of a table: name the table with --table"));
     };
     let rate = args.items.write_units.map(|units| Arc::new(Rate::new(f64::from(units.get()))));
     let touch = Touch::new(aws.dynamodb().await?, Arc::clone(&scan.table), attribute, rate)?;
     let ui = Arc::new(Ui::new(args.sending.plain, args.sending.quiet, false));
     ui.line(&format!("items     {}", origin.describe()));
-    ui.line(&format!("touch     `{attribute}` of each: the stream brings them to everything that reads it"));
+    ui.line(&format!("touch     `{attribute}` of each item: every consumer of the stream gets the item"));
     ui.line(&format!("note: {CHANGED_AGAIN}"));
     let (failed, next) = ledger::failures(|key| journal.value(key));
     let scan = origin::resumed(scan, &mut journal, &ui)?;
@@ -116,19 +116,17 @@ pub(crate) async fn touch(
     ended?;
     if is_draining || counts.failed > 0 {
         println!(
-            "the same command goes on, and tries again what has failed: {} has what is done",
+            "run the same command again to continue and to retry what failed: {} keeps what is done",
             journal.path().display()
         );
         if is_draining {
-            println!("what was not written or not read yet is not counted");
+            println!("items that were not read or not written yet are not counted");
             println!("{}", origin::repeated_of_table("rewritten"));
         }
         return Ok(ExitCode::from(FAILED));
     }
     journal.finish();
-    println!(
-        "nothing is left, and the journal is removed: the same command begins anew, and rewrites every item again"
-    );
+    println!("nothing is left, so the journal is removed: the same command would start again and rewrite every item");
     Ok(ExitCode::from(GOOD))
 }
 
@@ -162,7 +160,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The items that no earlier run has come to.
+    /// The items that no earlier run has reached.
     fn jobs(&self, scan: &Scan) -> impl Stream<Item = Result<Job, Failure>> {
         let pages = chunks::pages(scan, &lock(self.journal));
         let table = Arc::clone(&scan.table);
@@ -213,14 +211,14 @@ impl Run<'_> {
         notes.iter().try_for_each(|(key, value)| journal.note(key, value))
     }
 
-    /// Shows the progress, and minds the first Ctrl-C.
+    /// Shows the progress, and reacts to the first Ctrl-C.
     async fn show(&self, ui: &Ui, signals: &Signals) {
         let mut next_line = LINE_EVERY;
         loop {
             tokio::select! {
                 () = signals.reached(1), if !self.is_draining.load(Ordering::Relaxed) => {
                     self.is_draining.store(true, Ordering::Relaxed);
-                    ui.line("interrupted: waiting for the writes in flight; Ctrl-C again stops at once");
+                    ui.line("interrupted: waiting for the writes in flight; press Ctrl-C again to stop at once");
                 }
                 () = tokio::time::sleep(REFRESH) => {}
             }
@@ -229,7 +227,7 @@ impl Run<'_> {
                 next_line = counts.all() + LINE_EVERY;
                 ui.routine(&counts.to_string());
             }
-            ui.show(format!("writing: Ctrl-C ends\n  {counts}"));
+            ui.show(format!("writing: press Ctrl-C to drain and stop\n  {counts}"));
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Form, Parcel};
 
-/// How many characters of a function's message are told.
+/// How many characters of a function's message are shown.
 const MAX_MESSAGE: usize = 1_000;
 
 /// What an invocation means for its records.
@@ -90,8 +90,8 @@ impl Answer {
                 exact(&failures, parcels, FunctionCounts::default())
             }
             (Form::DeadLetters, _) => Self::Failed(
-                "the answer has no `batchItemFailures`, so that it does not say which messages are done: a function of \
-                 lambda-streams that is called by `run` says it"
+                "the answer has no `batchItemFailures`, so it does not say which messages are done. A function that calls \
+                 `lambda_streams::run` says it"
                     .to_owned(),
             ),
             (_, Some(Listed { failures: Some(failures), counts: Some(counts) })) if counts.every_failure_is_listed => {
@@ -127,7 +127,7 @@ fn exact(failures: &[Failure], parcels: &[Parcel], counts: FunctionCounts) -> An
         };
         match places.get(name).cloned().or_else(by_position) {
             Some(named) => positions.extend(named),
-            None => return Answer::Failed("the answer names a record that it was not sent".to_owned()),
+            None => return Answer::Failed("the answer names a record that was not sent".to_owned()),
         }
     }
     positions.sort_unstable();
@@ -144,7 +144,7 @@ fn checkpoint(json: String, parcels: &[Parcel]) -> Answer {
     }
     let evaluation = Evaluation::of(Response::Returned(json), &event, true);
     if let Some(warning) = evaluation.warning {
-        return Answer::Failed(format!("the answer does not say what is done: {warning}"));
+        return Answer::Failed(format!("the answer does not say which records are done: {warning}"));
     }
     match evaluation.result {
         BatchResult::Done => all(),

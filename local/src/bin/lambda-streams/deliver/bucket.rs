@@ -123,7 +123,7 @@ impl Bucket {
             }
             Answer::Failed(reason) => self.failed_whole(piece, reason),
             Answer::Left { positions, is_exact, .. } => {
-                // A list also has what the function did not come to before its deadline.
+                // A list also has the records that the function did not reach before its deadline.
                 let has_progress = positions.len() < piece.parcels.len();
                 let (left, done) = split(piece.parcels, &positions);
                 let attempts = if has_progress { 0 } else { piece.attempts };

@@ -9,7 +9,7 @@ use super::bucket::{Bucket, Piece, Verdict};
 use super::{Delivered, Limits, Parcel, Settled};
 use crate::failure::Failure;
 
-/// After so many records in a row that each failed the function alone, the function is down and the run stops.
+/// After this many records in a row that each failed the function alone, the function is down and the run stops.
 const MAX_LONE_FAILURES: usize = 8;
 
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Course {
         self.delivered.broken.is_some() || self.failure.is_some()
     }
 
-    /// Whether no invocation begins any more.
+    /// Whether no further invocation begins.
     pub(super) fn is_over(&self) -> bool {
         self.delivered.is_stopped || self.is_broken()
     }

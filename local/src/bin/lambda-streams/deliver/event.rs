@@ -9,9 +9,9 @@ use crate::ui::{count, duration};
 /// What happens to records that are older than what their items' marks say was applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Stale {
-    /// They are processed all the same.
+    /// Process them too.
     Process,
-    /// They are skipped.
+    /// Skip them.
     Skip,
 }
 

@@ -356,7 +356,7 @@ impl Function for Closing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_was_begun_where_the_first_invocation_is_refused() {
+async fn nothing_was_started_where_the_first_invocation_is_refused() {
     let table = [
         (0, InvokeError::refused("AccessDenied"), ExitCode::from(2)),
         (0, InvokeError::new("the connection was reset"), ExitCode::from(1)),
@@ -375,7 +375,7 @@ async fn nothing_was_begun_where_the_first_invocation_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_s_message_is_told_in_one_line_of_a_bounded_length() {
+async fn a_function_s_message_is_shown_in_one_line_of_a_bounded_length() {
     let message = format!("it ended:\r\n\n  {{\"level\":\"ERROR\"}}\n{}", "ä".repeat(5_000));
     let function = Scripted::new(move |_, _| Response::FunctionError {
         error_type: "Runtime.ExitError".to_owned(),

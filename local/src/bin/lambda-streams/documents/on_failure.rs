@@ -1,4 +1,4 @@
-//! An on-failure document: what an event source mapping, a pipe or an asynchronous invocation tells of records that it gave up.
+//! An on-failure document: what an event source mapping, a pipe or an asynchronous invocation says about records that it gave up.
 
 use std::time::SystemTime;
 
@@ -138,7 +138,7 @@ fn records(payload: &str) -> Result<Vec<String>, String> {
     }
     let event = event_in(payload).map_err(|error| error.to_string())?;
     let event: Event = serde_json::from_str(&event)
-        .map_err(|_| "the `payload` of the on-failure document is not the event of a stream".to_owned())?;
+        .map_err(|_| "the `payload` of the on-failure document is not a stream event".to_owned())?;
     Ok(event.records.iter().map(|record| record.get().to_owned()).collect())
 }
 

@@ -186,7 +186,7 @@ fn letters_keep_their_text() {
 }
 
 #[test]
-fn a_torn_line_is_told_and_the_others_are_read() {
+fn a_torn_line_is_reported_and_the_others_are_read() {
     let letter = letter().to_string();
     let torn = &letter[..letter.len() / 2];
     let texts = [
@@ -197,7 +197,7 @@ fn a_torn_line_is_told_and_the_others_are_read() {
     for text in texts {
         let found = names(&text);
         assert_eq!([&found[0], &found[2]], ["letter 7", "letter 7"], "{found:?}");
-        assert!(found[1].starts_with("not valid JSON from line 2 on"), "{found:?}");
+        assert!(found[1].starts_with("not valid JSON: a document begins at line 2"), "{found:?}");
     }
 }
 
@@ -207,13 +207,13 @@ fn what_is_neither_has_a_reason() {
         ("{}", NEITHER),
         ("7", NEITHER),
         ("text", "not valid JSON at line 1"),
-        ("{\n\"a\": text}", "not valid JSON from line 1 on: the error is at line 2"),
+        ("{\n\"a\": text}", "not valid JSON: a document begins at line 1, and the error is at line 2"),
         ("\n{\"a\":\n7", "it ends in the middle of a document, which begins at line 2"),
         ("\"7\"", NEITHER),
         (r#"{"Messages": 7}"#, NEITHER),
         (r#"{"Body": 7}"#, NEITHER),
         (r#"{"errorKind": "handler"}"#, "this is not a dead letter: missing field `version`"),
-        (r#"{"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]}"#, "it is a stream's event"),
+        (r#"{"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]}"#, "it is a stream event"),
         (
             r#"{"requestContext": {}, "DDBStreamBatchInfo": {}}"#,
             "the on-failure document cannot be read: missing field",
@@ -224,9 +224,9 @@ fn what_is_neither_has_a_reason() {
         assert!(found.len() == 1 && found[0].contains(expected), "{text}: {found:?}");
     }
     let payload = with(metadata(), "payload", json!("no event"));
-    assert_eq!(names(&payload.to_string()), ["the `payload` of the on-failure document is not the event of a stream"]);
+    assert_eq!(names(&payload.to_string()), ["the `payload` of the on-failure document is not a stream event"]);
     let deep = (0..40).fold(letter(), |inner, _| json!([inner]));
-    assert!(names(&deep.to_string())[0].contains("wrapped more than"), "{deep}");
+    assert!(names(&deep.to_string())[0].contains("nested more than"), "{deep}");
     assert!(names("").is_empty() && names(" \n\u{FEFF}").len() <= 1);
 }
 

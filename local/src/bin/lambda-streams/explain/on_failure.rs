@@ -9,13 +9,13 @@ use crate::ui::count;
 pub(super) fn print(document: &Document, with_record: bool) {
     let number = usize::try_from(document.batch_size).unwrap_or(usize::MAX);
     let records = count(number, "record");
-    let others = if number > 1 { ": good ones may be among them" } else { "" };
+    let others = if number > 1 { ", and good ones may be among them" } else { "" };
     let who = match (&document.pipe_arn, &document.shard_id) {
         (Some(pipe), _) => format!("the pipe {pipe}"),
         (None, Some(_)) => "the event source mapping".to_owned(),
         (None, None) => "Lambda, in an asynchronous invocation,".to_owned(),
     };
-    row("on failure", format!("{who} gave {records} up{others}"));
+    row("on failure", format!("{who} gave up {records}{others}"));
     row("stream", &document.stream_arn);
     if let Some(shard) = &document.shard_id {
         row("shard", shard);
@@ -57,7 +57,7 @@ fn why(document: &Document) -> String {
     let last = match &document.last_response {
         LastResponse::FunctionError(error) => format!("the last one ended in a function error ({error})"),
         LastResponse::Reported => "the last one reported the first of these records".to_owned(),
-        LastResponse::Unknown => "it is not told how the last one ended".to_owned(),
+        LastResponse::Unknown => "the document does not say how the last one ended".to_owned(),
     };
     let invocations = document.invocations.map(|times| usize::try_from(times).unwrap_or(usize::MAX));
     match (document.condition.as_str(), invocations) {
@@ -66,7 +66,7 @@ fn why(document: &Document) -> String {
             format!("MaximumRetryAttempts: {} without progress, {last}", count(times, "invocation"))
         }
         ("RecordAgeExceeded", _) => {
-            "MaximumRecordAgeInSeconds: the records grew too old before they were processed".to_owned()
+            "MaximumRecordAgeInSeconds: the records became too old before they were processed".to_owned()
         }
         (other, Some(times)) => format!("{other}, after {}", count(times, "invocation")),
         (other, None) => other.to_owned(),
@@ -79,11 +79,11 @@ fn place(document: &Document) -> String {
     }
     match document.first_arrival.and_then(kept) {
         Some(Kept { until, is_over: true }) => format!(
-            "gone: the stream kept them until {}, and this document has their metadata alone; a bucket as destination \
+            "gone: the stream kept them until {}, and this document only has their metadata. A bucket as the destination \
              would have kept the records",
             time(until)
         ),
-        Some(Kept { until, .. }) => format!("in the stream alone, until {}", time(until)),
-        None => "in the stream alone, until 24 hours after their creation".to_owned(),
+        Some(Kept { until, .. }) => format!("only in the stream, until {}", time(until)),
+        None => "only in the stream, until 24 hours after their creation".to_owned(),
     }
 }

@@ -44,7 +44,7 @@ enum Place {
     Queue(Option<String>),
 }
 
-/// What is told of what a command delivers.
+/// What is printed about the records that a command delivers.
 #[derive(Debug, Default)]
 struct Told<'a> {
     /// Where it is, each once.
@@ -103,7 +103,7 @@ impl<'a> WayBack<'a> {
                 row("", format!("until {}: the stream keeps a record for 24 hours", time(until)));
             }
             if told.until_unknown {
-                row("", "within 24 hours of the records' creation: the stream keeps them no longer");
+                row("", "within 24 hours of the records' creation: the stream keeps them that long");
             }
             command.explain(&told.sources);
         }
@@ -159,20 +159,20 @@ impl Command {
 
     fn explain(&self, sources: &[&Path]) {
         if self.place == Place::Queue(None) {
-            row("", format!("{QUEUE} is that of the queue that the messages came from"));
+            row("", format!("{QUEUE}: the URL of the queue that the messages came from"));
         }
         if self.function.is_none() {
-            row("", format!("{FUNCTION} is that of the function that is to process them: the documents do not say it"));
+            row("", format!("{FUNCTION}: the function that should process them, which the documents do not name"));
         }
         let is_file = self.place == Place::File && !matches!(self.verb, Verb::Backfill(_));
         if is_file && sources.iter().any(|source| input::is_stdin(source)) {
-            row("", format!("{SAVED} is the standard input of this command, saved"));
+            row("", format!("{SAVED}: save the standard input of this command there"));
         } else if is_file && !sources.iter().all(|source| self.takes(source)) {
-            row("", format!("{SAVED} is what is there, saved: `redrive` reads queues and files"));
+            row("", format!("{SAVED}: save the object there, because `redrive` reads queues and files"));
         }
         match (&self.verb, &self.place) {
             (Verb::Redrive, Place::Queue(_)) => {
-                row("", "as long as the queue keeps messages (its MessageRetentionPeriod, 14 days at most)");
+                row("", "as long as the queue keeps its messages (its MessageRetentionPeriod, at most 14 days)");
             }
             (Verb::Replay, _) => {
                 row("", "newer changes of the items may have been processed since: see --stale in its --help");
@@ -182,7 +182,7 @@ impl Command {
     }
 }
 
-/// The ARN without a version: the deployed code is wanted, not that which failed. An alias stays.
+/// The ARN without a version, because the deployed code should run and not the code that failed. An alias stays.
 fn invocable(arn: &str) -> &str {
     let is_version = |part: &str| part == "$LATEST" || part.bytes().all(|byte| byte.is_ascii_digit());
     match arn.rsplit_once(':') {

@@ -105,7 +105,7 @@ impl S3 {
         self.send(url, "s3:GetObject", call).await.map(CallResponse::into_bytes)
     }
 
-    /// The texts of all objects whose keys begin with the URL's.
+    /// The contents of all objects whose keys begin with the URL's.
     ///
     /// # Errors
     /// If there is none, if one is not UTF-8, or if they are more than a run takes.
@@ -115,7 +115,7 @@ impl S3 {
         objects.retain(|object| object.size > 0 || !object.key.ends_with('/'));
         if objects.is_empty() {
             return Err(Failure::not_begun(format!(
-                "there is nothing at {url}: all of it is replayed, or the name is another"
+                "there is nothing at {url}: check the name, or everything was replayed already"
             )));
         }
         let (mut texts, mut bytes) = (Vec::new(), 0);

@@ -42,7 +42,7 @@ pub(crate) struct QueueState {
     pub(crate) visible: u64,
     /// Messages that somebody has received and not deleted yet, about.
     pub(crate) in_flight: u64,
-    /// After so many receives, the queue moves a message to its own dead-letter queue.
+    /// After this many receives, the queue moves a message to its own dead-letter queue.
     pub(crate) max_receive_count: Option<u64>,
     /// The time on the queue's clock.
     pub(crate) now: SystemTime,

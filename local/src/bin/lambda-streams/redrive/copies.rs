@@ -58,14 +58,14 @@ impl<I: Clone + Eq + std::hash::Hash> Copies<I> {
         self.total
     }
 
-    /// What is told of the copies, if there are any.
+    /// What is printed about the copies, if there are any.
     pub(super) fn describe(&self) -> Option<String> {
         let done = self.copies.iter().filter(|(first, _)| self.done.contains(first));
         let done: usize = done.map(|(_, copies)| copies.len()).sum();
         (self.total > 0).then(|| {
             let letters = count(self.total, "letter");
             format!(
-                "besides, {letters} of the same records, which are not sent: {done} done with them, {} left",
+                "in addition, {letters} of the same records, which are not sent: {done} done with them, {} left",
                 self.total - done
             )
         })
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_another_record_is_no_copy() {
+    fn what_may_be_another_record_is_not_a_copy() {
         let mut copies = Copies::default();
         let arn = |name: &str| format!("arn:aws:lambda:eu-central-1:123456789012:function:{name}");
         let letters = [letter("", ""), letter("", ""), letter("1", &arn("a")), letter("1", &arn("b"))];

@@ -39,7 +39,7 @@ pub(super) async fn redrive(args: &RedriveArgs, signals: &Signals) -> Result<Exi
     let mut left = Left::default();
     let mut letters = read(args, &mut left)?;
     letters.sort_by(|one, other| one.letter.order(&other.letter));
-    // Before a journal is begun that nothing would come into.
+    // Before a journal is created that would stay empty.
     function::look_up(&args.function, &aws_near(args, &letters)).await?;
     if args.sending.dry_run {
         let copies = split_copies(&mut letters);
@@ -160,7 +160,7 @@ fn read(args: &RedriveArgs, left: &mut Left) -> Result<Vec<FileLetter>, Failure>
                     }
                     continue;
                 }
-                What::OnFailure(_) => "an on-failure document: `lambda-streams replay` takes it".to_owned(),
+                What::OnFailure(_) => "an on-failure document: use `lambda-streams replay`".to_owned(),
                 What::Unknown(reason) => reason,
             };
             left.others.push((format!("{name}, document {}", position + 1), reason));
@@ -177,12 +177,12 @@ fn read(args: &RedriveArgs, left: &mut Left) -> Result<Vec<FileLetter>, Failure>
 fn read_file(file: &Path) -> Result<String, Failure> {
     if file.to_str().and_then(S3Url::parse).is_some() {
         return Err(Failure::not_begun(format!(
-            "{} is a bucket's: dead letters are in queues and in files; `lambda-streams replay` takes a bucket's on-failure \
-             documents, and `aws s3 cp` brings other objects here",
+            "{} is in a bucket, and `redrive` reads queues and files. Use `lambda-streams replay` for on-failure documents \
+             in a bucket, or copy the objects with `aws s3 cp`",
             input::name(file)
         )));
     }
-    input::read_or_advise(file, &format!("a queue is named by `--queue {}`", input::name(file)))
+    input::read_or_advise(file, &format!("if it is a queue, use `--queue {}`", input::name(file)))
 }
 
 impl FileLetter {

@@ -115,8 +115,8 @@ pub(super) fn function_name(function: &str) -> &str {
 /// Reads the body of a message.
 pub(super) fn read(body: &str) -> Result<DeadLetter, String> {
     DeadLetter::from_json(body).map_err(|error| match documents::find(body).first().map(|found| &found.what) {
-        Some(What::OnFailure(_)) => "an on-failure document: `lambda-streams replay` takes it".to_owned(),
-        Some(What::DeadLetter { .. }) => "a dead letter in another message: no function reads it there".to_owned(),
+        Some(What::OnFailure(_)) => "an on-failure document: use `lambda-streams replay`".to_owned(),
+        Some(What::DeadLetter { .. }) => "a dead letter inside another message, where no function reads it".to_owned(),
         _ => error.to_string(),
     })
 }
@@ -144,7 +144,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_letter_of_another_function_is_told() {
+    fn a_letter_of_another_function_is_recognised() {
         let arn = "arn:aws:lambda:eu-central-1:123456789012:function:orders:live";
         let letter = letter("1", arn);
         for same in ["orders", "orders:7", "123456789012:function:orders", "function:orders", arn] {

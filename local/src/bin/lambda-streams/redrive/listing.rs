@@ -44,7 +44,7 @@ pub(super) async fn list(
         let more = if receiver.queue.is_fifo() {
             "a FIFO queue gives the later letters of an item after the earlier ones"
         } else {
-            "the rest was not looked at"
+            "the others were not received"
         };
         println!("the queue has about {known} messages: {more}");
     }
@@ -55,7 +55,7 @@ pub(super) async fn list(
     }
     match round.received {
         0 => println!("nothing was received, and nothing was sent"),
-        _ => println!("nothing was sent, and the messages are visible again; each of them counts one receive more"),
+        _ => println!("nothing was sent, and the messages are visible again; each counts one more receive"),
     }
     Ok(ExitCode::from(if left.is_empty() { GOOD } else { FAILED }))
 }

@@ -17,13 +17,13 @@ use crate::signals::Signals;
 use crate::ui::{Ui, count};
 
 /// Who has the messages that are in flight.
-pub(super) const ELSEWHERE: &str = "another has them, or had them when it was killed";
+pub(super) const ELSEWHERE: &str = "another consumer has them, or had them when it was killed";
 
 pub(super) async fn redrive(args: &RedriveArgs, queue: &str, signals: &Signals) -> Result<ExitCode, Failure> {
     let aws = Aws::near(&args.aws, sqs::near(queue));
     let (queue, state) = tokio::select! {
         found = find(queue, &aws) => found?,
-        () = signals.reached(1) => return Err(Failure::not_begun("interrupted before anything was begun")),
+        () = signals.reached(1) => return Err(Failure::not_begun("interrupted before anything was started")),
     };
     let ui = args.sending.ui(&args.function);
     announce(&ui, &queue, state.as_ref());
@@ -41,7 +41,7 @@ pub(super) async fn redrive(args: &RedriveArgs, queue: &str, signals: &Signals) 
     let ended = run.rounds(&receiver, &target).await;
     let is_released = tokio::select! {
         biased;
-        // Nothing waits for the queue any more.
+        // Nothing waits for the queue after this.
         () = signals.reached(2) => false,
         () = hold.release(&ui) => true,
     };
@@ -75,7 +75,7 @@ fn announce(ui: &Ui, queue: &Queue, state: Option<&QueueState>) {
     ui.line(&format!("queue     {}: about {} messages, and {} in flight", queue.url(), state.visible, state.in_flight));
     if let Some(times) = state.max_receive_count {
         ui.print(&format!(
-            "note: this queue moves a message to a dead-letter queue of its own after {}: each run is one of them",
+            "note: this queue moves a message to its own dead-letter queue after {}. Each run counts as one",
             count(usize::try_from(times).unwrap_or(usize::MAX), "receive")
         ));
     }

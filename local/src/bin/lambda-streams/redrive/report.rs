@@ -36,12 +36,12 @@ impl Left {
         print_list("not dead letters, left where they are", &self.others);
         for (function, number) in &self.of_functions {
             let letters = count(*number, "letter");
-            println!("{letters} of another function, {function}: left where they are; --any-function sends them too");
+            println!("{letters} of another function, {function}: left where they are. --any-function sends them too");
         }
         print_list("done and still in the queue", &self.undeleted);
         if self.expired > 0 {
             let messages = count(self.expired, "message");
-            println!("{messages} became visible before they could be sent: give them a longer --visibility");
+            println!("{messages} became visible before they could be sent: use a longer --visibility");
         }
         self.notes.iter().for_each(|note| println!("{note}"));
     }
@@ -89,10 +89,10 @@ fn to_the_minute(time: SystemTime) -> String {
     seconds.rsplit_once(':').map_or_else(|| seconds.clone(), |(minute, _)| format!("{minute}Z"))
 }
 
-/// Tells of letters that would not be sent, because another one of their record would be.
+/// Reports letters that would not be sent, because another one of their record would be.
 pub(super) fn print_copies(number: usize) {
     if number > 0 {
-        println!("besides, {} of the same records, which would not be sent", count(number, "letter"));
+        println!("in addition, {} of the same records, which would not be sent", count(number, "letter"));
     }
 }
 
@@ -110,9 +110,8 @@ fn print_table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) {
 pub(super) fn print_hints(reasons: &[&str], is_deployed: bool) {
     if reasons.iter().any(|reason| reason.contains("LambdaStreams.Event")) {
         println!(
-            "LambdaStreams.Event: the function does not find a dead letter in what it was sent. It is not the processor that \
-             wrote these letters, it does not take SQS events (`run(processor)` does), or it is built with a lambda-streams \
-             that is older than the letters"
+            "LambdaStreams.Event: the function found no dead letter in the event. Either its processor did not write these \
+             letters, or it does not take SQS events (`run(processor)` does), or its version of lambda-streams is older than the letters"
         );
     }
     let is_skipped = |reason: &&str| reason.contains("skipped");

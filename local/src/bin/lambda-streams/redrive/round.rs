@@ -57,11 +57,11 @@ impl Receiver<'_> {
         Failure::failed(format!("stopped at once: the messages that were received become visible {until}"))
     }
 
-    /// Receives until the queue has no more messages for it, until the round is full, or until Ctrl-C. `earlier` rounds of the run
-    /// had so many messages.
+    /// Receives until the queue has no more messages for it, until the round is full, or until Ctrl-C. `earlier` rounds of
+    /// the run had that many messages.
     ///
     /// # Errors
-    /// If the queue refuses. What was received is held all the same.
+    /// If the queue refuses. What was received is held nevertheless.
     pub(super) async fn receive(
         &self,
         earlier: u64,

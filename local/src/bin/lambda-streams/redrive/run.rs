@@ -54,7 +54,7 @@ impl<'a> Run<'a> {
         Self { args, hold, ui, signals, left, received: 0, letters, failed, copies, tally }
     }
 
-    /// What the summary says besides the letters, because it keeps the queue from being done.
+    /// What the summary says in addition to the letters, because it keeps the queue from being done.
     pub(super) fn note(&mut self, note: String) {
         self.left.notes.push(note);
     }
@@ -196,7 +196,7 @@ impl<'a> Run<'a> {
         if queue.is_fifo() && !tally.failed.is_empty() {
             self.left
                 .notes
-                .push("later letters of the items that failed may wait in the queue, which keeps order".to_owned());
+                .push("later letters of the items that failed may still wait in the queue, which is FIFO".to_owned());
         }
         let where_left = format!("what is not done is in {}: {}", queue.url(), again(&tally, &delivered));
         let code = conclude(&tally, &delivered, WHAT, &where_left);
@@ -220,9 +220,10 @@ async fn delete(
     done: &[&str],
     known: &HashMap<String, Letter>,
 ) -> Result<Vec<(String, String)>, Failure> {
-    let refused = hold.delete(done).await.map_err(|error| {
-        Failure::failed(format!("{} done that cannot be deleted: {error}", count(done.len(), WHAT)))
-    })?;
+    let refused = hold
+        .delete(done)
+        .await
+        .map_err(|error| Failure::failed(format!("{} done, but not deleted: {error}", count(done.len(), WHAT))))?;
     Ok(refused.into_iter().map(|(id, why)| (known.get(&id).map_or(id, Letter::name), why)).collect())
 }
 

@@ -11,39 +11,41 @@ use crate::sending::SendingArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  What a bucket got of discarded batches, first looked at, then replayed; each document is deleted once its records are done:
+  The discarded batches in a bucket: list them, then replay them. Each document is deleted once its records are done:
     lambda-streams replay s3://bucket/aws/lambda/ --function orders-function --dry-run
     lambda-streams replay s3://bucket/aws/lambda/ --function orders-function
 
-  The documents of a queue, which have the place of the records alone: they are read back from the stream:
+  The documents in a queue. They only say where the records are, so the records are read from the stream again:
     lambda-streams replay --function orders-function \\
       --queue https://sqs.eu-central-1.amazonaws.com/123456789012/failed
 
-  Files, or the standard input, on a function that runs on this machine:
+  Documents in files, to a function on this machine:
     lambda-streams replay discarded/*.json --bootstrap target/lambda/orders/bootstrap
 
-  An hour of a table's stream, again; of items that have changed since, only what is current:
+  An hour of a table's stream, without records of items that have changed since:
     lambda-streams replay --table orders --from 2026-01-31T08:00:00Z --until 2026-01-31T09:00:00Z \\
       --compare-with-table --function orders-function
 
-What is replayed is late: newer changes of the same items may have been processed. Where an item has changed since, a terminal is asked \
-what to do; a script has to say --stale or --compare-with-table.
+Replayed records are late: newer changes of the same items may have been processed already. If an item has changed \
+since, the command asks what to do, on a terminal. In a script, use --stale or --compare-with-table.
 
-A run that was interrupted, or in which records failed, is continued by the same command. The exit code is 0 if all records are done, 1 if any \
-failed or is left, 2 if nothing was begun.";
+The same command continues a run that was interrupted, or in which records failed.
 
-/// Send what was discarded, or a stretch of the stream, to a function again.
+The exit code is 0 if all records are done, 1 if any failed or is left, and 2 if nothing was started.";
+
+/// Send discarded batches, or a stretch of the stream, to a function again.
 ///
-/// The documents are those that an event source mapping writes when it gives up on a batch: a bucket's have the records; those of a queue, a
-/// topic or an EventBridge pipe have the place of the records in the stream, which keeps them for 24 hours. The function is invoked until its answer
-/// says that they are done. The records of an item are sent in order, with one invocation at a time for each item.
+/// An event source mapping writes an on-failure document when it discards a batch. A document in a bucket holds the records. A
+/// document from a queue, a topic or an EventBridge pipe only says where the records are in the stream, which keeps them for 24
+/// hours. The function is invoked until its answer says that the records are done. The records of an item are sent in order, one
+/// invocation at a time.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ReplayArgs {
-    /// Files of on-failure documents, `s3://bucket/prefix`, or `-` for the standard input
+    /// Files of on-failure documents, `s3://bucket/prefix`, or `-` for standard input
     #[arg(value_name = "SOURCE", conflicts_with_all = ["queue", "stream", "table"])]
     pub(crate) sources: Vec<String>,
-    /// The queue of on-failure documents, by its URL, its ARN or its name
+    /// The queue of on-failure documents, by URL, ARN or name
     #[arg(long, value_name = "QUEUE", conflicts_with_all = ["stream", "table"])]
     pub(crate) queue: Option<String>,
     #[command(flatten)]
@@ -71,10 +73,11 @@ pub(crate) struct StretchArgs {
     /// The stream of this table
     #[arg(long, value_name = "NAME", requires = "from")]
     pub(crate) table: Option<String>,
-    /// The first time of creation that is replayed, as in 2026-01-31T08:00:00Z, or how long ago: 90m
+    /// Replay changes made at this time or later, such as 2026-01-31T08:00:00Z, or 90m for 90 minutes ago
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) from: Option<SystemTime>,
-    /// The last one; DynamoDB notes it to the second, and the second is included [default: now]
+    /// Replay changes made at this time or earlier. DynamoDB records times to the second, and this second is included
+    /// [default: now]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "from")]
     pub(crate) until: Option<SystemTime>,
 }
@@ -82,35 +85,35 @@ pub(crate) struct StretchArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Items that have changed since")]
 pub(crate) struct LateArgs {
-    /// What the function does with records that are older than what was applied to their items, according to its marks. Without marks, `process`
-    /// sends everything without a question
+    /// What the function does with stale records: those older than what was applied to their items, according to its marks. If
+    /// the function has no marks, use `process`, which sends everything
     #[arg(long)]
     pub(crate) stale: Option<Stale>,
-    /// Look each item up in the table just before its record is sent, and skip images that are no longer current. This is a check before the act: an
-    /// item can change between the two. Needs dynamodb:BatchGetItem
+    /// Read each item from the table just before its record is sent, and skip the record if its image is no longer current.
+    /// The item can still change between the check and the invocation. Needs dynamodb:BatchGetItem
     #[arg(long, conflicts_with = "stale")]
     pub(crate) compare_with_table: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Reading from the stream, and documents")]
+#[command(next_help_heading = "Records and documents")]
 pub(crate) struct RangeArgs {
-    /// Send all records between the first and the last one of a batch, also where that are more than the batch had
+    /// Send all records from the first to the last one of a batch, even if the stream has more of them than the batch had
     #[arg(long)]
     pub(crate) all: bool,
-    /// Keep only records that match this pattern [default: the filters of the deployed event source mapping, as they are now]
+    /// Send only records that match this pattern [default: the current filters of the deployed event source mapping]
     #[arg(long, value_name = "PATTERN")]
     pub(crate) filter: Vec<String>,
-    /// How long an open shard is given for its next record before it counts as read to its end
+    /// An open shard counts as read to its end after this long without a record
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = crate::args::seconds)]
     pub(crate) until_idle: Duration,
-    /// Keep the documents in their bucket or queue, also when all of their records are done
+    /// Keep documents in their bucket or queue even when all of their records are done
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Send also what earlier runs of the same work have done, according to the journal
+    /// Also send records that an earlier run of this command has done, according to the journal
     #[arg(long)]
     pub(crate) again: bool,
-    /// Also replay documents of other functions than the one that is invoked
+    /// Also replay documents of functions other than the invoked one
     #[arg(long)]
     pub(crate) any_function: bool,
 }
@@ -118,10 +121,10 @@ pub(crate) struct RangeArgs {
 /// A time, or how long ago it was.
 fn time(text: &str) -> Result<SystemTime, String> {
     if let Ok(ago) = humantime::parse_duration(text) {
-        return SystemTime::now().checked_sub(ago).ok_or_else(|| "it is before all times".to_owned());
+        return SystemTime::now().checked_sub(ago).ok_or_else(|| "that is too long ago".to_owned());
     }
     humantime::parse_rfc3339_weak(text)
-        .map_err(|_| "a time in UTC is wanted, as in 2026-01-31T08:00:00Z, or how long ago: 90m".to_owned())
+        .map_err(|_| "expected a time in UTC, such as 2026-01-31T08:00:00Z, or how long ago, such as 90m".to_owned())
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Gathered {
             }
             if args.sources.is_empty() && args.queue.is_none() {
                 let flags = "files, s3://bucket/prefix, --queue, or --stream or --table with --from";
-                return Err(Failure::not_begun(format!("say what is replayed: {flags}")));
+                return Err(Failure::not_begun(format!("say what to replay: {flags}")));
             }
             let sources =
                 Sources::read(&args.sources, args.queue.as_deref(), args.range.keep, (aws, signals), say).await?;
@@ -132,7 +132,7 @@ async fn of_documents(
 /// A document whose payload has fewer records than its batch had is no reason to delete it.
 fn missing(records: usize, batch_size: u64) -> Option<String> {
     let is_short = (records as u64) < batch_size;
-    is_short.then(|| format!("the batch had {}, and the document has {records}", count(to_usize(batch_size), "record")))
+    is_short.then(|| format!("the batch had {}, but the document has {records}", count(to_usize(batch_size), "record")))
 }
 
 fn to_usize(number: u64) -> usize {
@@ -158,10 +158,10 @@ fn check_functions(args: &ReplayArgs, sources: &Sources) -> Result<(), Failure> 
         1 => format!("{} is of `{other}`, and not of `{wanted}`", held.shown),
         all => {
             let example = format!("such as {}, which is of `{other}`", held.shown);
-            format!("{others} of {all} documents are of other functions than `{wanted}`, {example}")
+            format!("{others} of {all} documents are of functions other than `{wanted}`, {example}")
         }
     };
-    Err(Failure::not_begun(format!("{what}: name a narrower place, or say --any-function")))
+    Err(Failure::not_begun(format!("{what}: name a narrower place, or use --any-function")))
 }
 
 /// The name in a function's ARN, or in a name with a qualifier.
@@ -193,7 +193,8 @@ impl Streams<'_> {
         let place =
             (&document.shard_id, number(&document.start_sequence_number), number(&document.end_sequence_number));
         let (Some(shard), Some(first), Some(last)) = place else {
-            let message = format!("{shown} has neither the records nor their place: a shard and two sequence numbers");
+            let message =
+                format!("{shown} has neither the records nor their place, which is a shard and two sequence numbers");
             return Err(Failure::not_begun(message));
         };
         self.connect(&document.stream_arn).await?;
@@ -215,7 +216,7 @@ impl Streams<'_> {
         let is_short = lost.is_none() && (records.len() as u64) < document.batch_size;
         let short = is_short.then(|| {
             format!(
-                "the batch had {}, and the range has {} after the filters of now",
+                "the batch had {}, but the range has {} with the current filters",
                 count(to_usize(document.batch_size), "record"),
                 records.len()
             )
@@ -228,9 +229,9 @@ impl Streams<'_> {
             return Ok(());
         }
         Err(Failure::not_begun(format!(
-            "{shown}: the batch had {}, and the stream has {records} from its first to its last one, which other batches have processed, or \
-             filters have kept out at that time: --all sends all of them, --stale skip lets the function skip what its marks say is \
-             stale, --filter names the filters of that time",
+            "{shown}: the batch had {}, but the stream has {records} from its first to its last one. The others were in \
+             other batches, or filters left them out at the time. Use --all to send all of them, --stale skip to let \
+             the function skip what its marks say is stale, or --filter to name the filters of that time",
             count(to_usize(document.batch_size), "record"),
         )))
     }
@@ -269,12 +270,12 @@ async fn filters(args: &ReplayArgs, aws: &Aws<'_>, stream_arn: &str) -> Result<S
             let deployed = from_deployed(&aws.lambda().await?, function, mapping).await;
             let deployed = deployed.map_err(|error| {
                 Failure::not_begun(format!(
-                    "the filters of the mapping cannot be read: {error}; --filter names them instead"
+                    "the filters of the mapping cannot be read: {error}. Use --filter to name them"
                 ))
             })?;
             if table_arn(&deployed.stream_arn) != table_arn(stream_arn) {
                 let message = format!(
-                    "the mapping {} reads another stream than {stream_arn}: --mapping names the right one",
+                    "the mapping {} does not read {stream_arn}: use --mapping to name the right one",
                     deployed.uuid
                 );
                 return Err(Failure::not_begun(message));
@@ -289,10 +290,10 @@ async fn filters(args: &ReplayArgs, aws: &Aws<'_>, stream_arn: &str) -> Result<S
 
 async fn of_stretch(args: &ReplayArgs, aws: &Aws<'_>, say: &dyn Fn(&str)) -> Result<Gathered, Failure> {
     let now = SystemTime::now();
-    let from = args.stretch.from.ok_or_else(|| Failure::not_begun("say where the stretch begins: --from"))?;
+    let from = args.stretch.from.ok_or_else(|| Failure::not_begun("say where the stretch begins: use --from"))?;
     let until = args.stretch.until.unwrap_or(now);
     if until > now {
-        return Err(Failure::not_begun("--until is in the future: the live mapping processes what comes"));
+        return Err(Failure::not_begun("--until is in the future: the live mapping processes later records"));
     }
     if from > until {
         return Err(Failure::not_begun("--from is later than --until"));
@@ -308,7 +309,7 @@ async fn of_stretch(args: &ReplayArgs, aws: &Aws<'_>, say: &dyn Fn(&str)) -> Res
     let settings = filters(args, aws, &stream_arn).await?;
     say(&format!("reading   {stream_arn}"));
     if now.duration_since(from).is_ok_and(|ago| ago > RETENTION) {
-        say("warning: a stream keeps records for 24 hours: those of the beginning of the stretch may be lost");
+        say("warning: a stream keeps its records for 24 hours: those at the beginning of the stretch may be lost");
     }
     let stretch = Stretch { from: to_second(from), until, idle: args.range.until_idle };
     let mut records = stretch.read(&source).await.map_err(Failure::not_begun)?;
@@ -321,7 +322,7 @@ async fn of_stretch(args: &ReplayArgs, aws: &Aws<'_>, say: &dyn Fn(&str)) -> Res
         }
         if bytes > MAX_BYTES {
             let message = format!(
-                "the stretch has more than {} MB of records: replay a part of it at a time, by --until",
+                "the stretch has more than {} MB of records: replay a part at a time with --until",
                 MAX_BYTES / 1_048_576
             );
             return Err(Failure::not_begun(message));
@@ -329,7 +330,7 @@ async fn of_stretch(args: &ReplayArgs, aws: &Aws<'_>, say: &dyn Fn(&str)) -> Res
     }
     drop(records);
     if source.gaps() > 0 {
-        say("warning: the stream has trimmed records while it was read: what is older than 24 hours is lost");
+        say("warning: the stream trimmed records while it was read: records older than 24 hours are lost");
     }
     Ok(Gathered { plan, sources: None, documents: Vec::new(), stream_arn })
 }

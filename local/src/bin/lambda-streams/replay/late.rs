@@ -86,11 +86,11 @@ impl Moved {
     pub(super) fn describe(&self) -> String {
         let of = format!("of {}", crate::ui::count(self.items, "item"));
         match &self.unasked {
-            Some(why) => format!("whether items have changed since cannot be told: {why}"),
+            Some(why) => format!("it is unknown whether items have changed since: {why}"),
             None if self.is_none() => format!("none {of} has changed since"),
             None if self.unknown == 0 => format!("{} {of} have changed since", self.moved_on),
             None => format!(
-                "{} {of} have changed since, and of {} it cannot be told, as their records have no images",
+                "{} {of} have changed since; for {} it is unknown, because their records have no images",
                 self.moved_on, self.unknown
             ),
         }
@@ -104,14 +104,14 @@ const QUESTION: &str = "\
   s  skip records whose items are no longer as they say: right for a projection of the latest state
   q  quit: nothing is sent
 ";
-const CHOICES: &str = "say what to do with them: --stale process sends them all the same (right for handlers that count or that compare \
+const CHOICES: &str = "say what to do with them: --stale process sends them anyway (right for handlers that count or that compare \
                        versions), --stale skip lets the function skip what its marks say is stale, --compare-with-table skips images that \
                        are no longer current";
 
-/// Asks a person at a terminal, who has just read what has changed; anything else is told the choices.
+/// Asks a person at a terminal, who has just read what has changed; otherwise the error names the choices.
 ///
 /// # Errors
-/// If nobody can be asked, or the answer is to quit.
+/// If there is no terminal to ask on, or the answer is to quit.
 pub(super) async fn ask(moved: &Moved, reads_stdin: bool) -> Result<Late, Failure> {
     if reads_stdin || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::not_begun(format!("{}; {CHOICES}", moved.describe())));

@@ -27,8 +27,8 @@ pub(super) struct Entry {
 }
 
 impl Plan {
-    /// Adds a record of a stream's shard; one that is there already is only noted for this document. A record that has no sequence number
-    /// is told by its `place`, which is the same in every run, and by what it is.
+    /// Adds a record of a stream's shard; one that is there already is only noted for this document. A record without a
+    /// sequence number is identified by its `place`, which is the same in every run, and by its content.
     pub(super) fn add(
         &mut self,
         (stream, shard): (&str, &str),
@@ -50,7 +50,7 @@ impl Plan {
         }
     }
 
-    /// Sorts by the sequence numbers, so that a record of an earlier document comes first. A record without one follows the one before it.
+    /// Sorts by the sequence numbers, so a record of an earlier document comes first. A record without one follows the one before it.
     pub(super) fn sort(&mut self) {
         let mut last = String::new();
         let keyed = std::mem::take(&mut self.entries).into_iter().map(|entry| {

@@ -51,7 +51,7 @@ impl Range<'_> {
             since = Instant::now();
             for record in records {
                 match record.sequence_number() {
-                    // A shard that was trimmed is read from its beginning, and one that is opened anew may be.
+                    // A shard that was trimmed is read from its beginning, and one that is opened again may be.
                     Some(number) if self.first.is_newer_than(number) => {}
                     Some(number) if number.is_newer_than(self.last) => break 'pages,
                     Some(number) if number == self.last => {

@@ -45,7 +45,7 @@ enum Place {
 }
 
 impl Sources {
-    /// Reads all documents. What is not one is an error, but for a message of a queue, which is told and left.
+    /// Reads all documents. What is not a document is an error, except a message of a queue, which is reported and stays.
     pub(super) async fn read(
         names: &[String],
         queue: Option<&str>,
@@ -77,7 +77,7 @@ impl Sources {
 
     fn read_file(&mut self, path: &Path) -> Result<(), Failure> {
         let name = input::name(path);
-        let others = format!("a bucket is named by `s3://{name}`, a queue by `--queue {name}`");
+        let others = format!("if it is a bucket, write `s3://{name}`; if it is a queue, use `--queue {name}`");
         let text = input::read_or_advise(path, &others)?;
         self.add(name, Place::File, &text)
     }
@@ -129,7 +129,7 @@ impl Sources {
         self.show_again(&others).await;
         if self.held.is_empty() && letters > 0 {
             return Err(Failure::not_begun(format!(
-                "{name} has dead letters, and no on-failure document: `lambda-streams redrive --queue {name}` takes them"
+                "{name} has dead letters, and no on-failure document: use `lambda-streams redrive --queue {name}`"
             )));
         }
         if self.held.is_empty() && !others.is_empty() {
@@ -138,7 +138,7 @@ impl Sources {
         }
         if self.held.is_empty() {
             return Err(Failure::not_begun(format!(
-                "{name} has no message with an on-failure document now: all are replayed, or somebody else has received them"
+                "{name} has no visible message with an on-failure document: all are replayed, or another consumer has received them"
             )));
         }
         Ok(())
@@ -153,7 +153,7 @@ impl Sources {
     /// Deletes a place of which all records are done.
     ///
     /// # Errors
-    /// If it cannot be deleted: its records are done all the same.
+    /// If it cannot be deleted: its records are done nevertheless.
     pub(super) async fn delete(&self, held: &Held) -> Result<(), String> {
         match &held.place {
             _ if self.keeps => Ok(()),
@@ -193,7 +193,7 @@ impl Sources {
         self.queue.is_some().then_some(HIDDEN / 3)
     }
 
-    /// Makes the messages that are left visible at once, so that the next run finds them.
+    /// Makes the messages that are left visible at once, so the next run finds them.
     pub(super) async fn release(&self, is_left: impl Fn(usize) -> bool) {
         self.show_again(&self.receipts(is_left)).await;
     }
@@ -226,7 +226,7 @@ fn documents_in(name: &str, text: &str) -> Result<Vec<Document>, Failure> {
     }
     let documents = found.into_iter().map(|found| match found.what {
         What::OnFailure(document) => Ok(*document),
-        What::DeadLetter { .. } => Err(format!("{name} has a dead letter, which `lambda-streams redrive` takes")),
+        What::DeadLetter { .. } => Err(format!("{name} has a dead letter: use `lambda-streams redrive`")),
         What::Unknown(reason) => Err(format!("{name}: {reason}")),
     });
     documents.collect::<Result<_, _>>().map_err(Failure::not_begun)

@@ -79,7 +79,7 @@ impl Task {
     pub(super) async fn comparison(&self, aws: &Aws<'_>) -> Result<Comparison, Failure> {
         if self.stream_arn.is_empty() {
             let message =
-                "the documents are of several streams: replay those of one at a time to compare with its table";
+                "the documents are of several streams: to compare with the table, replay those of one stream at a time";
             return Err(Failure::not_begun(message));
         }
         let (client, here) = (aws.dynamodb().await?, aws.region().await?);
@@ -102,7 +102,7 @@ impl Task {
         Ok(currencies.iter().filter(|currency| **currency == Currency::MovedOn).count())
     }
 
-    /// Everything was done by an earlier run, which did not come to delete the documents.
+    /// An earlier run has done everything, but did not get to delete the documents.
     pub(super) async fn nothing_to_send(&self, ui: &Ui) -> Result<ExitCode, Failure> {
         self.delete_done(0..self.documents_of.len()).await;
         ui.finish();
@@ -130,7 +130,7 @@ impl Task {
         journal: &mut Journal,
         pause: Option<&Pause>,
     ) -> Result<(Tally, Delivered), Failure> {
-        // An earlier run may not have come to it.
+        // An earlier run may not have got that far.
         self.delete_done(0..self.documents_of.len()).await;
         let tally = Mutex::new(Tally::of(self.plan.entries.len() as u64));
         let chunks = stream::iter(self.plan.entries.chunks(COMPARED).enumerate());
@@ -210,7 +210,7 @@ impl Task {
                 continue;
             }
             if let Err(why) = sources.delete(held).await {
-                let why = format!("{} is done and cannot be deleted: {why}", held.shown);
+                let why = format!("{} is done, but cannot be deleted: {why}", held.shown);
                 self.progress().refused.insert(index, why);
             }
         }
@@ -282,18 +282,18 @@ pub(super) async fn probe(target: &Target, stale: Option<Stale>) -> Result<(), F
     let response = target.function.invoke(payload.to_owned(), target.timeout).await.map_err(Failure::not_begun)?;
     let refuse = |why: &str| {
         Err(Failure::not_begun(format!(
-            "--stale skip: {why}; --compare-with-table looks the items up instead, --stale process sends everything"
+            "--stale skip: {why}. Use --compare-with-table to look the items up instead, or --stale process to send everything"
         )))
     };
     match response {
-        Response::Throttled => refuse("the function could not be asked, as no environment is free"),
+        Response::Throttled => refuse("the function could not be asked, because no environment is free"),
         // A function of this crate says itself what to do.
         Response::FunctionError { message, .. } => Err(Failure::not_begun(format!("--stale skip: {message}"))),
         Response::Returned(json) => match serde_json::from_str::<Answer>(&json) {
             Ok(Answer { counts: Some(counts) }) if counts.marks => Ok(()),
             Ok(Answer { counts: Some(_) }) => refuse("the function's processor has no marks"),
             _ => refuse(
-                "the function does not say that it has marks: it is not of lambda-streams, or of an older version",
+                "the function does not say that it has marks: it does not use lambda-streams, or an older version of it",
             ),
         },
     }

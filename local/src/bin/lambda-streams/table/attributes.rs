@@ -42,7 +42,7 @@ fn value_to_json(value: &AttributeValue) -> Result<Value, String> {
 /// Reads an item, or its keys, from DynamoDB JSON.
 ///
 /// # Errors
-/// If it is not DynamoDB JSON. The error names an attribute at the most, and no value.
+/// If it is not DynamoDB JSON. The error names at most an attribute, and no value.
 pub(crate) fn from_json(json: &Value) -> Result<Item, String> {
     let members = json.as_object().ok_or("it is not an object")?;
     let attributes = members.iter().map(|(name, value)| {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_dynamodb_json_is_told_without_its_value() {
+    fn what_is_not_dynamodb_json_is_reported_without_its_value() {
         let table = [
             (json!([]), "it is not an object"),
             (json!({"id": "secret"}), "its attribute `id` is not DynamoDB JSON"),
@@ -193,7 +193,7 @@ mod tests {
             assert_ne!(canonical(&item), canonical(&other));
         }
         let (text, number) = (json!({"a": {"S": "1.0"}}), json!({"a": {"S": "1"}}));
-        assert_ne!(canonical(&text), canonical(&number), "texts are not numbers");
+        assert_ne!(canonical(&text), canonical(&number), "strings are not numbers");
         let (list, swapped) =
             (json!({"l": {"L": [{"S": "a"}, {"S": "b"}]}}), json!({"l": {"L": [{"S": "b"}, {"S": "a"}]}}));
         assert_ne!(canonical(&list), canonical(&swapped), "lists have an order");

@@ -101,11 +101,11 @@ where
 {
     let SdkError::ServiceError(service) = error else {
         return match error {
-            SdkError::TimeoutError(_) => format!("{what}: the endpoint does not answer in time"),
+            SdkError::TimeoutError(_) => format!("{what}: the endpoint did not answer in time"),
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
-                format!("{what}: the endpoint cannot be reached: {}", root_cause(error))
+                format!("{what}: the endpoint cannot be reached: {}", cause(error))
             }
-            _ => format!("{what}: {}", root_cause(error)),
+            _ => format!("{what}: {}", cause(error)),
         };
     };
     let code = service.err().code().unwrap_or("an error without a code");
@@ -118,7 +118,7 @@ where
             format!("{what} does not exist here: check its name, the region and the endpoint ({message})")
         }
         code if code.starts_with("AccessDenied") => {
-            format!("{what}: {message}: the credentials lack the permission {permission}")
+            format!("{what}: {message}: your credentials lack the permission {permission}")
         }
         code if code.starts_with("ExpiredToken") || code.starts_with("UnrecognizedClient") => {
             format!("{what}: {message}: sign in again")
@@ -127,8 +127,15 @@ where
     }
 }
 
-/// What the innermost error of the chain says.
-fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let innermost = std::iter::successors(Some(error), |error| (*error).source()).last();
-    innermost.map(ToString::to_string).unwrap_or_default()
+/// What the innermost error of the chain says, and what to do if the credentials are the cause.
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let chain: Vec<String> =
+        std::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect();
+    let innermost = chain.last().cloned().unwrap_or_default();
+    if !chain.iter().any(|error| error.contains("credential")) {
+        return innermost;
+    }
+    let advice = "there are no usable AWS credentials: sign in, or choose a profile (AWS_PROFILE)";
+    // What each provider lacks, in several lines, is longer than the advice, and says no more.
+    if innermost.contains('\n') { advice.to_owned() } else { format!("{advice}: {innermost}") }
 }

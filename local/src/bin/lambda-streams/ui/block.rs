@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
-/// A block of lines on the standard error. The cursor stays below it, so that the `^C` which a terminal echoes goes with
-/// it when it is drawn anew.
+/// A block of lines on the standard error. The cursor stays below it, so the `^C` which a terminal echoes goes with
+/// it when it is redrawn.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     text: String,
@@ -50,7 +50,7 @@ fn size() -> (usize, usize) {
     size.map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()))
 }
 
-/// A line that the terminal wraps, or a block higher than the terminal, could not be removed any more.
+/// A line that the terminal wraps, or a block higher than the terminal, could no longer be removed.
 fn fit(text: &str, (columns, rows): (usize, usize)) -> Vec<String> {
     let lines = text.lines().take(rows.saturating_sub(1));
     lines.map(|line| line.chars().take(columns.saturating_sub(1)).collect()).collect()

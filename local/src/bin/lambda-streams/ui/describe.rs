@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_told_as_people_do() {
+    fn durations_are_written_for_people() {
         let table =
             [(0, "0 ms"), (999, "999 ms"), (1_500, "1.5 s"), (59_999, "59 s"), (130_000, "2 min"), (7_300_000, "2 h")];
         for (millis, expected) in table {

@@ -65,22 +65,22 @@ impl Live {
     pub(super) fn render(&self, summary: &Summary, dead_letters: u64, is_draining: bool) -> String {
         let mut text = String::new();
         text.push_str(if is_draining {
-            "draining: Ctrl-C again stops at once"
+            "draining: press Ctrl-C again to stop at once"
         } else {
-            "running: Ctrl-C drains and ends"
+            "running: press Ctrl-C to drain and stop"
         });
         for (id, shard) in self.shards.iter().take(MAX_SHARDS) {
             // Writing to a `String` cannot fail.
             let _ = write!(text, "\n  {:<34} {}", short(id), shard.render());
         }
         if self.shards.len() > MAX_SHARDS {
-            let _ = write!(text, "\n  and {} more shards", self.shards.len() - MAX_SHARDS);
+            let _ = write!(text, "\n  and {}", count(self.shards.len() - MAX_SHARDS, "more shard"));
         }
         let Summary { shards_opened, shards_closed, read, filtered, done, discarded, invocations, .. } = summary;
         let Summary { partial_responses, function_errors, retries, throttles, bisects, .. } = summary;
         let _ = write!(text, "\n  shards {shards_opened} opened, {shards_closed} closed");
         let _ = write!(text, "\n  records {read} read, {filtered} filtered, {done} done, {discarded} discarded");
-        let _ = write!(text, ", {dead_letters} dead letters");
+        let _ = write!(text, ", {}", count(usize::try_from(dead_letters).unwrap_or(usize::MAX), "dead letter"));
         let _ = write!(
             text,
             "\n  invocations {invocations}: {partial_responses} partial, {function_errors} failed, {throttles} throttled, \

@@ -35,7 +35,7 @@ async fn what_the_table_has_moved_on_from_is_left_out() {
     let ran = backfill(&bench, &export, &["--compare-with-table"]).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
     assert!(ran.stdout.contains("250 items: 250 done"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("the stream brings a newer one or the item is gone: 3"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the stream delivers a newer image or the item was removed: 3"), "{}", ran.stdout);
     let got = got(&bench.sink);
     assert_eq!(got.len(), 250, "numbers are equal by their value");
     assert!(!got.contains_key("order-0007"), "the table has another one");
@@ -55,5 +55,5 @@ async fn what_the_stream_has_changed_since_is_left_out() {
     let ran = backfill(&bench, &export, &["--skip-changed-since", &since.to_string()]).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
     assert_eq!(got(&bench.sink).keys().collect::<Vec<_>>(), ["order-0010", "order-0011"]);
-    assert!(ran.stdout.contains("the stream brings a newer one or the item is gone: 10"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the stream delivers a newer image or the item was removed: 10"), "{}", ran.stdout);
 }

@@ -116,7 +116,7 @@ async fn an_incremental_export_gives_the_kinds_that_its_images_say() {
     let summary = json!({"tableArn": TABLE, "outputFormat": "DYNAMODB_JSON", "exportType": "INCREMENTAL_EXPORT",
         "outputView": "NEW_AND_OLD_IMAGES"});
     let export = Exported::write("incremental", "data", &summary, &[("a.json.gz", lines)]);
-    // The folder of the export alone is named, and its data lies beside it.
+    // The folder of the export alone is named, and its data is in a folder next to it.
     let folder = export.folder.join("AWSDynamoDB").join(ID);
     let ran: Ran = export.command(&folder, &["--key", "id"]).output().await.expect("it runs").into();
     assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
@@ -142,7 +142,7 @@ async fn a_corrupt_or_cut_file_is_named_and_sends_nothing_and_the_rest_goes_on_w
         let ran = export.run(&flags).await;
         assert_eq!(ran.code, Some(1), "{}{}", ran.stderr, ran.stdout);
         assert!(ran.stderr.contains("two.json.gz: it is corrupt or was cut"), "{}", ran.stderr);
-        assert!(ran.stderr.contains("nothing of it was sent"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("Nothing of this file was sent"), "{}", ran.stderr);
         assert!(!ran.stderr.contains("order-"), "{}", ran.stderr);
         assert_eq!(got(&export.sink).len(), 25, "the file before it was sent");
     }
@@ -261,7 +261,7 @@ async fn an_export_is_read_from_its_bucket() {
 }
 
 #[tokio::test]
-async fn an_incremental_export_in_a_bucket_has_its_data_beside_its_folder() {
+async fn an_incremental_export_in_a_bucket_has_its_data_next_to_its_folder() {
     let line = json!({"Metadata": {"WriteTimestampMicros": {"N": "1"}}, "Keys": {"id": {"S": "a"}}, "NewImage": {"id": {"S": "a"}}});
     let summary = json!({"tableArn": TABLE, "outputFormat": "DYNAMODB_JSON", "outputView": "NEW_IMAGE"});
     let export = Exported::write("bucket-incremental", "data", &summary, &[("a.json.gz", vec![line])]);

@@ -77,13 +77,13 @@ async fn a_dry_run_refuses_what_a_run_would_and_changes_nothing() {
     assert_eq!(good.code, Some(0), "{}{}", good.stderr, good.stdout);
     let function = "function    arn:aws:lambda:eu-central-1:123456789012:function:orders, timeout 30 s";
     let mapping =
-        format!("mapping     {UUID} is enabled: it would be disabled meanwhile, and its records wait for at most 24 h");
+        format!("mapping     {UUID} is enabled: a run would disable it, and its records would wait for at most 24 h");
     assert!(good.stdout.contains(function) && good.stdout.contains(&mapping), "{}", good.stdout);
 
     lambda.set_state("Disabled");
     let disabled = ran(&mut deployed(&bench, &lambda, &["--dry-run"])).await;
     assert_eq!(disabled.code, Some(2), "{}{}", disabled.stderr, disabled.stdout);
-    assert!(disabled.stderr.contains("is disabled already, and not by this work"), "{}", disabled.stderr);
+    assert!(disabled.stderr.contains("is already disabled, and not by this command"), "{}", disabled.stderr);
     assert!(disabled.stdout.is_empty(), "{}", disabled.stdout);
     assert!(lambda.updates().is_empty() && !bench.journal.exists());
 
@@ -159,21 +159,24 @@ async fn after_a_kill_the_next_run_enables_it() {
                 again
             }
         };
-        // A dry run tells of it, and leaves it.
+        // A dry run reports it, and leaves it.
         let mut dry = bench.bare(&["--dry-run", "--table", "orders", "--function", "orders"]);
         with(dry.args(pauses.then_some("--pause-mapping")), &bench, &lambda);
         let dry = ran(&mut dry).await;
-        let said =
-            if pauses { "is disabled by an earlier run of this work" } else { "was left disabled by an earlier run" };
+        let said = if pauses {
+            "was disabled by an earlier run of this command"
+        } else {
+            "was left disabled by an earlier run"
+        };
         assert!(dry.code == Some(0) && dry.stdout.contains(said), "{}{}", dry.stderr, dry.stdout);
         assert_eq!((lambda.updates(), lambda.state()), (vec![false], "Disabled"));
         let ran = ran(&mut again).await;
         assert_eq!(ran.code, Some(0), "{}{}", ran.stderr, ran.stdout);
         assert_eq!((lambda.updates().last(), lambda.state() == "Disabled"), (Some(&true), false), "{}", ran.stderr);
         let said = if pauses {
-            "is disabled by an earlier run of this work"
+            "was disabled by an earlier run of this command"
         } else {
-            "an earlier run of this work had disabled it"
+            "an earlier run of this command had disabled it"
         };
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
         assert_eq!(bench.got().len(), 5);
@@ -187,7 +190,7 @@ async fn a_mapping_that_somebody_else_has_disabled_stays_so() {
     lambda.set_state("Disabled");
     let ran = ran(&mut deployed(&bench, &lambda, &[])).await;
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    assert!(ran.stderr.contains("is disabled already, and not by this work"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is already disabled, and not by this command"), "{}", ran.stderr);
     assert!(lambda.updates().is_empty());
 }
 
@@ -257,7 +260,7 @@ async fn the_one_mapping_of_the_stream_is_chosen_and_several_are_listed() {
     lambda.list(vec![mapping("second", &stream), mapping(UUID, &stream)]);
     let several = ran(&mut deployed(&bench, &lambda, &[])).await;
     assert_eq!(several.code, Some(2), "{}", several.stderr);
-    assert!(several.stderr.contains("choose one by --mapping: second, "), "{}", several.stderr);
+    assert!(several.stderr.contains("Choose one with --mapping: second, "), "{}", several.stderr);
 
     lambda.list(vec![mapping("another-table", &other)]);
     let none = ran(&mut deployed(&bench, &lambda, &[])).await;

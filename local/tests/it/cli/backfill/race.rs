@@ -1,4 +1,4 @@
-//! A backfill next to a live stream: what is lost, and what older lands on top of something newer.
+//! A backfill during a live stream: what is lost, and whether an older image lands on top of a newer one.
 //!
 //! In the first invocations, an adversary changes or removes some of the items that are just being sent. It waits until the live
 //! mapping has processed that, if the mapping is enabled. Meanwhile a writer changes and removes other items as fast as it can.
@@ -199,7 +199,7 @@ impl Function for Live {
     }
 }
 
-/// The outcome of a backfill next to a live stream.
+/// The outcome of a backfill during a live stream.
 struct Outcome {
     ran: Ran,
     older: u64,
@@ -267,7 +267,7 @@ async fn live(world: &Arc<World>, states: watch::Receiver<&'static str>) -> (one
     (stop, running)
 }
 
-/// Runs a backfill next to the live mapping and the writer. `flags` are those of the command.
+/// Runs a backfill at the same time as the live mapping and the writer. `flags` are those of the command.
 async fn run(test: &str, kind: Kind, flags: &[&str]) -> Outcome {
     let items = items(if flags.contains(&"--touch") { TOUCHED } else { ITEMS });
     let Bench { dynamo, journal, .. } = Bench::new(&format!("race-{test}"), 0).await;
@@ -294,7 +294,7 @@ async fn run(test: &str, kind: Kind, flags: &[&str]) -> Outcome {
     let differences = world.differences().await;
     let (attacked, older) = (lock(&world.attacked).clone(), lock(&world.sink).older);
     eprintln!(
-        "{test}: {items} items in {:.1} s, {writes} writes next to it, {} live invocations, {} attacks: {older} times older on top \
+        "{test}: {items} items in {:.1} s, {writes} writes meanwhile, {} live invocations, {} attacks: {older} times older on top \
          of newer, {} rows wrong in the end\n{}",
         took.as_secs_f64(),
         *world.applied.borrow(),

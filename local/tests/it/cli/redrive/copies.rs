@@ -19,7 +19,7 @@ async fn copies_are_sent_once_and_deleted_together() {
     assert_eq!(ended.ran.code, Some(0), "{}{}", ended.ran.stdout, ended.ran.stderr);
     assert_eq!((ended.calls, ended.left.len()), (vec![vec!["e1".to_owned(), "e4".to_owned()]], 0));
     let expected = "2 dead letters: 2 done, 0 failed, 0 held back, 0 left\n\
-        besides, 2 letters of the same records, which are not sent: 2 done with them, 0 left\n";
+        in addition, 2 letters of the same records, which are not sent: 2 done with them, 0 left\n";
     assert!(ended.ran.stdout.starts_with(expected), "{}", ended.ran.stdout);
 }
 
@@ -31,7 +31,7 @@ async fn copies_of_a_letter_that_fails_stay_with_it() {
     assert_eq!(ended.left, ["e1", "e1", "e1"], "{}", ended.ran.stdout);
     for expected in [
         "2 dead letters: 1 done, 1 failed, 0 held back, 0 left\n",
-        "besides, 2 letters of the same records, which are not sent: 0 done with them, 2 left\n",
+        "in addition, 2 letters of the same records, which are not sent: 0 done with them, 2 left\n",
     ] {
         assert!(ended.ran.stdout.contains(expected), "{expected}: {}", ended.ran.stdout);
     }
@@ -40,7 +40,7 @@ async fn copies_of_a_letter_that_fails_stay_with_it() {
 #[tokio::test]
 async fn a_copy_that_comes_after_its_record_is_done_is_deleted_without_being_sent() {
     let server = FakeServer::start([]).await;
-    // A group in flight gives no more, so that the copy comes in a later round.
+    // A group in flight gives no more, so the copy comes in a later round.
     for number in 1..=10 {
         server.send(letter(number, "a"), Some("a"));
     }
@@ -59,7 +59,7 @@ async fn a_dry_run_tells_copies_from_letters() {
     let ran = run(&["redrive", "--queue", &server.url("dead-letters"), "--dry-run"]).await;
     assert_eq!((ran.code, left(&server).len()), (Some(0), 4), "{}", ran.stderr);
     let expected =
-        "2 dead letters: 1 decode, 1 handler\nbesides, 2 letters of the same records, which would not be sent\n";
+        "2 dead letters: 1 decode, 1 handler\nin addition, 2 letters of the same records, which would not be sent\n";
     assert!(ran.stdout.contains(expected), "{}", ran.stdout);
 }
 

@@ -37,7 +37,7 @@ async fn what_is_in_flight_is_waited_for_and_the_rest_becomes_visible() {
     let ran = running.end().await;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.starts_with("7 dead letters: 2 done, 0 failed, 0 held back, 5 left\n"), "{}", ran.stdout);
-    assert!(ran.stdout.contains(": run it again to go on\n"), "nothing has failed: {}", ran.stdout);
+    assert!(ran.stdout.contains(": run it again to continue\n"), "nothing has failed: {}", ran.stdout);
     let mut rest = left(&server);
     rest.sort();
     assert_eq!(rest, ["e3", "e4", "e5", "e6", "e7"]);
@@ -64,7 +64,7 @@ async fn a_second_ctrl_c_stops_at_once() {
     );
     assert!(
         ran.stdout.contains("0 done, 0 failed, 0 held back, 7 left"),
-        "the summary comes all the same: {}",
+        "the summary is printed anyway: {}",
         ran.stdout
     );
     assert!(ran.stdout.contains("the messages that were received become visible by 20"), "{}", ran.stdout);

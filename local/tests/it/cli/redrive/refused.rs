@@ -12,17 +12,17 @@ fn error(code: &str, message: &str) -> (u16, Value) {
 async fn a_queue_that_cannot_be_used_is_one_line_with_advice_and_exit_code_2() {
     let table = [
         ("GetQueueAttributes", "QueueDoesNotExist", "check its name, the region, the account and the endpoint"),
-        ("ReceiveMessage", "AccessDenied", "allow sqs:ReceiveMessage of it to your identity"),
-        ("ReceiveMessage", "KmsAccessDenied", "it is encrypted with a key of KMS: allow kms:Decrypt of that key"),
+        ("ReceiveMessage", "AccessDenied", "allow sqs:ReceiveMessage on it for your identity"),
+        ("ReceiveMessage", "KmsAccessDenied", "it is encrypted with a KMS key: allow kms:Decrypt on that key"),
         (
             "ReceiveMessage",
             "KMS.AccessDeniedException",
-            "it is encrypted with a key of KMS: allow kms:Decrypt of that key",
+            "it is encrypted with a KMS key: allow kms:Decrypt on that key",
         ),
         (
             "ReceiveMessage",
             "KmsDisabled",
-            "it is encrypted with a key of KMS that cannot be used: check the key's state",
+            "it is encrypted with a KMS key that cannot be used: check the state of the key",
         ),
     ];
     for (operation, code, advice) in table {
@@ -38,7 +38,7 @@ async fn a_queue_that_cannot_be_used_is_one_line_with_advice_and_exit_code_2() {
 }
 
 #[tokio::test]
-async fn a_queue_that_does_not_tell_its_attributes_is_redriven_all_the_same() {
+async fn a_queue_that_does_not_show_its_attributes_is_redriven_anyway() {
     let server = FakeServer::start(shuffled(3)).await;
     server.on_call(|called, _| (called == "GetQueueAttributes").then(|| error("AccessDenied", "No.")));
     let ended = Redrive::new("untold", &server, &[]).run().await;
@@ -100,8 +100,8 @@ async fn without_the_permission_to_delete_the_run_ends_and_says_so() {
     assert_eq!((ended.ran.code, ended.calls.len(), ended.left.len()), (Some(1), 1, 25), "{}", ended.ran.stdout);
     let last = ended.ran.stderr.lines().last().expect("a line");
     assert!(
-        last.starts_with("error: 10 dead letters done that cannot be deleted: ")
-            && last.ends_with("allow sqs:DeleteMessage of it to your identity"),
+        last.starts_with("error: 10 dead letters done, but not deleted: ")
+            && last.ends_with("allow sqs:DeleteMessage on it for your identity"),
         "{last}"
     );
 }
@@ -111,7 +111,7 @@ async fn a_function_that_is_not_the_processor_of_the_letters_is_told() {
     let server = FakeServer::start([letter(1, "a")]).await;
     let ended = Redrive::new("no-letters", &server, &["--attempts", "1"]).env("MODE", "no-letters").run().await;
     assert_eq!((ended.ran.code, ended.left.len()), (Some(1), 1), "{}", ended.ran.stdout);
-    let expected = "LambdaStreams.Event: the function does not find a dead letter in what it was sent.";
+    let expected = "LambdaStreams.Event: the function found no dead letter in the event.";
     assert!(ended.ran.stdout.contains(expected), "{}", ended.ran.stdout);
 }
 
@@ -133,18 +133,18 @@ async fn a_function_that_times_out_leaves_everything() {
 }
 
 #[tokio::test]
-async fn wrong_use_begins_nothing() {
+async fn wrong_use_starts_nothing() {
     let table: [(&[&str], &str); 6] = [
-        (&["redrive", "--bootstrap", "x"], "error: say where the dead letters are: --queue, or files of them\n"),
+        (&["redrive", "--bootstrap", "x"], "error: say where the dead letters are: use --queue, or name files\n"),
         (
             &["redrive", "--queue", "a b", "--bootstrap", "x"],
-            "error: \"a b\" is not a queue: its URL, its ARN or its name",
+            "error: \"a b\" is not a queue: expected a queue's URL, ARN or name",
         ),
         (
             &["redrive", "--queue", "https://example.com", "--bootstrap", "x"],
             "error: https://example.com is not a queue's URL",
         ),
-        (&["redrive", "--queue", "q", "--journal", "j"], "error: --journal is for files"),
+        (&["redrive", "--queue", "q", "--journal", "j"], "error: --journal is only for files"),
         (&["redrive", "--queue", "q", "--visibility", "1"], "error: invalid value '1' for '--visibility"),
         (&["redrive", "--queue", "q", "letters.ndjson"], "error: the argument '--queue"),
     ];
@@ -156,6 +156,10 @@ async fn wrong_use_begins_nothing() {
     let server = FakeServer::start([letter(1, "a")]).await;
     let ran = run(&["redrive", "--queue", &server.url("q")]).await;
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    assert!(ran.stderr.contains("error: say which function is invoked: --bootstrap or --function"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("error: say which function to invoke: use --bootstrap or --function"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(server.calls("ReceiveMessage").len(), 0, "nothing is received before the function is there");
 }

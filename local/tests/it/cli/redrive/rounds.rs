@@ -17,7 +17,7 @@ async fn a_fifo_queue_gives_the_letters_of_an_item_round_by_round() {
     for item in 0..3 {
         assert!(numbers.iter().filter(|number| *number % 3 == item).is_sorted(), "{numbers:?}");
     }
-    assert!(server.calls("ReceiveMessage").len() > 4, "a group in flight gives no more, so that rounds are needed");
+    assert!(server.calls("ReceiveMessage").len() > 4, "a group in flight gives no more, so rounds are needed");
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn a_letter_that_fails_keeps_its_group_of_a_fifo_queue_waiting() {
     assert_eq!(ended.ran.code, Some(1), "{}{}", ended.ran.stdout, ended.ran.stderr);
     let odd: Vec<String> = (1..=24).step_by(2).map(|number| format!("e{number}")).collect();
     assert_eq!(ended.left, odd, "the other group goes on to its end");
-    let note = "later letters of the items that failed may wait in the queue, which keeps order\n";
+    let note = "later letters of the items that failed may still wait in the queue, which is FIFO\n";
     assert!(ended.ran.stdout.contains(note), "{}", ended.ran.stdout);
 }
 

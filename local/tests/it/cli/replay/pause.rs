@@ -43,7 +43,7 @@ async fn a_mapping_that_somebody_else_has_disabled_is_left_alone() {
     lambda.set_state("Disabled");
     let ran = run(&replay, &lambda, &["--pause-mapping"]).await;
     assert_eq!((ran.code, lambda.updates()), (Some(2), vec![]), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("disabled already, and not by this work"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("already disabled, and not by this command"), "{}", ran.stderr);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_mapping_that_a_killed_run_has_left_disabled_is_enabled_by_the_next() 
     running.kill();
     drop(running.end().await);
     assert_eq!((lambda.updates(), lambda.state()), (vec![false], "Disabled"));
-    // Even if there is nothing to replay any more.
+    // Even if there is nothing left to replay.
     std::fs::remove_file(&file).expect("it is there");
     let ran: Ran = command.output().await.expect("the program can be started").into();
     assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
@@ -81,7 +81,7 @@ async fn documents_of_another_function_are_refused() {
     };
     let ran = run(&[]).await;
     assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("1 of 2 documents are of other functions than `orders`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 of 2 documents are of functions other than `orders`"), "{}", ran.stderr);
     let ran = run(&["--any-function"]).await;
     assert_eq!((ran.code, ran.stdout.contains("2 done")), (Some(0), true), "{}{}", ran.stdout, ran.stderr);
 }

@@ -109,7 +109,7 @@ async fn a_queue_of_dead_letters_is_for_another_command() {
     let url = server.url("dead-letters");
     let ran = Replay::new("letters").run(&["--queue", &url]).await;
     assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
-    let expected = format!("no on-failure document: `lambda-streams redrive --queue {url}` takes them");
+    let expected = format!("no on-failure document: use `lambda-streams redrive --queue {url}`");
     assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
     assert_eq!(bodies(&server), [true, true]);
     let server = FakeServer::start(["something else".to_owned()]).await;
@@ -123,7 +123,7 @@ async fn an_empty_queue_is_told() {
     let server = FakeServer::start([]).await;
     let ran = Replay::new("empty").run(&["--queue", &server.url("failed")]).await;
     assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("has no message with an on-failure document now"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("has no visible message with an on-failure document"), "{}", ran.stderr);
 }
 
 /// A new bucket of the local AWS.
@@ -172,7 +172,7 @@ async fn objects_are_deleted_when_their_records_are_done() {
         ["s3://replay-discarded/aws/", "--stale", "process", "--attempts", "1", "--endpoint-url", bucket.endpoint];
     let dry = replay.run(&[&arguments[..], &["--dry-run"]].concat()).await;
     assert_eq!((dry.code, bucket.keys().await), (Some(0), 3), "{}{}", dry.stdout, dry.stderr);
-    assert!(dry.stdout.contains("and 3 documents deleted when their records are done"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("and delete 3 documents once their records are done"), "{}", dry.stdout);
     let ran = replay.run(&arguments).await;
     assert_eq!((ran.code, bucket.keys().await), (Some(1), 1), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("2 documents deleted, as all of their records are done"), "{}", ran.stdout);
@@ -250,7 +250,7 @@ async fn an_object_is_explained_with_the_command_that_replays_it() {
 
     let all = explain("s3://replay-explained").await;
     assert_eq!(all.code, Some(1), "one of them is empty: {}", all.stdout);
-    assert_eq!(all.stderr, "warning: passed over in s3://replay-explained/empty: it is empty\n");
+    assert_eq!(all.stderr, "warning: skipped in s3://replay-explained/empty: it is empty\n");
     assert!(all.stdout.contains("2 of 2\nobject       s3://replay-explained/aws/two\n"), "{}", all.stdout);
     let command = format!("\n  lambda-streams replay s3://replay-explained {flags}");
     assert_eq!(all.stdout.matches(&command).count(), 1, "{}", all.stdout);
@@ -268,7 +268,7 @@ async fn a_dead_letter_in_a_bucket_is_saved_before_it_is_redriven() {
     command.args(["explain", "s3://replay-letter/letter", "--endpoint-url", bucket.endpoint]);
     let ran: Ran = command.output().await.expect("the program can be started").into();
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    for expected in ["\n  lambda-streams redrive document.json ", "document.json is what is there, saved"] {
+    for expected in ["\n  lambda-streams redrive document.json ", "document.json: save the object there"] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
 }

@@ -53,7 +53,7 @@ async fn a_range_with_records_of_other_batches_is_refused_until_somebody_decides
     let file = replay.file(&[table.place(0, 3, 2)]);
     let ran = replay.run(&with(&file, &table.endpoint())).await;
     assert_eq!((ran.code, replay.seen().len()), (Some(2), 0), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("the batch had 2 records, and the stream has 4"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the batch had 2 records, but the stream has 4"), "{}", ran.stderr);
     for flag in ["--all", "--stale skip", "--filter"] {
         assert!(ran.stderr.contains(flag), "{}", ran.stderr);
     }
@@ -99,7 +99,7 @@ async fn trimmed() -> FakeServer {
 }
 
 #[tokio::test]
-async fn what_the_stream_has_trimmed_is_told_and_the_document_stays() {
+async fn what_the_stream_has_trimmed_is_reported_and_the_document_stays() {
     let server = trimmed().await;
     let replay = Replay::new("trimmed").with("LISTS", "1");
     let file = replay.file(&[place("shard", STREAM, "150", "201", 3)]);
@@ -133,13 +133,13 @@ async fn where_items_have_changed_since_a_script_has_to_say_what_to_do() {
     assert_eq!(replay.seen(), [table.numbers[1].clone()]);
     assert!(
         ran.stdout.contains(
-            "1 record not sent: its item has changed since; what has them stays, and --stale process sends them"
+            "1 record not sent, because its item has changed since. To send such records, use --stale process"
         ),
         "{}",
         ran.stdout
     );
     let dry = replay.run(&[&[file.as_str(), "--dry-run"], &table.endpoint()[..]].concat()).await;
-    assert!(dry.stdout.contains("the run would ask what to do"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("a run would ask what to do"), "{}", dry.stdout);
     let dry =
         replay.run(&[&[file.as_str(), "--dry-run", "--compare-with-table"], &table.endpoint()[..]].concat()).await;
     assert!(dry.stdout.contains("1 of them would be skipped"), "{}", dry.stdout);
@@ -185,9 +185,13 @@ async fn a_dry_run_lists_and_sends_nothing() {
         replay.run(&with(&file, &["--dry-run", "--region", "eu-central-1", "--endpoint-url", &dynamo.endpoint])).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert!(replay.seen().is_empty());
-    assert!(ran.stderr.contains("whether items have changed since cannot be told: table `orders`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("it is unknown whether items have changed since: table `orders`"), "{}", ran.stderr);
     assert!(ran.stdout.contains("2 of 2 records to send"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("nothing was sent: it would be 2 records in at least 1 invocation"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("nothing was sent: a run would send 2 records in at least 1 invocation"),
+        "{}",
+        ran.stdout
+    );
     assert!(!ran.stdout.contains("secret") && !ran.stderr.contains("secret"), "nothing of an item is printed");
 }
 
@@ -226,5 +230,5 @@ async fn a_stretch_begins_with_its_second() {
     let more = ["--stream", STREAM, "--until-idle", "0.1", "--endpoint-url", &server.endpoint];
     let ran = replay.run(&[&times[..], &more, &PROCESS].concat()).await;
     assert_eq!((ran.code, replay.seen().len()), (Some(0), 3), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stderr.contains("a stream keeps records for 24 hours"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("a stream keeps its records for 24 hours"), "{}", ran.stderr);
 }

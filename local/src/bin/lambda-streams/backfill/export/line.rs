@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::backfill::record::{Change, Kind};
 
-/// The change that a line tells of.
+/// The change that a line describes.
 ///
 /// `keys` are the names of the key attributes, which a full export does not tell.
 ///
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_none_is_told_without_its_data() {
+    fn a_malformed_line_is_reported_without_its_data() {
         let keys = ["id".to_owned()];
         let table = [
             (r#"{"Item":{"name":{"S":"secret"}}}"#, "its item has no key attribute `id`"),

@@ -43,7 +43,7 @@ fn url(bucket: &str, key: &str) -> S3Url {
     S3Url { bucket: bucket.to_owned(), key: key.to_owned() }
 }
 
-/// Answers connection after connection with these texts; returns what was asked, without bodies.
+/// Answers connection after connection with these responses; returns what was asked, without bodies.
 async fn answered(answers: Vec<&'static str>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
     let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -88,19 +88,19 @@ async fn a_bucket_in_another_region_is_found_there() {
 }
 
 #[tokio::test]
-async fn an_object_that_was_deleted_meanwhile_is_told() {
+async fn an_object_that_was_deleted_meanwhile_is_named() {
     let (endpoint, _serving) = answered(vec![GONE]).await;
     let args = args(&endpoint);
     let s3 = S3::new(&Aws::new(&args)).await.expect("there are credentials");
     let error = s3.get(&url("discarded", "k")).await.expect_err("it is deleted").to_string();
-    assert!(error.contains("NoSuchKey") && error.ends_with("the object is not there any more"), "{error}");
+    assert!(error.contains("NoSuchKey") && error.ends_with("the object no longer exists"), "{error}");
 }
 
 #[tokio::test]
-async fn a_missing_permission_on_the_key_is_told() {
+async fn a_missing_permission_on_the_key_is_named() {
     let (endpoint, _serving) = answered(vec![DENIED]).await;
     let args = args(&endpoint);
     let s3 = S3::new(&Aws::new(&args)).await.expect("there are credentials");
     let error = s3.get(&url("secret", "k")).await.expect_err("it is denied").to_string();
-    assert!(error.contains("allow kms:Decrypt of that key"), "{error}");
+    assert!(error.contains("allow kms:Decrypt on that key"), "{error}");
 }

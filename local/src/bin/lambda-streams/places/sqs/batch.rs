@@ -27,7 +27,7 @@ impl Queue {
         self.batches("DeleteMessageBatch", "sqs:DeleteMessage", receipts, entry).await
     }
 
-    /// Hides messages from now on for that time, or makes them visible at once; returns those that are not hidden any more.
+    /// Hides messages from now on for that time, or makes them visible at once; returns those that are no longer hidden.
     pub(crate) async fn hide(&self, receipts: &[String], time: Duration) -> Result<Vec<Refused>, PlaceError> {
         let entry = |receipt: &String| json!({"ReceiptHandle": receipt, "VisibilityTimeout": time.as_secs()});
         self.batches("ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility", receipts, entry).await

@@ -29,7 +29,7 @@ impl QueueName {
         }
         match is_name(text) {
             true => Ok(Self::Name(text.to_owned())),
-            false => Err(format!("{text:?} is not a queue: its URL, its ARN or its name is wanted")),
+            false => Err(format!("{text:?} is not a queue: expected a queue's URL, ARN or name")),
         }
     }
 }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart() {
+    fn names_are_distinguished() {
         let arn = QueueName::parse("arn:aws:sqs:eu-central-1:123456789012:q");
         let (region, account, name) = ("eu-central-1".to_owned(), "123456789012".to_owned(), "q".to_owned());
         assert_eq!(arn, Ok(QueueName::Arn { region, account, name }));

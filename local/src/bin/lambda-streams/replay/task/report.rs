@@ -67,12 +67,13 @@ impl Task {
             println!("the changes were made from {} to {}", time(first), time(last));
         }
         let size = args.sending.batch_size.unwrap_or(BATCH_SIZE).get();
-        println!(
-            "nothing was sent: it would be {} in at least {}{}",
-            count(self.plan.entries.len(), "record"),
-            count(self.plan.entries.len().div_ceil(size), "invocation"),
-            self.what_is_deleted()
-        );
+        let sends = match self.plan.entries.len() {
+            0 => "nothing".to_owned(),
+            records => {
+                format!("{} in at least {}", count(records, "record"), count(records.div_ceil(size), "invocation"))
+            }
+        };
+        println!("nothing was sent: a run would send {sends}{}", self.what_is_deleted());
     }
 
     fn what_is_deleted(&self) -> String {
@@ -82,7 +83,8 @@ impl Task {
         };
         match self.sources.as_ref().map(deletes) {
             None | Some(0) => String::new(),
-            Some(documents) => format!(", and {} deleted when their records are done", count(documents, "document")),
+            Some(1) => ", and delete 1 document once its records are done".to_owned(),
+            Some(documents) => format!(", and delete {documents} documents once their records are done"),
         }
     }
 
@@ -99,7 +101,7 @@ impl Task {
         if progress.skipped > 0 {
             let have = if progress.skipped == 1 { "its item has" } else { "their items have" };
             println!(
-                "  {} not sent: {have} changed since; what has them stays, and --stale process sends them",
+                "  {} not sent, because {have} changed since. To send such records, use --stale process",
                 count(progress.skipped, "record")
             );
         }
