@@ -165,6 +165,9 @@
 //! - **a task per record**: handlers run inside the invocation's own future, so that dropping it cancels them all, and
 //!   nothing outlives an invocation. Work that needs a thread belongs on `tokio::task::spawn_blocking`.
 
+// docs.rs builds with nightly, whose rustdoc then marks what a feature adds. On stable, a line in the item's docs says it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(any(feature = "sqs", feature = "dynamodb"))]
 mod aws;
 mod change;

@@ -91,7 +91,7 @@ def lambda_streams(run_folder: Path, steps: Steps) -> Path:
 
 @pytest.fixture
 def dead_letters(deployment: Deployment) -> Iterator[Queue]:
-    """The dead-letter queue, empty before a scenario; one that leaves letters behind must say which."""
+    """The dead-letter queue, empty before a scenario; one after which letters remain must say which."""
     queue = deployment.dead_letters()
     queue.take()
     yield queue
@@ -115,7 +115,7 @@ def totals_program(run_folder: Path, steps: Steps) -> Path:
 def totals(
     deployment: object, emulator: Emulator, totals_program: Path, run_folder: Path, steps: Steps
 ) -> Iterator[Totals]:
-    """The stack of a user, beside the demo; destroyed at the end."""
+    """The stack of a user, next to the demo; destroyed at the end."""
     cdk = Cdk(emulator, totals_program, run_folder, TOTALS, TOTALS_STACK)
     totals = Totals(emulator, cdk, f"functionAsset={totals_program}", f"architecture={function.architecture()}")
     with steps.step("cdk deploy of a user's stack with idempotency"):

@@ -104,7 +104,7 @@ def is_caught(mutant: Mutant) -> bool:
 
 
 def copy_checkout() -> None:
-    """Everything of the checkout that is not ignored, with its node modules beside it."""
+    """Everything of the checkout that is not ignored, with its node modules next to it."""
     shutil.rmtree(TREE, ignore_errors=True)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=paths.ROOT, check=True, capture_output=True

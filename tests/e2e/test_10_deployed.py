@@ -111,7 +111,7 @@ def test_mapping(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("output", ["FunctionLogGroup", "OnDemandLogGroup", "AccessLogGroup"])
 def test_log_group(deployment: Deployment, output: str) -> None:
-    """A log group is encrypted, and is not kept for ever."""
+    """A log group is encrypted, and is not kept forever."""
     name = deployment.outputs[output]
     groups = deployment.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
     [group] = [it for it in groups if it["logGroupName"] == name]

@@ -45,7 +45,7 @@ def test_time_to_live(deployment: Deployment, dead_letters: Queue) -> None:
 
 
 def test_order_of_one_item(deployment: Deployment, dead_letters: Queue) -> None:
-    """The changes of one item follow one another, also behind one that takes longer because it fails."""
+    """The changes of one item follow one another, also after one that takes longer because it fails."""
     with deployment.mapping_paused():
         logs = deployment.logs()
         deployment.put("order-2", status="open", step="0")

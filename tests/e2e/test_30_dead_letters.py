@@ -36,12 +36,12 @@ def test_a_record_that_does_not_decode(deployment: Deployment, dead_letters: Que
 
 def test_a_queue_that_denies(deployment: Deployment, dead_letters: Queue) -> None:
     """The queue denies: the record is reported, nothing is lost, and it is delivered once the policy is back."""
-    # The emulator's own mapping ignores what a function reports, and would go on behind it. So this scenario is the mapping:
+    # The emulator's own mapping ignores what a function reports, and would continue after it. So this scenario is the mapping:
     # it reads the stream, and invokes from where the function said.
     arn = queue_arn(deployment)
     with deployment.mapping_paused():
         reader = deployment.stream()
-        for name, attributes in [("before", {"status": "open"}), ("denied", {}), ("behind", {"status": "open"})]:
+        for name, attributes in [("before", {"status": "open"}), ("denied", {}), ("later", {"status": "open"})]:
             deployment.put(name, **attributes)
         records = reader.read()
         assert len(records) == 3
@@ -87,8 +87,8 @@ def test_putting_a_dead_letter_back(deployment: Deployment, dead_letters: Queue)
     for body in (letter["text"], json.dumps(mended)):
         queues.send_message(QueueUrl=redrive.url, MessageBody=body)
     wait.until("both came back", lambda: sum(it["total"] for it in logs.said("batch processed", source="redrive")) >= 2)
-    assert [line["id"] for line in logs.said("item created")] == ["bad-2"], "the mended one is done"
-    wait.until("the mended one is gone", lambda: redrive.waiting() == 1)
+    assert [line["id"] for line in logs.said("item created")] == ["bad-2"], "the fixed one is done"
+    wait.until("the fixed one is gone", lambda: redrive.waiting() == 1)
     assert dead_letters.waiting() == 0, "what fails again is never sent a second time"
     queues.purge_queue(QueueUrl=redrive.url)
 

@@ -56,7 +56,7 @@ def test_status(api: Api, deployment: Deployment) -> None:
 
 
 def test_records_are_processed(api: Api, deployment: Deployment, records: list[Record], dead_letters: Queue) -> None:
-    """POST runs records through the processor, and answers with what became of each."""
+    """POST runs records through the processor, and answers with the outcome of each."""
     logs = deployment.on_demand_logs()
     before = api.get().body["counters"]["api"]["succeeded"]
     answer = api.post({"Records": records})
@@ -123,7 +123,7 @@ def test_forged_records(api: Api, deployment: Deployment, records: list[Record],
     ids=["another source", "an API event", "text", "empty record", "a list"],
 )
 def test_what_the_model_refuses(api: Api, deployment: Deployment, body: object) -> None:
-    """What is no event of a stream never reaches the function."""
+    """A payload that is not the event of a stream never reaches the function."""
     logs = deployment.on_demand_logs()
     answer = api.post(body)
     assert (answer.status, answer.body) == (400, {"message": "Invalid request body"})

@@ -1,4 +1,4 @@
-"""What the functions' roles may do and may not: asked of IAM, and tried."""
+"""What the functions' roles are allowed and denied: asked of IAM, and tried."""
 
 from dataclasses import dataclass
 
@@ -52,7 +52,7 @@ def arns(deployment: Deployment) -> Resources:
 
 
 def stream_role(arns: Resources) -> dict[str, set[tuple[str, str]]]:
-    """Everything that the stream function's role may do (but for keys, below), and what it is often given too."""
+    """Everything that the stream function's role may do (except for keys, below), and what it is often given too."""
     return {
         "allowed": {
             ("sqs:SendMessage", arns.dead_letters),
@@ -106,7 +106,7 @@ def stream_role(arns: Resources) -> dict[str, set[tuple[str, str]]]:
 
 
 def on_demand_role(arns: Resources) -> dict[str, set[tuple[str, str]]]:
-    """The role behind the API: neither the stream nor the bucket nor the dead letters, in or out, are its business."""
+    """The role of the API's function: neither the stream nor the bucket nor the dead letters, in or out, are its business."""
     of_stream = stream_role(arns)
     own = {("logs:CreateLogStream", arns.other_logs), ("logs:PutLogEvents", arns.other_logs)}
     shared = {it for it in of_stream["allowed"] if it[1] in (arns.failed_invocations, arns.done) or it[0].startswith("xray:")}
@@ -161,7 +161,7 @@ def check_allowed(deployment: Deployment, keys: Credentials, dead_letters: Queue
     queues = deployment.client("sqs", keys)
     queues.send_message(QueueUrl=dead_letters.url, MessageBody="{}")
     queues.get_queue_attributes(QueueUrl=dead_letters.url, AttributeNames=["MaximumMessageSize"])
-    # A row of its own; that it may not read another's is not seen here, since the emulator does not tell IAM which rows a request names.
+    # A row of its own; that it is denied another's is not seen here, since the emulator does not tell IAM which rows a request names.
     own = {"key": {"S": f"{consumer(deployment)}#item#tried"}}
     answer = deployment.client("dynamodb", keys).get_item(TableName=deployment.outputs["IdempotencyTableName"], Key=own)
     assert "Item" not in answer

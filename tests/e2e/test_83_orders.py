@@ -38,7 +38,7 @@ def program(run_folder: Path, steps: Steps) -> Path:
 
 @pytest.fixture(scope="module")
 def orders(deployment: object, emulator: Emulator, program: Path, run_folder: Path, steps: Steps) -> Iterator[Orders]:
-    """The stack of a user, beside the demo; destroyed at the end."""
+    """The stack of a user, next to the demo; destroyed at the end."""
     cdk = Cdk(emulator, program, run_folder, ORDERS, ORDERS_STACK)
     orders = Orders(emulator, cdk, f"functionAsset={program}", f"architecture={function.architecture()}")
     with steps.step("cdk deploy of a user's stack"):

@@ -1,4 +1,4 @@
-"""The deployed mapping's settings at work, and what becomes of every record under them.
+"""The deployed mapping's settings at work, and the outcome of every record under them.
 
 The emulator's own mapping rests. The crate's, `lambda-streams run`, takes its place: it reads the settings of the deployed one,
 reads the real stream, invokes the deployed function, which has the real role and the real queue, and writes on-failure documents to
@@ -46,7 +46,7 @@ def of(records: list[Record], identifier: str) -> list[Record]:
 
 
 def assert_letters_are(letters: list[dict[str, Any]], records: list[Record]) -> None:
-    """Each record is one dead letter, whole, and there is none besides."""
+    """Each record is one dead letter, whole, and there is no other."""
     whole = {record["eventID"]: record["dynamodb"] for record in records}
     assert sorted(letter["eventId"] for letter in letters) == sorted(whole)
     for letter in letters:
@@ -91,7 +91,7 @@ def test_order_per_item(deployment: Deployment, dead_letters: Queue, start: Star
     assert mapping.most_at_once() > 1
 
     lines = [line for line in logs.lines() if line.get("message", "").startswith("item ")]
-    # The log has a stream for each invocation; within it, the lines stand in their order.
+    # The log has a stream for each invocation; within it, the lines are in their order.
     seen = sorted(lines, key=lambda line: line["timestamp"])
     records = stream.read()
     for number in range(40):
@@ -108,7 +108,7 @@ def test_outage_of_the_queue(deployment: Deployment, dead_letters: Queue, start:
     with start() as mapping:
         with outage.queue_denies(deployment):
             deployment.put_in_order(*(item(identifier, status="open") for identifier in good[:10]))
-            # Two dead letters, the second for its old image, and a change behind them that must wait for both.
+            # Two dead letters, the second for its old image, and a change after them that must wait for both.
             for changes in [{}, {"status": "open"}, {"status": "paid"}]:
                 deployment.put_in_order(*(item(identifier, **changes) for identifier in bad))
             deployment.put_in_order(*(item(identifier, status="open") for identifier in good[10:]))
@@ -162,7 +162,7 @@ def test_retries_exhausted(
     discarded: Callable[[], list[dict]],
     kind: str,
 ) -> None:
-    """Retries run out behind a partial response: the rest of the batch is discarded, told of, and found again"""
+    """Retries run out after a partial response: the rest of the batch is discarded, reported, and found again"""
     settings.change(ParallelizationFactor=1, BatchSize=4, MaximumRetryAttempts=2)
     stream = deployment.stream()
     with destination(deployment, kind, discarded) as (arn, documents):
@@ -204,7 +204,7 @@ def test_record_age(
     discarded: Callable[[], list[dict]],
     ageing: tuple[str, float],
 ) -> None:
-    """A record grows too old: the bucket gets it before the function does, and what is behind it goes on"""
+    """A record grows too old: the bucket gets it before the function does, and what is after it continues"""
     table, written = ageing
     wait.until("the record is old enough", lambda: time.monotonic() > written + LEAST_AGE_SECONDS + 1, LEAST_AGE_SECONDS + 10)
     settings.change(MaximumRecordAgeInSeconds=LEAST_AGE_SECONDS, MaximumBatchingWindowInSeconds=0)
@@ -225,7 +225,7 @@ def test_record_age(
 
 
 def assert_is_of(document: dict[str, Any], deployment: Deployment, records: list[Record], with_payload: bool = True) -> None:
-    """The on-failure document tells of these records, in AWS's form."""
+    """The on-failure document describes these records, in AWS's form."""
     numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
     context, batch = document["requestContext"], document["DDBStreamBatchInfo"]
     assert context["condition"] == "RetryAttemptsExhausted"

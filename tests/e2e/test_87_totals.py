@@ -77,7 +77,7 @@ def test_killed_at_work(totals: Totals, written: list[Record]) -> None:
     assert totals.totals() == sums(GOOD)
     refused = {line["order"] for line in totals.all_logs.said("order was added before")}
     killed = {it.id for it in GOOD if it.wish == "crash"}
-    assert killed <= refused, "each of these orders was added, came again, and was refused by its guard"
+    assert killed <= refused, "each of these orders was added, redelivered, and refused by its guard"
 
 
 def test_rows(totals: Totals, written: list[Record]) -> None:
@@ -117,7 +117,7 @@ def test_the_role_reaches_these_rows_alone(totals: Totals, written: list[Record]
         assert not allowed(totals.rows()[0]["key"]["S"].replace(CONSUMER, other, 1))
 
 
-def test_a_batch_that_is_done_comes_again(totals: Totals, written: list[Record]) -> None:
+def test_a_finished_batch_is_redelivered(totals: Totals, written: list[Record]) -> None:
     """A batch that is done, dead letter included, is delivered to another environment: all of it is already done."""
     again = written[130:230]
     assert [record["dynamodb"]["Keys"]["id"]["S"] for record in again].count(POISON.id) == 1

@@ -94,7 +94,7 @@ def test_a_discarded_batch(
     again = commands.typed(replay)
     assert (again.code, again.out) == (2, "")
     assert again.err.startswith(f"error: there is nothing at {url}: all of it is replayed")
-    assert commands.journals("replay") == [], "nothing is left to be done, so that nothing is noted"
+    assert commands.journals("replay") == [], "nothing is left to be done, so nothing is noted"
 
 
 def test_a_batch_that_is_done_in_part(
@@ -296,7 +296,7 @@ def old_table(deployment: Deployment) -> Iterator[str]:
 
 
 def test_backfill(deployment: Deployment, dead_letters: Queue, old_table: str, commands: Commands) -> None:
-    """Items that were there before come to the function as inserts of a backfill; one that does not decode is a dead letter"""
+    """Items that were there before reach the function as inserts of a backfill; one that does not decode is a dead letter"""
     logs = deployment.logs()
     command = ["backfill", "--table", old_table, "--function", deployment.function]
     listed = commands.run(*command, "--dry-run")
@@ -358,7 +358,7 @@ def test_redrive(totals: Totals, deployment: Deployment, frozen: tuple[list[Orde
             denied = commands.run(*redrive, keys=keys)
         assert (denied.code, queue.waiting()) == (2, 2), denied.out
         assert action in denied.err.splitlines()[-1], denied.err
-    # What is done and cannot be deleted is told so, and comes again.
+    # What is done and cannot be deleted is reported so, and redelivered.
     with roles.caller(deployment, "e2e-on-call", allow([it for it in allowed if "DeleteMessage" not in it])) as keys:
         undeleted = commands.run(*redrive, keys=keys)
     assert (undeleted.code, queue.waiting()) == (1, 2), undeleted.out

@@ -30,7 +30,7 @@ LISTS: dict[str, tuple[str, str, Callable[[Any], list[Any]]]] = {
 
 
 def test_destroy_leaves_nothing(deployment: Deployment, emulator: Emulator) -> None:
-    """`cdk destroy` leaves nothing behind but the role that the account's APIs write logs with, and the toolkit's stack goes too."""
+    """`cdk destroy` leaves nothing except the role that the account's APIs write logs with, and the toolkit's stack goes too."""
     deployment.settle()
     before = left(emulator)
     assert all(before[kind] for kind in LISTS if kind not in {"topics"}), "there was something of each kind"

@@ -22,7 +22,7 @@ class Answer:
 
 
 class Api:
-    """The API behind the endpoint of the outputs, whose host name only AWS resolves."""
+    """The API at the endpoint of the outputs, whose host name only AWS resolves."""
 
     def __init__(self, deployment: Deployment, caller: Credentials) -> None:
         self.caller = caller

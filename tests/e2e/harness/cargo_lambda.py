@@ -20,7 +20,7 @@ ADDRESS = "127.0.0.1"
 
 
 def environment() -> dict[str, str]:
-    """With `cargo-lambda` and its zig, which pip has put beside this Python."""
+    """With `cargo-lambda` and its zig, which pip has put next to this Python."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return dict(os.environ) | {"PATH": path, "CARGO_TARGET_DIR": str(paths.TARGET)}
 
@@ -32,7 +32,7 @@ def build(folder: Path, log: Path, package: Path = EXAMPLE, program: str = "stre
 
 
 class Watch:
-    """`cargo lambda watch`: the function on this machine, built anew when its code changes."""
+    """`cargo lambda watch`: the function on this machine, built again when its code changes."""
 
     def __init__(self, log: Path, variables: dict[str, str]) -> None:
         self.log = log

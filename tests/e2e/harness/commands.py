@@ -43,7 +43,7 @@ class Commands:
         return Ran(ran.returncode, ran.stdout, ran.stderr)
 
     def typed(self, line: str, *more: str, keys: Credentials | None = None) -> Ran:
-        """Runs a line that was printed, with these words behind it."""
+        """Runs a line that was printed, with these words after it."""
         program, *arguments = shlex.split(line)
         assert program == "lambda-streams"
         return self.run(*arguments, *more, keys=keys)

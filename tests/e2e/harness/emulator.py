@@ -126,7 +126,7 @@ class Emulator:
         )
 
     def environment(self) -> dict[str, str]:
-        """The environment in which AWS tools talk to the emulator and to nobody else."""
+        """The environment in which AWS tools talk to the emulator, and only to it."""
         return outside_environment() | {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL_S3": self.endpoint,

@@ -138,7 +138,7 @@ class LocalMapping:
         )
 
     def most_at_once(self) -> int:
-        """How many invocations were under way at the same time, at most."""
+        """How many invocations were in flight at the same time, at most."""
         under_way = most = 0
         for line in self.lines():
             if re.search(r": #\d+ sends ", line):

@@ -19,7 +19,7 @@ class Logs:
         self._read: dict[str, tuple[int, list[str]]] = {}
 
     def messages(self) -> list[str]:
-        """Everything that stands in the group, in the order of the invocations."""
+        """All lines of the group, in the order of the invocations."""
         pages = self._client.get_paginator("describe_log_streams").paginate(logGroupName=self._group)
         streams = [it for page in pages for it in page["logStreams"] if it.get("firstEventTimestamp", 0) >= self._since]
         streams.sort(key=lambda stream: stream["firstEventTimestamp"])
@@ -42,7 +42,7 @@ class Logs:
             position = {"nextToken": page["nextForwardToken"]}
 
     def lines(self) -> list[Line]:
-        """What the function itself wrote. Every line must be one JSON object, but for what Lambda wrote itself."""
+        """What the function itself wrote. Every line must be one JSON object, except for what Lambda wrote itself."""
         return [json.loads(message) for message in self.messages() if not message.startswith(("START ", "END ", "REPORT "))]
 
     def said(self, message: str, **fields: Any) -> list[Line]:

@@ -47,7 +47,7 @@ def end_group(program: subprocess.Popen[bytes], grace: float = 10) -> None:
 
 
 def running_from(folder: Path) -> list[int]:
-    """The processes whose program lies in a folder."""
+    """The processes whose program is in a folder."""
     running = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

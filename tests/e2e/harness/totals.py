@@ -30,7 +30,7 @@ class Totals(Orders):
 
     def deploy(self, *context: str) -> None:
         super().deploy(*context)
-        # The log from the first order on.
+        # The log since the first order.
         self.all_logs = self.logs()
 
     def write(self, *orders: Order) -> list[Record]:

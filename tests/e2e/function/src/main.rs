@@ -1,4 +1,4 @@
-//! The README's function. Its handler does what the order asks for, so that each setting can be seen to act.
+//! The README's function. Its handler does what the order asks for, so each setting can be seen to act.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
