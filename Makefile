@@ -22,7 +22,10 @@ MUTANTS_TESTS := disposition gate deadline failures order redelivery:: response 
 	a_record_awaiting
 CARGO_MUTANTS := 27.1.0
 
-.PHONY: mutants architecture words help test test-rust test-infra test-python e2e e2e-mutants soak local instructions lint fmt clippy features docs deny package
+# Python's tests leave no files.
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: mutants architecture words help test test-rust test-infra test-python e2e e2e-mutants soak local instructions lint fmt clippy features docs links deny package
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -65,7 +68,7 @@ mutants: $(TARGET)/tools/bin/cargo-mutants ## Breaks the executor's decisions on
 $(TARGET)/tools/bin/cargo-mutants:
 	env -u CARGO_TARGET_DIR $(CARGO) install --quiet --locked --version $(CARGO_MUTANTS) --root $(TARGET)/tools cargo-mutants
 
-architecture: ## Draws the picture of ARCHITECTURE.md from the code
+architecture: ## Draws the picture of ARCHITECTURE.md from the code, and makes links of the guide's pictures
 	DRAW=1 $(CARGO) test --locked -p lambda-streams --test architecture
 
 words: ## Phrases to say in plain English, in docs, comments, messages and names of tests; ARGS=FILES or --count
@@ -78,7 +81,7 @@ local: ## The main job on an in-process DynamoDB; make local ARGS="--items FILE.
 instructions: ## Instructions per record against those on record (needs valgrind)
 	benches/instructions.sh
 
-lint: fmt clippy features docs ## Formatting, clippy, each feature alone, strict rustdoc
+lint: fmt clippy features links ## Formatting, clippy, each feature alone, strict rustdoc, its links
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -94,6 +97,10 @@ features:
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
+
+links: docs ## Follows every link of the Markdown files and of the rendered documentation, inside of this repository
+	cd tests/links && $(PYTHON) -m unittest --quiet
+	$(PYTHON) tests/links/check.py $(TARGET)/doc
 
 deny: ## Licences, sources and duplicates of the dependencies, and the advisories where their database can be had
 	$(CARGO) deny --locked --all-features check $(or $(CHECKS),all)

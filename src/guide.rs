@@ -16,11 +16,20 @@ pub mod single_table {}
 #[doc = include_str!("docs/bulk_sinks.md")]
 pub mod bulk_sinks {}
 
-#[doc = include_str!("docs/order.md")]
-pub mod order {}
+pub mod order {
+    // Pictures as links that show on any host: the first definition of a link is the one that holds.
+    #![doc = include_str!("docs/lanes.link")]
+    #![doc = "\n"]
+    #![doc = include_str!("docs/order.md")]
+}
 
-#[doc = include_str!("docs/failures.md")]
-pub mod failures {}
+pub mod failures {
+    // Pictures as links that show on any host: the first definition of a link is the one that holds.
+    #![doc = include_str!("docs/record.link")]
+    #![doc = include_str!("docs/checkpoint.link")]
+    #![doc = "\n"]
+    #![doc = include_str!("docs/failures.md")]
+}
 
 #[doc = include_str!("docs/ways_back.md")]
 pub mod ways_back {}

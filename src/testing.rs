@@ -33,169 +33,12 @@
 //! # }
 //! ```
 //!
-//! # Testing handlers
+//! Items are your own types in [`item`], or DynamoDB JSON by hand. Edits of the latest record make what a stream rarely delivers:
+//! [`with`](TestStream::with), [`without`](TestStream::without), [`age`](TestStream::age). Processing the event of a
+//! batch twice is a redelivery, and [`next_batch`](TestStream::next_batch) continues the same stream.
 //!
-//! The recipes share these lines:
-//!
-//! ```
-//! # use serde::{Deserialize, Serialize};
-//! use lambda_streams::testing::{TestStream, item};
-//!
-//! #[derive(Serialize, Deserialize)]
-//! struct Order { id: String, status: String }
-//!
-//! fn order(status: &str) -> Order {
-//!     Order { id: "a".to_owned(), status: status.to_owned() }
-//! }
-//!
-//! fn orders() -> TestStream {
-//!     TestStream::new("orders", &["id"])
-//! }
-//! ```
-//!
-//! ## One change
-//!
-//! [`change`](TestStream::change) is what a handler receives. It fails if there is not exactly one, or if it does not decode.
-//!
-//! ```
-//! # use serde::{Deserialize, Serialize};
-//! # use lambda_streams::testing::{TestStream, item};
-//! # use lambda_streams::{HandlerError, Modify};
-//! # #[derive(Serialize, Deserialize)]
-//! # struct Order { id: String, status: String }
-//! # fn order(status: &str) -> Order { Order { id: "a".to_owned(), status: status.to_owned() } }
-//! # fn orders() -> TestStream { TestStream::new("orders", &["id"]) }
-//! async fn ship(change: Modify<Order>) -> Result<(), HandlerError> {
-//!     match change.new.status.as_str() {
-//!         "paid" => Ok(()),
-//!         _ => Err(HandlerError::permanent("the order is not paid")),
-//!     }
-//! }
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let change: Modify<Order> = orders().modify(item(order("new")), item(order("paid"))).change()?;
-//! assert!(change.changed()?.contains("status"));
-//! ship(change).await?;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! ## An item that is not as it should be
-//!
-//! An item may also be DynamoDB JSON by hand, for sets, attributes of the wrong type, or attributes that your type does not have.
-//! [`with`](TestStream::with) and [`without`](TestStream::without) edit the latest record.
-//!
-//! ```
-//! # use serde::{Deserialize, Serialize};
-//! # use lambda_streams::testing::{TestStream, item};
-//! # use lambda_streams::Insert;
-//! # #[derive(Debug, Serialize, Deserialize)]
-//! # struct Order { id: String, status: String }
-//! # fn order(status: &str) -> Order { Order { id: "a".to_owned(), status: status.to_owned() } }
-//! # fn orders() -> TestStream { TestStream::new("orders", &["id"]) }
-//! use serde_json::json;
-//!
-//! let tagged = orders().insert(item(order("new"))).with("/dynamodb/NewImage/tags", json!({"SS": ["express", "gift"]}));
-//! assert!(tagged.change::<Insert<Order>>().is_ok());
-//!
-//! let odd = orders().insert(json!({"id": {"S": "a"}, "status": {"N": "7"}}));
-//! let error = odd.change::<Insert<Order>>().unwrap_err();
-//! assert_eq!(error.to_string(), "change 1 of the test stream: attribute `NewImage.status`: wanted a string, found N");
-//! ```
-//!
-//! ## A second batch, and a redelivered one
-//!
-//! [`next_batch`](TestStream::next_batch) goes on with the same stream, so event ids and sequence numbers continue. The event of
-//! one batch delivered twice is a redelivery. A handler that uses
-//! [`Record::idempotency_key`](crate::Record::idempotency_key) sees the difference, since no two streams of a process have an event id
-//! in common.
-//!
-//! ```
-//! # use serde::{Deserialize, Serialize};
-//! # use lambda_streams::testing::{TestStream, item};
-//! # use lambda_streams::{Deadline, Insert, StreamProcessor};
-//! # #[derive(Serialize, Deserialize)]
-//! # struct Order { id: String, status: String }
-//! # fn order(status: &str) -> Order { Order { id: "a".to_owned(), status: status.to_owned() } }
-//! # fn orders() -> TestStream { TestStream::new("orders", &["id"]) }
-//! use std::collections::HashSet;
-//! use std::sync::{Arc, Mutex};
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let shipped = Arc::new(Mutex::new(HashSet::new()));
-//! let ship = {
-//!     let shipped = Arc::clone(&shipped);
-//!     move |change: Insert<Order>| {
-//!         shipped.lock().expect("no panic holds it").insert(change.record.idempotency_key().into_owned());
-//!         async { Ok(()) }
-//!     }
-//! };
-//! let processor = StreamProcessor::builder().on_insert(ship).build()?;
-//!
-//! let first = orders().insert(item(order("paid")));
-//! let second = first.clone().next_batch().insert(item(order("paid")));
-//! for event in [first.event()?, first.event()?, second.event()?] {
-//!     processor.process(event, Deadline::none()).await;
-//! }
-//! assert_eq!(shipped.lock().expect("no panic holds it").len(), 2);
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! ## Retries, timeouts, dead letters
-//!
-//! tokio's paused clock makes retries, timeouts and deadlines pass at once (`start_paused = true` needs tokio's feature
-//! `test-util`). A [`MemoryDeadLetterQueue`](crate::MemoryDeadLetterQueue) shows what became a dead letter.
-//!
-//! ```
-//! # use serde::{Deserialize, Serialize};
-//! # use lambda_streams::testing::{TestStream, item};
-//! # use lambda_streams::{Deadline, HandlerError, Insert, MemoryDeadLetterQueue, Outcome, StreamProcessor};
-//! # #[derive(Serialize, Deserialize)]
-//! # struct Order { id: String, status: String }
-//! # fn order(status: &str) -> Order { Order { id: "a".to_owned(), status: status.to_owned() } }
-//! # fn orders() -> TestStream { TestStream::new("orders", &["id"]) }
-//! # async fn ship(change: Insert<Order>) -> Result<(), HandlerError> {
-//! #     if change.new.status == "paid" { Err("the carrier is down".into()) } else { Err(HandlerError::permanent("not paid")) }
-//! # }
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)] // In a test: #[tokio::test(start_paused = true)]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let queue = MemoryDeadLetterQueue::default();
-//! let processor = StreamProcessor::builder().on_insert(ship).dead_letter_queue(queue.clone()).build()?;
-//!
-//! let event = orders().insert(item(order("new"))).insert(item(order("paid"))).event()?;
-//! let report = processor.process(event, Deadline::none()).await;
-//!
-//! assert_eq!(report.outcomes(), [Outcome::DeadLettered, Outcome::Reported]);
-//! assert_eq!(queue.letters()[0].error_message(), "not paid");
-//! let [_, paid] = report.records() else { panic!("two records went in") };
-//! assert_eq!(paid.attempts, 3);
-//! assert_eq!(paid.record()?.new_image::<Order>()?.status, "paid");
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! ## Snapshots
-//!
-//! Event ids and ARNs count the streams of the process, and records carry the current time.
-//! [`named`](TestStream::named) and [`with`](TestStream::with) make them the same in every run:
-//!
-//! ```
-//! # use serde::{Deserialize, Serialize};
-//! # use lambda_streams::testing::{TestStream, item};
-//! # use lambda_streams::Record;
-//! # #[derive(Serialize, Deserialize)]
-//! # struct Order { id: String, status: String }
-//! # fn order(status: &str) -> Order { Order { id: "a".to_owned(), status: status.to_owned() } }
-//! # fn orders() -> TestStream { TestStream::new("orders", &["id"]) }
-//! # fn main() -> Result<(), lambda_streams::Error> {
-//! let orders = orders().named("snapshot").insert(item(order("new"))).with("/dynamodb/ApproximateCreationDateTime", 1_767_225_600);
-//! assert_eq!(orders.change::<Record>()?.event_id(), Some("snapshot-1"));
-//! # Ok(())
-//! # }
-//! ```
+//! The [testing cookbook](crate::guide::testing) has a recipe for each task: retries on a paused clock, dead letters, order, redelivery, a
+//! crash, bulks, entities, filters, redrive, metrics.
 
 mod item;
 
@@ -232,7 +75,7 @@ pub use self::item::{Item, item};
 ///
 /// Each stream has its own ARN. Its event ids are `{table}-{stream}-{number}`, where streams count from 0 and records from 1, so no two
 /// streams of a process share one. A clone is the same stream: continue it with [`next_batch`](Self::next_batch). The
-/// [module](self) has more examples.
+/// [module](self) has an example, and the [testing cookbook](crate::guide::testing) a recipe for each task.
 #[derive(Clone)]
 #[must_use]
 pub struct TestStream {

@@ -71,6 +71,7 @@ pub(crate) mod sealed {
 }
 
 impl<C: FromRecord, H: Handler<C>> Register<C> for H {
+    #[doc(hidden)]
     fn into_route(self) -> Route {
         Route::to(Registered::Each(erase(self)))
     }
@@ -87,6 +88,7 @@ macro_rules! register_bulk {
             F: Fn(Vec<$change>) -> Fut + Send + Sync + 'static,
             Fut: Future<Output: BulkAnswer> + Send + 'static,
         {
+            #[doc(hidden)]
             fn into_route(self) -> Route {
                 Route::to(Registered::Bulk(self.into_bulk_route(<$mode>::LATEST_ONLY)))
             }

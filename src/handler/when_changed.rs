@@ -74,6 +74,7 @@ impl<H> WhenChanged<H> {
 
 #[diagnostic::do_not_recommend]
 impl<T, H: Register<Modify<T>>> Register<Modify<T>> for WhenChanged<H> {
+    #[doc(hidden)]
     fn into_route(self) -> Route {
         self.around()
     }
@@ -81,6 +82,7 @@ impl<T, H: Register<Modify<T>>> Register<Modify<T>> for WhenChanged<H> {
 
 #[diagnostic::do_not_recommend]
 impl<T, H: Register<Change<T>>> Register<Change<T>> for WhenChanged<H> {
+    #[doc(hidden)]
     fn into_route(self) -> Route {
         self.around()
     }

@@ -1,7 +1,8 @@
-//! ARCHITECTURE.md and its picture show the modules as they are: none is missing, and none imports a module above it. The docs of what a
-//! feature adds name the feature.
+//! ARCHITECTURE.md and its picture show the modules as they are: none is missing, and none imports a module above it. The pictures of
+//! the guide are the ones that rustdoc shows. The docs of what a feature adds name the feature.
 //!
-//! The picture is drawn from the code itself. `make architecture` draws it again.
+//! The picture of the modules is drawn from the code itself. `make architecture` draws it again, and with it the links of the guide's
+//! pictures.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps an error fails, as it should")]
 
 mod features;
@@ -10,6 +11,9 @@ mod rooms;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use self::rooms::Rooms;
 
@@ -65,6 +69,37 @@ fn the_picture_shows_the_modules_as_they_are() {
     } else {
         assert!(read(&path) == drawn, "src/docs/architecture.svg is not what the code is now: run `make architecture`");
     }
+}
+
+/// A page of the guide defines the link of its picture as a file, which GitHub shows. Rustdoc copies no files, so the page's module
+/// includes `NAME.link` first: the same link with the picture inside.
+#[test]
+fn each_picture_of_the_guide_is_the_one_that_rustdoc_shows() {
+    let docs = root().join("src/docs");
+    let guide = read(&root().join("src/guide.rs"));
+    let pages = fs::read_dir(&docs).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let mut pictures: Vec<String> = pages.flat_map(|page| pictures_of(&read(&page))).collect();
+    pictures.sort();
+    assert!(pictures.len() >= 4, "the pages show {pictures:?}");
+    for name in pictures {
+        let include = format!("include_str!(\"docs/{name}.link\")");
+        assert!(guide.contains(&include), "src/guide.rs does not have {include}, so rustdoc does not show {name}.svg");
+        let svg = STANDARD.encode(read(&docs.join(format!("{name}.svg"))));
+        let link = format!("[{name}]: data:image/svg+xml;base64,{svg}\n");
+        let path = docs.join(format!("{name}.link"));
+        if std::env::var_os("DRAW").is_some() {
+            fs::write(&path, link).unwrap();
+        } else {
+            assert!(read(&path) == link, "{} is not what {name}.svg is now: run `make architecture`", path.display());
+        }
+    }
+}
+
+/// The pictures that a page shows: the names of its links `[name]: name.svg`.
+fn pictures_of(page: &str) -> Vec<String> {
+    let links = page.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(".svg")?.split_once("]: "));
+    links.filter(|(name, file)| name == file).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod faults;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{LazyLock, Mutex};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::{
@@ -28,7 +29,7 @@ impl Dynamo {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
         let (stop, stopped) = oneshot::channel::<()>();
-        let database = dynoxide::Database::memory().expect("a database in memory");
+        let database = database();
         tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database.clone(), async {
             let _ = stopped.await;
         }));
@@ -155,6 +156,25 @@ impl Dynamo {
     pub(crate) async fn source(&self, table: &str) -> DynamoDbStreams {
         DynamoDbStreams::connect_to_table(&self.tables, self.streams.clone(), table).await.expect("it has a stream")
     }
+}
+
+/// An empty database in memory, with an index of the stream's sequence numbers.
+///
+/// dynoxide has no such index. It reads the whole stream to number the next record, so that the time of a write grows with the
+/// number of writes before it.
+fn database() -> dynoxide::Database {
+    const TEMPLATE: &str = "file:/indexed?vfs=memdb";
+    const INDEX: &str = "CREATE INDEX stream_order ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
+    // The template is there as long as a connection to it is open.
+    static INDEXED: LazyLock<Mutex<dynoxide::storage::Storage>> = LazyLock::new(|| {
+        let storage = dynoxide::storage::Storage::new(TEMPLATE).expect("a database in memory");
+        storage.conn().execute_batch(INDEX).expect("the table of the streams is there");
+        Mutex::new(storage)
+    });
+    let _template = INDEXED.lock().expect("no test panics with it");
+    let database = dynoxide::Database::memory().expect("a database in memory");
+    database.restore_from(TEMPLATE).expect("the template can be copied");
+    database
 }
 
 fn credentials() -> Credentials {

@@ -14,9 +14,6 @@ mod input;
 mod invoke;
 mod journal;
 mod mapping;
-#[cfg(test)]
-#[path = "../../../../tests/it/support/ministack.rs"]
-mod ministack;
 mod on_failure;
 mod outcomes;
 mod places;

@@ -119,9 +119,7 @@ impl S3 {
             )));
         }
         let (mut texts, mut bytes) = (Vec::new(), 0);
-        // Consoles make an empty object of a folder.
-        let is_folder = |object: &Object| object.size == 0 && object.key.ends_with('/');
-        for object in objects.into_iter().filter(|object| !is_folder(object)) {
+        for object in objects {
             let object = S3Url { bucket: url.bucket.clone(), key: object.key };
             let body = self.get(&object).await.map_err(Failure::not_begun)?;
             bytes += body.len();

@@ -1,5 +1,6 @@
 //! Documents in a queue and in a bucket: they are deleted once their records are done, and not before.
 
+use futures::stream::{self, StreamExt};
 use lambda_streams_local::{SignedCall, Signer};
 
 use super::super::local_signer;
@@ -191,6 +192,42 @@ async fn objects_are_deleted_when_their_records_are_done() {
     let none = replay.run(&arguments).await;
     assert_eq!(none.code, Some(2), "{}{}", none.stdout, none.stderr);
     assert!(none.stderr.contains("there is nothing at s3://replay-discarded/aws/"), "{}", none.stderr);
+}
+
+#[tokio::test]
+async fn objects_are_listed_page_by_page_whatever_their_names() {
+    let Some(bucket) = Bucket::new("replay-pages").await else { return };
+    // A page has a thousand objects. These are empty ones, as a console makes them, and the documents come after them.
+    let folders = stream::iter(0..1_000).map(|number| {
+        let bucket = &bucket;
+        async move { bucket.put(&format!("/aws/lambda/{number:04}/"), String::new()).await }
+    });
+    folders.buffer_unordered(8).collect::<Vec<()>>().await;
+    let names = ["a b+c", "d&e<f>", "g/\"h'", "i%20j", "ü😀"];
+    let mut numbers = Vec::new();
+    for (index, name) in names.into_iter().enumerate() {
+        let number = format!("{index}11");
+        bucket.put(&format!("/aws/lambda/{name}"), document(&[record(&number, &number)]).to_string()).await;
+        numbers.push(number);
+    }
+    bucket.put("/other", document(&[record("911", "other")]).to_string()).await;
+    let replay = Replay::new("pages").with("LISTS", "1");
+    let run = async |url| replay.run(&[url, "--stale", "process", "--endpoint-url", bucket.endpoint]).await;
+    let ran = run("s3://replay-pages/aws/lambda/").await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let mut seen = replay.seen();
+    seen.sort();
+    assert_eq!(seen, numbers);
+    assert!(ran.stdout.contains("5 documents deleted"), "{}", ran.stdout);
+    let none = run("s3://replay-pages/aws/lambda/").await;
+    assert!(none.stderr.contains("there is nothing at s3://replay-pages/aws/lambda/"), "{}", none.stderr);
+    let nowhere = run("s3://replay-nowhere/").await;
+    assert_eq!(nowhere.code, Some(2), "{}{}", nowhere.stdout, nowhere.stderr);
+    for expected in ["s3://replay-nowhere/: NoSuchBucket", "check its name, the region, the account and the endpoint"] {
+        assert!(nowhere.stderr.contains(expected), "{expected}: {}", nowhere.stderr);
+    }
+    let ran = run("s3://replay-pages").await;
+    assert_eq!((ran.code, replay.seen()), (Some(0), vec!["911".to_owned()]), "{}{}", ran.stdout, ran.stderr);
 }
 
 #[tokio::test]

@@ -1,12 +1,10 @@
-//! Buckets of a local AWS, and answers that a test makes up.
+//! Answers that a test makes up.
 
-use futures::stream::{self, StreamExt};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::args::AwsArgs;
-use crate::ministack;
 
 #[test]
 fn a_url_has_a_bucket_and_maybe_a_prefix() {
@@ -45,49 +43,6 @@ fn url(bucket: &str, key: &str) -> S3Url {
     S3Url { bucket: bucket.to_owned(), key: key.to_owned() }
 }
 
-impl S3 {
-    async fn put(&self, url: &S3Url, body: &[u8]) {
-        let call = |region: &str| self.call(&url.bucket, &url.key, region).method("PUT").body(body);
-        self.send(url, "s3:PutObject", call).await.expect("it can be put");
-    }
-}
-
-#[tokio::test]
-async fn objects_are_listed_page_by_page_read_and_deleted() {
-    let Some(endpoint) = ministack::endpoint() else { return };
-    let args = args(endpoint);
-    let s3 = S3::new(&Aws::new(&args)).await.expect("there are credentials");
-    s3.put(&url("discarded", ""), b"").await;
-    let mut keys: Vec<String> = (0..1_003).map(|number| format!("aws/lambda/{number:04}")).collect();
-    keys.extend(["a b+c", "d&e<f>", "g/\"h'", "i%20j", "ü😀"].map(|key| format!("aws/lambda/{key}")));
-    let put = |key: &String| {
-        let (url, s3) = (url("discarded", key), &s3);
-        async move { s3.put(&url, url.key.as_bytes()).await }
-    };
-    let puts: Vec<_> = keys.iter().map(put).collect();
-    stream::iter(puts).buffer_unordered(8).collect::<Vec<()>>().await;
-    s3.put(&url("discarded", "other"), b"").await;
-
-    let prefix = url("discarded", "aws/lambda/");
-    let page = s3.list(&prefix, None).await.expect("the bucket is there");
-    assert!(page.next.is_some() && page.objects.len() == 1_000, "{}", page.objects.len());
-    let objects = s3.list_all(&prefix).await.expect("the bucket is there");
-    keys.sort();
-    assert_eq!(objects.iter().map(|object| object.key.as_str()).collect::<Vec<_>>(), keys);
-    let last = objects.last().expect("there are many");
-    assert!(last.size == last.key.len() as u64 && humantime::parse_rfc3339(&last.last_modified).is_ok(), "{last:?}");
-    for key in &keys[1_000..] {
-        assert_eq!(s3.get(&url("discarded", key)).await.expect("it is there"), key.as_bytes());
-        s3.delete(&url("discarded", key)).await.expect("it is there");
-        let error = s3.get(&url("discarded", key)).await.expect_err("it is deleted").to_string();
-        assert!(error.contains("NoSuchKey") && error.ends_with("the object is not there any more"), "{error}");
-    }
-    assert_eq!(s3.list_all(&prefix).await.expect("the bucket is there").len(), 1_000);
-    let error = s3.list_all(&url("nowhere", "")).await.expect_err("there is none").to_string();
-    assert!(error.starts_with("s3://nowhere/: NoSuchBucket"), "{error}");
-    assert!(error.ends_with("check its name, the region, the account and the endpoint"), "{error}");
-}
-
 /// Answers connection after connection with these texts; returns what was asked, without bodies.
 async fn answered(answers: Vec<&'static str>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
@@ -112,6 +67,8 @@ async fn answered(answers: Vec<&'static str>) -> (String, tokio::task::JoinHandl
 const MOVED: &str =
     "HTTP/1.1 301 Moved\r\nx-amz-bucket-region: eu-west-3\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 const EMPTY: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const GONE: &str = "HTTP/1.1 404 No\r\nconnection: close\r\ncontent-length: 67\r\n\r\n<Error><Code>NoSuchKey</Code>\
+                    <Message>no such key</Message></Error>";
 const DENIED: &str = "HTTP/1.1 403 No\r\nconnection: close\r\ncontent-length: 113\r\n\r\n<Error><Code>AccessDenied</Code>\
                       <Message>not authorized to perform: kms:Decrypt on the resource</Message></Error>";
 
@@ -128,6 +85,15 @@ async fn a_bucket_in_another_region_is_found_there() {
         assert!(head.contains(region) && head.contains(" /far/a%20b"), "{region}: {head}");
     }
     assert!(heads[2].starts_with("DELETE "), "{}", heads[2]);
+}
+
+#[tokio::test]
+async fn an_object_that_was_deleted_meanwhile_is_told() {
+    let (endpoint, _serving) = answered(vec![GONE]).await;
+    let args = args(&endpoint);
+    let s3 = S3::new(&Aws::new(&args)).await.expect("there are credentials");
+    let error = s3.get(&url("discarded", "k")).await.expect_err("it is deleted").to_string();
+    assert!(error.contains("NoSuchKey") && error.ends_with("the object is not there any more"), "{error}");
 }
 
 #[tokio::test]
