@@ -25,7 +25,7 @@ CARGO_MUTANTS := 27.1.0
 # Python's tests leave no files.
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: mutants architecture help test test-rust test-infra test-template test-python e2e e2e-mutants soak local instructions lint fmt clippy features docs links deny package
+.PHONY: mutants architecture words help test test-rust test-infra test-template test-python e2e e2e-mutants soak local instructions lint fmt clippy features docs links deny package
 
 help: ## Lists the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -79,6 +79,10 @@ $(TARGET)/tools/bin/cargo-mutants:
 
 architecture: ## Draws the picture of ARCHITECTURE.md from the code, and makes links of the guide's pictures
 	DRAW=1 $(CARGO) test --locked -p lambda-streams --test architecture
+
+words: ## Phrases to say in plain English, in docs, comments, messages and names of tests; ARGS=FILES or --count
+	$(PYTHON) tests/words/test_check.py
+	$(PYTHON) tests/words/check.py $(ARGS)
 
 local: ## The main job on an in-process DynamoDB; make local ARGS="--items FILE.ndjson"
 	$(CARGO) run --locked --example local -- $(ARGS)

@@ -1,6 +1,6 @@
 //! The argument of a handler: one change of one item, with its images decoded.
 //!
-//! Invariant: a change is only made of a record whose images are both well-formed, even if the handler's type has only one.
+//! Invariant: a change is only made from a record whose images are both well-formed, even if the handler's type has only one.
 
 use crate::context::ChangeContext;
 use crate::decode::{ChangedAttributes, DecodeError};
@@ -29,7 +29,7 @@ pub struct Insert<T> {
 }
 
 impl<T> Insert<T> {
-    /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+    /// What a handler can ask about its call: how much time it has, which attempt it is, and where the record comes from.
     pub fn context(&self) -> &ChangeContext {
         self.record.context()
     }
@@ -61,15 +61,30 @@ pub struct Modify<T> {
 }
 
 impl<T> Modify<T> {
-    /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+    /// What a handler can ask about its call: how much time it has, which attempt it is, and where the record comes from.
     pub fn context(&self) -> &ChangeContext {
         self.record.context()
     }
 
-    /// Names the attributes that were added, removed or given another value.
+    /// The names of the attributes that were added, removed or given another value.
     ///
-    /// Compares DynamoDB's values, not their text: sets as sets, numbers as numbers, maps without regard to order.
-    /// It compares every attribute of the item, also those that `T` does not have.
+    /// It compares every attribute of the item, also those that `T` does not have. Values are compared as DynamoDB compares them, not as text:
+    /// sets as sets, numbers as numbers, maps without regard to order.
+    ///
+    /// ```
+    /// use lambda_streams::testing::TestStream;
+    /// use lambda_streams::Modify;
+    /// use serde_json::json;
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (old, new) = (json!({"id": {"S": "a"}, "total": {"N": "1.0"}}), json!({"id": {"S": "a"}, "total": {"N": "1"}, "note": {"S": "!"}}));
+    /// let change: Modify<Order> = TestStream::new("orders", &["id"]).modify(old, new).change()?;
+    /// assert_eq!(change.changed()?.iter().collect::<Vec<_>>(), ["note"], "1.0 is 1");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If an image is malformed. That never happens to a change from a processor, which has checked both.
@@ -100,7 +115,7 @@ pub struct Remove<T> {
 }
 
 impl<T> Remove<T> {
-    /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+    /// What a handler can ask about its call: how much time it has, which attempt it is, and where the record comes from.
     pub fn context(&self) -> &ChangeContext {
         self.record.context()
     }
@@ -108,7 +123,8 @@ impl<T> Remove<T> {
 
 /// A change of any kind, with the images that the stream carries.
 ///
-/// For streams of the view types `NEW_IMAGE`, `OLD_IMAGE` and `KEYS_ONLY`, whose records never have both images.
+/// It is for streams of the view types `NEW_IMAGE`, `OLD_IMAGE` and `KEYS_ONLY`, whose records never have both images, and for handlers
+/// that treat all kinds of change alike.
 ///
 /// ```
 /// use lambda_streams::{Change, HandlerError};
@@ -133,10 +149,10 @@ pub struct Change<T> {
     pub record: Record,
 }
 
-/// What every change has, whatever its kind and the type of its items: for handlers that go around other handlers.
+/// What every change has, whatever its kind and the type of its items: for handlers that wrap other handlers.
 ///
-/// [`Insert<T>`], [`Modify<T>`], [`Remove<T>`], [`Change<T>`] and [`Record`] implement it, and no other type can. The record knows its
-/// [`context`](Record::context) too.
+/// [`Insert<T>`], [`Modify<T>`], [`Remove<T>`], [`Change<T>`] and [`Record`] implement it, and no other type can. The record also has the
+/// [`context`](Record::context) of the call.
 ///
 /// ```
 /// use std::time::Instant;
@@ -147,7 +163,7 @@ pub struct Change<T> {
 /// # async fn created(change: Insert<Order>) -> Result<(), HandlerError> { Ok(()) }
 /// # async fn changed(change: Modify<Order>) -> Result<(), HandlerError> { Ok(()) }
 ///
-/// /// Says how long a handler took.
+/// /// Logs how long a handler took.
 /// struct Timed<H>(H);
 ///
 /// impl<C: StreamChange, H: Handler<C>> Handler<C> for Timed<H> {
@@ -275,7 +291,7 @@ impl<T: serde::de::DeserializeOwned + Send + 'static> TryFrom<Record> for Change
 }
 
 impl<T> Change<T> {
-    /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+    /// What a handler can ask about its call: how much time it has, which attempt it is, and where the record comes from.
     pub fn context(&self) -> &ChangeContext {
         self.record.context()
     }

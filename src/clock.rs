@@ -1,4 +1,4 @@
-//! Wall-clock time that follows tokio's clock, so that tests on a paused clock can advance it.
+//! Wall-clock time that follows tokio's clock, so tests on a paused clock can advance it.
 
 use std::time::SystemTime;
 

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use crate::invocation::{Invocation, Origin};
 
-/// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+/// What a handler can ask about its call: how much time it has, which attempt it is, and where the record comes from.
 ///
-/// Every change has it: [`Record::context`](crate::Record::context), [`Insert::context`](crate::Insert::context) and their like. A
-/// record that no processor handed over, such as one of [`testing`](crate::testing), has a context without a deadline, for
-/// the only attempt, of the stream.
+/// Every change has it: [`Record::context`](crate::Record::context), [`Insert::context`](crate::Insert::context) and so on. A record that no
+/// processor handed over, such as one of [`testing`](crate::testing), has a default context: no deadline, the first and only attempt, and
+/// the [origin](Self::origin) `Stream`.
 ///
 /// ```
 /// use lambda_streams::{HandlerError, Insert, Origin};
@@ -82,10 +82,10 @@ impl ChangeContext {
         Self { attempt: Some(Attempt { batch: Arc::clone(batch), began, number, is_stale }) }
     }
 
-    /// When the handler is dropped at the latest: at the end of its [timeout], or when the invocation stops before its deadline.
+    /// The time at which the handler is dropped at the latest: the end of its [timeout], or the stop of the invocation before its deadline.
     /// `None` if nothing limits it.
     ///
-    /// A lease on something outside should not end earlier than this.
+    /// A lease that a handler takes elsewhere should last at least until then.
     ///
     /// [timeout]: crate::ProcessorBuilder::handler_timeout
     pub fn ends_at(&self) -> Option<Instant> {
@@ -94,24 +94,38 @@ impl ChangeContext {
         [timeout, batch.stop].into_iter().flatten().min()
     }
 
-    /// How long the handler still has; zero once its time is over, and `None` if nothing limits it.
+    /// How much time the handler has until [`ends_at`](Self::ends_at): zero after that, and `None` if nothing limits it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lambda_streams::{HandlerError, Insert};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    ///
+    /// async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
+    ///     let lease = change.context().time_left().unwrap_or(Duration::from_secs(60));
+    ///     println!("locks order {} for {lease:?}", change.new.id);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn time_left(&self) -> Option<Duration> {
         self.ends_at().map(|ends| ends.saturating_duration_since(Instant::now()))
     }
 
-    /// The number of this attempt at the record in this invocation; the first is 1.
+    /// The number of this attempt at the record in this invocation, starting at 1.
     pub fn attempt(&self) -> u32 {
         self.attempt.as_ref().map_or(1, |attempt| attempt.number)
     }
 
-    /// How many attempts the [retry policy](crate::RetryPolicy::max_attempts) allows in one invocation.
+    /// The maximum number of attempts in one invocation, from the [retry policy](crate::RetryPolicy::max_attempts).
     pub fn max_attempts(&self) -> u32 {
         self.attempt.as_ref().map_or(1, |attempt| attempt.batch.max_attempts)
     }
 
-    /// Whether the record does not come from the stream and is older than a change that was applied to its item already, as the item's
-    /// [mark](crate::ProcessorBuilder::marks) says. Always false without marks, and with [`Stale::Skip`](crate::Stale::Skip), which skips such
-    /// records.
+    /// Whether the record is older than a change that was applied to its item already, according to the item's
+    /// [mark](crate::ProcessorBuilder::marks), and does not come from the stream.
+    ///
+    /// It is always false without marks, and with [`Stale::Skip`](crate::Stale::Skip), which skips such records.
     pub fn is_stale(&self) -> bool {
         self.attempt.as_ref().is_some_and(|attempt| attempt.is_stale)
     }

@@ -44,47 +44,7 @@ pub(crate) use self::raw_item::raw_item;
 
 use self::cursor::Cursor;
 
-/// Decodes an item, the DynamoDB JSON object of its attributes, into a type of yours.
-///
-/// For prices and other numbers whose digits all count, begin with [`number`] or [`Number`]: serde's own types hold 16 digits of
-/// a fraction, and DynamoDB keeps 38.
-///
-/// The data model is that of [`serde_dynamo`](https://docs.rs/serde_dynamo/4): an item is a map, `S` is a string, `N` a
-/// number, `B` bytes ([`serde_bytes`](https://docs.rs/serde_bytes)), `M` a struct or a map, `L` and the three sets are
-/// sequences, `NULL` is `None` or `()`, and enums are decoded from `S` or from an `M` of one attribute. Attributes that the
-/// type does not have are ignored. These are the differences:
-///
-/// | what | here | `serde_dynamo` |
-/// |---|---|---|
-/// | `u128`, `i128` | decoded from `N`; not where serde buffers, and there [`number`] does it | refused |
-/// | a whole number as `1.0`, `1.5E2`, `-0` or `+5` | an integer, also for a type that takes any value | `00042` and `+5` alone are integers |
-/// | a number that neither `i64`, `u64` nor `f64` holds, for a type that takes any value | its text | the nearest `f64` |
-/// | `.5`, `1.`, `inf` in an `N` | malformed | an `f64` |
-/// | elements of a set | read as those of a list: also newtypes, options and enums, and no bytes as text or text as bytes | texts, numbers and bytes alone, and bytes as text and text as bytes |
-/// | `&str`, `&[u8]` | never; the error says to use `String` or `Cow<str>`, `Vec<u8>` or `Cow<[u8]>` | never |
-///
-/// # Where serde buffers
-///
-/// serde reads the content of `#[serde(flatten)]`, and of enums with `tag` or `untagged`, into a buffer that knows numbers of 64
-/// bits. So do types that take any value, such as `serde_json::Value`. A number that would lose digits there is passed on as
-/// text: a copy of the item still has all of them, where an error would stop the record for a field that nobody may look at,
-/// and a rounded number would never be noticed. [`Number`] and [`number`] take that text as the number that it is. A field that
-/// is an `f64` or `f32` gets the nearest one, as everywhere, with three exceptions: a variant of an untagged enum is chosen by
-/// what it holds exactly, a flattened `Option` of a struct is `None`, and only the first 32 such numbers of an item are rounded.
-/// There, give the field a type that holds the number.
-///
-/// An error in such a part names the attribute if serde says which value was refused, and that is the value of one attribute
-/// alone; it also tries out to which of up to eight attributes it belongs. Otherwise its path ends at the part, and the message
-/// says *inside*. A missing field of a type in such a part, and what a type refuses with a message of its own, is told of the
-/// part as a whole.
-///
-/// The whole item is checked, also the attributes that the type ignores: each value has exactly one known type, numbers are
-/// decimal, binary is strict standard base64, no attribute occurs twice, and values are nested at most 32 levels deep, the
-/// [limit of DynamoDB](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
-///
-/// # Errors
-/// If the item is malformed, or does not fit the type. The error says where it went wrong and what was wanted, and never
-/// contains a value of the item.
+/// Decodes an item, the DynamoDB JSON object of its attributes, into your own type.
 ///
 /// ```
 /// #[derive(serde::Deserialize)]
@@ -100,6 +60,48 @@ use self::cursor::Cursor;
 /// assert_eq!(error.expect("text is not a u32").to_string(), "attribute `total`: wanted u32, found S");
 /// # Ok::<(), lambda_streams::DecodeError>(())
 /// ```
+///
+/// For prices and other numbers whose digits all count, use [`number`] or [`Number`]: serde's own types hold 16 digits of a fraction, and
+/// DynamoDB keeps 38.
+///
+/// The data model is that of [`serde_dynamo`](https://docs.rs/serde_dynamo/4): an item is a map, `S` is a string, `N` a
+/// number, `B` bytes ([`serde_bytes`](https://docs.rs/serde_bytes)), `M` a struct or a map, `L` and the three sets are
+/// sequences, `NULL` is `None` or `()`, and enums are decoded from `S` or from an `M` of one attribute. Attributes that the
+/// type does not have are ignored. These are the differences:
+///
+/// | what | here | `serde_dynamo` |
+/// |---|---|---|
+/// | `u128`, `i128` | decoded from `N`; not where serde buffers, and there [`number`] does it | refused |
+/// | a whole number as `1.0`, `1.5E2`, `-0` or `+5` | an integer, also for a type that takes any value | only `00042` and `+5` are integers |
+/// | a number that neither `i64`, `u64` nor `f64` holds, for a type that takes any value | its text | the nearest `f64` |
+/// | `.5`, `1.`, `inf` in an `N` | malformed | an `f64` |
+/// | elements of a set | decoded like those of a list: also newtypes, options and enums, but never bytes as a string or a string as bytes | only strings, numbers and bytes; bytes as a string and a string as bytes |
+/// | `&str`, `&[u8]` | never; the error says to use `String` or `Cow<str>`, `Vec<u8>` or `Cow<[u8]>` | never |
+///
+/// # Where serde buffers
+///
+/// serde reads the content of `#[serde(flatten)]`, and of enums with `tag` or `untagged`, into a buffer whose numbers have 64 bits. Types
+/// that take any value, such as `serde_json::Value`, do the same. A number that would lose digits there is passed on as text. So a copy of
+/// the item keeps all of its digits; an error would stop the record for a field that perhaps does not matter, and a rounded number would go
+/// unnoticed.
+///
+/// [`Number`] and [`number`] read that text as the number that it is. A field of the type `f64` or `f32` gets the nearest value, as
+/// everywhere, with three exceptions: a variant of an untagged enum is chosen by what it holds exactly, a flattened `Option` of a struct
+/// is `None`, and only the first 32 such numbers of an item are rounded. In these cases, give the field a type that holds the number.
+///
+/// An error in a buffered part names the attribute if serde says which value was refused, and only one attribute has that value; of up to
+/// eight candidates, it finds out which one it is. Otherwise the path ends at the part, and the message says *inside*. A missing field of a
+/// type in such a part is reported for the part as a whole, and so is a value that a type refuses with its own message.
+///
+/// # What is checked
+///
+/// The whole item is checked, also the attributes that the type ignores: each value has exactly one known type, numbers are
+/// decimal, binary is strict standard base64, no attribute occurs twice, and values are nested at most 32 levels deep, the
+/// [limit of DynamoDB](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
+///
+/// # Errors
+/// If the item is malformed, or does not fit the type. The error says where the fault is and what the type wanted, and never contains a
+/// value of the item.
 pub fn from_image<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, DecodeError> {
     from_member(json, None)
 }
@@ -111,7 +113,7 @@ pub(crate) fn from_member<'de, T: Deserialize<'de>>(
     member: Option<&'static str>,
 ) -> Result<T, DecodeError> {
     let mut cursor = Cursor::new(json);
-    // The result is changed in place, so that a large one is not moved.
+    // The result is changed in place, so a large one is not moved.
     let mut item;
     loop {
         item = cursor.item(PhantomData);

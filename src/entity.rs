@@ -1,4 +1,4 @@
-//! The types of items in a single table: how a record's type is told from its keys, one attribute, or its table.
+//! The types of items in a single table: how its keys, one attribute, or its table decide a record's type.
 
 mod criteria;
 
@@ -10,7 +10,7 @@ use crate::record::Record;
 
 pub(crate) use self::criteria::filter_criteria;
 
-/// A type of items in a table that holds several, and how to tell its records.
+/// One type of items in a table that holds several types, and how to recognize its records.
 ///
 /// [`ProcessorBuilder::entity`](crate::ProcessorBuilder::entity) registers handlers for it. It is plain data: comparable and printable.
 ///
@@ -36,7 +36,7 @@ enum Matcher {
     Table(String),
 }
 
-/// The value of a key or of an attribute by which an [`Entity`] is told: a text (`S`) or a number (`N`).
+/// The value of a key or of an attribute that identifies an [`Entity`]: a string (`S`) or a number (`N`).
 ///
 /// ```
 /// use lambda_streams::{Entity, EntityValue, Number};
@@ -47,45 +47,72 @@ enum Matcher {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntityValue {
-    /// A text.
+    /// A string.
     S(String),
-    /// A number, however it is spelled.
+    /// A number. Its spelling does not matter.
     N(Number),
 }
 
 impl Entity {
-    /// Items whose key attribute `key` is a text that starts with `prefix`.
+    /// Items whose key attribute `key` is a string that starts with `prefix`.
+    ///
+    /// ```
+    /// use lambda_streams::Entity;
+    ///
+    /// assert_eq!(Entity::key_prefix("sk", "ORDER#").name(), "ORDER#");
+    /// ```
     pub fn key_prefix(key: impl Into<String>, prefix: impl Into<String>) -> Self {
         Self::of(Matcher::KeyPrefix { key: key.into(), prefix: prefix.into() })
     }
 
     /// Items whose key attribute `key` has this value.
+    ///
+    /// ```
+    /// use lambda_streams::{Entity, Number};
+    ///
+    /// assert_eq!(Entity::key_equals("sk", "PROFILE").to_string(), r#"key attribute `sk` is "PROFILE""#);
+    /// let current = Entity::key_equals("version", Number::from(0_u64)).named("current");
+    /// assert_eq!(current.name(), "current");
+    /// ```
     pub fn key_equals(key: impl Into<String>, value: impl Into<EntityValue>) -> Self {
         Self::of(Matcher::Key { key: key.into(), value: value.into() })
     }
 
     /// Items whose top-level attribute `attribute` has this value.
     ///
-    /// It is read from the item after the change of an INSERT or MODIFY, and from the item before the change of a REMOVE. A record
-    /// without that image has failed, with an error that names the stream's view type, and so has one in which the attribute is malformed.
-    /// One without the attribute is of another entity. An attribute whose value is changed moves its item from one entity to another,
-    /// without a removal.
+    /// In an INSERT or a MODIFY the attribute is read from the item after the change, and in a REMOVE from the item before it. A record without
+    /// that image fails, with an error that names the stream's view type; so does a record in which the attribute is malformed. A record without
+    /// the attribute does not belong to the entity.
+    ///
+    /// A change of the attribute's value moves its item from one entity to another. Neither of them sees a removal.
+    ///
+    /// ```
+    /// use lambda_streams::Entity;
+    ///
+    /// assert_eq!(Entity::attribute("entity", "customer").name(), "customer");
+    /// ```
     pub fn attribute(attribute: impl Into<String>, value: impl Into<EntityValue>) -> Self {
         Self::of(Matcher::Attribute { attribute: attribute.into(), value: value.into() })
     }
 
-    /// Items of this table, where one function has the streams of several.
+    /// Items of this table, for a function with the streams of several tables.
+    ///
+    /// ```
+    /// use lambda_streams::Entity;
+    ///
+    /// assert_eq!(Entity::table("orders").name(), "orders");
+    /// ```
     pub fn table(name: impl Into<String>) -> Self {
         Self::of(Matcher::Table(name.into()))
     }
 
-    /// Sets the name by which reports, metrics and log lines call it. Default: the prefix, the value, or the table's name.
+    /// Sets the name that reports, metrics and log lines use. Default: the prefix, the value, or the table's name.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The name by which reports, metrics and log lines call it.
+    /// The name that reports, metrics and log lines use.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_else(|| match &self.matcher {
             Matcher::KeyPrefix { prefix: name, .. } | Matcher::Table(name) => name,
@@ -110,7 +137,7 @@ impl Entity {
         }
     }
 
-    /// The attribute by which its records are told; `None` for a table's entity.
+    /// The attribute that identifies its records; `None` for a table's entity.
     pub(crate) fn discriminator(&self) -> Option<Discriminator<'_>> {
         match &self.matcher {
             Matcher::KeyPrefix { key, .. } | Matcher::Key { key, .. } => Some(Discriminator::Key(key)),
@@ -191,7 +218,7 @@ impl From<Number> for EntityValue {
     }
 }
 
-/// What happens to a record that no entity takes, and that has no handler of its kind at the top level either.
+/// What happens to a record that no entity takes, and whose kind has no handler at the top level either.
 ///
 /// ```
 /// use lambda_streams::Unmatched;
@@ -204,12 +231,12 @@ pub enum Unmatched {
     /// It is [skipped](crate::SkipReason::Unmatched), and counted. The default.
     #[default]
     Skip,
-    /// It has failed permanently, with the error kind [`Unmatched`](crate::ErrorKind::Unmatched): it becomes a dead letter. The
-    /// processor needs a dead-letter queue, and a failure policy other than [`ReportAll`](crate::FailurePolicy::ReportAll).
+    /// It fails permanently, with the error kind [`Unmatched`](crate::ErrorKind::Unmatched), and becomes a dead letter. The processor needs a
+    /// dead-letter queue, and a failure policy other than [`ReportAll`](crate::FailurePolicy::ReportAll).
     DeadLetter,
 }
 
-/// The attribute by whose value the entity of a record is told.
+/// The attribute whose value decides the entity of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Discriminator<'a> {
     /// One of the key.
@@ -221,7 +248,7 @@ pub(crate) enum Discriminator<'a> {
 impl Discriminator<'_> {
     /// Its value; `None` if the record does not have it.
     ///
-    /// An error if that cannot be told: the keys or the image are malformed, or the record does not have the image.
+    /// An error if that is not known: the keys or the image are malformed, or the record does not have the image.
     pub(crate) fn value<'a>(&self, record: &'a Record) -> Result<Option<KeyValue<'a>>, DecodeError> {
         match self {
             Self::Key(name) => decode::find_key_value(record.keys_json(), name).map_err(|error| error.within("Keys")),

@@ -4,9 +4,9 @@ use std::fmt;
 
 use crate::payload_kind::PayloadKind;
 
-/// Why a processor could not be built, an event could not be read, or an invocation must fail as a whole.
+/// Why a processor could not be built, why an event could not be read, or why an invocation must fail as a whole.
 ///
-/// The failure of a single record is not an `Error`; it is part of the [`BatchReport`](crate::BatchReport).
+/// The failure of a single record is not an `Error`. It is part of the [`BatchReport`](crate::BatchReport).
 ///
 /// ```
 /// use lambda_streams::StreamProcessor;
@@ -90,7 +90,7 @@ impl Error {
         matches!(*self.0, Kind::Configuration(_))
     }
 
-    /// Whether the payload is not the event that was expected, or asks for what the processor cannot do.
+    /// Whether the payload is not the event that was expected, or asks for something that the processor cannot do.
     pub fn is_event(&self) -> bool {
         matches!(
             *self.0,
@@ -104,24 +104,31 @@ impl Error {
         )
     }
 
-    /// Whether the whole batch fails because a record had to be reported and no sequence number can name it.
+    /// Whether the whole batch fails because a record had to be reported, but no sequence number can name it.
     pub fn is_unreportable(&self) -> bool {
         matches!(*self.0, Kind::Unreportable(_))
     }
 
-    /// Whether the whole batch fails because a record had to be reported and
+    /// Whether the whole batch fails because a record had to be reported, but
     /// [`report_batch_item_failures`](crate::ProcessorBuilder::report_batch_item_failures) is off.
     pub fn is_batch_failed(&self) -> bool {
         matches!(*self.0, Kind::BatchFailed(_))
     }
 
-    /// Whether the invocation fails because records of a [replay](crate::ReplayReport) are not finished, and whoever invoked the function did not
-    /// ask for a list of them.
+    /// Whether the invocation fails because records of a [replay](crate::ReplayReport) are not finished, and its request did not ask for a list
+    /// of them.
     pub fn is_unfinished(&self) -> bool {
         matches!(*self.0, Kind::Unfinished(_))
     }
 
-    /// What the payload looks like instead.
+    /// What the payload looks like, if it is not the event that was expected.
+    ///
+    /// ```
+    /// use lambda_streams::{PayloadKind, StreamEvent};
+    ///
+    /// let error = StreamEvent::from_slice(br#"{"Records": [{"eventSource": "aws:kinesis"}]}"#).unwrap_err();
+    /// assert_eq!(error.payload_kind(), Some(PayloadKind::Kinesis));
+    /// ```
     pub fn payload_kind(&self) -> Option<PayloadKind> {
         match *self.0 {
             Kind::NotJson(_) => Some(PayloadKind::NotJson),

@@ -24,10 +24,6 @@ use self::reader::EventReader;
 
 /// The payload of one invocation by a DynamoDB stream: up to 10,000 records, each still raw JSON.
 ///
-/// Only what is around the records has to be well-formed: a malformed record fails alone, when it is processed. A payload that
-/// is not a stream event is refused with an error that says what it looks like: also one whose records all name another
-/// source than `aws:dynamodb`, or one that has records of several sources. One with more than 10,000 records is refused as well, since Lambda never sends that many.
-///
 /// ```
 /// use lambda_streams::{PayloadKind, StreamEvent};
 ///
@@ -38,6 +34,11 @@ use self::reader::EventReader;
 /// assert_eq!(error.payload_kind(), Some(PayloadKind::Sqs));
 /// # Ok::<(), lambda_streams::Error>(())
 /// ```
+///
+/// Only the envelope around the records must be well-formed: a malformed record fails alone, when it is processed. A payload that is not a
+/// stream event is refused with an error that says what it looks like. So is a payload whose records all name another source than
+/// `aws:dynamodb`, or whose records come from several sources. A payload with more than 10,000 records is refused because Lambda never
+/// sends that many.
 #[derive(Clone)]
 pub struct StreamEvent {
     /// All records.
@@ -46,16 +47,23 @@ pub struct StreamEvent {
 }
 
 impl StreamEvent {
-    /// Parses an invocation's payload.
+    /// Parses an invocation's payload. The records are copied; [`from_vec`](Self::from_vec) avoids that.
     ///
     /// # Errors
-    /// If the payload is not JSON, is not the event of a DynamoDB stream, or has more than 10,000 records
-    /// ([`Error::is_event`]).
+    /// If the payload is not valid JSON, is not the event of a DynamoDB stream, or has more than 10,000 records ([`Error::is_event`]).
     pub fn from_slice(payload: &[u8]) -> Result<Self, Error> {
         Self::from_vec(payload.to_vec())
     }
 
-    /// Parses an invocation's payload and keeps it, so that the records need not be copied.
+    /// Parses an invocation's payload and keeps it, so the records need not be copied.
+    ///
+    /// ```
+    /// use lambda_streams::StreamEvent;
+    ///
+    /// let event = StreamEvent::from_vec(br#"{"Records": []}"#.to_vec())?;
+    /// assert_eq!(event.len(), 0);
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`from_slice`](Self::from_slice).
@@ -82,7 +90,7 @@ impl StreamEvent {
         Self { chunk: Arc::new(chunk), window: None }
     }
 
-    /// How many records the event holds.
+    /// The number of records, malformed ones included.
     pub fn len(&self) -> usize {
         self.chunk.headers.len()
     }
@@ -92,7 +100,16 @@ impl StreamEvent {
         self.chunk.headers.is_empty()
     }
 
-    /// The records in stream order, each of them an error if it is malformed.
+    /// The records in stream order. A malformed record is an error with everything that could be read of it.
+    ///
+    /// ```
+    /// use lambda_streams::StreamEvent;
+    ///
+    /// let event = StreamEvent::from_slice(br#"{"Records": [{"eventSource": "aws:dynamodb"}]}"#)?;
+    /// let malformed = event.records().next().expect("one record").unwrap_err();
+    /// assert_eq!(malformed.to_string(), "`eventName` is missing");
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn records(&self) -> impl Iterator<Item = Result<Record, MalformedRecord>> {
         RecordRef::of_chunk(&self.chunk, 0..self.len()).map(Record::new)
     }
@@ -135,7 +152,7 @@ pub(crate) fn check_not_by_command(text: &str) -> Result<(), Error> {
     if !is_by_command(text) {
         return Ok(());
     }
-    let message = "a command of `lambda-streams` has made the payload, whose records are not to be taken for those of a stream: the function \
+    let message = "a command of `lambda-streams` has made the payload, and its records must not be processed as a stream's: the function \
                    must be run by `lambda_streams::run`, or call `StreamProcessor::process_invocation`";
     Err(Error::way_back(message, None))
 }

@@ -2,7 +2,15 @@
 
 use std::fmt;
 
-/// What happened to the item: the stream's `eventName`.
+/// What happened to the item: the stream's `eventName`
+/// ([AWS: Record](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html)).
+///
+/// ```
+/// use lambda_streams::EventKind;
+///
+/// assert_eq!(EventKind::Modify.as_str(), "MODIFY");
+/// assert_eq!(EventKind::Remove.to_string(), "REMOVE");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum EventKind {

@@ -3,14 +3,14 @@
 //! Invariants:
 //!
 //! 1. At most one record of a lane is in flight.
-//! 2. The ready record with the lowest position starts first, so that the checkpoint moves forward.
+//! 2. The ready record with the lowest position starts first, so the checkpoint moves forward.
 //! 3. No record of a stream starts at or after a reported one. (Of what comes from elsewhere, each is answered by itself.)
 //! 4. Nothing is spawned: dropping the future cancels the handlers, the backoffs and the dead letters in flight.
 //! 5. Once the deadline has stopped the batch, no code of the user's runs for a record that had not begun. The time is read after
 //!    each piece of the user's code (`clock.rs`), and every loop over records ends with its turn.
 //!
 //! Records are read a chunk at a time, when none of those read before is ready. A handler is polled as soon as it starts, so
-//! that one that need not wait is never stored.
+//!  one that need not wait is never stored.
 
 mod attempt;
 mod batch;
@@ -135,7 +135,7 @@ enum Event<'a> {
     /// The stop, or the end of sending.
     Deadline,
     BackedOff(usize),
-    /// `None` if there is no limit any more, which does not happen.
+    /// `None` if the limit has been closed, which does not happen.
     Granted(Option<SemaphorePermit<'a>>),
     Sent(Sent),
     Recalled(StoreCall<Option<CompletedRecords>>),
@@ -249,7 +249,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Polls everything that the batch waits for. What needs no more than a moment comes first, so that handlers and queues that
+    /// Polls everything that the batch waits for. What needs no more than a moment comes first, so handlers and queues that
     /// are never done, or use up the task's budget, hide neither the deadline nor a retry nor a permit.
     fn poll_event(
         &mut self,
@@ -307,7 +307,7 @@ impl<'a> Execution<'a> {
         self.turn = Turn::begin_at(self.clock.now());
     }
 
-    /// Reads what was left unread, none of which starts any more.
+    /// Reads what was left unread. None of it starts.
     async fn read_rest(&mut self) {
         self.batch.give_up_marks();
         while self.batch.next_unread().is_some() {

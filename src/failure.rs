@@ -1,7 +1,7 @@
 //! Why a record failed: the kind of error, its message, and the chain of its sources.
 //!
 //! Invariant: what a panic said may quote the item, so it is in the public field `message`, which goes into the dead
-//! letter, and never in `Display` or `Debug`, which go into the log. All texts are bounded, whatever an error says.
+//! letter, and never in `Display` or `Debug`, which go into the log. All strings are bounded, however long an error's text is.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -16,29 +16,35 @@ pub(crate) const MAX_SOURCE: usize = 1024;
 /// How many of its sources are kept.
 pub(crate) const MAX_SOURCES: usize = 16;
 
-/// How many failures of earlier attempts at a record are kept, beside the last one.
+/// How many failures of earlier attempts at a record are kept, in addition to the last one.
 pub(crate) const MAX_EARLIER: usize = 9;
 
-/// What kind of error failed a record.
+/// The kind of error that failed a record, as metrics, log lines and dead letters name it.
+///
+/// ```
+/// use lambda_streams::ErrorKind;
+///
+/// assert_eq!(ErrorKind::Timeout.as_str(), "timeout");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The record's envelope cannot be read.
     Malformed,
-    /// An image or the keys are malformed, missing, or do not fit the handler's type, or one that it decodes by itself.
+    /// An image or the keys are malformed, are missing, or do not fit the handler's type or a type that the handler decodes by itself.
     Decode,
     /// The handler returned an error.
     Handler,
     /// The handler panicked.
     Panic,
-    /// The handler was not done after its [timeout](crate::ProcessorBuilder::handler_timeout).
+    /// The handler was still running at the end of its [timeout](crate::ProcessorBuilder::handler_timeout).
     Timeout,
     /// An earlier record of the same lane became a dead letter, and this one followed it into the queue.
     Predecessor,
     /// No [entity](crate::ProcessorBuilder::entity) takes the record, and [`Unmatched::DeadLetter`](crate::Unmatched::DeadLetter) is set.
     Unmatched,
-    /// The [mark](crate::ProcessorBuilder::marks) of its item could not be read, or does not tell whether the record is done.
+    /// The [mark](crate::ProcessorBuilder::marks) of its item could not be read, or does not decide whether the record is done.
     Mark,
 }
 
@@ -66,17 +72,36 @@ impl fmt::Display for ErrorKind {
 
 /// Why a record failed: the kind of error, its message, and the chain of its sources.
 ///
-/// `Display` and `Debug` leave out what a panic said, which may quote the item. It is part of [`message`](Self::message),
-/// and so of the dead letter.
+/// The [`message`](Self::message) of a panic may quote the item. It is in this field, and so in the dead letter; `Display` and `Debug`
+/// leave it out.
+///
+/// ```
+/// use lambda_streams::testing::TestStream;
+/// use lambda_streams::{Deadline, ErrorKind, Record, StreamProcessor};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), lambda_streams::Error> {
+/// let processor = StreamProcessor::builder()
+///     .on_record(|record: Record| async move { record.new_image::<std::collections::HashMap<String, u64>>().map(drop).map_err(Into::into) })
+///     .build()?;
+/// let event = TestStream::new("orders", &["id"]).insert(serde_json::json!({"id": {"S": "a"}})).event()?;
+/// let report = processor.process(event, Deadline::none()).await;
+///
+/// let failure = report.records()[0].failure.as_ref().expect("`a` is not a number");
+/// assert_eq!(failure.kind, ErrorKind::Decode);
+/// assert_eq!(failure.message, "attribute `NewImage.id`: wanted u64, found S");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Failure {
     /// What kind of error it was.
     pub kind: ErrorKind,
-    /// What the error said: at most 4,096 bytes. A longer text ends with how long it was.
+    /// The text of the error, at most 4,096 bytes. A longer text is cut, and ends with its full length.
     pub message: String,
-    /// What its sources said, the nearest first: at most 16, of at most 1,024 bytes each. One that repeats the text before it is left
-    /// out.
+    /// The messages of the error's sources, the nearest first: at most 16, of at most 1,024 bytes each. One that only repeats the text before it
+    /// is left out.
     pub sources: Vec<String>,
     /// What `Display` and `Debug` say of a panic instead of the message.
     loggable: Option<String>,
@@ -89,7 +114,7 @@ impl Failure {
 
     /// The failure that an error and its sources describe.
     pub(crate) fn of(kind: ErrorKind, error: &(dyn StdError + 'static)) -> Self {
-        // An error may be its own source, so that the chain has no end.
+        // An error may be its own source, so the chain has no end.
         let mut chain = std::iter::successors(error.source(), |error| (*error).source());
         let mut sources: Vec<String> = chain.by_ref().take(MAX_SOURCES).map(|it| bounded(it, MAX_SOURCE)).collect();
         if let (Some(_), Some(last)) = (chain.next(), sources.last_mut()) {
@@ -137,7 +162,7 @@ pub(crate) fn shown(identifier: &str) -> &str {
     &identifier[..identifier.floor_char_boundary(MAX_SHOWN)]
 }
 
-/// The text of a value, cut to at most this many bytes. They include the mark that says how long it was, so that cutting it
+/// The text of a value, cut to at most this many bytes. They include the mark that says how long it was, so cutting it
 /// again cuts no further.
 pub(crate) fn bounded(value: impl fmt::Display, most: usize) -> String {
     let mut text = Bounded { kept: String::new(), most, length: 0 };

@@ -17,7 +17,7 @@ pub(crate) fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, Failure
     // A panic may leave state half-changed, but it is the user's own, as it is after a task that panics.
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let failure = Failure::panicked(what, panic_words(&*payload));
-        // What a panic carries may itself panic when it is dropped. What that one carries is not dropped any more.
+        // What a panic carries may itself panic when it is dropped. What that second panic carries is leaked.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(payload);
         }
@@ -25,7 +25,7 @@ pub(crate) fn guard<T>(what: &str, run: impl FnOnce() -> T) -> Result<T, Failure
     })
 }
 
-/// Drops a value of the user's where a panic changes nothing any more.
+/// Drops a user's value at a point where a panic no longer changes anything.
 pub(crate) fn drop_guarded<T>(value: T) {
     let _ = guard("value", || drop(value));
 }

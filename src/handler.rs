@@ -61,7 +61,7 @@ pub use self::when_changed::{WhenChanged, when_changed};
     note = "`with` gives a function what it works with, and `err_into` takes one with another error"
 )]
 pub trait Handler<C>: Send + Sync + 'static {
-    /// Handles one change.
+    /// Handles one change. It is called once for each attempt.
     ///
     /// # Errors
     /// A [`HandlerError`]: retryable, which is the default for an error returned by `?`, or permanent.

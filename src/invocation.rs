@@ -22,22 +22,23 @@ use crate::clock::time_of_day;
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// No deadline: tests, local calls.
+    /// No deadline, for tests and local calls. Nothing stops a handler that hangs, except its
+    /// [timeout](crate::ProcessorBuilder::handler_timeout).
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// At this time of tokio's clock.
+    /// A deadline at this time of tokio's clock.
     pub fn at(instant: Instant) -> Self {
         Self(Some(instant))
     }
 
-    /// This long from now.
+    /// A deadline this long from now.
     pub fn after(duration: Duration) -> Self {
         Self(Instant::now().checked_add(duration))
     }
 
-    /// The time; `None` if there is no deadline.
+    /// The time of the deadline; `None` if there is none.
     pub fn instant(&self) -> Option<Instant> {
         self.0
     }
@@ -62,23 +63,6 @@ impl Deadline {
 
 /// Where the records of a batch come from.
 ///
-/// Only the stream resumes at a checkpoint. Records of every other origin are answered one by one: one that is not finished holds back
-/// the rest of its lane and nothing else, and no progress is remembered for the next invocation. They may also be older than what a
-/// handler has processed already.
-///
-/// | origin | a permanent failure | a retryable failure, after its attempts | [marks](crate::ProcessorBuilder::marks) |
-/// |---|---|---|---|
-/// | `Stream` | dead letter | reported; a dead letter once it is [old](crate::ProcessorBuilder::give_up_after) | skip what the stream has passed |
-/// | `Redrive` | reported: its message stays in its queue | reported | tell what is [stale](crate::Stale) |
-/// | `Replay` | dead letter | reported, however old it is | tell what is stale |
-/// | `Backfill` | dead letter | reported, however old it is | cannot tell: there is no sequence number |
-/// | `OnDemand` | reported | reported | tell what is stale |
-///
-/// The table is that of the default [`FailurePolicy`](crate::FailurePolicy) with a dead-letter queue. A replay and a backfill follow the policy as
-/// the stream does, except for the record's age: the command repeats what is reported, and the record is still where the command found it. With
-/// [`DeadLetterAll`](crate::FailurePolicy::DeadLetterAll) every failure becomes a dead letter there, too. The policy means all failures, and the
-/// queue is then the one place where they are looked after.
-///
 /// ```
 /// use lambda_streams::{Deadline, Invocation, Origin};
 ///
@@ -86,29 +70,45 @@ impl Deadline {
 /// assert_eq!(invocation.origin, Origin::Stream);
 /// invocation.origin = Origin::OnDemand; // the records of a request
 /// ```
+///
+/// Only the stream resumes at a checkpoint. The records of every other origin are independent: one that is not finished holds back the rest
+/// of its lane and nothing else, and the next invocation remembers nothing of them. They may also be older than what a handler has processed
+/// already.
+///
+/// | origin | a permanent failure | a retryable failure, after its attempts | [marks](crate::ProcessorBuilder::marks) |
+/// |---|---|---|---|
+/// | `Stream` | dead letter | reported; a dead letter once it is [old](crate::ProcessorBuilder::give_up_after) | skip what the stream has passed |
+/// | `Redrive` | reported: its message stays in its queue | reported | decide what is [stale](crate::Stale) |
+/// | `Replay` | dead letter | reported, however old it is | decide what is stale |
+/// | `Backfill` | dead letter | reported, however old it is | cannot decide: there is no sequence number |
+/// | `OnDemand` | reported | reported | decide what is stale |
+///
+/// The table is that of the default [`FailurePolicy`](crate::FailurePolicy) with a dead-letter queue. A replay and a backfill follow the
+/// policy as the stream does, except for the record's age: the command repeats what is reported, and the record is still where the command
+/// found it. With [`DeadLetterAll`](crate::FailurePolicy::DeadLetterAll), every failure becomes a dead letter there, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Origin {
-    /// The event source mapping of a stream delivers them, in order.
+    /// The event source mapping of a stream delivers them, in order. The default.
     #[default]
     Stream,
-    /// They are [dead letters](crate::DeadLetter) that somebody put back.
+    /// They are [dead letters](crate::DeadLetter) that were put back.
     Redrive,
-    /// They come from the stream, but not through its event source mapping: what Lambda has discarded, or a stretch of the stream that is
-    /// processed again. `lambda-streams replay` brings them.
+    /// They come from the stream, but not through its event source mapping: records that Lambda has discarded, or a stretch of the stream that
+    /// is processed again. `lambda-streams replay` sends them.
     ///
     /// Newer changes of the same items may have passed. With marks, an older record is [stale](crate::Stale).
     Replay,
-    /// They are the items of a table, each as if it were inserted now. `lambda-streams backfill` brings them.
+    /// They are the items of a table, each as if it were inserted now. `lambda-streams backfill` sends them.
     ///
     /// Such a record is an [insert](crate::EventKind::Insert) whose event id is `backfill-` and a hash of the table and the key. It has no
-    /// [sequence number](crate::Record::sequence_number), so that neither marks nor [`Guard::newest`][newest] compare it with a change of the
+    /// [sequence number](crate::Record::sequence_number), so neither marks nor [`Guard::newest`][newest] compare it with a change of the
     /// stream. To keep an older item from overwriting a newer change, write it on the condition that the sink does not have the item yet.
     /// [`Guard::once`][newest] works, and holds once for each item, in all backfills of the table while its row lives.
     ///
     /// [newest]: crate::guide::idempotency
     Backfill,
-    /// The function's own code got them in another way, such as from a request.
+    /// The function's own code got them in another way, for example from a request.
     OnDemand,
 }
 
@@ -128,9 +128,9 @@ impl Origin {
     }
 }
 
-/// The invocation that a batch belongs to: its deadline, where its records come from, and the facts that its dead letters record.
+/// The invocation that a batch belongs to: its deadline, the origin of its records, and what its dead letters say about it.
 ///
-/// It is made of a [`Deadline`] alone, or of Lambda's context:
+/// It is made from a [`Deadline`] alone, or from Lambda's context:
 ///
 /// ```
 /// use lambda_streams::{Deadline, Invocation};

@@ -114,6 +114,8 @@
 //! brings back dead letters and discarded batches. It drives functions in any language.
 //!
 #![doc = include_str!("docs/record.link")]
+// docs.rs builds with nightly, whose rustdoc then marks what a feature adds. On stable, a line in the item's docs says it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(any(feature = "sqs", feature = "dynamodb"))]
 mod aws;

@@ -1,6 +1,6 @@
-//! Recognizes what a payload is from a few members, so that an error can say which event was received instead.
+//! Recognizes what a payload is from a few members, so an error can say which event was received instead.
 //!
-//! Invariant: an event is told by all of its records, never by the first.
+//! Invariant: all records of an event decide what it is, never only the first.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -181,7 +181,7 @@ pub(crate) fn mixed_sources(json: &str) -> Option<String> {
     Some(sources.to_string())
 }
 
-/// Whether a source of this kind is told by a name that is not likely a garbled one.
+/// Whether the name that identifies a source of this kind is unlikely to be garbled.
 fn is_named(kind: PayloadKind) -> bool {
     !matches!(kind, PayloadKind::DynamoDbStream | PayloadKind::OtherSource | PayloadKind::CloudFront)
 }

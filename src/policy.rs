@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::decode::{DecodeError, Keys};
 
-/// Which records run one after the other. All others run concurrently, up to the concurrency limit.
+/// Which records run one after the other. All others run concurrently, up to the
+/// [concurrency limit](crate::ProcessorBuilder::concurrency).
 ///
-/// A *lane* is a sequence of records that run in stream order, one at a time: what Pub/Sub calls an ordering key and SQS a
-/// message group.
+/// A *lane* is a sequence of records that run in stream order, one at a time. Pub/Sub calls it an ordering key, and SQS a message group.
 ///
 /// ```
 /// use lambda_streams::Lanes;
@@ -23,31 +23,38 @@ use crate::decode::{DecodeError, Keys};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Lanes {
-    /// One lane for each item, by its full primary key. The default.
+    /// One lane for each item, identified by its full primary key. The default.
     #[default]
     PerItem,
     /// One lane for all items with the same value of this key attribute, such as the partition key.
     ///
-    /// It must be the name of a key attribute. Records whose keys lack it share one lane, and run one after the other: the log warns
-    /// once in each execution environment, and the metric `RecordsWithoutLaneAttribute` counts them.
+    /// It must be the name of a key attribute. Records whose keys lack it share one lane, and run one after the other. The log then warns once
+    /// in each execution environment, and the metric `RecordsWithoutLaneAttribute` counts them.
     PerKeyAttribute(String),
-    /// One lane for all items of which a function of the key says the same: [`by_keys`](Self::by_keys).
+    /// One lane for all items for whose key a function returns the same string: [`by_keys`](Self::by_keys).
     ByKeys(KeyLanes),
     /// One lane for the whole batch.
     WholeBatch,
-    /// One lane for each record, which means no order at all.
+    /// A lane for each record: no order at all.
     Unordered,
 }
 
 impl Lanes {
-    /// One lane for all items with the same value of this key attribute.
+    /// One lane for all items with the same value of this key attribute, such as the partition key ([`PerKeyAttribute`](Self::PerKeyAttribute)).
+    ///
+    /// ```
+    /// use lambda_streams::Lanes;
+    ///
+    /// let lanes = Lanes::per_key_attribute("customer");
+    /// assert!(matches!(lanes, Lanes::PerKeyAttribute(name) if name == "customer"));
+    /// ```
     pub fn per_key_attribute(name: impl Into<String>) -> Self {
         Self::PerKeyAttribute(name.into())
     }
 
-    /// One lane for all items of a table for whose key `name` returns the same text.
+    /// One lane for all items of a table for whose key `name` returns the same string.
     ///
-    /// For keys of several parts: with `pk = TENANT#1` and `sk = AGGREGATE#42#EVENT#7`, this orders the events of each aggregate.
+    /// This is for keys of several parts. With `pk = TENANT#1` and `sk = AGGREGATE#42#EVENT#7`, it orders the events of each aggregate:
     ///
     /// ```
     /// use lambda_streams::Lanes;
@@ -59,11 +66,11 @@ impl Lanes {
     /// });
     /// ```
     ///
-    /// The function sees the key alone, because an item keeps its key, and so never leaves its lane. It must always return the same for the
-    /// same key. An error, such as a key attribute that is missing, fails the record as one that does not decode, and so does a panic.
-    /// It is called once for each record that has a handler and that the filter keeps, in stream order.
+    /// The function gets only the key, because an item never changes its key and so never leaves its lane. It must always return the same string
+    /// for the same key. It is called once for each record that has a handler and that the filter keeps, in stream order. If it returns an
+    /// error, for example because a key attribute is missing, the record fails as one that does not decode. So it does if the function panics.
     ///
-    /// The stream itself keeps the order of the items that share a partition key. Records of several partition keys in one lane run one after
+    /// The stream itself only keeps the order of items that share a partition key. Records of several partition keys in one lane run one after
     /// the other, in the order in which they were delivered.
     pub fn by_keys(name: impl Fn(Keys<'_>) -> Result<String, DecodeError> + Send + Sync + 'static) -> Self {
         Self::ByKeys(KeyLanes(Arc::new(name)))
@@ -80,7 +87,15 @@ impl Lanes {
     }
 }
 
-/// The function of [`Lanes::by_keys`]. It equals its clones alone.
+/// The function of [`Lanes::by_keys`]. It is equal only to its clones.
+///
+/// ```
+/// use lambda_streams::Lanes;
+///
+/// let per_tenant = Lanes::by_keys(|keys| Ok(keys.text("pk")?.into_owned()));
+/// assert_eq!(per_tenant, per_tenant.clone());
+/// assert_ne!(per_tenant, Lanes::by_keys(|keys| Ok(keys.text("pk")?.into_owned())));
+/// ```
 #[derive(Clone)]
 pub struct KeyLanes(Arc<KeyFunction>);
 
@@ -146,23 +161,29 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// One attempt and no retry.
+    ///
+    /// ```
+    /// use lambda_streams::RetryPolicy;
+    ///
+    /// assert_eq!(RetryPolicy::none(), RetryPolicy::default().max_attempts(1));
+    /// ```
     pub fn none() -> Self {
         Self::default().max_attempts(1)
     }
 
-    /// The maximum number of attempts at a record in one invocation, including the first; at least 1. Default 3.
+    /// The maximum number of attempts at a record in one invocation, including the first: at least 1. Default: 3.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
         self
     }
 
-    /// The maximum delay before the second attempt; it doubles with each further attempt. Default 100 ms.
+    /// The maximum delay before the second attempt. It doubles with each further attempt. Default: 100 ms.
     pub fn base_delay(mut self, delay: Duration) -> Self {
         self.base_delay = delay;
         self
     }
 
-    /// The upper limit of every delay. Default 2 s.
+    /// The upper limit of every delay, which must not be below [`base_delay`](Self::base_delay). Default: 2 s.
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
         self
@@ -176,39 +197,63 @@ impl RetryPolicy {
     }
 }
 
-/// What happens to a failed record: it becomes a dead letter, or it is reported to Lambda, which then delivers it again.
+/// What happens to a failed record: it becomes a dead letter, or it is reported to Lambda, which then redelivers it.
 ///
-/// Without a dead-letter queue every failure is reported, so that no record is lost because a queue was not configured.
+/// Without a dead-letter queue every failure is reported, so no record is lost because a queue was not configured.
 ///
-/// In a replay and a backfill a reported record is named in the answer, and the command repeats it, however old it is. A redrive and records of
-/// a request are reported whatever the policy ([`Origin`](crate::Origin)).
+/// In a replay and in a backfill, the response names a reported record and the command repeats it, however old it is. The records of a
+/// redrive and of a request are always reported, whatever the policy ([`Origin`](crate::Origin)).
+///
+/// ```
+/// use lambda_streams::{FailurePolicy, MemoryDeadLetterQueue, Record, StreamProcessor};
+///
+/// let builder = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) });
+/// let reporting = builder.build()?;
+/// assert_eq!(reporting.settings().failure_policy, FailurePolicy::ReportAll);
+///
+/// let builder = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) });
+/// let with_queue = builder.dead_letter_queue(MemoryDeadLetterQueue::new()).build()?;
+/// assert_eq!(with_queue.settings().failure_policy, FailurePolicy::DeadLetterPermanent);
+/// # Ok::<(), lambda_streams::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailurePolicy {
-    /// Permanent failures become dead letters. Retryable failures are reported when their retries are exhausted, so that
-    /// Lambda waits until whatever is down has recovered; once the record is older than
-    /// [`give_up_after`](crate::ProcessorBuilder::give_up_after), they become dead letters too. The default with a dead-letter
-    /// queue.
+    /// Permanent failures become dead letters. Retryable failures are reported once their attempts are used up, so Lambda waits until the
+    /// cause has recovered; once the record is older than [`give_up_after`](crate::ProcessorBuilder::give_up_after), they become dead letters
+    /// too. The default with a dead-letter queue.
     DeadLetterPermanent,
-    /// Every failure becomes a dead letter when its retries are exhausted. The stream never stops.
+    /// Every failure becomes a dead letter: a permanent one at once, a retryable one once its attempts are used up. The stream never stops.
     DeadLetterAll,
-    /// Every failure is reported. The stream stops at the record until it succeeds or Lambda discards it. The default
-    /// without a dead-letter queue.
+    /// Every failure is reported. The stream stops at the record until it succeeds or Lambda discards it. The default without a dead-letter
+    /// queue.
     ReportAll,
 }
 
 /// What happens to the rest of a lane after one of its records has become a dead letter.
+///
+/// ```
+/// use lambda_streams::{AfterDeadLetter, MemoryDeadLetterQueue, Record, StreamProcessor};
+///
+/// let processor = StreamProcessor::builder()
+///     .on_record(|_: Record| async { Ok(()) })
+///     .dead_letter_queue(MemoryDeadLetterQueue::new())
+///     .after_dead_letter(AfterDeadLetter::FollowLane)
+///     .build()?;
+/// assert_eq!(AfterDeadLetter::default(), AfterDeadLetter::Continue);
+/// # Ok::<(), lambda_streams::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum AfterDeadLetter {
     /// The lane continues with the next record. The default.
     #[default]
     Continue,
-    /// The lane's later records of this batch become dead letters too, so that a change is not handled on top of one that was not.
-    /// Their error kind is [`Predecessor`](crate::ErrorKind::Predecessor).
+    /// The lane's later records of this batch become dead letters too, so no change is handled on top of one that was not. Their error kind is
+    /// [`Predecessor`](crate::ErrorKind::Predecessor).
     ///
-    /// **It ends with the batch.** A later batch, or the rest of this one once the checkpoint has passed the dead letter, is handled
-    /// again, although the queue holds an earlier change of the item. A consumer that can never skip a change of an item needs
+    /// **It ends with the batch.** A later batch is handled again, although the queue holds an earlier change of the item. So is the rest of
+    /// this batch once the checkpoint has passed the dead letter. A consumer that can never skip a change of an item needs
     /// [`FailurePolicy::ReportAll`], with which the stream waits.
     FollowLane,
 }

@@ -29,11 +29,11 @@ pub use self::filter::FilterAnswer;
 pub use self::invocation_report::{InvocationReport, InvocationResponse};
 pub use self::settings::ProcessorSettings;
 
-/// Turns an invocation of a function by a DynamoDB stream into typed handler calls and a truthful answer.
+/// Turns an invocation of a function by a DynamoDB stream into typed handler calls and a truthful response.
 ///
-/// Hand it to [`run`](crate::run). It is also a [`tower::Service`](tower_service::Service) of `LambdaEvent<StreamEvent>`, for
-/// `lambda_runtime::run`, or for `run_concurrent` on Lambda Managed Instances; that takes the events of streams alone. Clones share one concurrency limit and one memory of what succeeded
-/// behind a checkpoint.
+/// Pass it to [`run`](crate::run). It is also a [`tower::Service`](tower_service::Service) of `LambdaEvent<StreamEvent>`, for
+/// `lambda_runtime::run`, or for `run_concurrent` on Lambda Managed Instances. The service takes only the events of streams. Clones share
+/// one concurrency limit, and one memory of the records that are done after a checkpoint.
 ///
 /// ```no_run
 /// use lambda_streams::{HandlerError, Insert, StreamProcessor};
@@ -62,14 +62,10 @@ impl StreamProcessor {
         Self { settings: Arc::new(settings) }
     }
 
-    /// Processes one batch, without Lambda: the core that the tower service is a thin wrapper around.
+    /// Processes one batch without Lambda. The tower service is a thin wrapper around it.
     ///
-    /// `invocation` is a [`Deadline`](crate::Deadline), Lambda's `&Context`, or an [`Invocation`]. It returns when every
-    /// record is finished or reported, at the latest a little before the deadline.
-    ///
-    /// # Cancellation
-    /// Nothing is spawned: dropping the future drops all handlers that run and all dead letters that are under way. Then
-    /// nothing is remembered of this batch, and it must be delivered again as a whole.
+    /// `invocation` is a [`Deadline`](crate::Deadline), Lambda's `&Context`, or an [`Invocation`]. The future returns when every record is done
+    /// or reported, at the latest a little before the deadline ([`deadline_margin`](ProcessorBuilder::deadline_margin)).
     ///
     /// ```
     /// use lambda_streams::{Deadline, HandlerError, Record, StreamEvent, StreamProcessor};
@@ -83,6 +79,14 @@ impl StreamProcessor {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Cancellation
+    /// Nothing is spawned: dropping the future drops all handlers that run and all dead letters in flight. The processor then remembers nothing
+    /// of this batch, and it must be delivered again as a whole.
+    ///
+    /// # Panics
+    /// A panic of a handler, the filter or a queue fails only its record. The future needs a tokio runtime with time enabled, and may panic
+    /// without one.
     pub async fn process(&self, event: StreamEvent, invocation: impl Into<Invocation>) -> BatchReport {
         self.process_records(Records::of_event(&event), invocation.into(), None).await
     }
@@ -107,19 +111,10 @@ impl StreamProcessor {
 }
 
 impl StreamProcessor {
-    /// Processes the payload of an invocation by a stream, as it was received.
+    /// Processes the payload of an invocation by a stream, as received.
     ///
-    /// It costs less than [`process`](Self::process) of [`StreamEvent::from_vec`], for it reads the payload while its records
-    /// are processed, and the images only once.
-    ///
-    /// # Errors
-    /// If the payload is not JSON, or is not the event of a DynamoDB stream ([`Error::is_event`]), as far as that shows in
-    /// its first records; also if a command has made it ([`process_invocation`](Self::process_invocation) takes it). What shows only behind them, or inside of an image, is the error of the report's
-    /// [`response`](BatchReport::response): handlers may have been called by then for earlier records, and the report holds the
-    /// records up to there.
-    ///
-    /// # Cancellation
-    /// As for [`process`](Self::process).
+    /// It costs less than [`process`](Self::process) of [`StreamEvent::from_vec`], because it reads the payload while its records are
+    /// processed, and each image only once.
     ///
     /// ```
     /// use lambda_streams::{Deadline, Record, StreamProcessor};
@@ -132,6 +127,16 @@ impl StreamProcessor {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// If the first records show that the payload is not valid JSON, or not the event of a DynamoDB stream ([`Error::is_event`]). A payload
+    /// that a command made is refused as well; [`process_invocation`](Self::process_invocation) takes it.
+    ///
+    /// A fault after the first records, or inside of an image, is found only when handlers may have been called for earlier records. It is
+    /// then the error of the report's [`response`](BatchReport::response), and the report holds the records up to the fault.
+    ///
+    /// # Cancellation
+    /// As for [`process`](Self::process).
     pub async fn process_payload(
         &self,
         payload: Vec<u8>,
@@ -150,19 +155,6 @@ impl StreamProcessor {
 
     /// Processes dead letters that are put back: an SQS event whose messages are [envelopes](crate::DeadLetter#the-envelope).
     ///
-    /// Each record stands for itself: what fails again is named in the response, so that SQS keeps its message and moves
-    /// it to that queue's own dead-letter queue in the end. Records of one item still run in the order of their messages.
-    /// What no handler takes or the filter drops is named as well, and logged, because another function may have to process it; see
-    /// [`delete_skipped_on_redrive`](ProcessorBuilder::delete_skipped_on_redrive).
-    /// A FIFO queue keeps the order of each message group. The letters that `SqsDeadLetterQueue` sends have a
-    /// group for each item, and after a failure the rest of the item is named too.
-    ///
-    /// The source mapping of the queue needs `ReportBatchItemFailures`
-    /// ([AWS: SQS errors](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html)).
-    ///
-    /// # Cancellation
-    /// As for [`process`](Self::process).
-    ///
     /// ```
     /// use lambda_streams::{DeadLetterEvent, Deadline, Record, StreamProcessor};
     ///
@@ -177,6 +169,21 @@ impl StreamProcessor {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// There is no checkpoint: each message has its own result. The response names the messages whose records fail again, so SQS keeps them,
+    /// and in the end moves them to that queue's own dead-letter queue. Records of one item still run in the order of their messages.
+    ///
+    /// The response also names records that no handler takes or that the filter drops, and the log says so, because another function may have
+    /// to process them. [`delete_skipped_on_redrive`](ProcessorBuilder::delete_skipped_on_redrive) changes this.
+    ///
+    /// A FIFO queue keeps the order of each message group. The letters that `SqsDeadLetterQueue` sends have one group for each item, and after
+    /// a failure the rest of the item is named too.
+    ///
+    /// The event source mapping of the queue needs `ReportBatchItemFailures`
+    /// ([AWS: SQS errors](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html)).
+    ///
+    /// # Cancellation
+    /// As for [`process`](Self::process).
     pub async fn redrive(&self, event: DeadLetterEvent, invocation: impl Into<Invocation>) -> RedriveReport {
         let mut invocation = invocation.into();
         invocation.origin = Origin::Redrive;
@@ -187,18 +194,8 @@ impl StreamProcessor {
 }
 
 impl StreamProcessor {
-    /// The `FilterCriteria`, as JSON, of an event source mapping that spares invocations in which everything would be skipped; `None`
-    /// where every record may have to be processed.
-    ///
-    /// It is sound, and not exact: of well-formed records, whatever the filter drops the processor would have skipped, because no handler
-    /// takes it. It is made of the kinds of change that have handlers, and of [entities](ProcessorBuilder::entity) that are told by a key
-    /// attribute that is a text. It never looks at images, [`when_changed`](crate::when_changed) or [`filter`](ProcessorBuilder::filter). Where
-    /// that would take more than five patterns, or one of more than 4,096 bytes, it lets more through. A malformed record, which would be
-    /// a dead letter, may be dropped by it.
-    ///
-    /// **What the filter drops is lost**: deploy and roll back the filter together with the code, and add a handler to the
-    /// deployed function before its pattern
-    /// ([AWS: event filtering](https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html)).
+    /// Returns the `FilterCriteria`, as JSON, for an event source mapping: patterns that avoid invocations in which every record would be
+    /// skipped. `None` if every record may have to be processed.
     ///
     /// ```
     /// use lambda_streams::{Entity, Record, StreamProcessor};
@@ -212,6 +209,16 @@ impl StreamProcessor {
     /// );
     /// # Ok::<(), lambda_streams::Error>(())
     /// ```
+    ///
+    /// The patterns are sound, but not exact: every well-formed record that they drop is one that the processor would skip for lack of a
+    /// handler. They are made from the kinds of change that have handlers, and from the [entities](ProcessorBuilder::entity) that a string key
+    /// attribute identifies. They never look at images, [`when_changed`](crate::when_changed) or [`filter`](ProcessorBuilder::filter). If exact
+    /// patterns would be more than five, or one of them longer than 4,096 bytes, which are Lambda's limits, they let more records through. They
+    /// may drop a malformed record, which would otherwise become a dead letter.
+    ///
+    /// **What the patterns drop is lost.** Deploy and roll back the patterns together with the code, and deploy a new handler before the
+    /// pattern that lets its records through
+    /// ([AWS: event filtering](https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html)).
     pub fn filter_criteria(&self) -> Option<String> {
         self.settings.routes.filter_criteria()
     }

@@ -29,12 +29,12 @@ use crate::event_kind::EventKind;
 
 use self::header::WellFormed;
 
-const IS_WELL_FORMED: &str = "a `Record` is only made of a well-formed record";
+const IS_WELL_FORMED: &str = "a `Record` is only made from a well-formed record";
 
-/// One change of one item, as the stream delivered it; cheap to clone.
+/// One change of one item, as the stream delivered it. Cheap to clone.
 ///
-/// The record stays raw JSON: the images and the keys are decoded on request, and [`raw_json`](Self::raw_json) is the text as
-/// received, byte for byte.
+/// The record stays raw JSON: the images and the keys are decoded on request, and [`raw_json`](Self::raw_json) is the text as received,
+/// byte for byte. A record keeps the text of its whole batch in memory.
 ///
 /// ```
 /// use lambda_streams::{EventKind, Record, StreamEvent};
@@ -70,12 +70,8 @@ impl Record {
         &self.inner
     }
 
-    /// Reads one record in the JSON in which Lambda delivers it.
-    ///
-    /// For tools and tests; a function receives its records in a [`StreamEvent`](crate::StreamEvent).
-    ///
-    /// # Errors
-    /// If the text is not JSON, or not a record of a DynamoDB stream. The error keeps what could be read.
+    /// Reads one record in the JSON in which Lambda delivers it, for tools and tests. A function receives its records in a
+    /// [`StreamEvent`](crate::StreamEvent).
     ///
     /// ```
     /// use lambda_streams::Record;
@@ -85,11 +81,14 @@ impl Record {
     /// assert_eq!(record.sequence_number().expect("a stream's record has one").as_str(), "111");
     /// # Ok::<(), lambda_streams::MalformedRecord>(())
     /// ```
+    ///
+    /// # Errors
+    /// If the text is not valid JSON, or not a record of a DynamoDB stream. The error keeps everything that could be read.
     pub fn from_json(json: impl Into<String>) -> Result<Self, MalformedRecord> {
         Self::new(RecordRef::of_text(json.into()))
     }
 
-    /// The record's `eventID`, unique in its stream; `None` if the record has none, or something other than text.
+    /// The record's `eventID`, unique in its stream; `None` if the record has none, or one that is not a string.
     pub fn event_id(&self) -> Option<&str> {
         self.inner.event_id()
     }
@@ -99,17 +98,7 @@ impl Record {
         self.well_formed().kind
     }
 
-    /// A key that tells this change from all others: for conditional writes, idempotency stores, and requests that carry a token.
-    ///
-    /// It is the same in every delivery: when Lambda redelivers the record, when its dead letter is put back, and in every execution
-    /// environment. It is the [event id](Self::event_id), which is unique across streams
-    /// ([AWS: Record](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html)). A record without one has
-    /// the stream's ARN and the sequence number instead (`{arn}/{number}`), and without these a hash of its text.
-    ///
-    /// The key of a [backfill](crate::Origin::Backfill)'s record tells its item from all others, and is the same in each backfill of the table.
-    ///
-    /// Events that are made by hand often repeat event ids, and then they repeat their keys. Those of
-    /// [`testing::TestStream`](crate::testing::TestStream) do not.
+    /// A key that distinguishes this change from all others, for conditional writes, idempotency stores, and requests that carry a token.
     ///
     /// ```
     /// use lambda_streams::{HandlerError, Insert};
@@ -121,14 +110,25 @@ impl Record {
     ///     charge(&change.new, &change.record.idempotency_key()).await
     /// }
     /// ```
+    ///
+    /// It is the same in every delivery: when Lambda redelivers the record, when its dead letter is put back, and in every execution
+    /// environment. It is the [event id](Self::event_id), which is unique across streams
+    /// ([AWS: Record](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html)). For a record without one it is
+    /// the stream's ARN and the sequence number (`{arn}/{number}`), and without these a hash of the record's text.
+    ///
+    /// The key of a [backfill](crate::Origin::Backfill)'s record identifies its item, and is the same in each backfill of the table.
+    ///
+    /// Events that are written by hand often repeat event ids, and so repeat these keys. Events of
+    /// [`testing::TestStream`](crate::testing::TestStream) do not.
     pub fn idempotency_key(&self) -> Cow<'_, str> {
         self.inner.idempotency_key()
     }
 
-    /// The record's place in its shard, which compares with that of another change of the same item
+    /// The record's place in its shard. It can be compared with that of another change of the same item
     /// ([`SequenceNumber::is_newer_than`]).
     ///
-    /// Every record of a DynamoDB stream has one. That of an item which a [backfill](crate::Origin::Backfill) has read from its table has none.
+    /// Every record of a DynamoDB stream has one. A record of a [backfill](crate::Origin::Backfill) has none, because its item was read from the
+    /// table.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
         self.inner.sequence_number()
     }
@@ -143,20 +143,31 @@ impl Record {
         self.inner.stream_arn()
     }
 
-    /// The region the change came from: the record's `awsRegion`.
+    /// The region in which the change was made: the record's `awsRegion`.
     pub fn region(&self) -> Option<&str> {
         self.inner.region()
     }
 
     /// When the change was made, to about a second: `ApproximateCreationDateTime`; `None` if it is absent or unreadable.
     ///
-    /// It is read from a number of seconds, milliseconds or microseconds, from text of such a number, and from a date and time
-    /// as in RFC 3339: with any offset or none, which is UTC, and with a blank in place of the `T`.
+    /// It is read from a number of seconds, milliseconds or microseconds, from a string with such a number, and from a date and time as in
+    /// RFC 3339. The offset may be missing, which means UTC, and a space may replace the `T`.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use lambda_streams::Record;
+    ///
+    /// let record = Record::from_json(r#"{"eventName": "REMOVE", "eventSource": "aws:dynamodb", "dynamodb": {
+    ///     "ApproximateCreationDateTime": 1767225600, "Keys": {"id": {"S": "a"}}, "SequenceNumber": "111"}}"#)?;
+    /// assert_eq!(record.created_at(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)));
+    /// # Ok::<(), lambda_streams::MalformedRecord>(())
+    /// ```
     pub fn created_at(&self) -> Option<SystemTime> {
         self.inner.created_at()
     }
 
-    /// The size of this record in bytes as DynamoDB counts it: `SizeBytes`; `None` if it is absent or not a number.
+    /// The size of this record in bytes, as DynamoDB counts it: `SizeBytes`; `None` if it is absent or not a number.
     pub fn size_bytes(&self) -> Option<u64> {
         self.inner.size_bytes()
     }
@@ -166,11 +177,24 @@ impl Record {
         self.inner.view_type()
     }
 
-    /// Whether DynamoDB's time to live removed the item, rather than a caller.
+    /// Whether the item expired by DynamoDB's time to live, instead of being deleted by a caller.
     ///
-    /// True for a removal whose `userIdentity` is the service `dynamodb.amazonaws.com`. In a global table only the
-    /// region that expired the item says so; the replicas see an ordinary removal
+    /// It is true for a removal whose `userIdentity` is the service `dynamodb.amazonaws.com`. In a global table, only the region in which the
+    /// item expired says so; the replicas see an ordinary removal
     /// ([AWS: streams and TTL](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html)).
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Remove};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Session { user: String }
+    ///
+    /// async fn ended(change: Remove<Session>) -> Result<(), HandlerError> {
+    ///     if change.record.is_ttl_expiry() {
+    ///         println!("the session of {} has expired", change.old.user);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn is_ttl_expiry(&self) -> bool {
         self.kind() == EventKind::Remove && self.inner.by_dynamodb()
     }
@@ -182,22 +206,22 @@ impl Record {
 
     /// The item after the change as DynamoDB JSON, if the stream carries it.
     ///
-    /// `{}` counts as absent in a removal, and in a stream whose view type has no such image.
+    /// An empty object counts as absent in a removal, and in a stream whose view type has no such image.
     pub fn new_image_json(&self) -> Option<&str> {
         self.well_formed().new_image.map(|image| self.inner.piece(image))
     }
 
     /// The item before the change as DynamoDB JSON, if the stream carries it.
     ///
-    /// `{}` counts as absent in an insert, and in a stream whose view type has no such image.
+    /// An empty object counts as absent in an insert, and in a stream whose view type has no such image.
     pub fn old_image_json(&self) -> Option<&str> {
         self.well_formed().old_image.map(|image| self.inner.piece(image))
     }
 
     /// A name that all records of one item share: 32 hexadecimal digits, the same in every process and on every machine.
     ///
-    /// It is a hash of the table and the primary key, however the record spells them: `{"N": "1"}` and `{"N": "1.0"}` are
-    /// one item. Use it as the message group of a FIFO queue, or the partition key of a stream, to preserve each item's order.
+    /// It is a hash of the table and the primary key, however the record spells them: `{"N": "1"}` and `{"N": "1.0"}` are one item. Use it as
+    /// the message group of a FIFO queue, or as the partition key of another stream, to preserve each item's order.
     ///
     /// ```
     /// # use lambda_streams::Record;
@@ -214,13 +238,36 @@ impl Record {
 
     /// Decodes the item's primary key.
     ///
+    /// ```
+    /// use lambda_streams::Record;
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Key { id: String }
+    ///
+    /// fn id_of(record: &Record) -> Result<String, lambda_streams::DecodeError> {
+    ///     let key: Key = record.keys()?;
+    ///     Ok(key.id)
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// If a key is malformed or does not fit `T`.
     pub fn keys<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         decode::from_keys(self.keys_json()).map_err(|error| error.within("Keys"))
     }
 
-    /// Decodes the item after the change.
+    /// Decodes the item after the change. A handler of [`Insert`](crate::Insert) or [`Modify`](crate::Modify) gets it decoded.
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Record};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { total: u32 }
+    ///
+    /// async fn any(record: Record) -> Result<(), HandlerError> {
+    ///     let order: Order = record.new_image()?;
+    ///     println!("{} cents", order.total);
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// If the stream does not carry this image, or if it is malformed or does not fit `T`.
@@ -229,7 +276,7 @@ impl Record {
         decode::from_member(json, Some("NewImage"))
     }
 
-    /// Decodes the item before the change.
+    /// Decodes the item before the change. A handler of [`Modify`](crate::Modify) or [`Remove`](crate::Remove) gets it decoded.
     ///
     /// # Errors
     /// If the stream does not carry this image, or if it is malformed or does not fit `T`.
@@ -238,11 +285,13 @@ impl Record {
         decode::from_member(json, Some("OldImage"))
     }
 
-    /// The item after the change, attribute value by attribute value: as [`serde_dynamo::Item`], as a map of the AWS SDK's attribute
-    /// values, or as whatever else is made of a [`serde_dynamo::Item`].
+    /// The item after the change as attribute values: as [`serde_dynamo::Item`], as a map of the AWS SDK's attribute values, or as any other
+    /// type that converts from a [`serde_dynamo::Item`].
     ///
-    /// For code that is moved over from a function that works with attribute values; a type of your own decodes faster and says what
-    /// it needs. A map of the AWS SDK's values needs the feature `aws-sdk-dynamodb`.
+    /// Available with the feature `serde_dynamo`. A map of the AWS SDK's values needs the feature `aws-sdk-dynamodb`.
+    ///
+    /// It is for code that moves over from a function that works with attribute values. Your own type decodes faster, and says what it
+    /// needs.
     ///
     /// # Errors
     /// If the stream does not carry this image, or if it is malformed.
@@ -270,7 +319,9 @@ async fn copy(record: Record) -> Result<(), HandlerError> {
         decode::raw_item(self.new_image_json().ok_or_else(|| self.missing("NewImage"))?, "NewImage")
     }
 
-    /// The item before the change, attribute value by attribute value, as [`new_item`](Self::new_item).
+    /// The item before the change as attribute values, like [`new_item`](Self::new_item).
+    ///
+    /// Available with the feature `serde_dynamo`.
     ///
     /// # Errors
     /// If the stream does not carry this image, or if it is malformed.
@@ -279,7 +330,9 @@ async fn copy(record: Record) -> Result<(), HandlerError> {
         decode::raw_item(self.old_image_json().ok_or_else(|| self.missing("OldImage"))?, "OldImage")
     }
 
-    /// The item's primary key, attribute value by attribute value, as [`new_item`](Self::new_item).
+    /// The item's primary key as attribute values, like [`new_item`](Self::new_item).
+    ///
+    /// Available with the feature `serde_dynamo`.
     ///
     /// # Errors
     /// If it is malformed.
@@ -289,7 +342,20 @@ async fn copy(record: Record) -> Result<(), HandlerError> {
         decode::raw_item(self.keys_json(), "Keys")
     }
 
-    /// Names the attributes in which the two images differ.
+    /// The names of the attributes in which the two images differ.
+    ///
+    /// ```
+    /// use lambda_streams::Record;
+    /// use lambda_streams::testing::TestStream;
+    /// use serde_json::json;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let item = |status: &str| json!({"id": {"S": "a"}, "status": {"S": status}});
+    /// let record: Record = TestStream::new("orders", &["id"]).modify(item("new"), item("paid")).change()?;
+    /// assert!(record.changed_attributes()?.contains("status"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If the stream does not carry both images, or if one is malformed.
@@ -304,7 +370,7 @@ async fn copy(record: Record) -> Result<(), HandlerError> {
         self.inner.raw_json()
     }
 
-    /// What a handler can ask about its call: how long it may take, which attempt it is, and where the record comes from.
+    /// What a handler can ask about its call: how much time it has, which attempt it is, and where the record comes from.
     pub fn context(&self) -> &ChangeContext {
         &self.context
     }

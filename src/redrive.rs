@@ -54,8 +54,8 @@ impl DeadLetterEvent {
     /// Reads an invocation's payload.
     ///
     /// # Errors
-    /// If it is not valid JSON, has records of other sources as well, or is not an SQS event of at most 10,000 messages that have ids. The bodies of the messages are not read
-    /// yet.
+    /// If it is not valid JSON, has records of other sources as well, or is not an SQS event of at most 10,000 messages with ids
+    /// ([`Error::is_event`]). The bodies of the messages are not read yet.
     pub fn from_slice(payload: &[u8]) -> Result<Self, Error> {
         let json = std::str::from_utf8(payload).map_err(|_| Error::not_json(EXPECTED))?;
         Self::read(json)
@@ -137,9 +137,40 @@ pub(crate) struct OpenedMessage {
 
 /// The outcome of a redrive.
 ///
-/// A message can be deleted from its queue if its record succeeded. It is kept if its record failed or was not finished, if it does
-/// not hold a dead letter, and if its record was [skipped](crate::SkipReason) because no handler takes its kind of change or the
-/// filter dropped it: another function may have to process it. [`delete_skipped_on_redrive`] has skipped ones deleted too.
+/// ```
+/// use lambda_streams::testing::TestStream;
+/// use lambda_streams::{DeadLetterEvent, Deadline, HandlerError, MemoryDeadLetterQueue, Outcome, Record, StreamProcessor};
+/// use serde_json::json;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let queue = MemoryDeadLetterQueue::new();
+/// let broken = StreamProcessor::builder()
+///     .on_record(|_: Record| async { Err(HandlerError::permanent("a bug")) })
+///     .dead_letter_queue(queue.clone())
+///     .build()?;
+/// let event = TestStream::new("orders", &["id"]).insert(json!({"id": {"S": "a"}})).event()?;
+/// broken.process(event, Deadline::none()).await;
+///
+/// // The bug is fixed, and the message is put back.
+/// let fixed = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build()?;
+/// let message = json!({"messageId": "m-1", "eventSource": "aws:sqs", "body": queue.letters()[0].to_json()});
+/// let event = DeadLetterEvent::from_slice(&serde_json::to_vec(&json!({"Records": [message]}))?)?;
+/// let report = fixed.redrive(event, Deadline::none()).await;
+/// assert_eq!(report.batch().outcomes(), [Outcome::Succeeded]);
+/// assert!(report.response()?.batch_item_failures.is_empty(), "SQS may delete the message");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The response names the messages that SQS must keep:
+///
+/// - those whose record failed or was not finished;
+/// - those that do not hold a dead letter;
+/// - those whose record was [skipped](crate::SkipReason) because no handler takes its kind of change or the filter dropped it, because
+///   another function may have to process it. [`delete_skipped_on_redrive`] deletes them, too.
+///
+/// All other messages can be deleted.
 ///
 /// [`delete_skipped_on_redrive`]: crate::ProcessorBuilder::delete_skipped_on_redrive
 #[derive(Debug)]
@@ -201,7 +232,7 @@ impl RedriveReport {
         &self.batch
     }
 
-    /// The messages that do not hold a dead letter, by id, each with the reason.
+    /// The ids of the messages that do not hold a dead letter, each with the reason.
     pub fn unreadable(&self) -> impl Iterator<Item = (&str, &DeadLetterReadError)> {
         self.messages.iter().filter_map(|message| Some((message.message_id.as_str(), message.record.as_ref().err()?)))
     }
@@ -209,9 +240,12 @@ impl RedriveReport {
     /// The response to Lambda: it names every message that SQS must keep.
     ///
     /// # Errors
-    /// If no message holds a dead letter ([`Error::is_event`]): the queue is one of another kind, whose event source mapping may
-    /// take any response for success and delete the messages. If a message must be kept and the event source mapping ignores partial
-    /// batch responses according to the settings ([`Error::is_batch_failed`]). SQS then keeps all messages.
+    /// After each error, SQS keeps all messages:
+    ///
+    /// - no message holds a dead letter ([`Error::is_event`]). The queue is then one of another kind, and its event source mapping might take
+    ///   any response for success and delete the messages;
+    /// - a message must be kept, but the settings say that the event source mapping ignores partial batch responses
+    ///   ([`Error::is_batch_failed`]).
     pub fn response(&self) -> Result<SqsEventResponse, Error> {
         let errors: Vec<_> = self.messages.iter().filter_map(|message| message.record.as_ref().err()).collect();
         if !errors.is_empty() && errors.len() == self.messages.len() {

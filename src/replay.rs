@@ -1,4 +1,4 @@
-//! Replays records that a command of `lambda-streams` brings, or an on-failure document: which of them are not finished is told one by one.
+//! Replays records that a command of `lambda-streams` brings, or an on-failure document: the response names those that are not finished.
 //!
 //! Invariant: a record that is not named is finished. Where nobody asks for the names, any unfinished record fails the invocation.
 
@@ -20,24 +20,6 @@ pub(crate) use self::request::Request;
 
 /// The outcome of an invocation by `lambda-streams replay` or `lambda-streams backfill`, or by an on-failure document.
 ///
-/// The records are independent, as in a [redrive](crate::RedriveReport). The command asks for a list of the unfinished records, sends those again,
-/// and reports what is left at the end. An invocation that does not ask for the list, by hand or asynchronously, fails if any record is unfinished:
-/// Lambda retries a failed asynchronous invocation, and then informs its on-failure destination.
-///
-/// # The request
-/// A command sends the event of a stream with one more member, the first:
-///
-/// ```json
-/// {"lambdaStreams": {"origin": "replay", "stale": "skip", "answer": "list"}, "Records": []}
-/// ```
-///
-/// - `origin` is `replay` or `backfill` ([`Origin`](crate::Origin)).
-/// - `stale` is `process`, `skip` or absent. It stands for the processor's [`Stale`](crate::Stale) in this invocation. Without
-///   [marks](crate::ProcessorBuilder::marks), and for a backfill, `skip` is refused.
-/// - `answer` is `list` or absent.
-///
-/// Anything else is refused, because the function may be older than the command.
-///
 /// ```
 /// use lambda_streams::{Deadline, InvocationReport, Record, StreamProcessor};
 ///
@@ -55,6 +37,24 @@ pub(crate) use self::request::Request;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The records are independent, as in a [redrive](crate::RedriveReport). The command asks for a list of the unfinished records, sends those
+/// again, and reports what is left at the end. An invocation that does not ask for the list, by hand or asynchronously, fails if any record
+/// is unfinished. Lambda retries a failed asynchronous invocation, and then informs its on-failure destination.
+///
+/// # The request
+/// A command sends the event of a stream with one more member, which must be the first:
+///
+/// ```json
+/// {"lambdaStreams": {"origin": "replay", "stale": "skip", "answer": "list"}, "Records": []}
+/// ```
+///
+/// - `origin` is `replay` or `backfill` ([`Origin`](crate::Origin)).
+/// - `stale` is `process`, `skip` or absent. It overrides the processor's [`Stale`](crate::Stale) in this invocation. Without
+///   [marks](crate::ProcessorBuilder::marks), and for a backfill, `skip` is refused.
+/// - `answer` is `list` or absent.
+///
+/// Anything else is refused, because the function may be older than the command.
 #[derive(Debug)]
 pub struct ReplayReport {
     batch: BatchReport,
@@ -67,7 +67,7 @@ impl ReplayReport {
         Self { batch, request, has_marks }
     }
 
-    /// The outcomes of the records, in the order in which they came.
+    /// The outcomes of the records, in the order of the request.
     pub fn batch(&self) -> &BatchReport {
         &self.batch
     }
@@ -90,7 +90,7 @@ impl ReplayReport {
             self.batch.records().iter().filter(|record| !record.outcome.is_done()).collect();
         if let Some(first) = unfinished.first().filter(|_| !self.request.wants_list()) {
             return Err(Error::unfinished(format!(
-                "{} of {} records are not finished, the first of them at position {} (event id {}): the invocation fails, so that Lambda \
+                "{} of {} records are not finished, the first of them at position {} (event id {}): the invocation fails, so Lambda \
                  repeats it if it is asynchronous",
                 unfinished.len(),
                 self.batch.records().len(),
@@ -106,7 +106,7 @@ impl ReplayReport {
     }
 }
 
-/// What names a record: its sequence number, else its event id, else its position in the batch, from 0.
+/// What names a record: its sequence number; without one, its event id; without both, its position in the batch, from 0.
 fn identifier(record: &RecordReport) -> Cow<'_, str> {
     let number = record.sequence_number().map(|number| number.as_str());
     match number.or(record.event_id().filter(|id| !id.is_empty())) {
@@ -117,10 +117,27 @@ fn identifier(record: &RecordReport) -> Cow<'_, str> {
 
 /// The response to a [replay](ReplayReport): it names every record that is not finished, and counts the others.
 ///
-/// Its JSON is `{"batchItemFailures":[{"itemIdentifier":"…"},…],"lambdaStreams":{…}}`. A record is named by its sequence number, else by
-/// its event id, else by its position in the batch, from 0 and with a `#` before it. In `lambdaStreams`, `everyFailureIsListed` is true,
-/// `succeeded`, `skipped`, `alreadyDone`, `stale`, `deadLettered` and `failed` add up to the records of the event (`failed` are those that are
-/// named), and `marks` says whether the processor keeps [marks](crate::ProcessorBuilder::marks).
+/// ```
+/// use lambda_streams::{Deadline, Record, StreamProcessor};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build()?;
+/// let payload = br#"{"lambdaStreams": {"origin": "replay", "answer": "list"}, "Records": []}"#.to_vec();
+/// let response = processor.process_invocation(payload, Deadline::none()).await?.response()?;
+/// let json = serde_json::to_value(response)?;
+/// assert_eq!(json["batchItemFailures"], serde_json::json!([]));
+/// assert_eq!(json["lambdaStreams"]["failed"], 0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Its JSON is `{"batchItemFailures":[{"itemIdentifier":"…"},…],"lambdaStreams":{…}}`. A record is named by its sequence number. Without
+/// one it is named by its event id, and without both by a `#` and its position in the batch, from 0.
+///
+/// In `lambdaStreams`, `everyFailureIsListed` is true, and `marks` says whether the processor keeps
+/// [marks](crate::ProcessorBuilder::marks). The members `succeeded`, `skipped`, `alreadyDone`, `stale`, `deadLettered` and `failed` are
+/// counts that add up to the records of the event; `failed` counts the records that are named.
 #[derive(Clone)]
 pub struct ReplayResponse {
     unfinished: Vec<String>,
@@ -129,7 +146,7 @@ pub struct ReplayResponse {
 }
 
 impl ReplayResponse {
-    /// The names of the records that are not finished, in their order.
+    /// The names of the records that are not finished, in the order of the request.
     pub fn unfinished(&self) -> impl Iterator<Item = &str> {
         self.unfinished.iter().map(String::as_str)
     }

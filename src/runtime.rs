@@ -27,7 +27,7 @@ use crate::variables::METRICS_NAMESPACE;
 
 type BoxError = lambda_runtime::Error;
 
-/// Runs a processor on Lambda: one line in `main`.
+/// Runs a processor on Lambda: the last line of `main`.
 ///
 /// ```no_run
 /// use lambda_streams::{HandlerError, Insert, StreamProcessor};
@@ -48,25 +48,26 @@ type BoxError = lambda_runtime::Error;
 /// ```
 ///
 /// # Events
-/// - An invocation by a stream is [processed](StreamProcessor::process).
-/// - An invocation by a queue of dead letters, which somebody put back, is a [redrive](StreamProcessor::redrive).
-/// - An invocation by `lambda-streams replay` or `lambda-streams backfill` is answered record by record ([`ReplayReport`](crate::ReplayReport)).
-/// - An on-failure document as a bucket gets it, sent as the payload, is a replay too. It has the records that Lambda has discarded. If any
-///   of them is not finished, the invocation fails.
-/// - What only tells of discarded records fails the invocation, with an error that says which command to type: the on-failure document of a queue or
-///   a topic, messages that hold such documents, and the notification of a bucket.
-/// - An event with records of several sources fails the invocation, wherever in the event the other records are.
-/// - Every other event fails the invocation, with an error that says what it looks like.
+/// | the function is invoked by | what happens |
+/// |---|---|
+/// | a stream | the batch is [processed](StreamProcessor::process) |
+/// | a queue, with dead letters that were put back | a [redrive](StreamProcessor::redrive) |
+/// | `lambda-streams replay` or `lambda-streams backfill` | each record is answered ([`ReplayReport`](crate::ReplayReport)) |
+/// | an on-failure document with its records, as a bucket gets it | a replay too; the invocation fails if any record is not finished |
+/// | a payload that only describes discarded records: the on-failure document of a queue or a topic, messages with such documents, the notification of a bucket | the invocation fails, and the error names the command that brings the records back |
+/// | an event with records of several sources | the invocation fails, wherever in the event the other records are |
+/// | anything else | the invocation fails, and the error says what the payload looks like |
 ///
 /// On [Lambda Managed Instances](https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances.html), invocations run
 /// concurrently, as many as `AWS_LAMBDA_MAX_CONCURRENCY` says. All of them share the processor's concurrency limit.
 ///
 /// # Logs and metrics
 /// It installs [`Logs`](crate::Logs) (feature `logs`) unless the process has a `tracing` subscriber already. It installs
-/// [`Emf`](crate::Emf) (feature `emf`) if `POWERTOOLS_METRICS_NAMESPACE` is set, unless the process has a metrics recorder already:
-/// CloudWatch charges for each metric, so that nobody gets them without asking. Both are done here, and not in a line of their own,
-/// because a function that forgets the line looks healthy: its alarms watch metrics that are never written. To install your own, do it
-/// before this call.
+/// [`Emf`](crate::Emf) (feature `emf`) if `POWERTOOLS_METRICS_NAMESPACE` is set, unless the process has a metrics recorder already.
+/// CloudWatch charges for each metric, so metrics are off by default.
+///
+/// A function that forgets to install metrics would look healthy, because its alarms watch metrics that are never written. For that reason
+/// `run` installs both. To install your own, do it before this call.
 ///
 /// Its first log line shows the [settings](StreamProcessor::settings) of the processor.
 ///
@@ -74,22 +75,26 @@ type BoxError = lambda_runtime::Error;
 /// - The processor reads the payload's bytes itself. `lambda_runtime` would parse the whole JSON and copy it first, which about doubles
 ///   the cost of a payload apart from the decoding of its records.
 /// - A payload that is not valid JSON, or not the event of a stream, fails the invocation in both. Here it is read while its
-///   records are processed, so that handlers of earlier records may have been called by then.
+///   records are processed, so handlers of earlier records may have been called by then.
 /// - Text after the end of the JSON is an error here, and ignored there.
-/// - The error type of a payload that is not an event is `LambdaStreams.Event` here, and that of `lambda_runtime` there, which
-///   wraps the same message in its own.
-/// - `lambda_runtime::run(processor)` takes the events of streams alone. It cannot redrive or replay, and refuses what a command sends.
-/// - `lambda_runtime` logs the payload at the level `TRACE`, item data included; here it does not.
+/// - The error type of a payload that is not an event is `LambdaStreams.Event` here. There it is that of `lambda_runtime`, which wraps the
+///   same message in its own.
+/// - `lambda_runtime::run(processor)` takes only the events of streams. It cannot redrive or replay, and refuses what a command sends.
+/// - `lambda_runtime` logs the payload at the level `TRACE`, item data included. `run` does not.
 /// - glibc keeps up to 62 MiB of memory from one invocation to the next, instead of returning it to the system.
 ///
-/// Use [`runtime`] to add layers of your own.
+/// Use [`runtime`] to add your own layers.
 ///
 /// # Errors
 /// If CloudWatch does not accept the namespace of the metrics or the service's name, or if the Runtime API can no longer be reached. A
 /// failed invocation is reported to Lambda and does not end the loop.
 ///
+/// # Cancellation
+/// Dropping the future stops the loop. An invocation in progress is then cancelled as by [`process`](StreamProcessor::process), and Lambda
+/// gets no response for it.
+///
 /// # Panics
-/// If the environment variables are missing that Lambda sets (`AWS_LAMBDA_RUNTIME_API` and others), or outside of a tokio runtime.
+/// If the environment variables that Lambda sets are missing (`AWS_LAMBDA_RUNTIME_API` and others), or outside of a tokio runtime.
 pub async fn run(processor: StreamProcessor) -> Result<(), BoxError> {
     observe()?;
     log_settings(&processor.settings());
@@ -115,15 +120,8 @@ fn log_settings(settings: &ProcessorSettings) {
     );
 }
 
-/// Installs the logs and the metrics that the environment asks for, unless the process has its own: what [`run`] does first.
-///
-/// A function that does not call [`run`] calls this at the start of `main`.
-///
-/// - The log is [`Logs::from_env`](crate::Logs::from_env), with the feature `logs`.
-/// - The metrics are [`Emf::builder`](crate::Emf::builder), with the feature `emf`, if `POWERTOOLS_METRICS_NAMESPACE` is set.
-///
-/// # Errors
-/// If CloudWatch does not accept the namespace or the service's name ([`Error::is_configuration`]).
+/// Installs the logs and the metrics that the environment asks for, unless the process has its own. [`run`] does this first; a function
+/// that does not call [`run`] calls it at the start of `main`.
 ///
 /// ```
 /// # fn main() -> Result<(), lambda_streams::Error> {
@@ -132,6 +130,12 @@ fn log_settings(settings: &ProcessorSettings) {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// - The log is [`Logs::from_env`](crate::Logs::from_env), with the feature `logs`.
+/// - The metrics are [`Emf::builder`](crate::Emf::builder), with the feature `emf`, if `POWERTOOLS_METRICS_NAMESPACE` is set.
+///
+/// # Errors
+/// If CloudWatch does not accept the namespace or the service's name ([`Error::is_configuration`]).
 pub fn observe() -> Result<(), Error> {
     #[cfg(feature = "logs")]
     let _ = crate::observe::log::Logs::from_env().install();
@@ -146,13 +150,7 @@ pub fn observe() -> Result<(), Error> {
     Ok(())
 }
 
-/// The runtime that [`run`] runs, for a function that adds layers or SnapStart resources of its own.
-///
-/// It installs neither logs nor metrics: [`observe`] does. Its `run_concurrent` runs invocations concurrently on Lambda Managed Instances, and one
-/// after the other elsewhere.
-///
-/// # Panics
-/// As [`run`].
+/// The runtime that [`run`] runs, for a function that adds its own layers or SnapStart resources.
 ///
 /// ```no_run
 /// use lambda_runtime::layers::TracingLayer;
@@ -164,6 +162,12 @@ pub fn observe() -> Result<(), Error> {
 /// lambda_streams::runtime(processor).layer(TracingLayer::new()).run_concurrent().await
 /// # }
 /// ```
+///
+/// It installs neither logs nor metrics: [`observe`] does. Its `run_concurrent` runs invocations concurrently on Lambda Managed Instances,
+/// and one after the other elsewhere.
+///
+/// # Panics
+/// As [`run`].
 pub fn runtime(
     processor: StreamProcessor,
 ) -> Runtime<impl Service<LambdaInvocation, Response = (), Error = BoxError, Future: Send> + Clone + Send + 'static> {
@@ -179,7 +183,7 @@ pub fn runtime(
 /// glibc allocates large blocks by `mmap`, and returns free memory at the end of the heap to the system. Both thresholds adapt: to
 /// the size of the largest such block that was freed, and to twice that size
 /// ([mallopt(3)](https://man7.org/linux/man-pages/man3/mallopt.3.html), `M_MMAP_THRESHOLD`). Freeing one block just below the
-/// maximum of 32 MiB raises them above every payload. The block is never written to, so that it takes no physical memory.
+/// maximum of 32 MiB raises them above every payload. The block is never written to, so it takes no physical memory.
 fn keep_memory() {
     const LARGEST: usize = 31 * 1024 * 1024;
     let mut block = Vec::<u8>::new();

@@ -33,9 +33,9 @@
 //! # }
 //! ```
 //!
-//! Items are your own types in [`item`], or DynamoDB JSON by hand. What a stream seldom delivers is an edit of the latest record:
-//! [`with`](TestStream::with), [`without`](TestStream::without), [`age`](TestStream::age). The event of a batch twice is a redelivery, and
-//! [`next_batch`](TestStream::next_batch) goes on with the same stream.
+//! Items are your own types in [`item`], or DynamoDB JSON by hand. Edits of the latest record make what a stream rarely delivers:
+//! [`with`](TestStream::with), [`without`](TestStream::without), [`age`](TestStream::age). Processing the event of a
+//! batch twice is a redelivery, and [`next_batch`](TestStream::next_batch) continues the same stream.
 //!
 //! The [testing cookbook](crate::guide::testing) has a recipe for each task: retries on a paused clock, dead letters, order, redelivery, a
 //! crash, bulks, entities, filters, redrive, metrics.
@@ -60,13 +60,22 @@ pub use self::item::{Item, item};
 
 /// Builds the event that Lambda would deliver for changes of a table.
 ///
-/// An item is whatever serializes to DynamoDB JSON: one of your own types in [`item`], or `serde_json`'s
-/// `json!({"id": {"S": "a"}})`. Records have what a stream's have: both images, ascending sequence numbers, event ids, and the
-/// current time.
+/// ```
+/// use lambda_streams::testing::TestStream;
+/// use serde_json::json;
 ///
-/// Each stream has an ARN of its own, and its event ids are those of no other stream of the process: `{table}-{stream}-{number}`, where
-/// streams count from 0 and records from 1. Its clones are the same stream: continue one with [`next_batch`](Self::next_batch).
-/// The [module](self) has an example, and the [testing cookbook](crate::guide::testing) a recipe for each task.
+/// let item = |status: &str| json!({"id": {"S": "a"}, "status": {"S": status}});
+/// let event = TestStream::new("orders", &["id"]).insert(item("new")).modify(item("new"), item("paid")).event()?;
+/// assert_eq!(event.len(), 2);
+/// # Ok::<(), lambda_streams::Error>(())
+/// ```
+///
+/// An item is any value that serializes to DynamoDB JSON: your own type in [`item`], or `serde_json`'s `json!({"id": {"S": "a"}})`. The
+/// records are complete, like those of a stream: both images, ascending sequence numbers, event ids, and the current time.
+///
+/// Each stream has its own ARN. Its event ids are `{table}-{stream}-{number}`, where streams count from 0 and records from 1, so no two
+/// streams of a process share one. A clone is the same stream: continue it with [`next_batch`](Self::next_batch). The
+/// [module](self) has an example, and the [testing cookbook](crate::guide::testing) a recipe for each task.
 #[derive(Clone)]
 #[must_use]
 pub struct TestStream {
@@ -91,7 +100,7 @@ static STREAMS: AtomicUsize = AtomicUsize::new(0);
 type Image = Result<Value, serde_json::Error>;
 
 impl TestStream {
-    /// Of the table with this name, and these attributes as its primary key.
+    /// A stream of the table with this name, with these attributes as its primary key. It has no records yet.
     pub fn new(table: impl Into<String>, keys: &[&str]) -> Self {
         let (table, stream) = (table.into(), STREAMS.fetch_add(1, Ordering::Relaxed));
         Self {
@@ -107,7 +116,7 @@ impl TestStream {
         }
     }
 
-    /// Names the stream, so that it is the same in every run: its ARN ends with the name, and the event ids of the records that follow are
+    /// Names the stream, so it is the same in every run: its ARN ends with the name, and the event ids of the records that follow are
     /// `{name}-{number}`. Two streams with one name have the same ids.
     ///
     /// ```
@@ -127,8 +136,18 @@ impl TestStream {
         self
     }
 
-    /// What the records that follow carry: `NEW_AND_OLD_IMAGES`, which is the default, `NEW_IMAGE`, `OLD_IMAGE` or
-    /// `KEYS_ONLY`.
+    /// The images that the following records carry: `NEW_AND_OLD_IMAGES`, `NEW_IMAGE`, `OLD_IMAGE` or `KEYS_ONLY`. Default:
+    /// `NEW_AND_OLD_IMAGES`.
+    ///
+    /// ```
+    /// use lambda_streams::Record;
+    /// use lambda_streams::testing::TestStream;
+    /// use serde_json::json;
+    ///
+    /// let record: Record = TestStream::new("orders", &["id"]).view_type("KEYS_ONLY").insert(json!({"id": {"S": "a"}})).change()?;
+    /// assert!(record.new_image_json().is_none());
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn view_type(mut self, view_type: &str) -> Self {
         if !["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"].contains(&view_type) {
             self.refuse(self.records.len() + 1, format!("`{view_type}` is not a view type of a stream"));
@@ -137,7 +156,21 @@ impl TestStream {
         self
     }
 
-    /// How long ago the changes that follow were made. Default: just now.
+    /// How long ago the following changes were made. Default: just now.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use lambda_streams::Record;
+    /// use lambda_streams::testing::TestStream;
+    /// use serde_json::json;
+    ///
+    /// let hour = Duration::from_secs(60 * 60);
+    /// let record: Record = TestStream::new("orders", &["id"]).age(hour).insert(json!({"id": {"S": "a"}})).change()?;
+    /// let created = record.created_at().expect("it has a creation time");
+    /// assert!(SystemTime::now() >= created + hour - Duration::from_secs(1));
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn age(mut self, age: Duration) -> Self {
         self.age = age;
         self
@@ -164,8 +197,8 @@ impl TestStream {
         self
     }
 
-    /// Numbers the records that follow from `number` on: their sequence numbers ascend with it, and their event ids end with it.
-    /// Default: 1, and after each record one more.
+    /// Numbers the following records, starting at `number`: their sequence numbers ascend with it, and their event ids end with it. Default: the
+    /// first record of a stream has the number 1, and each record one more than that before it.
     pub fn starting_at(mut self, number: u64) -> Self {
         self.next = number.into();
         self
@@ -186,7 +219,8 @@ impl TestStream {
         self.add_change(EventKind::Remove, Some(serde_json::to_value(old)), None)
     }
 
-    /// An item is deleted by DynamoDB, since its time to live is over ([`Record::is_ttl_expiry`](crate::Record::is_ttl_expiry)).
+    /// Adds a change in which DynamoDB deletes an item because its time to live is over
+    /// ([`Record::is_ttl_expiry`](crate::Record::is_ttl_expiry)).
     pub fn expire(self, old: impl Serialize) -> Self {
         let record = self.record_of(EventKind::Remove, Some(serde_json::to_value(old)), None);
         self.add(record.map(|mut record| {
@@ -202,7 +236,7 @@ impl TestStream {
         self
     }
 
-    /// Sets one member of the latest record, whatever was there, so that a test can deliver what a stream seldom does. A
+    /// Sets one member of the latest record, whatever was there, so a test can deliver what a stream rarely does. A
     /// [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901) says which; the object around the member must exist.
     ///
     /// ```
@@ -230,7 +264,18 @@ impl TestStream {
         })
     }
 
-    /// Removes one member of the latest record, at a JSON pointer as in [`with`](Self::with).
+    /// Removes one member of the latest record, which must be there. `pointer` is a
+    /// [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901).
+    ///
+    /// ```
+    /// use lambda_streams::Record;
+    /// use lambda_streams::testing::TestStream;
+    /// use serde_json::json;
+    ///
+    /// let stream = TestStream::new("orders", &["id"]).insert(json!({"id": {"S": "a"}})).without("/eventID");
+    /// assert_eq!(stream.change::<Record>()?.event_id(), None);
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn without(self, pointer: &str) -> Self {
         self.edit(pointer, |members, name| match members.remove(&name) {
             Some(_) => Ok(()),
@@ -247,11 +292,11 @@ impl TestStream {
         StreamEvent::from_vec(self.payload()?)
     }
 
-    /// The event as an invocation's payload, for [`process_payload`](crate::StreamProcessor::process_payload), a function on a
-    /// Runtime API, or a file.
+    /// The event as an invocation's payload, for [`process_payload`](crate::StreamProcessor::process_payload), a function on a Runtime API, or a
+    /// file.
     ///
     /// # Errors
-    /// As [`event`](Self::event), but a record that is not valid JSON is not found.
+    /// As [`event`](Self::event), except that a record that is not valid JSON is not an error.
     pub fn payload(&self) -> Result<Vec<u8>, Error> {
         match &self.fault {
             Some(fault) => Err(fault.clone()),
@@ -315,7 +360,10 @@ impl TestStream {
     {
         let changes = <[C; 1]>::try_from(self.changes()?);
         let [change] = changes.map_err(|changes| {
-            Error::configuration(format!("the test stream has {} changes, and one was asked for", changes.len()))
+            Error::configuration(format!(
+                "the test stream has {} changes, but `change` needs exactly one",
+                changes.len()
+            ))
         })?;
         Ok(change)
     }
@@ -345,7 +393,7 @@ impl TestStream {
         self
     }
 
-    /// The first fault is the one that is told.
+    /// The first fault is the one that is reported.
     fn refuse(&mut self, change: usize, why: String) {
         self.fault.get_or_insert_with(|| fault(change, why));
     }

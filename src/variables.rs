@@ -81,7 +81,7 @@ impl Environment {
                 |text| text.to_ascii_lowercase().parse().ok(),
             ),
         };
-        // `Logs` reads it. Here it is only checked, so that all faults are told at once.
+        // `Logs` reads it. Here it is only checked, so all faults are reported at once.
         variables.parsed(LOG_LEVEL, "`trace`, `debug`, `info`, `warn` or `error`", level);
         variables.refuse_contradiction(retry);
         variables.refuse_unknown();
@@ -103,7 +103,7 @@ impl Faults {
         self.0.push(fault.into());
     }
 
-    /// One error that tells all faults.
+    /// One error that lists all faults.
     pub(crate) fn into_result(self) -> Result<(), Error> {
         match &self.0[..] {
             [] => Ok(()),
@@ -228,12 +228,12 @@ mod tests {
     fn the_documented_values_are_those_that_are_accepted() {
         let rows = documented();
         assert_eq!(rows.len(), 11, "{rows:?}");
-        let (texts, rows): (Vec<_>, Vec<_>) =
+        let (strings, rows): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|[_, values, _]| values.starts_with("such as"));
         let examples =
-            texts.iter().map(|[name, values, _]| (&**name, values.trim_start_matches("such as ").trim_matches('`')));
+            strings.iter().map(|[name, values, _]| (&**name, values.trim_start_matches("such as ").trim_matches('`')));
         assert_eq!(read(&examples.collect::<Vec<_>>()).1, Vec::<String>::new());
-        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert_eq!(strings.len(), 2, "{strings:?}");
         for [name, values, _] in rows {
             let Some((least, most)) = bounds(&values) else {
                 for value in values.split(", ").map(|value| value.trim_matches('`')) {
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_at_once() {
+    fn all_faults_are_reported_at_once() {
         let (_, faults) = Environment::read(
             [
                 ("LAMBDA_STREAMS_CONCURENCY", "64"),

@@ -144,11 +144,7 @@ fn concurrent_invocations_keep_exact_counts_and_request_ids() {
         let others = own.iter().filter_map(|document| document.member("invocation"));
         assert!(others.into_iter().all(|found| found == id.to_string()), "of another invocation than {id}");
         if id < INVOCATIONS / 2 {
-            assert_eq!(
-                sum(own, "handled", &ALL),
-                size(id) as f64,
-                "request {id} ran alone, so that all of it is its own"
-            );
+            assert_eq!(sum(own, "handled", &ALL), size(id) as f64, "request {id} ran alone, so all of it is its own");
         }
     }
 }
@@ -212,7 +208,7 @@ fn emf_can_be_installed_only_once() {
     let build = || Emf::builder().service("orders").writer(written.clone());
     build().install().unwrap();
     let error = build().install().unwrap_err();
-    assert!(error.is_configuration() && error.to_string().contains("a metrics recorder already"), "{error}");
+    assert!(error.is_configuration() && error.to_string().contains("already has a metrics recorder"), "{error}");
     metrics::counter!("count").increment(1);
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         processor().process(event(1), lambda_streams::Deadline::none()).await;

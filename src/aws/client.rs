@@ -32,7 +32,7 @@ pub(crate) struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// The configuration that the client of any service is made of.
+    /// The configuration from which the client of any service is made.
     pub(crate) fn into_config(self) -> SdkConfig {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)

@@ -41,7 +41,7 @@ const CONTAINER_HOSTS: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2
 
 /// It is on this machine.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long before they expire credentials are fetched anew.
+/// How long before they expire credentials are fetched again.
 const RENEWED_BEFORE: Duration = Duration::from_secs(5 * 60);
 /// How long credentials are kept that do not say when they expire.
 const KEPT: Duration = Duration::from_secs(15 * 60);
@@ -71,7 +71,7 @@ impl FunctionCredentials {
         variables.get(FULL_URI).is_some_and(|uri| uri.starts_with("https://"))
     }
 
-    /// Has them fetched anew for the next request, because a service refused them.
+    /// Has them fetched again for the next request, because a service refused them.
     pub(crate) fn forget(&self) {
         self.keep(None);
     }

@@ -6,7 +6,7 @@ const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 type ReadVariable = dyn Fn(&str) -> Option<String> + Send + Sync;
 
-/// The environment variables, read anew each time.
+/// The environment variables, read again each time.
 #[derive(Clone)]
 pub(crate) struct Variables(Arc<ReadVariable>);
 

@@ -11,11 +11,11 @@ use super::{DeadLetter, DeadLetterError, DeadLetterQueue};
 
 /// A file of dead letters, one JSON object per line (NDJSON), for development.
 ///
-/// Each line is an envelope that [`DeadLetter::from_json`] reads back. Letters are appended as whole lines: also by several
-/// queues and processes on the same file, after a crash in the middle of a line, and when the disk is full.
+/// Each line is an envelope that [`DeadLetter::from_json`] reads back. Letters are appended as whole lines, even if several queues and
+/// processes write to the same file, after a crash in the middle of a line, and when the disk is full.
 ///
-/// A letter is accepted once it is synced to the disk. Writing blocks the thread until then, which is acceptable in a
-/// development tool. On Lambda, where the file system is lost with the execution environment, use `SqsDeadLetterQueue`.
+/// A letter is accepted once it is synced to the disk. Writing blocks the thread until then, which is acceptable in a development tool. On
+/// Lambda the file system is lost with the execution environment: use `SqsDeadLetterQueue` there.
 ///
 /// ```
 /// use lambda_streams::{DeadLetter, FileDeadLetterQueue};
@@ -45,12 +45,12 @@ impl FileDeadLetterQueue {
         Ok(queue)
     }
 
-    /// The file.
+    /// The path that the queue was opened with.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens the file for each call again, so that no letter is written to a file that was renamed or removed.
+    /// Opens the file for each call again, so no letter is written to a file that was renamed or removed.
     fn file(&self) -> io::Result<File> {
         OpenOptions::new().create(true).append(true).read(true).open(&self.path)
     }

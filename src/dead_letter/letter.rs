@@ -9,11 +9,11 @@ use crate::failure::{ErrorKind, Failure};
 use crate::invocation::Invocation;
 use crate::record::{RecordRef, SequenceNumber};
 
-/// A record that the processor gives up on, whole, with the reason.
+/// A record that the processor gives up on, complete and with the reason.
 ///
-/// A [`DeadLetterQueue`](crate::DeadLetterQueue) receives it, and [`from_json`](Self::from_json) reads it back from what
-/// [`to_json`](Self::to_json) wrote. [`raw_json`](Self::raw_json) is the whole item, and an [error message](Self::error_message)
-/// may quote it; `Debug` and all other methods show nothing of it.
+/// A [`DeadLetterQueue`](crate::DeadLetterQueue) receives it. [`to_json`](Self::to_json) writes it, and [`from_json`](Self::from_json)
+/// reads it back. [`raw_json`](Self::raw_json) is the complete record, with its item data, and an [error message](Self::error_message) may
+/// quote it. `Debug` and all other methods show no item data.
 ///
 /// ```
 /// use lambda_streams::{DeadLetter, ErrorKind};
@@ -41,49 +41,49 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// The record as received, byte for byte; if the record is malformed, this may be any JSON value.
+    /// The record as received, byte for byte. It contains item data. If the record is malformed, it may be any JSON value.
     pub fn raw_json(&self) -> &str {
         self.record.raw_json()
     }
 
-    /// The kind of the error.
+    /// The kind of the error that failed the record.
     pub fn error_kind(&self) -> ErrorKind {
         self.failure.kind
     }
 
-    /// The message of the error.
+    /// The text of the error: at most 4,096 bytes. It may contain item data if the handler put some into its error, or if it panicked.
     pub fn error_message(&self) -> &str {
         &self.failure.message
     }
 
-    /// The messages of the error's sources, the nearest first.
+    /// The messages of the error's sources, the nearest first: at most 16, of at most 1,024 bytes each.
     pub fn error_sources(&self) -> &[String] {
         &self.failure.sources
     }
 
-    /// Why the attempts before the last one failed, the first one first, as in
-    /// [`RecordReport::earlier_failures`](crate::RecordReport::earlier_failures). Empty where the envelope had no room for them.
+    /// Why the attempts before the last one failed, in order, as in
+    /// [`RecordReport::earlier_failures`](crate::RecordReport::earlier_failures). Empty if the envelope had no room for them.
     pub fn earlier_failures(&self) -> &[Failure] {
         &self.earlier
     }
 
-    /// How often the handler was called in the invocation that gave up; 0 for a record that never reached it.
+    /// How many times the handler was called in the invocation that gave up; 0 for a record that never reached it.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// How many earlier changes of its item were skipped in its favour, because its handler takes the
+    /// How many earlier changes of the item were skipped in favour of this one, because its handler takes the
     /// [latest only](crate::Bulk::latest_only). They are not in the queue.
     pub fn superseded(&self) -> usize {
         self.superseded
     }
 
-    /// When the invocation that gave up first saw the record.
+    /// When the invocation that gave up first saw the record, to a millisecond.
     pub fn first_seen(&self) -> SystemTime {
         self.first_seen
     }
 
-    /// When the processor gave up.
+    /// When the processor gave up, to a millisecond.
     pub fn dead_lettered(&self) -> SystemTime {
         self.dead_lettered
     }
@@ -103,33 +103,33 @@ impl DeadLetter {
         self.invocation.trace_header.as_deref()
     }
 
-    /// The table's name, if the record has it.
+    /// The table's name; `None` if the record does not have it.
     pub fn table_name(&self) -> Option<&str> {
         self.record.table_name()
     }
 
-    /// The stream's ARN, if the record has it.
+    /// The stream's ARN; `None` if the record does not have it.
     pub fn stream_arn(&self) -> Option<&str> {
         self.record.stream_arn()
     }
 
-    /// The record's position in its shard, if the record has a usable one.
+    /// The record's position in its shard; `None` if the record has no usable one.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
         self.record.sequence_number()
     }
 
-    /// The record's `eventID`, if the record has one. It identifies repetitions of a letter.
+    /// The record's `eventID`; `None` if the record has none. It identifies repetitions of a letter.
     pub fn event_id(&self) -> Option<&str> {
         self.record.event_id()
     }
 
-    /// The kind of change, if the record has it.
+    /// The kind of change; `None` if the record does not have it.
     pub fn kind(&self) -> Option<EventKind> {
         self.record.kind()
     }
 
-    /// A name that all letters of one item share, for queues that keep order within a group, such as FIFO queues: the
-    /// [`Record::group_id`](crate::Record::group_id) of its record.
+    /// A name that all letters of one item share: the [`Record::group_id`](crate::Record::group_id) of its record. It is for queues that keep
+    /// order within a group, such as FIFO queues.
     pub fn group_id(&self) -> String {
         self.record.group_id()
     }

@@ -35,17 +35,35 @@ impl MemoryDeadLetterQueue {
     }
 
     /// The letters that were accepted so far, in order.
+    ///
+    /// ```
+    /// use lambda_streams::testing::TestStream;
+    /// use lambda_streams::{Deadline, HandlerError, MemoryDeadLetterQueue, Record, StreamProcessor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lambda_streams::Error> {
+    /// let queue = MemoryDeadLetterQueue::new();
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Err(HandlerError::permanent("no such customer")) })
+    ///     .dead_letter_queue(queue.clone())
+    ///     .build()?;
+    /// let event = TestStream::new("orders", &["id"]).insert(serde_json::json!({"id": {"S": "a"}})).event()?;
+    /// processor.process(event, Deadline::none()).await;
+    /// assert_eq!(queue.letters()[0].error_message(), "no such customer");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn letters(&self) -> Vec<DeadLetter> {
         self.state().letters.clone()
     }
 
-    /// Refuses the next `count` letters, then accepts again; `usize::MAX` refuses them all, 0 none.
+    /// Refuses the next `count` letters, then accepts letters again. `usize::MAX` refuses all of them, 0 none.
     pub fn refuse_next(&self, count: usize) {
         self.state().refusals = count;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every statement leaves the state consistent, so that a panic between two of them does no harm.
+        // Every statement leaves the state consistent, so a panic between two of them does no harm.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

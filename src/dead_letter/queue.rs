@@ -11,23 +11,7 @@ use super::DeadLetter;
 use crate::failure::{MAX_MESSAGE, bounded};
 use crate::guard::{drop_guarded, guard};
 
-/// A place for dead letters: Amazon SQS, a file, or one of your own.
-///
-/// The processor calls [`send`](Self::send) with one to ten letters at a time, never with two of the same lane, and with
-/// several calls in flight at once. A record is done only once the queue has *accepted* its letter.
-///
-/// # Accepted
-/// `Ok` is a promise: the letter is kept where a crash of this function cannot lose it. Its record is then done, and
-/// Lambda will not deliver it again. Everything else, an `Err`, a missing answer or a panic, leaves the record reported
-/// to Lambda, which delivers it again.
-///
-/// # Cancellation
-/// Shortly before the deadline, the future is dropped at its current `await`, and its letters count as not accepted, even if
-/// some of them have arrived.
-///
-/// # Idempotence
-/// A letter can be sent more than once: after a cancellation, and after a response that was lost. [`DeadLetter::event_id`]
-/// identifies repetitions.
+/// A place for dead letters: Amazon SQS, a file, or your own.
 ///
 /// ```
 /// use lambda_streams::{DeadLetter, DeadLetterError, DeadLetterQueue};
@@ -41,6 +25,21 @@ use crate::guard::{drop_guarded, guard};
 ///     }
 /// }
 /// ```
+///
+/// The processor calls [`send`](Self::send) with one to ten letters at a time, never with two of the same lane, and with several calls in
+/// flight. A record is done only once the queue has *accepted* its letter.
+///
+/// # Accepted
+/// `Ok` is a promise: the letter is kept where a crash of this function cannot lose it. Its record is then done, and Lambda will not deliver
+/// it again. After anything else, an `Err`, a missing answer or a panic, the record is reported to Lambda, which redelivers it.
+///
+/// # Cancellation
+/// Shortly before the deadline, the future is dropped at its current `await`. Its letters count as not accepted, even if some of them have
+/// arrived.
+///
+/// # Idempotence
+/// A letter can be sent more than once: after a cancellation, and after a response that was lost. [`DeadLetter::event_id`] identifies
+/// repetitions.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a dead-letter queue",
     note = "`SqsDeadLetterQueue`, `FileDeadLetterQueue` and `MemoryDeadLetterQueue` are, and every type that implements `DeadLetterQueue`"
@@ -61,7 +60,7 @@ impl<Q: DeadLetterQueue> DeadLetterQueue for Arc<Q> {
 
 /// Why a queue did not accept a dead letter.
 ///
-/// Its text is that of the error it is made of, at most 4,096 bytes. It is logged: leave item data out of it.
+/// Its text is that of the error that it wraps, at most 4,096 bytes. The processor logs it: leave item data out.
 ///
 /// ```
 /// use lambda_streams::DeadLetterError;
@@ -77,7 +76,7 @@ pub struct DeadLetterError {
 }
 
 impl DeadLetterError {
-    /// Wraps the reason.
+    /// Wraps the reason: an error, or a text.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source = source.into();
         let message = guard("dead-letter queue's error", || bounded(&source, MAX_MESSAGE));

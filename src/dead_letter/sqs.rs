@@ -43,6 +43,8 @@ const LIMIT_KEPT: Duration = Duration::from_secs(15 * 60);
 
 /// A dead-letter queue on Amazon SQS, standard or FIFO.
 ///
+/// Available with the feature `sqs`, which is enabled by default.
+///
 /// Letters are sent by `SendMessageBatch`, in as few requests as their sizes allow: at most 10 letters and 1 MiB each. The body of a
 /// message is the letter's [envelope](DeadLetter#the-envelope). Its message attributes, for filters and consoles, are
 /// `errorKind`, `eventKind`, `table`, and `contentEncoding`, which is `gzip` where the record is compressed; those that the
@@ -58,54 +60,60 @@ const LIMIT_KEPT: Duration = Duration::from_secs(15 * 60);
 ///
 /// # Endpoint
 /// Requests go to the host that the queue's URL names, and to no other: a public endpoint of SQS, an interface endpoint in a VPC,
-/// or an emulator. `AWS_ENDPOINT_URL_SQS`, else `AWS_ENDPOINT_URL`, names another endpoint, as for every SDK of AWS: it is then used
-/// whatever the URL's host is, and the first letter logs this. `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true` disables both. Plain HTTP
+/// or an emulator. `AWS_ENDPOINT_URL_SQS`, or `AWS_ENDPOINT_URL` if that is not set, names another endpoint, as for every SDK of AWS. It
+/// replaces the URL's host, and the first letter logs this. `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true` disables both. Plain HTTP
 /// to another machine is logged as a warning.
 ///
-/// Requests are signed for the region that the URL names (`sqs.REGION.…`, `….sqs.REGION.vpce.…`, `REGION.queue.…`), else that of
-/// `AWS_REGION`, else of `AWS_DEFAULT_REGION`.
+/// Requests are signed for the region that the URL names (`sqs.REGION.…`, `….sqs.REGION.vpce.…`, `REGION.queue.…`). If it names
+/// none, `AWS_REGION` does, and then `AWS_DEFAULT_REGION`.
 ///
 /// # Size
-/// With the first letter, and then every 15 minutes, the queue is asked for its `MaximumMessageSize`. A message counts with its body
-/// and its attributes, after encoding
+/// The queue's `MaximumMessageSize` is read with the first letter, and then every 15 minutes. It limits the body and the attributes of a
+/// message together, after encoding
 /// ([AWS: message quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)).
-/// A letter that does not fit is compressed; one that still does not fit is not accepted, and the error says by how many
-/// bytes it is too large. A function that may not call `sqs:GetQueueAttributes` logs a warning and assumes 1 MiB. Letters that the
-/// queue then refuses as too long are sent in smaller requests, and a single one compressed. The function's role always needs
-/// `sqs:SendMessage`, and for a queue with a customer managed key `kms:GenerateDataKey` and `kms:Decrypt`.
+/// A letter that does not fit is compressed. One that still does not fit is not accepted, and the error says by how many
+/// bytes it is too large.
+///
+/// # Permissions
+/// The function's role needs `sqs:SendMessage`, and for a queue with a customer managed key `kms:GenerateDataKey` and `kms:Decrypt`.
+/// Without `sqs:GetQueueAttributes`, it logs a warning and assumes a limit of 1 MiB. Letters that the queue then refuses as too long are
+/// sent in smaller requests, and a single one compressed.
 ///
 /// # Failures
-/// A request that fails for the moment (no connection, no response within 5 s, throttling, an error of the service) is sent
-/// again, as are the entries of a batch that do: at most 4 attempts in all, after a random delay of up to 100, 200 and 400 ms,
-/// which is exponential backoff with full jitter. Every other failure is final at once, with an error that says what to do
-/// about a missing queue, key or permission.
+/// A request that fails temporarily (no connection, no response within 5 s, throttling, an error of the service) is sent again, and so are
+/// the entries of a batch that fail temporarily. There are at most 4 attempts in all, after random delays of up to 100, 200 and 400 ms:
+/// exponential backoff with full jitter. Every other failure is final at once, with an error that says what to do about a missing queue,
+/// key or permission.
 ///
-/// When the 4 attempts of a request have found no way to the queue, this is remembered for 10 s: other letters are refused at once,
-/// with that error, instead of waiting for attempts of their own. The same holds for a queue that cannot be asked for its limit.
-/// Without a route to SQS, all letters of an invocation are told within about 13 s, which is the time of one.
+/// If all 4 attempts of a request fail to reach the queue, this is remembered for 10 s. Other letters then fail at once, with that error,
+/// and make no attempts. The same applies to a queue whose limit cannot be read.
+/// Without a route to SQS, all letters of an invocation fail within about 13 s, the time that a single one takes.
 ///
 /// # FIFO queues
-/// To a queue whose URL ends in `.fifo`, the letters of one item are sent as one message group ([`DeadLetter::group_id`]), in
-/// order: if a letter is not accepted, the later ones of its item in the same call are not sent. SQS drops repetitions within
-/// five minutes by the record's `eventID`, so do not let two functions share one FIFO queue.
+/// If the queue's URL ends in `.fifo`, the letters of one item are sent in order, as one message group ([`DeadLetter::group_id`]). If a
+/// letter is not accepted, the later ones of its item in the same call are not sent. Within five minutes, SQS drops repetitions with the
+/// same `eventID`, so two functions must not share one FIFO queue.
 ///
 /// # Client
-/// [`from_env`](Self::from_env) and [`from_url`](Self::from_url) create their client with the first letter, so that a function
+/// [`from_env`](Self::from_env) and [`from_url`](Self::from_url) create their client with the first letter, so a function
 /// without dead letters does not pay for it. The SDK's own retries are disabled, because the retries above replace them.
 ///
-/// Its credentials are those that Lambda gives the function: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`,
-/// which are read for each request, or those of the endpoint that `AWS_CONTAINER_CREDENTIALS_FULL_URI` or
-/// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` names, as with SnapStart and on ECS, with the token in
-/// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` or `AWS_CONTAINER_AUTHORIZATION_TOKEN`. The endpoint's are fetched again five minutes
-/// before they expire. When SQS refuses them (`ExpiredToken` and the like), they are read anew and the request is sent once more.
-/// For profiles, assumed roles and proxies, use [`with_client`](Self::with_client).
+/// The client uses the credentials that Lambda gives the function:
+///
+/// - `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, which are read for each request; or
+/// - those of a local endpoint, as with SnapStart and on ECS. `AWS_CONTAINER_CREDENTIALS_FULL_URI` or
+///   `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` names it, and `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` or
+///   `AWS_CONTAINER_AUTHORIZATION_TOKEN` has its token. They are fetched again five minutes before they expire.
+///
+/// If SQS refuses the credentials (`ExpiredToken` and the like), they are read again and the request is repeated once. For profiles,
+/// assumed roles and proxies, use [`with_client`](Self::with_client).
 pub struct SqsDeadLetterQueue {
     url: QueueUrl,
     /// How errors name the queue: its URL, and the endpoint where that is another host.
     name: String,
     source: ClientSource,
     caller: OnceLock<Caller>,
-    /// Locked while the queue is asked, so that letters at the same time ask once.
+    /// Locked while the queue is asked, so letters at the same time ask once.
     limit: Mutex<Option<Limit>>,
     outage: Outage,
 }
@@ -137,6 +145,18 @@ struct Limit {
 impl SqsDeadLetterQueue {
     /// The queue whose URL is in the environment variable `DLQ_URL`.
     ///
+    /// [`StreamProcessor::builder_from_env`](crate::StreamProcessor::builder_from_env) calls it if the variable is set.
+    ///
+    /// ```no_run
+    /// use lambda_streams::{Record, SqsDeadLetterQueue, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .dead_letter_queue(SqsDeadLetterQueue::from_env()?)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`from_url`](Self::from_url), and if the variable is not set.
     pub fn from_env() -> Result<Self, QueueUrlError> {
@@ -158,13 +178,13 @@ impl SqsDeadLetterQueue {
         Self::of_function(QueueUrl::parse(url)?, Variables::of_process(), None)
     }
 
-    /// The queue at this URL, called by a client of your own.
+    /// The queue at this URL, called by your own client.
     ///
-    /// The client's configuration is used as it is, its endpoint included. If it has retries of its own, each attempt of this queue
-    /// multiplies them.
+    /// The client's configuration is used as it is, its endpoint included. If the client retries by itself, the number of requests is its
+    /// attempts times those of this queue.
     ///
     /// # Errors
-    /// If it is not the URL of a queue.
+    /// If the text is not the URL of a queue.
     pub fn with_client(client: Client, url: &str) -> Result<Self, QueueUrlError> {
         let url = QueueUrl::parse(url)?;
         let name = url.as_str().to_owned();
@@ -215,8 +235,8 @@ impl SqsDeadLetterQueue {
         Link { client, url, queue: &self.name, outage: &self.outage, credentials }
     }
 
-    /// The maximum size of a message in bytes: as known, or asked anew. If the queue cannot be asked, all letters that wait for its
-    /// answer are told at once.
+    /// The maximum size of a message in bytes: as known, or asked again. If the queue cannot be asked, all letters that wait for its
+    /// answer fail at once.
     async fn limit(&self, link: &Link<'_>) -> Result<usize, SendError> {
         let mut known = self.limit.lock().await;
         if let Some(limit) = known.filter(|limit| limit.asked.elapsed() < LIMIT_KEPT) {
@@ -228,7 +248,7 @@ impl SqsDeadLetterQueue {
         let bytes = match (link.ask_for_limit().await, &*known) {
             (Ok(bytes), _) => bytes,
             (Err(error), Some(limit)) if !error.is_outage() => {
-                tracing::debug!(%error, "the queue no longer tells its MaximumMessageSize");
+                tracing::debug!(%error, "the queue's MaximumMessageSize can no longer be read");
                 limit.bytes
             }
             (Err(error), _) => {

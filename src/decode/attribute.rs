@@ -17,7 +17,7 @@ fn find(item: &str, wanted: &str) -> Result<Option<usize>, DecodeError> {
     }
 }
 
-/// The same from a brace or a comma on, before which there is no such attribute. Apart from the pass that nearly every item ends with, which
+/// The same, starting at a brace or a comma before which there is no such attribute. Apart from the pass that nearly every item ends with, which
 /// saves 15 instructions of a record (`benches/instructions.sh`, "ours, the third entity by attribute").
 #[inline(never)]
 fn find_from(item: &str, mut at: usize, wanted: &str) -> Result<Option<usize>, DecodeError> {
@@ -53,7 +53,7 @@ enum Passed {
     UpToOther(usize),
 }
 
-/// Passes the members that are written as DynamoDB writes them, without space and escapes, from a brace or a comma on.
+/// Passes the members that are written as DynamoDB writes them, without space and escapes, starting at a brace or a comma.
 ///
 /// What is between a name and a text, and between a text and the next name, is compared as one word, and the rest stays in registers. That
 /// saves 1.3 % of the instructions of a record (`benches/instructions.sh`, "ours, the third entity by attribute").
@@ -88,7 +88,7 @@ fn pass_plain_members(item: &str, mut at: usize, wanted: &str) -> Passed {
     Passed::UpToOther(at)
 }
 
-/// The rest from a member's name on, if nothing but the item's brace or a comma is before its quote.
+/// The rest, starting at a member's name, if only the item's brace or a comma is before its quote.
 #[inline(always)]
 fn after_opening_quote(json: &[u8], at: usize) -> Option<&[u8]> {
     let (opening, rest) = json.get(at..)?.split_first_chunk()?;
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!((found("d"), found("x"), found("")), (Some(r#"{"BOOL":true}"#), None, None));
     }
 
-    /// Members as DynamoDB writes them and otherwise, so that each is passed in the company of both.
+    /// Members as DynamoDB writes them and otherwise, so each is passed in the company of both.
     const MEMBERS: [(&str, &str, &str); 10] = [
         ("id", r#""id":"#, r#"{"S":"order-00000001"}"#),
         ("spaced", r#" "spaced" : "#, r#"{ "S" : "x" } "#),

@@ -27,7 +27,7 @@ impl<'de> Cursor<'de> {
         seed: S,
     ) -> Result<S::Value, ErrorImpl> {
         let (mark, bare) = (self.mark(), Some(tag));
-        // The result is changed in place, here and below, so that a large one is not moved.
+        // The result is changed in place, here and below, so a large one is not moved.
         let mut result = seed.deserialize(AttributeValue { cursor: self, start: mark.at, tag: bare, is_bare: true });
         if self.broken.is_some() || !self.is_settled(mark, &result) {
             self.settle(mark, &mut result, bare);
@@ -397,7 +397,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a type decodes all of a value, so that nothing is left to be checked.
+    /// Whether a type decodes all of a value, so nothing is left to be checked.
     fn is_settled<'de, T: Deserialize<'de>>(json: &'de str) -> bool {
         let mut cursor = Cursor::new(json);
         let mark = cursor.mark();
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_texts_and_numbers_take_the_shortcut() {
+    fn plain_strings_and_numbers_take_the_shortcut() {
         let (mut text, mut number) = (Cursor::new(r#"{"S":"a"}"#), Cursor::new(r#"{"N":"7"}"#));
         let value = |cursor| AttributeValue { cursor, start: 0, tag: None, is_bare: false };
         assert_eq!((value(&mut text).plain_text(), value(&mut number).plain_number()), (Some("a"), Some("7")));

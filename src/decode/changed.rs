@@ -3,12 +3,17 @@
 /// The names of the attributes in which two images of an item differ, each list sorted.
 ///
 /// ```
-/// # use lambda_streams::ChangedAttributes;
-/// # fn of(changed: &ChangedAttributes) {
-/// for name in changed.iter() {
-///     println!("{name} has changed");
-/// }
-/// assert!(!changed.contains("an attribute that neither image has"));
+/// use lambda_streams::Record;
+/// use lambda_streams::testing::TestStream;
+/// use serde_json::json;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (old, new) = (json!({"id": {"S": "a"}, "status": {"S": "new"}}), json!({"id": {"S": "a"}, "status": {"S": "paid"}, "paid_at": {"N": "7"}}));
+/// let record: Record = TestStream::new("orders", &["id"]).modify(old, new).change()?;
+/// let changed = record.changed_attributes()?;
+/// assert_eq!((changed.added, changed.different), (vec!["paid_at".to_owned()], vec!["status".to_owned()]));
+/// assert!(changed.removed.is_empty());
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +38,7 @@ impl ChangedAttributes {
         self.added.iter().chain(&self.removed).chain(&self.different).map(String::as_str)
     }
 
-    /// Whether the two images are the same item.
+    /// Whether no attribute differs.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }

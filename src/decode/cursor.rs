@@ -25,7 +25,7 @@ pub(super) struct Cursor<'de> {
     pub(super) depth: usize,
     /// Where the last value starts that was decoded to its end.
     pub(super) finished: usize,
-    /// What is malformed. It is kept, so that a malformed item fails even if its type swallows errors.
+    /// What is malformed. It is kept, so a malformed item fails even if its type swallows errors.
     pub(super) broken: Option<&'static str>,
     pub(super) rounded: Rounded,
     /// Where the name of an attribute starts that is left out, to find out what an error is about; `usize::MAX` for none.

@@ -96,7 +96,7 @@ fn is_spelled_as_fraction(text: &str) -> bool {
     text.contains(['e', 'E']) || text.trim_end_matches('0').ends_with('.')
 }
 
-/// Whether a number is the one that an `f64` shows, so that no digit is lost.
+/// Whether a number is the one that an `f64` shows, so no digit is lost.
 fn is_exact(text: &str, number: f64) -> bool {
     /// An `f64` holds every number of 15 digits; one more place is for the point.
     const ALWAYS_EXACT: usize = 16;
@@ -106,7 +106,7 @@ fn is_exact(text: &str, number: f64) -> bool {
     number.is_finite() && are_equal(text, &format!("{number:e}"))
 }
 
-/// Whether two texts are spellings of one number.
+/// Whether two strings are spellings of one number.
 pub(super) fn are_equal(one: &str, other: &str) -> bool {
     let spelling = |text| {
         let mut spelling = String::new();
@@ -164,7 +164,7 @@ pub(super) fn canonical(text: &str, out: &mut String) {
     push_exponent(exponent, zeros as i64 - fraction.len() as i64, out);
 }
 
-/// Hashes a number by its canonical spelling, so that all spellings of it have one hash, and other numbers others.
+/// Hashes a number by its canonical spelling, so all spellings of it have one hash, and other numbers others.
 #[inline]
 pub(super) fn hash<H: Hasher>(text: &str, state: &mut H) {
     if is_plain(text.as_bytes()) {

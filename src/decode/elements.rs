@@ -10,7 +10,7 @@ use super::error::{AttributeType, ErrorImpl};
 /// The elements of an `L`, `SS`, `NS` or `BS`, in the order of the text.
 pub(super) struct Elements<'a, 'de> {
     cursor: &'a mut Cursor<'de>,
-    /// The type of the elements of a set, which the set has told. Those of a list have one each.
+    /// The type of the elements of a set, which is that of the set. The elements of a list have one each.
     of_set: Option<AttributeType>,
     index: usize,
     done: bool,

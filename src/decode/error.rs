@@ -22,8 +22,8 @@ use self::path::Path;
 
 /// Why an item does not decode.
 ///
-/// Its message says where it went wrong, what was wanted and which DynamoDB type was found. It contains names of attributes and
-/// fields, and never an attribute's value. That is why it leaves out what a type's own `Deserialize` says.
+/// The message says where the fault is, what the type wanted and which DynamoDB type was found. It contains names of attributes and fields,
+/// and never an attribute's value. For that reason it leaves out the messages of a type's own `Deserialize`.
 ///
 /// ```
 /// use lambda_streams::AttributeType;
@@ -56,30 +56,30 @@ impl DecodeError {
         self
     }
 
-    /// Where it went wrong, such as `NewImage.lines[2].price`; empty if it is the whole of an item that is not part of a record.
+    /// Where the fault is, such as `NewImage.lines[2].price`. Empty for the whole of an item that is not part of a record.
     ///
-    /// Inside an enum or a flattened part, which serde has to buffer, it may end at the attribute that was buffered:
+    /// Inside an enum or a flattened part, which serde must buffer, the path may end at the attribute that was buffered:
     /// [`from_image`](crate::from_image#where-serde-buffers) says when.
     pub fn path(&self) -> &str {
         self.0.path().as_str()
     }
 
-    /// What the type wanted there, as its `Deserialize` calls it, such as `u32` or `struct Order`.
+    /// What the type wanted there, as its `Deserialize` names it, such as `u32` or `struct Order`.
     pub fn expected(&self) -> Option<&str> {
         self.0.kind().expected()
     }
 
-    /// The type that the attribute has in DynamoDB, if it is known and explains the error.
+    /// The DynamoDB type of the attribute, if it is known and explains the error.
     pub fn found(&self) -> Option<AttributeType> {
         self.0.kind().found()
     }
 
-    /// Whether the record does not have the image at all, because of the stream's view type.
+    /// Whether the record lacks the image, because of the stream's view type or the kind of change.
     pub fn is_missing_image(&self) -> bool {
         matches!(self.0.kind(), Kind::MissingImage { .. })
     }
 
-    /// Whether the item is not well-formed DynamoDB JSON, so that no type could be decoded from it.
+    /// Whether the item is not well-formed DynamoDB JSON, so no type could be decoded from it.
     pub fn is_malformed(&self) -> bool {
         self.0.is_malformed()
     }

@@ -1,4 +1,4 @@
-//! The view of an item's primary key that a user's function gets, and nothing of the item besides.
+//! The view of an item's primary key that a user's function gets: the key, and nothing else of the item.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +15,7 @@ use super::keys::{check_keys, key_names, key_value};
 ///
 /// let keys = Keys::from_json(r#"{"pk": {"S": "TENANT#1"}, "sk": {"S": "AGG#42#EVT#7"}}"#)?;
 /// assert_eq!(keys.text("pk")?, "TENANT#1");
-/// assert!(keys.text("id").is_err(), "it is no key attribute");
+/// assert!(keys.text("id").is_err(), "`id` is not a key attribute");
 /// # Ok::<(), lambda_streams::DecodeError>(())
 /// ```
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ pub struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// The key that this DynamoDB JSON holds, such as [`Record::keys_json`](crate::Record::keys_json), to test a function with.
+    /// Reads the DynamoDB JSON of a key, such as [`Record::keys_json`](crate::Record::keys_json), for the test of a function of keys.
     ///
     /// # Errors
     /// If it is malformed: a key has at least one attribute, each of the type `S`, `N` or `B`.
@@ -34,10 +34,10 @@ impl<'a> Keys<'a> {
         Ok(Self { json })
     }
 
-    /// The value of a key attribute of the type `S`.
+    /// The value of a key attribute of the type `S`. For other types there is [`decode`](Self::decode).
     ///
     /// # Errors
-    /// If the key does not have the attribute, or it is of another type: [`decode`](Self::decode) reads those.
+    /// If the key does not have the attribute, or the attribute has another type.
     pub fn text(&self, name: &str) -> Result<Cow<'a, str>, DecodeError> {
         let error = match key_value(self.json, name)? {
             Some(value) => match value.into_text() {
@@ -49,10 +49,21 @@ impl<'a> Keys<'a> {
         Err(DecodeError::from(error.at_name(name)))
     }
 
-    /// The whole key as a type of yours, as [`from_keys`](crate::from_keys) decodes it.
+    /// Decodes the whole key into your own type, as [`from_keys`](crate::from_keys) does.
+    ///
+    /// ```
+    /// use lambda_streams::Keys;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Key { tenant: String, number: u64 }
+    ///
+    /// let key: Key = Keys::from_json(r#"{"tenant": {"S": "T1"}, "number": {"N": "7"}}"#)?.decode()?;
+    /// assert_eq!((key.tenant.as_str(), key.number), ("T1", 7));
+    /// # Ok::<(), lambda_streams::DecodeError>(())
+    /// ```
     ///
     /// # Errors
-    /// If it does not fit the type.
+    /// If the key does not fit the type.
     pub fn decode<T: Deserialize<'a>>(&self) -> Result<T, DecodeError> {
         super::from_image(self.json)
     }
@@ -89,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_and_no_value_is_shown() {
+    fn what_is_not_a_key_is_refused_and_no_value_is_shown() {
         for json in ["", "{}", r#"{"a":{"M":{}}}"#] {
             assert!(Keys::from_json(json).is_err_and(|error| error.is_malformed()), "{json}");
         }

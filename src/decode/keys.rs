@@ -101,7 +101,7 @@ impl<'de> KeyValue<'de> {
         Self { tag: AttributeType::S, text: Cow::Borrowed(text) }
     }
 
-    /// The text of a value of the type `S`, or else its type.
+    /// The text of a value of the type `S`; of another value, its type as the error.
     pub(super) fn into_text(self) -> Result<Cow<'de, str>, AttributeType> {
         match self.tag {
             AttributeType::S => Ok(self.text),

@@ -9,7 +9,7 @@ use super::decimal::{self, AnyNumber};
 use super::error::{AttributeType, ErrorImpl, Fingerprint};
 use super::rounded::Rounded;
 
-/// How many values may be the one, so that an item is not decoded any number of times.
+/// How many values may be the one, so an item is not decoded any number of times.
 const MAX_CANDIDATES: usize = 8;
 
 /// A value that an error may be about.

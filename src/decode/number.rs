@@ -1,4 +1,4 @@
-//! Exact numbers: `#[serde(with = "lambda_streams::number")]` reads an `N` into a decimal type of yours, with all of its digits.
+//! Exact numbers: `#[serde(with = "lambda_streams::number")]` reads an `N` into your own decimal type, with all of its digits.
 //!
 //! DynamoDB's numbers have up to 38 digits, and serde's largest types have fewer: a decimal type that asks serde for *any*
 //! number gets an `f64`, and `3804086584686624768.25` becomes 3804086584686625000. For money, use this module with the decimal

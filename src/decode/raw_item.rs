@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::error::{DecodeError, ErrorImpl};
 
-/// Reads an item into a type that is made of attribute values. It is checked as [`from_image`](super::from_image) does.
+/// Reads an item into a type that consists of attribute values. It is checked as [`from_image`](super::from_image) does.
 pub(crate) fn raw_item<I: From<serde_dynamo::Item>>(json: &str, member: &'static str) -> Result<I, DecodeError> {
     let item = read(json).map_err(|error| DecodeError::from(error).within(member))?;
     Ok(item.into())

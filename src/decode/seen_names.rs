@@ -7,7 +7,7 @@ use crate::json::end_of_plain_text;
 
 /// How many names the table holds; an object with more of them allocates a set.
 const MAX_IN_TABLE: usize = 24;
-/// More than the table holds, so that a search always ends at a free slot.
+/// More than the table holds, so a search always ends at a free slot.
 const SLOTS: usize = 32;
 
 /// The names of one object of a text: a small hash table on the stack, with open addressing.
@@ -65,7 +65,7 @@ impl<'de> SeenNames<'de> {
         self.insert_other(text, start, end)
     }
 
-    /// Takes no plain names any more, so that each is looked at before it is inserted as any other.
+    /// No longer takes plain names: each name is looked at before it is inserted.
     pub(super) fn refuse_plain(&mut self) {
         self.room = 0;
         self.refuses_plain = true;
@@ -89,7 +89,7 @@ impl<'de> SeenNames<'de> {
     }
 }
 
-/// The slot at which the search for a name starts: a hash of its length, its first three bytes and its last, which tell most
+/// The slot at which the search for a name starts: a hash of its length, its first three bytes and its last, which distinguish most
 /// names of an item apart.
 #[inline(always)]
 fn slot(text: &[u8], start: usize, end: usize) -> usize {

@@ -21,7 +21,7 @@ pub(crate) fn filter_criteria<'a>(
     top_level: &[EventKind],
 ) -> Option<String> {
     let entities: Vec<_> = entities.collect();
-    // A record without the image that an entity looks at fails, so that no image may be asked about.
+    // A record without the image that an entity looks at fails, so no image may be asked about.
     let reads_images = entities.iter().any(|(entity, _)| entity.reads_image());
     let by_entity = if reads_images { None } else { by_entity(&entities, top_level) };
     let fits = |patterns: &Vec<String>| {
@@ -39,7 +39,7 @@ fn by_kind(entities: &[(&Entity, Vec<EventKind>)], top_level: &[EventKind]) -> O
     (kinds.len() < EventKind::ALL.len()).then(|| vec![pattern(&kinds, None)])
 }
 
-/// Patterns that look at keys; `None` if an entity cannot be told by one, or they would let everything through.
+/// Patterns that look at keys; `None` if no pattern can identify an entity, or if they would let everything through.
 fn by_entity(entities: &[(&Entity, Vec<EventKind>)], top_level: &[EventKind]) -> Option<Vec<String>> {
     if top_level.len() == EventKind::ALL.len() {
         return None;

@@ -8,13 +8,14 @@ use crate::record::{MalformedRecord, Record};
 
 use super::StreamEvent;
 
+/// Available with the feature `aws_lambda_events`.
 impl TryFrom<EventRecord> for Record {
     type Error = MalformedRecord;
 
-    /// Takes a record that was read by `aws_lambda_events`, whose feature `dynamodb` is on with the feature `aws_lambda_events`.
+    /// Converts a record that `aws_lambda_events` has read. Its feature `dynamodb` is enabled with the feature `aws_lambda_events`.
     ///
-    /// That type has an empty image where there is none, and 1970 where there is no creation time. Both count as absent here, since an item
-    /// always has its key. It has only whole seconds of the creation time.
+    /// In that type, an absent image is empty, and an absent creation time is 1970. Both count as absent here, because an item always has its
+    /// key. The type has only whole seconds of the creation time.
     ///
     /// # Errors
     /// If the record has no sequence number or no event source, or its event name is unknown.
@@ -23,11 +24,12 @@ impl TryFrom<EventRecord> for Record {
     }
 }
 
+/// Available with the feature `aws_lambda_events`.
 impl TryFrom<Event> for StreamEvent {
     type Error = Error;
 
-    /// Takes an event that was read by `aws_lambda_events`, each record as by `TryFrom<EventRecord> for Record`. A malformed record
-    /// stays a malformed record of the event.
+    /// Converts an event that `aws_lambda_events` has read, each record as by `TryFrom<EventRecord> for Record`. A malformed record
+    /// remains a malformed record of the event.
     ///
     /// # Errors
     /// If the records are those of another source.

@@ -1,7 +1,8 @@
 //! Reads an event's records in one pass over the payload, as many at a time as are wanted.
 //!
-//! Invariant: no more records are read than an invocation can have. Everything that was read is valid JSON, except for images whose check was put off (`ImageCheck`). Whether the
-//! payload is the event of a stream is only known when all of it has been read: [`EventReader::finish`].
+//! Invariant: no more records are read than an invocation can have. Everything that was read is valid JSON, except for
+//! images whose check was postponed (`ImageCheck`). Whether the payload is the event of a stream is only known when all of it has been
+//! read: [`EventReader::finish`].
 
 use std::sync::Arc;
 
@@ -98,7 +99,7 @@ impl<'a> EventReader<'a> {
         !matches!(self.position, Position::InvalidJson)
     }
 
-    /// Whether the payload is known not to be the event of a stream, so that no more of it is read.
+    /// Whether the payload is known not to be the event of a stream, so no more of it is read.
     pub(crate) fn is_given_up(&self) -> bool {
         matches!(self.position, Position::InvalidJson | Position::TooManyRecords | Position::MixedSources)
     }
@@ -226,7 +227,7 @@ impl<'a> EventReader<'a> {
             Problem::UnreadableName => refuse(),
         })?;
         if members.get(EventMember::LambdaStreams).is_some() && !super::is_by_command(self.text) {
-            return Err(Error::broken_envelope("`lambdaStreams` is not its first member, which it must be"));
+            return Err(Error::broken_envelope("`lambdaStreams` must be its first member"));
         }
         if !self.has_records
             || self.are_sources_mixed()

@@ -43,7 +43,7 @@ impl<'a> Records<'a> {
 
     /// Reads just enough to tell whether the payload is the event of a stream.
     ///
-    /// The images of the kinds of change that have a handler are not checked to be valid JSON. Whoever processes the records
+    /// The images of the kinds of change that have a handler are not checked to be valid JSON. The code that processes the records
     /// must do so.
     pub(crate) fn of_payload(
         text: &'a Arc<String>,
@@ -62,7 +62,7 @@ impl<'a> Records<'a> {
 
     pub(crate) fn has_next(&self) -> bool {
         match self {
-            // An empty event counts as one step, so that its end is reached like that of any other.
+            // An empty event counts as one step, so its end is reached like that of any other.
             Self::Event { event, taken } => *taken < event.len().max(1),
             Self::Payload(unread) => !unread.read_ahead.as_slice().is_empty() || unread.reader.has_next(),
         }

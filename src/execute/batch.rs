@@ -183,7 +183,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Notes that the payload is not the event of a stream as soon as that is known, so that none of the records that wait starts.
+    /// Notes that the payload is not the event of a stream as soon as that is known, so none of the records that wait starts.
     fn note_refusal(&mut self) {
         if self.refusal.is_none() {
             self.refusal = self.unread.refusal();
@@ -198,7 +198,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Reads the next records, up to the end of a chunk or of the turn: skips those that need no handler, enters the rest into their
-    /// lanes, and returns those that need not wait for an earlier record. What may not start, because of the gate or the deadline,
+    /// lanes, and returns those that need not wait for an earlier record. What must not start, because of the gate or the deadline,
     /// enters no lane, and the filter is not asked about it.
     pub(super) fn read_next(&mut self, gate: Gate, clock: &mut Clock, turn: &mut Turn) -> Vec<Arrival> {
         let text = self.unread.text();
@@ -356,13 +356,13 @@ impl<'a> Batch<'a> {
         self.records[position].is_stale
     }
 
-    /// Finds the entity of a well-formed record, and why no handler takes it, if none does. Where that cannot be told, the record fails.
+    /// Finds the entity of a well-formed record, and why no handler takes it, if none does. If that is not known, the record fails.
     fn find_no_handler(&mut self, position: usize) -> Option<SkipReason> {
         let routes = &self.settings.routes;
         let record = &mut self.records[position];
         let kind = record.facts.kind().filter(|_| record.failure().is_none())?;
         if routes.has_entities() {
-            // With `Unmatched::DeadLetter` a record of any kind may have to fail, so that its entity is always looked up.
+            // With `Unmatched::DeadLetter` a record of any kind may have to fail, so its entity is always looked up.
             if !routes.takes(kind) && routes.unmatched == Unmatched::Skip {
                 return Some(SkipReason::NoHandler);
             }
@@ -569,7 +569,7 @@ impl<'a> Batch<'a> {
         (is_free && self.bulk_of(next) == self.bulk_of(position)).then_some(next)
     }
 
-    /// Notes that the record does not decode, so that it is not decoded again before its turn has come.
+    /// Notes that the record does not decode, so it is not decoded again before its turn has come.
     pub(super) fn note_undecodable(&mut self, position: usize) {
         self.records[position].is_undecodable = true;
     }
@@ -734,7 +734,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Ends the batch, all of which has been read: records without an outcome are held back after a reported one, and
-    /// unfinished otherwise. Records that come from elsewhere than the stream are answered one by one, so that a reported one holds back only
+    /// unfinished otherwise. Records that come from elsewhere than the stream are answered one by one, so a reported one holds back only
     /// the rest of its lane. Remembers what completed after the checkpoint.
     pub(super) fn into_report(mut self, stopped_at_deadline: bool, now: Instant) -> BatchReport {
         let reported = self.records.iter().position(|record| record.outcome == Outcome::Reported);

@@ -70,7 +70,7 @@ impl<'a, T> HandlerCall<'a, T> {
         self.begun
     }
 
-    /// Ready once it has ended, with what `read`, which is called in the scope of the handler, makes of that; not ready any more after that.
+    /// Ready once it has ended, with what `read`, which is called in the scope of the handler, makes of that; never ready again after that.
     ///
     /// An [`Ended`] is several times as large as what a plain handler's attempt keeps of it: to return it would take 35 instructions
     /// of a record more (`make instructions`).
@@ -92,7 +92,7 @@ impl<'a, T> HandlerCall<'a, T> {
         }))
     }
 
-    /// Drops the handler's future after a failure, which tells more than a panic while it is dropped.
+    /// Drops the handler's future after a failure, which says more than a panic while it is dropped.
     #[cold]
     fn fail(&mut self, failure: AttemptFailure) -> Ended<T> {
         if let Some(running) = self.running.take() {

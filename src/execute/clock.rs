@@ -121,7 +121,7 @@ impl Turn {
     }
 }
 
-/// Ready from a moment on. It may be polled again after that.
+/// Ready once a moment has come. It may be polled again after that.
 ///
 /// A timer alone would be late: it fires only once the runtime has had its turn, and if its task has not used up its budget.
 pub(super) struct WaitUntil(Option<Pin<Box<Sleep>>>);

@@ -26,7 +26,7 @@ const MAX_IN_FLIGHT: usize = 8;
 /// A call of the queue that has ended.
 pub(super) struct Sent {
     pub(super) positions: Vec<usize>,
-    /// `None` where the letters were given up before a call was made of them.
+    /// `None` if the letters were given up before their call was made.
     pub(super) begun: Option<Instant>,
     /// One result per position, in the same order; more or fewer if the queue broke its promise.
     pub(super) results: Vec<Result<(), DeadLetterError>>,

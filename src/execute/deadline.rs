@@ -1,4 +1,4 @@
-//! When a batch stops: a margin before Lambda's deadline, so that its response still gets out. The margin is the builder's, or a
+//! When a batch stops: a margin before Lambda's deadline, so its response still gets out. The margin is the builder's, or a
 //! tenth of the time left where the builder's would leave no time at all.
 
 use std::time::Duration;

@@ -76,7 +76,7 @@ impl FailureRules {
         let may_wait = match failed.origin {
             Origin::Stream => failed.age.is_none_or(|age| age < self.max_record_age),
             Origin::Replay | Origin::Backfill => true,
-            // The record's own queue keeps it, or whoever made the request is told.
+            // The record's own queue keeps it, or the response tells the caller.
             Origin::Redrive | Origin::OnDemand => return Disposition::Report,
         };
         let is_dead_letter = match self.policy {
@@ -208,7 +208,7 @@ mod tests {
                 Report,
             ),
             (
-                "and that of a request is told to whoever made it",
+                "and that of a request is in its response",
                 DeadLetterAll,
                 FailedRecord { origin: Origin::OnDemand, class: Permanent, ..failed() },
                 Report,

@@ -7,7 +7,7 @@ pub(super) enum Gate {
     Open,
     /// Only records before this position may start: it is reported, and Lambda delivers everything from it on again.
     Before(usize),
-    /// No record starts any more.
+    /// No further record starts.
     Shut,
 }
 

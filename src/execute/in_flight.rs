@@ -88,7 +88,7 @@ impl<F: Future + Unpin> InFlight<F> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // A future that wakes itself while it is polled waits for the next call, so that it does not starve the others.
+        // A future that wakes itself while it is polled waits for the next call, so it does not starve the others.
         let woken = self.woken.places().len();
         if woken == 0 {
             return Poll::Pending;
@@ -249,7 +249,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_future_that_is_left_for_the_next_turn_gets_it() {
         let mut attempts = computing_and_done(Duration::from_millis(10));
-        // Once nothing wakes the task any more, the paused clock moves to the end of the timeout.
+        // Once nothing is left to wake the task, the paused clock moves to the end of the timeout.
         let begun = Instant::now();
         let polled = tokio::time::timeout(Duration::from_secs(1), next(&mut attempts)).await;
         assert_eq!((polled, begun.elapsed()), (Ok(Some(2)), Duration::from_millis(10)));

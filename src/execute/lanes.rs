@@ -20,7 +20,7 @@ use crate::record::RecordRef;
 
 /// The lanes of a batch. Records enter in stream order.
 ///
-/// A lane is found by a hash of the keys as they are in the payload, and by comparing texts only where hashes agree. Writing
+/// A lane is found by a hash of the keys as they are in the payload, and the keys are compared only where hashes agree. Writing
 /// each key once more, in one canonical spelling, took 575 more instructions a record (`make instructions`).
 pub(super) struct LaneMap<'a> {
     policy: &'a Lanes,
@@ -28,7 +28,7 @@ pub(super) struct LaneMap<'a> {
     /// The index of each lane by its key.
     numbers: HashTable<usize>,
     hasher: RandomState,
-    /// The last record, and its table's number. A batch of a stream has one table, so that the next record has the same.
+    /// The last record, and its table's number. A batch of a stream has one table, so the next record has the same.
     last: Option<(RecordRef, usize)>,
     /// The number of each table by what identifies it.
     tables: HashMap<Option<Box<str>>, usize>,
@@ -135,7 +135,7 @@ impl<'a> LaneMap<'a> {
         let Self { lanes, numbers, .. } = self;
         if let Some(number) = numbers.find(key.hash, |number| lanes[*number].key == key) {
             let lane = &mut lanes[*number];
-            // The next record is compared with the shorter spelling, so that no record costs more than its own length.
+            // The next record is compared with the shorter spelling, so no record costs more than its own length.
             if key.common.len() < lane.key.common.len() {
                 lane.key = key;
             }
@@ -188,7 +188,7 @@ impl<'a> LaneMap<'a> {
 
 impl PartialEq for LaneKey<'_> {
     fn eq(&self, other: &Self) -> bool {
-        // The hash comes first: it tells nearly all keys apart, and comparing two spellings of a key costs more.
+        // The hash is compared first: it distinguishes nearly all keys, and comparing two spellings of a key costs more.
         (self.hash, self.table) == (other.hash, other.table)
             && match (&self.common, &other.common) {
                 (Common::Item(one), Common::Item(other)) => decode::are_same_keys(one, other),

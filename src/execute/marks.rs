@@ -88,14 +88,14 @@ impl<'a> ItemMarks<'a> {
         }
     }
 
-    /// The record is in no lane, so that its item's later changes may be finished before it is: its mark stays where it is.
+    /// The record is in no lane, so its item's later changes may be finished before it is: its mark stays where it is.
     pub(super) fn block(&mut self, position: usize) {
         if let Some(Some(key)) = self.keys.get(position) {
             self.moves.block(key);
         }
     }
 
-    /// Whether the record must wait, because the mark of its item is being raised; it comes again once that has ended.
+    /// Whether the record must wait, because the mark of its item is being raised. It is handed over again once that has ended.
     pub(super) fn hold(&mut self, position: usize) -> bool {
         self.keys.get(position).is_some_and(|key| key.as_ref().is_some_and(|key| self.moves.hold(key, position)))
     }

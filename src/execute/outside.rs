@@ -97,7 +97,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Whether all marks are raised, in a batch in which no record starts any more. Those of items that have unfinished records are raised
+    /// Whether all marks are raised, in a batch in which no further record starts. Those of items that have unfinished records are raised
     /// now.
     pub(super) fn are_marks_raised(&mut self) -> bool {
         let Some(marks) = &mut self.batch.marks else { return true };
@@ -129,7 +129,7 @@ impl<'a> Execution<'a> {
 
     /// Reports a record because the mark of its item is unknown.
     pub(super) fn report_unknown(&mut self, position: usize) {
-        let why = "the mark of its item could not be read, or is too young to tell whether the record is done";
+        let why = "the mark of its item could not be read, or is too young to decide whether the record is done";
         self.batch.fail_without_attempt(position, Failure::new(ErrorKind::Mark, why));
         self.report(position);
     }

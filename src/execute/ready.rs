@@ -1,4 +1,4 @@
-//! The records that need not wait for another of their lane. The lowest position comes first, so that the checkpoint moves
+//! The records that need not wait for another of their lane. The lowest position comes first, so the checkpoint moves
 //! forward.
 
 use std::collections::{BTreeSet, VecDeque};

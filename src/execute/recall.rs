@@ -1,7 +1,7 @@
 //! The memory after a checkpoint that is kept outside: one read when a batch begins, and one write when it ends before a record that is
 //! done.
 //!
-//! Lambda resumes exactly at a checkpoint, so that the row of a batch's first record has what is done after it. While that row is read, the
+//! Lambda resumes exactly at a checkpoint, so the row of a batch's first record has what is done after it. While that row is read, the
 //! first record runs already: it is the checkpoint, and so not in the set. (Where the checkpoint has no number, the response names a record
 //! before it that may be done. That one is repeated.)
 
@@ -76,7 +76,7 @@ pub(super) async fn keep(
     let began = Instant::now();
     let expires = crate::clock::time_of_day() + CHECKPOINT_LIFE;
     let saving = Guarded::new("idempotency store", store.save(key, completed, expires));
-    // Without a deadline, a budget that is longer than time can be told has no end.
+    // Without a deadline, a budget that ends later than an `Instant` can hold has no end.
     let saved = match [until, began.checked_add(*budget)].into_iter().flatten().min() {
         Some(end) => timeout_at(end, saving).await,
         None => Ok(saving.await),

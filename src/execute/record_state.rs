@@ -1,4 +1,4 @@
-//! What is known of one record while its batch runs. It is kept small, so that many lie close together in memory.
+//! What is known of one record while its batch runs. It is kept small, because a batch holds one for each of its records.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) struct RecordState {
     pub(super) waits: bool,
     /// Whether its images, which no handler has seen, were checked to be JSON.
     pub(super) is_checked: bool,
-    /// Whether it has a sequence number that no earlier record of the batch has, so that the response can name it.
+    /// Whether it has a sequence number that no earlier record of the batch has, so the response can name it.
     pub(super) nameable: bool,
     /// Whether it became a dead letter in an earlier invocation.
     pub(super) was_dead_lettered: bool,
@@ -41,7 +41,7 @@ pub(super) struct RecordState {
     pub(super) is_stale: bool,
 }
 
-/// What is known of a record that has failed. Few have, so that it lies apart.
+/// What is known of a record that has failed. Few have, so it is stored apart.
 #[derive(Default)]
 pub(super) struct FailureState {
     pub(super) failure: Option<Failure>,

@@ -1,4 +1,4 @@
-//! Remembers records that completed after the checkpoint. Lambda redelivers everything from the checkpoint on; records that
+//! Remembers records that completed after the checkpoint. Lambda redelivers the checkpoint and everything after it; records that
 //! are remembered here are skipped, within one execution environment. `Batch::read_next` asks as each record is read, before it
 //! enters its lane.
 
@@ -19,8 +19,8 @@ const MAX_RECORDS: usize = 50_000;
 const MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// Identifies a record of a stream: a hash of 128 bits, with keys of this process's own, of the stream's ARN, the sequence number
-/// and the event id. The texts themselves take five times the memory; that two of all records that a process ever meets have the
-/// same hash is as good as impossible.
+/// and the event id. The strings themselves would take five times the memory. A collision among all records that a process ever
+/// meets is practically impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct RecordId([u64; 2]);
 
@@ -34,7 +34,7 @@ pub(crate) struct Completed {
 #[derive(Debug, Default)]
 struct Remembered {
     records: HashMap<RecordId, (Instant, Completion)>,
-    /// In the order of remembering. Also holds records that have been forgotten or remembered anew since.
+    /// In the order of remembering. Also holds records that have been forgotten or remembered again since.
     order: VecDeque<(Instant, RecordId)>,
 }
 

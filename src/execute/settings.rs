@@ -24,7 +24,7 @@ use crate::observe::metrics::Meter;
 use crate::policy::{AfterDeadLetter, FailurePolicy, Lanes, RetryPolicy};
 use crate::record::Record;
 
-/// Whether a record is kept, or why that cannot be told.
+/// Whether a record is kept, or why that is not known.
 pub(crate) type Filter = Box<dyn Fn(&Record) -> Result<bool, DecodeError> + Send + Sync>;
 
 pub(crate) type PermanentIf = Box<dyn Fn(&(dyn StdError + Send + Sync + 'static)) -> bool + Send + Sync>;
@@ -240,7 +240,7 @@ impl Routes {
         !self.entities.is_empty()
     }
 
-    /// The first entity that takes a record; an error if that cannot be told.
+    /// The first entity that takes a record; an error if that is not known.
     pub(crate) fn entity_of(&self, record: &Record) -> Result<EntityNumber, DecodeError> {
         let mut value = None;
         for (number, EntityRoutes { entity, reads_discriminator, .. }) in (1..).zip(&self.entities) {

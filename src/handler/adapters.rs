@@ -5,13 +5,10 @@ use std::future::Future;
 
 use super::{Handler, HandlerError};
 
-/// Makes a handler of a function that also takes what it works with, such as clients.
+/// Makes a handler from a function that also takes the things it works with, such as clients.
 ///
 /// `state` is cloned for each call, so share it in an [`Arc`](std::sync::Arc). A method that takes `self: Arc<Self>` fits, and so does a
 /// closure.
-///
-/// A closure cannot keep its clients by itself: an `async move` closure that captures them is not [`Fn`], because each call would
-/// move them out.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -41,6 +38,9 @@ use super::{Handler, HandlerError};
 ///     .build()?;
 /// # Ok::<(), lambda_streams::Error>(())
 /// ```
+///
+/// A closure cannot capture its clients instead: an `async move` closure that captures them is not [`Fn`], because each call would move them
+/// out.
 pub fn with<S, C, F, Fut>(state: S, handler: F) -> impl Fn(C) -> Fut + Send + Sync + 'static
 where
     S: Clone + Send + Sync + 'static,
@@ -49,11 +49,11 @@ where
     move |change| handler(state.clone(), change)
 }
 
-/// Makes a handler of a function with another error, one that turns into a [`HandlerError`].
+/// Makes a handler from a function with another error type, one that converts into a [`HandlerError`].
 ///
 /// Every error that implements [`std::error::Error`] does, and so do `lambda_runtime::Error` and `anyhow::Error`. All of these are
-/// retryable, unless [`permanent_if`](crate::ProcessorBuilder::permanent_if) says otherwise. For an enum of your own that does not
-/// implement [`std::error::Error`], write `impl From<YourError> for HandlerError`, which can tell permanent errors apart.
+/// retryable, unless [`permanent_if`](crate::ProcessorBuilder::permanent_if) says otherwise. For your own enum that does not implement
+/// [`std::error::Error`], write `impl From<YourError> for HandlerError`, which can distinguish permanent errors.
 ///
 /// ```
 /// use lambda_streams::{HandlerError, Insert, StreamProcessor, err_into};
@@ -82,7 +82,17 @@ pub fn err_into<F>(handler: F) -> ErrInto<F> {
     ErrInto { handler }
 }
 
-/// The handler that [`err_into`] makes.
+/// The handler that [`err_into`] returns.
+///
+/// ```
+/// use lambda_streams::{ErrInto, Record, err_into};
+///
+/// async fn ship(record: Record) -> Result<(), std::io::Error> {
+///     Ok(())
+/// }
+/// let handler: ErrInto<_> = err_into(ship);
+/// # let _ = handler;
+/// ```
 #[derive(Clone, Copy)]
 pub struct ErrInto<F> {
     handler: F,

@@ -1,7 +1,7 @@
 //! Says of an AWS SDK error whether another attempt may help, by its code, its status, and the reasons of a cancelled transaction.
 //!
 //! Invariant: only an error that is known to be the fault of its own request is permanent. What every record would meet is
-//! retryable, so that the stream waits for whoever fixes it, instead of emptying itself into the dead-letter queue.
+//! retryable, so the stream waits until it is fixed, instead of emptying itself into the dead-letter queue.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,9 +15,11 @@ use serde::Deserialize;
 
 use super::HandlerError;
 
-/// Says of an AWS SDK error whether another attempt may help, so that `?` passes it on as that.
+/// Classifies an error of the AWS SDK as permanent or retryable, so `?` passes it on as such.
 ///
-/// It works with the clients of every service, and needs the feature `aws-errors`.
+/// Available with the feature `aws-errors`.
+///
+/// It works with the clients of every AWS service.
 ///
 /// ```
 /// use aws_sdk_dynamodb::Client;
@@ -40,19 +42,19 @@ use super::HandlerError;
 /// | its condition did not hold: `ConditionalCheckFailedException`, `DuplicateItemException`, …, status 412 | permanent |
 /// | a transaction was cancelled (`TransactionCanceledException`), and each of its reasons is one of the above | permanent |
 /// | a transaction was cancelled, and a reason is a conflict, a throttle, an unknown one, or cannot be read | retryable |
-/// | the client could not make the request of its parameters | permanent |
+/// | the client could not build the request from its parameters | permanent |
 /// | access is denied, a table, queue or key is missing or disabled, a token has expired, a quota is used up, throttling, status 5xx | retryable |
 /// | the request timed out, was not sent, or its response cannot be read | retryable |
 /// | every other code | retryable |
 ///
-/// *Permanent* is what is the record's own fault. Everything else is likely to meet every record, and the stream then waits
-/// until somebody has fixed it. So an unknown code is retryable, whatever its status: a record that fails with one becomes a dead letter
-/// once it is older than [`give_up_after`](crate::ProcessorBuilder::give_up_after). A validation error may also be a mistake in the
-/// handler that fails every record, which cannot be told apart. To class a code in your own way, match on the error before you call
+/// *Permanent* is a fault of the record itself. Everything else is likely to affect every record, and the stream then waits until it is
+/// fixed. So an unknown code is retryable, whatever its status: a record that fails with one becomes a dead letter once it is older than
+/// [`give_up_after`](crate::ProcessorBuilder::give_up_after). A validation error may also be a mistake in the handler that fails every
+/// record; the two cannot be told apart. To classify a code in your own way, match on the error before you call
 /// [`classify`](Self::classify).
 ///
-/// A condition that does not hold is often the answer that an idempotent handler waits for, because the change was made before. Then it is
-/// not an error: match on it, and return `Ok`. Of a transaction with a `Guard` (feature `dynamodb`), `Guard::outcome` says it.
+/// A condition that does not hold is often what an idempotent handler expects, because the change was made before. Then it is not an error:
+/// match on it, and return `Ok`. For a transaction with a `Guard` (feature `dynamodb`), `Guard::outcome` decides this.
 ///
 /// # Text
 /// The text is the service's code, message and request id, each once:
@@ -60,13 +62,13 @@ use super::HandlerError;
 /// message is the service's own, and that of a validation error may quote a value of the request.
 ///
 /// [`HandlerError::source`] of an error with a code has this text, and cannot be downcast to the SDK's error. All other errors are kept
-/// as they are.
+/// unchanged.
 ///
 /// # Delay
 /// The delay that a response asks for, in the header `x-amz-retry-after` or `retry-after`, replaces the retry policy's backoff, as for
 /// [`HandlerError::retry_after`].
 pub trait AwsResultExt<T>: sealed::Sealed {
-    /// Turns the SDK's error into a permanent or a retryable one.
+    /// Turns the SDK's error into a permanent or a retryable [`HandlerError`].
     ///
     /// # Errors
     /// The result's error, classified.
@@ -99,7 +101,7 @@ fn is_fault<E: ProvideErrorMetadata>(returned: &ServiceError<E, HttpResponse>) -
     }
 }
 
-/// A code without what stands before its name, as in `AWS.SimpleQueueService.BatchRequestTooLong`.
+/// A code without the prefix before its name, as in `AWS.SimpleQueueService.BatchRequestTooLong`.
 fn last_part(code: &str) -> &str {
     code.rsplit(['.', '#']).next().unwrap_or(code)
 }
@@ -198,7 +200,7 @@ fn header<'a>(response: &'a HttpResponse, names: &[&'static str]) -> Option<&'a 
     names.iter().find_map(|name| response.headers().get(*name))
 }
 
-/// What a service returned, by its code. Its text would otherwise be told by each of the SDK's errors that wrap it.
+/// What a service returned, by its code. Otherwise each of the SDK's errors that wrap it would repeat its text.
 #[derive(Debug)]
 struct ReturnedError {
     code: String,

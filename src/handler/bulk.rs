@@ -14,7 +14,7 @@ use crate::record::Record;
 /// How many records a bulk has at most, unless [`Bulk::max_records`] says otherwise.
 const DEFAULT_MAX_RECORDS: usize = 100;
 
-/// Makes a bulk handler of a function that takes many changes at once.
+/// Makes a bulk handler from a function that takes many changes at once.
 ///
 /// It goes where a handler goes, and serves sinks that take many records in one request: OpenSearch's `_bulk`, `PutEvents`,
 /// `SendMessageBatch`, `PutRecords`, an upsert of many rows. The function takes `Vec<Insert<T>>`, `Vec<Modify<T>>`, `Vec<Remove<T>>`,
@@ -52,18 +52,19 @@ const DEFAULT_MAX_RECORDS: usize = 100;
 /// ```
 ///
 /// # Which records make a bulk
-/// A bulk is filled when it starts, with the records of its handler that are ready at the lowest positions of the batch, up to its
-/// limits. The payload is read on until the bulk is full or the payload ends. There is no timer: once nothing more can become ready
-/// before something else finishes, the bulk starts with what there is. Near the deadline it starts once decoding has taken as long as is left.
+/// A bulk is filled when it starts, with those records of its handler that are ready, at the lowest positions of the batch first and up to
+/// its limits. The payload is read further until the bulk is full or the payload ends. There is no timer: once no other record can become
+/// ready before something else finishes, the bulk starts with the records that it has. Near the deadline, it starts once decoding has taken
+/// as long as the time that is left.
 /// A record that does not decode fails alone and enters no bulk.
 ///
-/// A bulk has at most one record of each lane, so that the order of an item holds whatever the sink does; see
+/// A bulk has at most one record of each lane, so the order of an item holds whatever the sink does; see
 /// [`within_lane`](Bulk::within_lane) and [`latest_only`](Bulk::latest_only). It takes one permit of the
 /// [concurrency limit](crate::ProcessorBuilder::concurrency).
 ///
 /// # What happens to a bulk that fails
-/// Each record keeps its own attempts, failure and dead letter. Records that failed retryably come back together, after the longest
-/// delay that one of them asked for, and other records join them.
+/// Each record keeps its own attempts, failure and dead letter. Records that failed retryably are handed over together again, after
+/// the longest delay that one of them asked for, and other records join them.
 ///
 /// **No record becomes a dead letter because its bulk failed as a whole.** Only an answer that names the record, or the failure of a bulk of
 /// one, can make it a dead letter:
@@ -73,8 +74,8 @@ const DEFAULT_MAX_RECORDS: usize = 100;
 ///
 /// Halving waits for no backoff and counts as no attempt. It repeats what the bulk did: an attempt calls the handler with the same record up
 /// to log₂ n + 1 times, rounded up, where n is the number of records in the bulk. No record is handed over again after an answer said that it
-/// succeeded. When the deadline stops the batch in the middle of this, the records are reported: give an invocation the time for these
-/// calls, or the checkpoint does not move past a slow record that fails its bulks.
+/// succeeded. If the deadline stops the batch in the middle of this, the records are reported. Give an invocation enough time for these
+/// calls, otherwise the checkpoint does not move past a slow record that fails its bulks.
 ///
 /// A wrong number of answers, or a position outside the bulk, is a bug of the handler. The attempt of all its records then fails
 /// retryably, none counts as done, and the bulk is not halved. A bulk of one fails as its record does.
@@ -92,9 +93,10 @@ pub fn bulk<F>(handler: F) -> Bulk<F> {
     Bulk { handler, limits: BulkLimits::default(), change: PhantomData }
 }
 
-/// A bulk handler with its settings: what [`bulk`] makes.
+/// A bulk handler with its settings: what [`bulk`] returns.
 ///
-/// `M` says which changes of an item it gets: each of them, or with [`latest_only`](Self::latest_only) the latest.
+/// `M` says which changes of an item the handler gets: all of them ([`EachChange`]), or with [`latest_only`](Self::latest_only) only the
+/// latest ([`LatestChange`]).
 ///
 /// ```
 /// use std::time::Duration;
@@ -119,11 +121,31 @@ pub struct Bulk<F, M = EachChange> {
     change: PhantomData<fn() -> M>,
 }
 
-/// Says of a [`Bulk`] that it gets each change.
+/// The type parameter of a [`Bulk`] whose handler gets each change of an item. The default.
+///
+/// ```
+/// use lambda_streams::{Bulk, EachChange, HandlerError, Record, bulk};
+///
+/// async fn send(records: Vec<Record>) -> Result<(), HandlerError> {
+///     Ok(())
+/// }
+/// let each: Bulk<_, EachChange> = bulk(send);
+/// # let _ = each;
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct EachChange;
 
-/// Says of a [`Bulk`] that it gets the latest change of each item: [`Bulk::latest_only`].
+/// The type parameter of a [`Bulk`] whose handler gets only the latest change of each item: [`Bulk::latest_only`].
+///
+/// ```
+/// use lambda_streams::{Bulk, HandlerError, LatestChange, Record, bulk};
+///
+/// async fn send(records: Vec<Record>) -> Result<(), HandlerError> {
+///     Ok(())
+/// }
+/// let latest: Bulk<_, LatestChange> = bulk(send).latest_only();
+/// # let _ = latest;
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct LatestChange;
 
@@ -153,38 +175,61 @@ impl Default for BulkLimits {
 }
 
 impl<F, M> Bulk<F, M> {
-    /// How many records a bulk has at most; at least 1. Default 100.
+    /// The maximum number of records in a bulk: at least 1. Default: 100.
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Record, StreamProcessor, bulk};
+    ///
+    /// async fn put_events(records: Vec<Record>) -> Result<(), HandlerError> {
+    ///     assert!(records.len() <= 10);
+    ///     Ok(())
+    /// }
+    /// let processor = StreamProcessor::builder().on_record(bulk(put_events).max_records(10)).build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn max_records(mut self, records: usize) -> Self {
         self.limits.max_records = records;
         self
     }
 
-    /// How many bytes the records of a bulk have together at most; at least 1. Default: no limit.
+    /// The maximum number of bytes of all records of a bulk together: at least 1. Default: no limit.
     ///
-    /// Counted is the JSON of the records as they came, with keys and both images. That is the handler's input, and not the size of the
-    /// request that it makes of it: leave room. A record that is larger than the limit goes alone.
+    /// It counts the JSON of the records as received, with keys and both images. That is the handler's input, and not the size of the request
+    /// that the handler makes from it: leave room. A record that is larger than the limit is handed over alone.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_bytes = Some(bytes);
         self
     }
 
-    /// Lets consecutive records of a lane share a bulk, in their order.
+    /// Lets consecutive records of a lane share a bulk, in their order. Default: a bulk has at most one record of each lane.
     ///
-    /// For a sink that applies a request in order **and ends up the same when an older change and then a newer one are applied again**: full
-    /// images by id, or writes with external versions. Not for `PutRecords`, FIFO queues or partial updates.
+    /// It is for a sink that applies a request in order, **and ends up in the same state when an older change and then a newer one are applied
+    /// again**: full images by id, or writes with external versions. It is not for `PutRecords`, FIFO queues or partial updates.
     ///
-    /// When a record fails, only it fails. The records of its lane after it in the bulk are not done and count no attempt, even if the
-    /// handler answered `Ok` for them: they are handed over again after it.
+    /// When a record fails, only that record fails. The records of its lane after it in the bulk are not done, even if the handler returned `Ok`
+    /// for them. They are handed over again after it, and no attempt is counted for them.
+    ///
+    /// ```
+    /// use lambda_streams::{Change, HandlerError, StreamProcessor, bulk};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    ///
+    /// async fn index(changes: Vec<Change<Order>>) -> Result<(), HandlerError> {
+    ///     Ok(()) // Writes each change as a document with an external version.
+    /// }
+    /// let processor = StreamProcessor::builder().on_change(bulk(index).within_lane()).build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn within_lane(mut self) -> Self {
         self.limits.within_lane = true;
         self
     }
 
-    /// How long one call of the handler may take; more than zero. Default: the processor's
+    /// How long one call of the handler may take: more than zero. Default: the processor's
     /// [`handler_timeout`](crate::ProcessorBuilder::handler_timeout).
     ///
-    /// It counts from when the bulk began to be filled, and includes decoding. A bulk that runs into it only because it is large is
-    /// retried whole, and halved only where its records would become dead letters: choose a smaller [`max_records`](Self::max_records).
+    /// The time starts when the bulk begins to be filled, and includes decoding. A bulk that runs into the timeout only because it is large is
+    /// retried as a whole, and halved only where its records would become dead letters: choose a smaller [`max_records`](Self::max_records).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = Some(timeout);
         self
@@ -192,17 +237,7 @@ impl<F, M> Bulk<F, M> {
 }
 
 impl<F> Bulk<F, EachChange> {
-    /// Hands over only the latest of consecutive changes of an item.
-    ///
-    /// For projections that need the last state alone. It exists for functions that take `Vec<Change<T>>` or `Vec<Record>`. Those changes that
-    /// a later one of the bulk supersedes are [skipped](crate::SkipReason::Superseded) once that one is finished, and not before: if it is
-    /// reported, so are they. A dead letter of it says [how many](crate::DeadLetter::superseded) it superseded. If the latest change does not
-    /// decode, the one before it is handed over, and the latest fails in its turn.
-    ///
-    /// [`Change::old`](crate::Change::old) and the [changed attributes](crate::Record::changed_attributes) are those of the latest change, not
-    /// of the whole run. A failed run is as old as its first change, where [`give_up_after`](crate::ProcessorBuilder::give_up_after) asks for
-    /// its age. On a [redrive](crate::StreamProcessor::redrive) each change is handed over, because a queue may return dead letters in
-    /// another order. [`build`](crate::ProcessorBuilder::build) refuses it with [`Lanes::Unordered`](crate::Lanes::Unordered).
+    /// Hands over only the latest of consecutive changes of an item, for projections that need only the last state.
     ///
     /// ```
     /// use lambda_streams::{Change, HandlerError, StreamProcessor, bulk};
@@ -215,6 +250,16 @@ impl<F> Bulk<F, EachChange> {
     /// let processor = StreamProcessor::builder().on_change(bulk(project).latest_only()).build()?;
     /// # Ok::<(), lambda_streams::Error>(())
     /// ```
+    ///
+    /// It exists for functions that take `Vec<Change<T>>` or `Vec<Record>`. A change that a later one of the bulk supersedes is
+    /// [skipped](crate::SkipReason::Superseded), but only once the later one is finished: if that one is reported, so is the superseded one. A
+    /// dead letter says [how many](crate::DeadLetter::superseded) changes its record superseded. If the latest change does not decode, the one
+    /// before it is handed over, and the latest fails afterwards.
+    ///
+    /// [`Change::old`](crate::Change::old) and the [changed attributes](crate::Record::changed_attributes) are those of the latest change, not
+    /// of the whole run. For [`give_up_after`](crate::ProcessorBuilder::give_up_after), a failed run is as old as its first change. On a
+    /// [redrive](crate::StreamProcessor::redrive) each change is handed over, because a queue may return dead letters in another order.
+    /// [`build`](crate::ProcessorBuilder::build) refuses it with [`Lanes::Unordered`](crate::Lanes::Unordered).
     pub fn latest_only(self) -> Bulk<F, LatestChange> {
         Bulk { handler: self.handler, limits: self.limits, change: PhantomData }
     }
@@ -246,17 +291,17 @@ pub struct BulkFailures {
 }
 
 impl BulkFailures {
-    /// No failure: the whole bulk succeeded.
+    /// No failures yet: the whole bulk succeeded.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds the failure of the record at this position in the bulk. The first failure of a position counts.
+    /// Adds the failure of the record at this position in the bulk, counted from 0. Of several failures of one position, the first counts.
     pub fn push(&mut self, position: usize, error: HandlerError) {
         self.failures.push((position, error));
     }
 
-    /// How many failures there are.
+    /// The number of failures.
     pub fn len(&self) -> usize {
         self.failures.len()
     }
@@ -279,7 +324,7 @@ impl Extend<(usize, HandlerError)> for BulkFailures {
     }
 }
 
-/// What a bulk handler can return. [`bulk`] has the list.
+/// What a bulk handler can return. [`bulk`] lists the types.
 ///
 /// ```
 /// use lambda_streams::{BulkAnswer, BulkFailures, HandlerError};

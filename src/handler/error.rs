@@ -44,32 +44,41 @@ enum Class {
 }
 
 impl HandlerError {
-    /// Another attempt may help: the record is retried under the retry policy.
+    /// Another attempt may succeed: the record is retried under the [retry policy](crate::RetryPolicy).
     pub fn retryable(error: impl Into<BoxError>) -> Self {
         Self { source: error.into(), class: Class::Retryable { after: None } }
     }
 
-    /// No attempt will help: the failure policy applies at once, without a retry.
+    /// No attempt can succeed: the [failure policy](crate::FailurePolicy) applies at once, without a retry.
     pub fn permanent(error: impl Into<BoxError>) -> Self {
         Self { source: error.into(), class: Class::Permanent }
     }
 
-    /// Another attempt may help, but not before `delay` has passed, which replaces the retry policy's backoff.
+    /// Another attempt may succeed, but not before `delay` has passed. The delay replaces the retry policy's backoff.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lambda_streams::HandlerError;
+    ///
+    /// let error = HandlerError::retry_after("status 429", Duration::from_secs(1));
+    /// assert_eq!(error.delay(), Some(Duration::from_secs(1)));
+    /// ```
     pub fn retry_after(error: impl Into<BoxError>, delay: Duration) -> Self {
         Self { source: error.into(), class: Class::Retryable { after: Some(delay) } }
     }
 
-    /// Whether another attempt may help.
+    /// Whether another attempt may succeed.
     pub fn is_retryable(&self) -> bool {
         !matches!(self.class, Class::Permanent)
     }
 
-    /// Whether `?` made it, so that neither the handler nor the processor has classified it yet.
+    /// Whether `?` made it, so neither the handler nor the processor has classified it yet.
     pub(crate) fn is_unclassified(&self) -> bool {
         self.class == Class::Unclassified
     }
 
-    /// The delay that [`retry_after`](Self::retry_after) asked for.
+    /// The delay that [`retry_after`](Self::retry_after) asked for; `None` for every other error.
     pub fn delay(&self) -> Option<Duration> {
         match self.class {
             Class::Retryable { after } => after,
@@ -77,8 +86,17 @@ impl HandlerError {
         }
     }
 
-    /// Takes out the error that this one was made from, for instance to return it from a test that ends in
-    /// `Box<dyn Error + Send + Sync>`.
+    /// Takes out the error that this one was made from, for example to return it from a test that ends in `Box<dyn Error + Send + Sync>`.
+    ///
+    /// ```
+    /// use lambda_streams::HandlerError;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let result: Result<(), HandlerError> = Ok(()); // from a handler that the test calls
+    /// result.map_err(HandlerError::into_source)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_source(self) -> Box<dyn StdError + Send + Sync> {
         self.source
     }

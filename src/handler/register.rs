@@ -43,7 +43,7 @@ pub trait Register<C> {
     fn into_route(self) -> Route;
 }
 
-/// Nobody else can name what the trait returns, so that nobody else can implement it.
+/// Nobody else can name what the trait returns, so nobody else can implement it.
 pub(crate) mod sealed {
     use crate::handler::ErasedHandler;
     use crate::handler::bulk::BulkRoute;

@@ -7,7 +7,7 @@ use super::HandlerError;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Says of the error in a result whether another attempt may help, so that `?` passes it on as that.
+/// Classifies the error in a result as permanent or retryable, so `?` passes it on as such.
 ///
 /// ```
 /// use std::time::Duration;
@@ -15,7 +15,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// use lambda_streams::{HandlerError, HandlerResultExt};
 ///
 /// fn amount(text: &str) -> Result<u64, HandlerError> {
-///     let amount = text.parse().permanent()?; // the text stays what it is
+///     let amount = text.parse().permanent()?; // No attempt can parse the same text.
 ///     Ok(amount)
 /// }
 /// assert!(!amount("many").unwrap_err().is_retryable());
@@ -24,19 +24,19 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// assert_eq!(busy.retry_after(Duration::from_secs(1)).unwrap_err().delay(), Some(Duration::from_secs(1)));
 /// ```
 pub trait HandlerResultExt<T>: sealed::Sealed {
-    /// No attempt will help: [`HandlerError::permanent`].
+    /// No attempt can succeed: [`HandlerError::permanent`].
     ///
     /// # Errors
     /// The result's error, as a permanent one.
     fn permanent(self) -> Result<T, HandlerError>;
 
-    /// Another attempt may help, whatever [`permanent_if`](crate::ProcessorBuilder::permanent_if) says: [`HandlerError::retryable`].
+    /// Another attempt may succeed, whatever [`permanent_if`](crate::ProcessorBuilder::permanent_if) says: [`HandlerError::retryable`].
     ///
     /// # Errors
     /// The result's error, as a retryable one.
     fn retryable(self) -> Result<T, HandlerError>;
 
-    /// Another attempt may help, but not before `delay` has passed: [`HandlerError::retry_after`].
+    /// Another attempt may succeed, but not before `delay` has passed: [`HandlerError::retry_after`].
     ///
     /// # Errors
     /// The result's error, as a retryable one.

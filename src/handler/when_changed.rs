@@ -16,8 +16,8 @@ use crate::record::Record;
 /// Inside `on_change`, an INSERT or a REMOVE always passes. Values are compared as DynamoDB compares them: sets as sets, numbers as
 /// numbers, maps without regard to order.
 ///
-/// The condition is asked once for each record, when it is read, in stream order. A record fails, rather than being skipped, if its images
-/// are malformed or its stream does not carry both: the error names the stream's view type. `NEW_AND_OLD_IMAGES` has both.
+/// The condition is checked once for each record, when it is read, in stream order. A record whose images are malformed, or whose stream does
+/// not carry both, is not skipped: it fails, with an error that names the stream's view type. `NEW_AND_OLD_IMAGES` has both images.
 ///
 /// ```
 /// use lambda_streams::{Change, HandlerError, Modify, StreamProcessor, bulk, when_changed};
@@ -41,7 +41,19 @@ pub fn when_changed<H>(attributes: impl IntoIterator<Item = impl Into<String>>, 
     WhenChanged { attributes: attributes.into_iter().map(Into::into).collect(), handler }
 }
 
-/// The handler that [`when_changed`] makes.
+/// The handler that [`when_changed`] returns.
+///
+/// ```
+/// use lambda_streams::{HandlerError, Modify, WhenChanged, when_changed};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+///
+/// async fn notify(change: Modify<Order>) -> Result<(), HandlerError> {
+///     Ok(())
+/// }
+/// let handler: WhenChanged<_> = when_changed(["status"], notify);
+/// # let _ = handler;
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct WhenChanged<H> {
@@ -94,7 +106,7 @@ impl Condition {
         self.attributes.is_empty()
     }
 
-    /// Whether it holds; an error if that cannot be told.
+    /// Whether it holds; an error if that is not known.
     pub(crate) fn holds(&self, record: &Record) -> Result<bool, DecodeError> {
         if record.kind() != EventKind::Modify {
             return Ok(true);

@@ -15,11 +15,11 @@ pub(crate) enum Completion {
 
 /// The records after a checkpoint that are done, which Lambda redelivers with it.
 ///
-/// The processor makes it when an invocation ends, and an [`IdempotencyStore`](crate::IdempotencyStore) keeps it. It holds 16 bytes of a
-/// SHA-256 hash of each record's stream, sequence number and event id, and whether the record became a dead letter: 17 bytes in all, and
-/// nothing of the item.
+/// The processor makes it when an invocation ends, and an [`IdempotencyStore`](crate::IdempotencyStore) keeps it. For each record it holds
+/// 16 bytes of a SHA-256 hash of the stream, sequence number and event id, and whether the record became a dead letter. That is 17 bytes a
+/// record, and no item data.
 ///
-/// A test can make one of records, as if an earlier environment had processed them successfully.
+/// A test can make it from records, as if an earlier environment had processed them successfully.
 ///
 /// ```
 /// use lambda_streams::CompletedRecords;
@@ -43,17 +43,17 @@ const VERSION: u8 = 1;
 const ENTRY: usize = size_of::<Digest>() + 1;
 
 impl CompletedRecords {
-    /// How many records it holds.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether it holds none.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// The set as bytes, for a store to keep: 17 bytes a record, and one more. A batch has at most 10,000 records.
+    /// The set as bytes, for a store to keep: 1 byte, and 17 bytes a record. A batch has at most 10,000 records.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + self.len() * ENTRY);
         bytes.push(VERSION);
@@ -94,7 +94,7 @@ impl CompletedRecords {
     }
 }
 
-/// What tells a record from all others; `None` where no sequence number does.
+/// What distinguishes a record from all others; `None` for a record without a sequence number.
 fn id(record: &RecordRef) -> Option<Digest> {
     let number = record.sequence_number()?.as_str();
     Some(digest(["record", record.stream_arn().unwrap_or_default(), number, record.event_id().unwrap_or_default()]))

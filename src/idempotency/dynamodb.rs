@@ -1,6 +1,6 @@
 //! The store on Amazon DynamoDB: one table, whose partition key is the key of a row.
 //!
-//! Invariant: every write of a mark is conditional in the same request, so that no number ever falls, whatever arrives when.
+//! Invariant: every write of a mark is conditional in the same request, so no number ever falls, whatever arrives when.
 
 mod begin;
 mod expression;
@@ -32,6 +32,8 @@ pub(super) use self::row::{APPLIED, EXPIRES, GUARDED, GUARDED_AT, KEY, Row, mill
 
 /// An idempotency store in a table of Amazon DynamoDB.
 ///
+/// Available with the feature `dynamodb`.
+///
 /// ```no_run
 /// use lambda_streams::{DynamoDbIdempotencyStore, Idempotency, Record, StreamProcessor};
 ///
@@ -56,8 +58,8 @@ pub(super) use self::row::{APPLIED, EXPIRES, GUARDED, GUARDED_AT, KEY, Row, mill
 /// | `…#stream#…` | `began` (N): when the stream's marks began, in milliseconds since 1970 | always |
 /// | `…#record#…` | nothing else: a [`Guard::once`] of this record | [`Guard::life`] |
 ///
-/// All but a stream's rows have `expires` (N), in seconds since 1970. Sequence numbers are text of 40 digits with zeros before them, because DynamoDB's numbers hold 38
-/// digits. A row that has expired and is not deleted yet counts as any other.
+/// All rows except a stream's have `expires` (N), in seconds since 1970. Sequence numbers are strings of 40 digits with leading zeros,
+/// because DynamoDB's numbers hold only 38 digits. A row that has expired but is not deleted yet counts like any other.
 ///
 /// # Permissions
 /// The function's role needs `dynamodb:GetItem`, `dynamodb:BatchGetItem`, `dynamodb:PutItem` and `dynamodb:UpdateItem` on the table, and
@@ -72,11 +74,13 @@ pub(super) use self::row::{APPLIED, EXPIRES, GUARDED, GUARDED_AT, KEY, Row, mill
 /// A set of completed records is kept in one row, which holds 400 KB: about 24,000 records. A batch has at most 10,000.
 ///
 /// # Client
-/// [`from_env`](Self::from_env) makes a client of the function's environment, without `aws-config`. It signs for the region of the table
-/// where that is named by its ARN, else for `AWS_REGION`, else for `AWS_DEFAULT_REGION`. Its requests go to DynamoDB's own endpoint in that region (that of the account, where an ARN names it), or to that of
-/// `AWS_ENDPOINT_URL_DYNAMODB`, else of `AWS_ENDPOINT_URL` (`AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true` disables both). Its credentials are
+/// [`from_env`](Self::from_env) makes a client of the function's environment, without `aws-config`. It signs for the region that the
+/// table's ARN names. If the table is given by its name, the region is `AWS_REGION`, or `AWS_DEFAULT_REGION` if that is not set.
+///
+/// Its requests go to DynamoDB's own endpoint in that region (that of the account, if an ARN names it). `AWS_ENDPOINT_URL_DYNAMODB`, or
+/// `AWS_ENDPOINT_URL` if that is not set, names another endpoint; `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true` disables both. Its credentials are
 /// those that Lambda gives the function, in variables or by the endpoint of a function with SnapStart. It makes up to three attempts at a
-/// request that is throttled or fails for the moment. The processor's [budget](crate::Idempotency::budget) ends them all. For profiles, assumed
+/// request that is throttled or fails temporarily. The processor's [budget](crate::Idempotency::budget) ends them all. For profiles, assumed
 /// roles and proxies, use [`new`](Self::new).
 ///
 /// # Failures
@@ -92,7 +96,15 @@ pub struct DynamoDbIdempotencyStore {
 }
 
 impl DynamoDbIdempotencyStore {
-    /// The store in this table, by its name or its ARN, called by a client of your own.
+    /// The store in this table, given by its name or its ARN and called by your own client.
+    ///
+    /// ```no_run
+    /// use lambda_streams::DynamoDbIdempotencyStore;
+    ///
+    /// let config = aws_sdk_dynamodb::Config::builder().build(); // yours, for instance of `aws-config`
+    /// let store = DynamoDbIdempotencyStore::new(aws_sdk_dynamodb::Client::from_conf(config), "idempotency");
+    /// # let _ = store;
+    /// ```
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         let table: Arc<str> = table.into().into();
         Self { client, name: Arc::clone(&table), table, credentials: None }
@@ -113,8 +125,17 @@ impl DynamoDbIdempotencyStore {
         Function::of_process().store(table, None)
     }
 
-    /// Guards for transactions of this consumer's handlers, whose rows are in the same table. The consumer is that of the processor's
-    /// [`Idempotency`](crate::Idempotency#the-consumer).
+    /// The [guards](Guard) of this consumer, for the transactions of its handlers. Their rows are in the same table. `consumer` is the name that
+    /// the processor's [`Idempotency`](crate::Idempotency#the-consumer) has.
+    ///
+    /// ```no_run
+    /// use lambda_streams::DynamoDbIdempotencyStore;
+    ///
+    /// let store = DynamoDbIdempotencyStore::from_env()?;
+    /// let guard = store.guard("order-totals")?;
+    /// # let _ = guard;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the name does not have 1 to 255 bytes, or has a control character ([`Error::is_configuration`]).
@@ -122,7 +143,7 @@ impl DynamoDbIdempotencyStore {
         Guard::new(Arc::clone(&self.table), consumer.into())
     }
 
-    /// Makes a request; once more where the credentials are refused, after they were read anew.
+    /// Makes a request; once more where the credentials are refused, after they were read again.
     async fn ask<T, E, F>(&self, request: impl Fn() -> F) -> Result<T, SdkError<E>>
     where
         F: Future<Output = Result<T, SdkError<E>>>,

@@ -1,6 +1,6 @@
-//! Guards: actions for a handler's own DynamoDB transaction, so that its effect and the note that it is done are one.
+//! Guards: actions for a handler's own DynamoDB transaction, so its effect and the note that it is done are one.
 //!
-//! Invariant: a guard is a function of its record and of where that comes from, never of the time, so that the same request made again is
+//! Invariant: a guard is a function of its record and of where that comes from, never of the time, so the same request made again is
 //! the same request. No guard has a condition on `passed`, which a dead letter moves: its redrive would be lost.
 
 mod outcome;
@@ -25,7 +25,9 @@ use crate::handler::HandlerError;
 use crate::record::{Record, SequenceNumber};
 use crate::variables::IDEMPOTENCY_CONSUMER;
 
-/// Guards for DynamoDB transactions, so that the effect of a change and the note that it is done are written together or not at all.
+/// Guards for DynamoDB transactions, so the effect of a change and the note that it is done are written together or not at all.
+///
+/// Available with the feature `dynamodb`.
 ///
 /// A guard is one more action in the `TransactWriteItems` that a handler makes anyway. If the change was done before, the guard's condition does
 /// not hold, DynamoDB cancels the transaction, and [`outcome`](Self::outcome) says so. Then the effect happens **exactly once**,
@@ -72,7 +74,7 @@ use crate::variables::IDEMPOTENCY_CONSUMER;
 ///
 /// # `ClientRequestToken`
 /// A guard needs none. If you set one, make it of the event id **and** the [origin](crate::ChangeContext::origin): the guard of a
-/// change from the stream notes this, so that the same change has another guard when it is redriven, and DynamoDB refuses another
+/// change from the stream notes this, so the same change has another guard when it is redriven, and DynamoDB refuses another
 /// request under the same token for ten minutes (`IdempotentParameterMismatchException`). With `once` alone the event id is enough.
 #[derive(Debug, Clone)]
 pub struct Guard {
@@ -83,14 +85,14 @@ pub struct Guard {
 
 impl Guard {
     /// The guards whose table and consumer are in the environment variables `LAMBDA_STREAMS_IDEMPOTENCY_TABLE` and
-    /// `LAMBDA_STREAMS_CONSUMER`, as those of a processor from [`builder_from_env`](crate::StreamProcessor::builder_from_env).
+    /// `LAMBDA_STREAMS_CONSUMER`. A processor from [`builder_from_env`](crate::StreamProcessor::builder_from_env) uses the same.
     ///
     /// # Errors
     /// If one is not set, or its value is not valid ([`Error::is_configuration`]).
     pub fn from_env() -> Result<Self, Error> {
         let consumer = std::env::var(IDEMPOTENCY_CONSUMER).map_err(|_| {
             Error::configuration(format!(
-                "the environment variable `{IDEMPOTENCY_CONSUMER}` is not set: it names what processes the stream, such as `order-totals`"
+                "the environment variable `{IDEMPOTENCY_CONSUMER}` is not set: set it to the name of what processes the stream, such as `order-totals`"
             ))
         })?;
         Self::new(table_of_environment()?.into(), consumer)
@@ -105,27 +107,27 @@ impl Guard {
 
     /// How long the row of a guard is kept after its change was made. Default: 16 days.
     ///
-    /// It must be longer than anything can take to come back: SQS keeps a message for up to 14 days, and the stream a record for one. It
-    /// should be that of the processor's marks ([`Marks::life`](crate::Marks::life)).
+    /// It must be longer than any record can take to return: SQS keeps a message for up to 14 days, and the stream keeps a record for one day.
+    /// It should be that of the processor's marks ([`Marks::life`](crate::Marks::life)).
     pub fn life(mut self, life: Duration) -> Self {
         self.life = life;
         self
     }
 
-    /// A guard whose condition is that the change is newer than all that was applied of its item: an update of the item's mark.
+    /// A guard whose condition is that the change is newer than everything that was applied of its item. It is an update of the item's mark.
     ///
-    /// After a handler that was given this guard has returned `Ok`, the processor does not move the item's mark itself.
+    /// If a handler that asked for this guard returns `Ok`, the processor does not move the item's mark itself.
     ///
-    /// No two actions of a transaction may be on one row, so a bulk takes the guard of an item's last change alone, and writes what that one
-    /// leaves ([`latest_only`](crate::Bulk::latest_only) hands over no other).
+    /// Two actions of a transaction must not be on the same row. So a bulk takes only the guard of an item's last change, and writes the state
+    /// after that change ([`latest_only`](crate::Bulk::latest_only) hands over no other).
     ///
-    /// The row is kept for [`life`](Self::life) from the time when the change was made; the row of a record that does not say when is kept until a
-    /// later change of its item says it.
+    /// The row is kept for [`life`](Self::life), counted from the time when the change was made. If the record does not say when that was, the
+    /// row is kept until a later change of its item says so.
     ///
     /// # Errors
-    /// A permanent one, if the record has no sequence number, does not name its stream, or has keys that cannot be read. Every record of
-    /// a stream has all of them. That of a [backfill](crate::Origin::Backfill) has no sequence number: nothing tells whether it is newer. Its
-    /// handler takes [`once`](Self::once), or writes the item on the condition that it does not exist yet.
+    /// A permanent error, if the record has no sequence number, does not name its stream, or has keys that cannot be read. Every record of a
+    /// stream has all of them. A record of a [backfill](crate::Origin::Backfill) has no sequence number, so nothing says whether it is newer.
+    /// Its handler takes [`once`](Self::once), or writes the item on the condition that it does not exist yet.
     pub fn newest(&self, change: &impl StreamChange) -> Result<TransactWriteItem, HandlerError> {
         let record = change.record();
         let number = number(record)?;
@@ -154,20 +156,21 @@ impl Guard {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// A guard whose condition is that this change was not done before, whatever else was: a row of its own.
+    /// A guard whose condition is that this change was not done before. Each change has its own row.
     ///
-    /// It holds in whatever order changes come. It does not touch the item's mark, which the processor moves by itself where it has
-    /// [`Marks`](crate::Marks). A bulk takes the guards of all its changes; what of them is done already tells
-    /// [`drop_settled`](Self::drop_settled).
+    /// It holds in whatever order changes arrive. It does not touch the item's mark, which the processor moves if it has
+    /// [`Marks`](crate::Marks). A bulk takes the guards of all its changes; [`drop_settled`](Self::drop_settled) says which of them are done
+    /// already.
     ///
-    /// The row is kept for [`life`](Self::life) from the time when the change was made; that of a record that does not say when is kept for good.
+    /// The row is kept for [`life`](Self::life), counted from the time when the change was made. If the record does not say when that was, the
+    /// row is kept indefinitely.
     ///
-    /// The record of a [backfill](crate::Origin::Backfill) stands for its item: while the row lives, no other backfill of the table has an effect
-    /// on that item. A new consumer's name is how a backfill is done again on purpose.
+    /// In a [backfill](crate::Origin::Backfill), the guard is per item: while the row lives, no other backfill of the table has an effect on that
+    /// item. To repeat a backfill on purpose, use a new consumer's name.
     ///
     /// # Errors
-    /// A permanent one, if nothing tells the record from others: it has no event id, and no stream's ARN with a sequence number. Every
-    /// record of a stream has all of them.
+    /// A permanent error, if nothing identifies the record: it has neither an event id nor a stream's ARN with a sequence number. Every record of
+    /// a stream has all of them.
     pub fn once(&self, change: &impl StreamChange) -> Result<TransactWriteItem, HandlerError> {
         let record = change.record();
         let key = self
@@ -187,12 +190,12 @@ impl Guard {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// When the row of a record's guard expires: by the time that the record has, so that it is the same whenever the guard is made.
+    /// When the row of a record's guard expires: by the time that the record has, so it is the same whenever the guard is made.
     fn expires(&self, record: &Record) -> Option<SystemTime> {
         record.created_at()?.checked_add(self.life)
     }
 
-    /// `None` for a record that only its text tells from others: two texts with the same hash can be made.
+    /// `None` for a record that only its text distinguishes from others: an attacker can make two strings with the same hash.
     fn key_of_record(&self, record: &Record) -> Option<StoreKey> {
         let has_id = record.event_id().is_some_and(|id| !id.is_empty());
         let has_number = record.stream_arn().is_some() && record.sequence_number().is_some();

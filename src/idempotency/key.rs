@@ -1,6 +1,6 @@
 //! The keys of a store: the consumer's name, a kind, and a hash of 128 bits over everything that makes the key.
 //!
-//! Invariant: a collision would skip a record silently, and keys of items can be chosen by whoever writes to the table. So the hash is
+//! Invariant: a collision would skip a record silently, and anyone who writes to the table can choose the keys of items. So the hash is
 //! SHA-256 over parts with their lengths, never one whose collisions can be made at will.
 
 use std::fmt;
@@ -17,7 +17,7 @@ pub(super) type Digest = [u8; 16];
 /// The version of what is hashed. It changes if a part is added or spelled in another way.
 const VERSION: &str = "1";
 
-/// Hashes texts, each with its length before it.
+/// Hashes strings, each with its length before it.
 pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> Digest {
     let mut hash = Sha256::new();
     for part in [VERSION].into_iter().chain(parts) {
@@ -32,13 +32,20 @@ pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> Digest {
 /// The key of a row in an [`IdempotencyStore`](crate::IdempotencyStore).
 ///
 /// Its text is the consumer's name, the kind of row, and 32 hexadecimal digits: `order-totals#item#9f86d081884c7d659a2feaa0c55ad015`. The
-/// digits are a SHA-256 hash, cut to 128 bits, that covers the consumer, the stream and the item, checkpoint or record. No key of an item
-/// can be read from it.
+/// digits are a SHA-256 hash, cut to 128 bits, of the consumer, the stream, and the item, checkpoint or record. No key of an item can be
+/// read from it.
+///
+/// ```
+/// use lambda_streams::StoreKey;
+///
+/// let key = StoreKey::from_text("orders#item#9f86d081884c7d659a2feaa0c55ad015");
+/// assert_eq!(key.as_str().split('#').next(), Some("orders"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoreKey(Arc<str>);
 
 impl StoreKey {
-    /// A key with this text, for the tests of a store of your own. The processor makes those that count.
+    /// A key with this text, for the tests of your own store. In production the processor makes the keys.
     ///
     /// ```
     /// use lambda_streams::StoreKey;
@@ -50,7 +57,7 @@ impl StoreKey {
         Self(text.into())
     }
 
-    /// The key as text.
+    /// The key as text, under which a store keeps the row.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -17,16 +17,16 @@ use crate::record::SequenceNumber;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mark {
-    /// The last change that the stream has passed: its handler succeeded, or its dead letter was accepted.
+    /// The latest change that the stream has passed: its handler succeeded, or the queue accepted its dead letter.
     pub passed: Option<SequenceNumber>,
-    /// When that change was made, where it said so.
+    /// When that change was made; `None` if its record does not say.
     pub passed_created_at: Option<SystemTime>,
-    /// The last change whose handler succeeded, wherever it came from.
+    /// The latest change whose handler succeeded, wherever it came from.
     pub applied: Option<SequenceNumber>,
 }
 
 impl Mark {
-    /// Raises each number that `to` has and that is newer than the one kept.
+    /// Raises each number for which `to` has a newer one. The others stay.
     pub fn raise(&mut self, to: &Self) {
         if is_newer(to.passed.as_ref(), self.passed.as_ref()) {
             self.passed = to.passed;

@@ -60,17 +60,17 @@ impl MemoryIdempotencyStore {
         Self::default()
     }
 
-    /// Fails the next `count` calls, then answers again; `usize::MAX` fails them all, 0 none. What fails changes nothing.
+    /// Fails the next `count` calls, then answers again. `usize::MAX` fails all of them, 0 none. A call that fails changes nothing.
     pub fn fail_next(&self, count: usize) {
         self.state().failures = count;
     }
 
-    /// The marks of all items.
+    /// The marks of all items, in no particular order.
     pub fn marks(&self) -> Vec<(StoreKey, Mark)> {
         self.state().marks.iter().map(|(key, mark)| (key.clone(), *mark)).collect()
     }
 
-    /// How many checkpoints it keeps records for.
+    /// The number of checkpoints for which it keeps records.
     pub fn checkpoints(&self) -> usize {
         self.state().checkpoints.len()
     }
@@ -85,7 +85,7 @@ impl MemoryIdempotencyStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every statement leaves the state consistent, so that a panic between two of them does no harm.
+        // Every statement leaves the state consistent, so a panic between two of them does no harm.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

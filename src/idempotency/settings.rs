@@ -14,21 +14,7 @@ pub(crate) const MARK_LIFE: Duration = Duration::from_secs(16 * 24 * 60 * 60);
 /// Marks cannot be kept longer: what a time is added to must not overflow.
 const MAX_LIFE: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
-/// Keeps what is done outside of the execution environment, so that fewer records are processed twice.
-///
-/// An invocation that reports a checkpoint although later records are done keeps the set of those, in one row. The next invocation
-/// starts at that checkpoint, in whatever environment, reads the row and skips them
-/// ([`SkipReason::AlreadyDone`](crate::SkipReason::AlreadyDone)). It costs one read an invocation, which is in flight while the first record
-/// is processed, and no write as long as everything succeeds.
-///
-/// **What it promises**: after a partial failure or a stop at the deadline, what was done is not done again, in any environment. **What it
-/// does not**: an invocation that crashes, or is killed by its timeout, reports nothing, and is repeated as a whole; [`Marks`] are for
-/// those.
-///
-/// # The consumer
-/// The name of what processes the stream. Two functions that read one stream for two purposes need two names, or one would skip what the
-/// other has done. A function that redrives the dead letters of another shares its name. A new name is how a stream is processed again
-/// on purpose. The CDK construct sets it to the service's name.
+/// Keeps outside of the execution environment which records are done, so fewer records are processed twice.
 ///
 /// ```
 /// use lambda_streams::{Idempotency, MemoryIdempotencyStore, Record, StreamProcessor};
@@ -39,6 +25,20 @@ const MAX_LIFE: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 ///     .build()?;
 /// # Ok::<(), lambda_streams::Error>(())
 /// ```
+///
+/// If an invocation reports a checkpoint although later records are done, it keeps the set of those records in one row. The next invocation
+/// starts at that checkpoint, in whatever environment. It reads the row and skips the records
+/// ([`SkipReason::AlreadyDone`](crate::SkipReason::AlreadyDone)). This costs one read an invocation, in flight while the first record is
+/// processed, and no write as long as everything succeeds.
+///
+/// **It promises** that after a partial failure, or a stop at the deadline, what was done is not done again, in any environment. **It does
+/// not promise** this after a crash or a timeout of the function: such an invocation reports nothing, and is repeated as a whole.
+/// [`Marks`] are for these cases.
+///
+/// # The consumer
+/// The consumer is the name of what processes the stream. Two functions that read one stream for two purposes need two names, otherwise one
+/// would skip what the other has done. A function that redrives the dead letters of another shares its name. A new name processes a stream
+/// again on purpose. The CDK construct sets it to the service's name.
 #[derive(Clone)]
 pub struct Idempotency {
     pub(crate) consumer: Arc<str>,
@@ -49,7 +49,8 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
-    /// Keeps what this consumer has done in this store.
+    /// Keeps in this store what this [consumer](Self#the-consumer) has done. The name has 1 to 255 bytes and no control characters;
+    /// [`build`](crate::ProcessorBuilder::build) checks this.
     pub fn new(consumer: impl Into<String>, store: impl IdempotencyStore) -> Self {
         Self {
             consumer: consumer.into().into(),
@@ -59,9 +60,19 @@ impl Idempotency {
         }
     }
 
-    /// How long a batch waits for one call of the store. Default: 500 ms.
+    /// How long a batch waits for one call of the store: more than zero. Default: 500 ms.
     ///
-    /// The response waits until all marks are written, 32 at a time: with a slow table, several times as long. A store that takes longer has failed, and is not asked again in that batch.
+    /// A store that takes longer has failed, and is not asked again in that batch. The response waits until all marks are written, 32 at a
+    /// time. With a slow table, that takes several times the budget.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lambda_streams::{Idempotency, MemoryIdempotencyStore};
+    ///
+    /// let idempotency = Idempotency::new("order-totals", MemoryIdempotencyStore::new()).budget(Duration::from_secs(1));
+    /// # let _ = idempotency;
+    /// ```
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
         self
@@ -81,9 +92,7 @@ impl Idempotency {
         if let Some(fault) = consumer_fault(&self.consumer) {
             return Some(format!("the consumer's name of `Idempotency` {fault}"));
         }
-        self.budget
-            .is_zero()
-            .then(|| "`budget` of `Idempotency` is zero: the store would have no time at all".to_owned())
+        self.budget.is_zero().then(|| "`budget` of `Idempotency` is zero: it must be longer".to_owned())
     }
 }
 
@@ -104,10 +113,10 @@ impl fmt::Debug for Idempotency {
     }
 }
 
-/// High-water marks of items: for crashes, timeouts, and records that come late.
+/// High-water marks of items, against crashes, timeouts, and records that arrive late.
 ///
-/// The store keeps a mark for each item: up to where its changes are done. [`ProcessorBuilder::marks`](crate::ProcessorBuilder::marks) turns
-/// them on, and has what they promise and what they cost.
+/// For each item, the store keeps a mark: up to which change it is done. [`ProcessorBuilder::marks`](crate::ProcessorBuilder::marks)
+/// turns marks on, and says what they promise and what they cost.
 ///
 /// ```
 /// use lambda_streams::{Idempotency, Marks, MemoryIdempotencyStore, Record, Stale, StreamProcessor};
@@ -127,13 +136,21 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Marks, and what happens to a record that comes from elsewhere than the stream and is older than what its item's mark says is
-    /// applied. There is no default: either choice loses something that some handlers need.
+    /// Marks, with the choice of what happens to a *stale* record: one that does not come from the stream, and is older than the change that was
+    /// last applied to its item. There is no default, because either choice loses something that some handlers need.
     pub fn new(stale: Stale) -> Self {
         Self { stale, on_unavailable: OnMarksUnavailable::default(), life: MARK_LIFE }
     }
 
     /// What happens to records whose marks cannot be read. Default: [`OnMarksUnavailable::Proceed`].
+    ///
+    /// ```
+    /// use lambda_streams::{Marks, OnMarksUnavailable, Stale};
+    ///
+    /// // Rather wait for the store than repeat a change.
+    /// let marks = Marks::new(Stale::Process).on_unavailable(OnMarksUnavailable::Report);
+    /// # let _ = marks;
+    /// ```
     pub fn on_unavailable(mut self, choice: OnMarksUnavailable) -> Self {
         self.on_unavailable = choice;
         self
@@ -141,7 +158,16 @@ impl Marks {
 
     /// How long a mark is kept after it was last raised: 25 hours to 100 years. Default: 16 days.
     ///
-    /// It must be longer than anything can take to come back: SQS keeps a message for up to 14 days, and the stream a record for one.
+    /// It must be longer than any record can take to return. SQS keeps a message for up to 14 days, and the stream keeps a record for one day.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lambda_streams::{Marks, Stale};
+    ///
+    /// let marks = Marks::new(Stale::Skip).life(Duration::from_secs(30 * 24 * 60 * 60));
+    /// # let _ = marks;
+    /// ```
     pub fn life(mut self, life: Duration) -> Self {
         self.life = life;
         self
@@ -152,7 +178,7 @@ impl Marks {
         let fault = if self.life < CHECKPOINT_LIFE {
             "is below 25 hours: a mark would expire before the stream's records do"
         } else if self.life > MAX_LIFE {
-            "is above 100 years: when a mark expires must be a point in time"
+            "is above 100 years, which is the maximum"
         } else {
             return None;
         };
@@ -160,9 +186,10 @@ impl Marks {
     }
 }
 
-/// What happens to a record that comes from elsewhere than the stream, and is older than what its item's mark says is applied.
+/// What happens to a *stale* record: one that does not come from the stream, and is older than the change that was last applied to its item,
+/// according to the item's mark.
 ///
-/// `lambda-streams replay --stale process` and `--stale skip` stand for this setting in the invocations that they make. The records of a
+/// `lambda-streams replay --stale process` and `--stale skip` override this setting in the invocations that they make. The records of a
 /// [backfill](crate::Origin::Backfill) cannot be compared, and are never stale.
 ///
 /// ```
@@ -176,8 +203,8 @@ impl Marks {
 pub enum Stale {
     /// It is processed, and [`ChangeContext::is_stale`](crate::ChangeContext::is_stale) says that it is stale.
     Process,
-    /// It is skipped ([`SkipReason::Stale`](crate::SkipReason::Stale)). Where that cannot be decided it is reported: its mark cannot be read, or it is
-    /// older than marks are kept.
+    /// It is skipped ([`SkipReason::Stale`](crate::SkipReason::Stale)). If that cannot be decided, it is reported: its mark cannot be read, or it
+    /// is older than marks are kept.
     Skip,
 }
 
@@ -191,9 +218,9 @@ pub enum Stale {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnMarksUnavailable {
-    /// They are processed, which may repeat what was done: delivery is at least once then. The default.
+    /// They are processed, which may repeat what was done: delivery is then at least once. The default.
     #[default]
     Proceed,
-    /// The first of them is reported, so that Lambda delivers it and everything after it again.
+    /// The first of them is reported, so Lambda redelivers it and everything after it.
     Report,
 }

@@ -12,18 +12,56 @@ use super::{CompletedRecords, Mark, StoreKey};
 use crate::failure::{MAX_MESSAGE, bounded};
 use crate::guard::{drop_guarded, guard};
 
-/// A place outside of the execution environment that keeps what is done: Amazon DynamoDB, or one of your own.
+/// A place outside of the execution environment that keeps what is done: Amazon DynamoDB, or your own.
 ///
-/// Rows are addressed by their [`StoreKey`] alone. What one call has written, every later call reads; only [`load`](Self::load) may
-/// read what was there a few seconds ago.
+/// ```
+/// use std::time::SystemTime;
+///
+/// use lambda_streams::{CompletedRecords, IdempotencyStore, IdempotencyStoreError, Mark, StoreKey};
+///
+/// /// Counts the writes of another store.
+/// struct Counted<S>(S);
+///
+/// impl<S: IdempotencyStore> IdempotencyStore for Counted<S> {
+///     async fn load(&self, checkpoint: &StoreKey) -> Result<Option<CompletedRecords>, IdempotencyStoreError> {
+///         self.0.load(checkpoint).await
+///     }
+///
+///     async fn save(
+///         &self,
+///         checkpoint: &StoreKey,
+///         completed: &CompletedRecords,
+///         expires: SystemTime,
+///     ) -> Result<(), IdempotencyStoreError> {
+///         metrics::counter!("store_writes").increment(1);
+///         self.0.save(checkpoint, completed, expires).await
+///     }
+///
+///     async fn marks(&self, items: &[StoreKey]) -> Vec<Result<Mark, IdempotencyStoreError>> {
+///         self.0.marks(items).await
+///     }
+///
+///     async fn raise(&self, item: &StoreKey, to: &Mark, expires: SystemTime) -> Result<(), IdempotencyStoreError> {
+///         metrics::counter!("store_writes").increment(1);
+///         self.0.raise(item, to, expires).await
+///     }
+///
+///     async fn begin(&self, stream: &StoreKey, now: SystemTime) -> Result<SystemTime, IdempotencyStoreError> {
+///         self.0.begin(stream, now).await
+///     }
+/// }
+/// ```
+///
+/// A [`StoreKey`] identifies a row, and is all that a store needs to find it. Every call reads what earlier calls have written. Only
+/// [`load`](Self::load) may return what was there a few seconds ago.
 ///
 /// # Loss
-/// A store may lose rows, and rows may expire from the moment on that the call which wrote them gave. What is lost costs a repetition, and
-/// never a record. A store must never *invent*: an answer that says more than what was written skips records that were not done.
+/// A store may lose rows, and a row may expire at the time that the call which wrote it gave. A lost row costs a repetition, and never a
+/// record. A store must never *invent*: an answer that says more than what was written skips records that were not done.
 ///
 /// # Cancellation
-/// The processor drops a future that takes longer than [`Idempotency::budget`](crate::Idempotency::budget), or than the invocation has. A
-/// write may have arrived nevertheless. All writes may be repeated, and may arrive out of order.
+/// The processor drops a future that takes longer than [`Idempotency::budget`](crate::Idempotency::budget), or than the rest of the
+/// invocation. Its write may have arrived nevertheless. Any write may be repeated, and writes may arrive out of order.
 ///
 /// # Errors and panics
 /// An error or a panic of a store fails no record. It is counted (`MarkFailures`) and logged. Leave item data out of its text.
@@ -31,16 +69,16 @@ pub trait IdempotencyStore: Send + Sync + 'static {
     /// The records that are done after a checkpoint; `None` if nothing was kept for it.
     ///
     /// # Errors
-    /// If that cannot be told.
+    /// If the store could not be read.
     fn load(
         &self,
         checkpoint: &StoreKey,
     ) -> impl Future<Output = Result<Option<CompletedRecords>, IdempotencyStoreError>> + Send;
 
-    /// Keeps the records that are done after a checkpoint, in place of what was kept for it.
+    /// Keeps the records that are done after a checkpoint, in place of those that were kept for it before. The row may expire at `expires`.
     ///
     /// # Errors
-    /// If they were not kept, or that is not known.
+    /// If they were not kept, or if that is unknown.
     fn save(
         &self,
         checkpoint: &StoreKey,
@@ -48,20 +86,22 @@ pub trait IdempotencyStore: Send + Sync + 'static {
         expires: SystemTime,
     ) -> impl Future<Output = Result<(), IdempotencyStoreError>> + Send;
 
-    /// The marks of items, one answer for each, in their order; [`Mark::default`] for an item without one.
+    /// The marks of items: one answer for each, in their order, and [`Mark::default`] for an item without a mark.
     ///
-    /// There are 1 to 100 keys, all of them distinct. The read is strongly consistent.
+    /// There are 1 to 100 keys, all of them distinct. The read must be strongly consistent.
     ///
     /// # Errors
-    /// For each item whose mark cannot be told.
+    /// For each item whose mark could not be read.
     fn marks(&self, items: &[StoreKey]) -> impl Future<Output = Vec<Result<Mark, IdempotencyStoreError>>> + Send;
 
-    /// Raises the mark of an item as [`Mark::raise`] does, atomically: each number by itself, and none ever falls. Sequence numbers compare
-    /// as numbers ([`SequenceNumber::is_newer_than`](crate::SequenceNumber::is_newer_than)), which
-    /// [`to_padded`](crate::SequenceNumber::to_padded) makes comparable as text.
+    /// Raises the mark of an item as [`Mark::raise`] does, atomically. Each number rises independently, and none ever falls. The row may expire
+    /// at `expires`.
+    ///
+    /// Sequence numbers compare as numbers ([`SequenceNumber::is_newer_than`](crate::SequenceNumber::is_newer_than)).
+    /// [`to_padded`](crate::SequenceNumber::to_padded) makes them comparable as text.
     ///
     /// # Errors
-    /// If a number was not raised although it should have been, or that is not known. A number that is not newer is no error.
+    /// If a number was not raised although it should have been, or if that is unknown. A number that is not newer is not an error.
     fn raise(
         &self,
         item: &StoreKey,
@@ -69,10 +109,10 @@ pub trait IdempotencyStore: Send + Sync + 'static {
         expires: SystemTime,
     ) -> impl Future<Output = Result<(), IdempotencyStoreError>> + Send;
 
-    /// When the marks of a stream began: at `now`, unless an earlier call has set it. It does not expire.
+    /// The time at which the marks of a stream began: `now`, unless an earlier call has set it. The row must not expire.
     ///
     /// # Errors
-    /// If that cannot be told.
+    /// If the store could not be read or written.
     fn begin(
         &self,
         stream: &StoreKey,
@@ -109,7 +149,7 @@ impl<S: IdempotencyStore> IdempotencyStore for Arc<S> {
 
 /// Why a store could not answer.
 ///
-/// Its text is that of the error it is made of, at most 4,096 bytes. It is logged: leave item data out of it.
+/// Its text is that of the error that it wraps, at most 4,096 bytes. The processor logs it: leave item data out.
 ///
 /// ```
 /// use lambda_streams::IdempotencyStoreError;
@@ -125,7 +165,7 @@ pub struct IdempotencyStoreError {
 }
 
 impl IdempotencyStoreError {
-    /// Wraps the reason.
+    /// Wraps the reason: an error, or a text.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source = source.into();
         let message = guard("idempotency store's error", || bounded(&source, MAX_MESSAGE));
@@ -160,7 +200,7 @@ impl StdError for IdempotencyStoreError {
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, IdempotencyStoreError>>;
 
-/// A store with its type erased. Its futures own their arguments, but for the store.
+/// A store with its type erased. Its futures own their arguments, except for the store.
 pub(crate) trait ErasedStore: Send + Sync {
     fn load(&self, checkpoint: StoreKey) -> Answer<'_, Option<CompletedRecords>>;
     fn save(&self, checkpoint: StoreKey, completed: CompletedRecords, expires: SystemTime) -> Answer<'_, ()>;

@@ -41,7 +41,7 @@ fn after_plain(json: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// After an object or an array. It does not recurse, so that no depth of nesting overflows the stack.
+/// After an object or an array. It does not recurse, so no depth of nesting overflows the stack.
 fn after_nested(json: &[u8], mut at: usize) -> Option<usize> {
     let mut open = Open::default();
     loop {

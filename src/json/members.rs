@@ -64,7 +64,7 @@ pub(crate) struct BadMember {
 pub(crate) enum Problem {
     /// It is the second member of this name.
     Repeated,
-    /// Its name has half of a surrogate pair, so that it cannot be decoded.
+    /// Its name has half of a surrogate pair, so it cannot be decoded.
     UnreadableName,
 }
 

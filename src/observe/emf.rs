@@ -34,6 +34,8 @@ static INSTALLED: OnceLock<Emf> = OnceLock::new();
 /// Writes metrics as log lines in CloudWatch's [embedded metric format][spec], from which CloudWatch makes metrics without
 /// a call of its API.
 ///
+/// Available with the feature `emf`, which is enabled by default.
+///
 /// ```no_run
 /// use lambda_streams::Emf;
 ///
@@ -43,14 +45,14 @@ static INSTALLED: OnceLock<Emf> = OnceLock::new();
 /// # }
 /// ```
 ///
-/// From then on it writes every metric that goes through the [`metrics`] facade: the processor's own and those of your
+/// After that it writes every metric that goes through the [`metrics`] facade: the processor's own and those of your
 /// handlers, such as `metrics::counter!("orders_shipped").increment(1)`. The processor flushes at the end of each batch,
 /// whatever its outcome. Metrics that are recorded elsewhere are written with the next batch, or by
 /// [`flush`](Self::flush).
 ///
 /// # Documents
-/// - The dimensions are `service` alone and, for a metric with labels, also `service` with its labels, so that a metric can be
-///   watched as a whole whatever its labels. The processor's label `table` is a property, not a dimension, unless
+/// - Every metric is written with the dimension `service`. A metric with labels is written once more with `service` and its labels, so an
+///   alarm can watch it with and without them. The processor's label `table` is a property, not a dimension, unless
 ///   [`label_as_dimension`](EmfBuilder::label_as_dimension) makes it one.
 /// - A counter is written as the increase since the last flush, a gauge as its current value, a histogram as all its
 ///   observations.
@@ -58,14 +60,14 @@ static INSTALLED: OnceLock<Emf> = OnceLock::new();
 ///   microseconds, kibibytes and larger to bytes.
 /// - The limits of the format (100 metrics, 100 observations of each, 30 dimensions in a set, 256 KB) are kept by writing
 ///   further documents. Nothing is dropped except what JSON has no number for (NaN, infinity).
-/// - A label that CloudWatch does not accept as a dimension, because it is empty, longer than 1,024 characters or not ASCII, is
-///   a property.
+/// - A label that CloudWatch does not accept as a dimension becomes a property: one that is empty, longer than 1,024 characters or not
+///   ASCII.
 /// - Each document is one line. The documents of a flush are written in one call.
 ///
 /// # Log level
-/// Where a function has the JSON log format, Lambda drops lines below its application log level, and takes a document for `INFO`:
-/// with `WARN`, `ERROR` or `FATAL` no metric arrives. [`install`](EmfBuilder::install) logs a warning then, where a log has been
-/// installed before. To have fewer log lines and all metrics, leave the application log level at `INFO` and set
+/// With the JSON log format, Lambda drops lines below the function's application log level, and treats a metrics document as `INFO`. So
+/// with `WARN`, `ERROR` or `FATAL` no metric arrives. [`install`](EmfBuilder::install) then logs a warning, if a log is already installed.
+/// To have fewer log lines and all metrics, leave the application log level at `INFO` and set
 /// [`Logs::level`](crate::Logs::level), or use the text format.
 ///
 /// # Concurrent invocations
@@ -104,7 +106,7 @@ struct Invocations {
 }
 
 impl Emf {
-    /// Starts from the environment: the namespace is `POWERTOOLS_METRICS_NAMESPACE` or `LambdaStreams`, the service
+    /// Starts with the settings of the environment: the namespace is `POWERTOOLS_METRICS_NAMESPACE` or `LambdaStreams`, and the service is
     /// `POWERTOOLS_SERVICE_NAME` or the function's name.
     pub fn builder() -> EmfBuilder {
         EmfBuilder::new()
@@ -127,6 +129,14 @@ impl Emf {
     /// Writes what was recorded since the last flush, without a request id.
     ///
     /// The processor flushes after each batch. Call this for metrics that are recorded outside of a batch.
+    ///
+    /// ```
+    /// use lambda_streams::Emf;
+    ///
+    /// let emf = Emf::builder().namespace("Orders").service("order-stream").build()?;
+    /// emf.flush(); // Nothing was recorded, so nothing is written.
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn flush(&self) {
         let _invocations = lock(&self.inner.invocations);
         self.write(&self.inner.registry, None);

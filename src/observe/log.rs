@@ -69,7 +69,7 @@ pub(crate) fn note_table(table: Option<&str>) {
     }
 }
 
-/// What surrounds all that a record's handler does, so that the lines that it logs name the record: for `Logs` it is the current record,
+/// What surrounds all that a record's handler does, so the lines that it logs name the record: for `Logs` it is the current record,
 /// and at the level `DEBUG` there is a span, which others see too.
 pub(crate) struct RecordScope {
     current: CurrentRecord,
@@ -78,7 +78,7 @@ pub(crate) struct RecordScope {
 
 impl RecordScope {
     pub(crate) fn new(record: &Record) -> Self {
-        // A disabled span still costs about as much as a record's lane does, so that it is not even made.
+        // A disabled span still costs about as much as a record's lane does, so it is not even made.
         let is_wanted = LevelFilter::current() >= LevelFilter::DEBUG;
         let span = || {
             debug_span!(

@@ -267,8 +267,8 @@ pub(crate) struct Meter {
     tables: Mutex<Vec<Arc<TableMetrics>>>,
 }
 
-/// The metrics of one table with their keys (but for `RecordsFailed`, which is rare). They are kept, because making the keys anew would add two fifths to the instructions
-/// of a batch of one record (bench `observability`).
+/// The metrics of one table with their keys (except for `RecordsFailed`, which is rare). They are kept, because making the
+/// keys again would add two fifths to the instructions of a batch of one record (bench `observability`).
 #[derive(Debug)]
 struct TableMetrics {
     name: Arc<str>,

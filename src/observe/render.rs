@@ -1,4 +1,4 @@
-//! Appends numbers and texts to a line as JSON, for metrics and logs.
+//! Appends numbers and strings to a line as JSON, for metrics and logs.
 
 /// Every whole number below it is exactly representable as an `f64`.
 const EXACT: f64 = 9e15;
@@ -61,7 +61,7 @@ pub(crate) fn text(line: &mut Vec<u8>, text: &str) {
 
 fn json<T: serde::Serialize + ?Sized>(line: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(line, value)
-        .expect("texts and finite numbers have a JSON form, and writing to a vector does not fail");
+        .expect("strings and finite numbers have a JSON form, and writing to a vector does not fail");
 }
 
 #[cfg(test)]

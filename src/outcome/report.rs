@@ -18,19 +18,39 @@ use crate::failure::{Failure, shown};
 use crate::record::{MalformedRecord, Record, RecordRef, SequenceNumber};
 
 /// The outcome of one record.
+///
+/// ```
+/// use lambda_streams::testing::TestStream;
+/// use lambda_streams::{Deadline, ErrorKind, Outcome, Record, StreamProcessor};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let processor = StreamProcessor::builder().on_record(|_: Record| async { Err("the index is down".into()) }).build()?;
+/// let event = TestStream::new("orders", &["id"]).named("doc").insert(serde_json::json!({"id": {"S": "a"}})).event()?;
+/// let report = processor.process(event, Deadline::none()).await;
+///
+/// let [order] = report.records() else { panic!("one record went in") };
+/// assert_eq!((order.position, order.outcome, order.attempts), (0, Outcome::Reported, 3));
+/// assert_eq!(order.event_id(), Some("doc-1"));
+/// let failure = order.failure.as_ref().expect("it has failed");
+/// assert_eq!((failure.kind, failure.message.as_str()), (ErrorKind::Handler, "the index is down"));
+/// assert_eq!(order.earlier_failures().len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 pub struct RecordReport {
     /// The record's position in the batch, from 0.
     pub position: usize,
-    /// Its kind of change, where it could be read.
+    /// Its kind of change; `None` if that could not be read.
     pub kind: Option<EventKind>,
     /// Its outcome.
     pub outcome: Outcome,
-    /// How often its handler was started in this invocation.
+    /// How many times its handler was started in this invocation; 0 if it was skipped, held back or malformed.
     pub attempts: u32,
-    /// Why its last attempt failed.
+    /// Why its last attempt failed; `None` if none has failed.
     pub failure: Option<Failure>,
-    /// Why the dead-letter queue did not accept it.
+    /// Why the dead-letter queue did not accept it; `None` if it did, or was not asked.
     pub dead_letter_error: Option<DeadLetterError>,
     /// The name of its entity.
     pub(crate) entity: Option<Arc<str>>,
@@ -39,34 +59,38 @@ pub struct RecordReport {
     /// Whether it became a dead letter in an earlier invocation, and was redelivered.
     pub(crate) was_dead_lettered: bool,
     pub(crate) record: RecordRef,
-    /// Whether it has a sequence number that no earlier record of the batch has, so that the response can name it.
+    /// Whether it has a sequence number that no earlier record of the batch has, so the response can name it.
     pub(crate) nameable: bool,
 }
 
 impl RecordReport {
-    /// The record's `eventID`, where it could be read.
+    /// The record's `eventID`; `None` if it could not be read.
     pub fn event_id(&self) -> Option<&str> {
         self.record.event_id()
     }
 
-    /// Why the attempts before the last one failed in this invocation, the first one first: at most nine, without their sources and
-    /// with at most 1,024 bytes of text each. Of more attempts, the first and the latest ones are kept.
+    /// Why the attempts before the last one failed in this invocation, in order.
+    ///
+    /// There are at most nine, each without its sources and with at most 1,024 bytes of text. Of more attempts, the first and the latest are
+    /// kept.
     pub fn earlier_failures(&self) -> &[Failure] {
         self.earlier.as_deref().unwrap_or_default()
     }
 
-    /// The name of the [entity](crate::ProcessorBuilder::entity) that takes the record; `None` if none does. A redelivered or malformed
-    /// record is not asked for its entity, nor is one that is skipped because nothing handles its kind of change.
+    /// The name of the [entity](crate::ProcessorBuilder::entity) that takes the record; `None` if none does.
+    ///
+    /// It is also `None` for a record whose entity was not looked for: a redelivered or malformed one, and one that is skipped because its kind
+    /// of change has no handler.
     pub fn entity(&self) -> Option<&str> {
         self.entity.as_deref()
     }
 
-    /// The record's sequence number, where it could be read.
+    /// The record's sequence number; `None` if it could not be read.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
         self.record.sequence_number()
     }
 
-    /// The record itself.
+    /// The record itself, for a test or a report of your own.
     ///
     /// # Errors
     /// If it is malformed.
@@ -145,7 +169,24 @@ pub(crate) struct ResponseContext {
     pub(crate) refusal: Option<Error>,
 }
 
-/// How many records had which outcome.
+/// How many records of a batch had which outcome.
+///
+/// `received` is the sum of `succeeded`, `skipped`, `dead_lettered`, `reported`, `unfinished` and `held_back`. The fields `redelivered`,
+/// `already_done`, `stale` and `superseded` are parts of `skipped`.
+///
+/// ```
+/// use lambda_streams::testing::TestStream;
+/// use lambda_streams::{Deadline, Record, StreamProcessor};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), lambda_streams::Error> {
+/// let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build()?;
+/// let event = TestStream::new("orders", &["id"]).insert(serde_json::json!({"id": {"S": "a"}})).event()?;
+/// let counts = processor.process(event, Deadline::none()).await.counts();
+/// assert_eq!((counts.received, counts.succeeded, counts.reported), (1, 1, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
@@ -159,7 +200,7 @@ pub struct Counts {
     pub redelivered: usize,
     /// Skipped records that the [store](crate::ProcessorBuilder::idempotency) says were done in an earlier invocation.
     pub already_done: usize,
-    /// Skipped records that are older than what is applied to their items, with [`Stale::Skip`](crate::Stale::Skip).
+    /// Skipped records that are older than what was applied to their items, with [`Stale::Skip`](crate::Stale::Skip).
     pub stale: usize,
     /// Skipped records that a later change of their item superseded in a bulk.
     pub superseded: usize,
@@ -167,9 +208,9 @@ pub struct Counts {
     pub dead_lettered: usize,
     /// Records that failed and are reported.
     pub reported: usize,
-    /// Records that were not completed before the deadline; they are reported.
+    /// Records that were not finished when the processor stopped before the deadline; they are reported.
     pub unfinished: usize,
-    /// Records after a reported one, which are delivered again with it.
+    /// Records after a reported one, which Lambda redelivers with it.
     pub held_back: usize,
     /// Attempts beyond the first of each record.
     pub retries: usize,
@@ -268,7 +309,26 @@ impl BatchReport {
         Some(Tables { names, of_records })
     }
 
-    /// The earliest record that needs another delivery; `None` if the whole batch is done.
+    /// The earliest record that needs another delivery, where Lambda resumes the stream; `None` if the whole batch is done.
+    ///
+    /// ```
+    /// use lambda_streams::testing::TestStream;
+    /// use lambda_streams::{Deadline, Insert, StreamProcessor};
+    /// use serde_json::json;
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lambda_streams::Error> {
+    /// let processor = StreamProcessor::builder()
+    ///     .on_insert(|change: Insert<Order>| async move { if change.new.id == "b" { Err("busy".into()) } else { Ok(()) } })
+    ///     .build()?;
+    /// let event = TestStream::new("orders", &["id"]).insert(json!({"id": {"S": "a"}})).insert(json!({"id": {"S": "b"}})).event()?;
+    /// let report = processor.process(event, Deadline::none()).await;
+    /// assert_eq!(report.checkpoint().map(|record| record.position), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn checkpoint(&self) -> Option<&RecordReport> {
         self.records.iter().find(|record| !record.outcome.is_done())
     }
@@ -278,15 +338,32 @@ impl BatchReport {
         self.context.deadline_stop
     }
 
-    /// The response to Lambda.
+    /// The response to Lambda. It names at most one record, the [checkpoint](Self::checkpoint).
     ///
-    /// It names at most one record, the checkpoint. If the checkpoint has no usable sequence number, it names the nearest
-    /// earlier record that has one; the records from that one on are then delivered again too.
+    /// If the checkpoint has no usable sequence number, the response names the nearest earlier record that has one. Lambda then redelivers the
+    /// records starting at that one.
+    ///
+    /// ```
+    /// use lambda_streams::testing::TestStream;
+    /// use lambda_streams::{Deadline, Record, StreamProcessor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build()?;
+    /// let event = TestStream::new("orders", &["id"]).insert(serde_json::json!({"id": {"S": "a"}})).event()?;
+    /// let response = processor.process(event, Deadline::none()).await.response()?;
+    /// assert_eq!(serde_json::to_string(&response)?, r#"{"batchItemFailures":[]}"#);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// If a record must be delivered again and no sequence number can name it ([`Error::is_unreportable`]), if the event source
-    /// mapping ignores partial batch responses according to the settings ([`Error::is_batch_failed`]), or if the payload is not
-    /// the event of a stream ([`Error::is_event`]). Lambda then delivers the whole batch again.
+    /// Each error makes Lambda redeliver the whole batch:
+    ///
+    /// - a record must be delivered again, but no sequence number can name it ([`Error::is_unreportable`]);
+    /// - a record must be delivered again, but the settings say that the event source mapping ignores partial batch responses
+    ///   ([`Error::is_batch_failed`]);
+    /// - the payload turned out not to be the event of a stream ([`Error::is_event`]).
     pub fn response(&self) -> Result<StreamResponse, Error> {
         let response = match self.redelivery() {
             Redelivery::Nothing => StreamResponse::success(),
@@ -350,7 +427,7 @@ impl BatchReport {
         }
         let open = self.records.iter().filter(|record| !record.outcome.is_done()).count();
         let which = format!(
-            "{open} of {} records must be delivered again, from position {} on (event id {})",
+            "{open} of {} records must be delivered again, starting at position {} (event id {})",
             self.records.len(),
             first.position,
             shown(first.event_id().unwrap_or("unknown")),

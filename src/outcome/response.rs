@@ -10,8 +10,9 @@ use crate::record::SequenceNumber;
 
 /// The partial batch response: it names the checkpoint, or nothing if the whole batch is done.
 ///
-/// Its JSON is `{"batchItemFailures":[{"itemIdentifier":"…"}]}`, with at most one identifier; for a tumbling window also the
-/// `state` that Lambda sent, unchanged ([AWS: partial batch response](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html)).
+/// Its JSON is `{"batchItemFailures":[{"itemIdentifier":"…"}]}`, with at most one identifier. In a tumbling window it also has the `state`
+/// that Lambda sent, unchanged
+/// ([AWS: partial batch response](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html)).
 ///
 /// ```
 /// use lambda_streams::StreamResponse;
@@ -28,7 +29,7 @@ pub struct StreamResponse {
 }
 
 impl StreamResponse {
-    /// The whole batch is done.
+    /// The response for a batch that is done as a whole.
     pub fn success() -> Self {
         Self { failures: Vec::new(), state: None }
     }

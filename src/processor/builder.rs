@@ -95,7 +95,14 @@ enum QueueChoice {
 type Queue = Arc<dyn dead_letter::ErasedDeadLetterQueue>;
 
 impl StreamProcessor {
-    /// Starts a processor with the defaults, to which handlers and settings are added.
+    /// Starts a processor with default settings, whatever the environment says. At least one handler must be added.
+    ///
+    /// ```
+    /// use lambda_streams::{Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn builder() -> ProcessorBuilder {
         ProcessorBuilder::new()
     }
@@ -128,7 +135,20 @@ impl ProcessorBuilder {
         }
     }
 
-    /// Handles created items. The stream must carry new images.
+    /// Handles created items, the records of the kind `INSERT`. The stream must carry new images, otherwise each such record fails.
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Insert, StreamProcessor};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    ///
+    /// async fn created(change: Insert<Order>) -> Result<(), HandlerError> {
+    ///     println!("order {} was created", change.new.id);
+    ///     Ok(())
+    /// }
+    /// let processor = StreamProcessor::builder().on_insert(created).build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn on_insert<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -137,7 +157,21 @@ impl ProcessorBuilder {
         self.register(Changes::Of(EventKind::Insert), handler.into_route(), "on_insert")
     }
 
-    /// Handles changed items. The stream must carry both images (`NEW_AND_OLD_IMAGES`).
+    /// Handles changed items, the records of the kind `MODIFY`. The stream must carry both images (`NEW_AND_OLD_IMAGES`), otherwise each
+    /// such record fails; for streams with one image there is [`on_change`](Self::on_change).
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Modify, StreamProcessor};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { status: String }
+    ///
+    /// async fn changed(change: Modify<Order>) -> Result<(), HandlerError> {
+    ///     println!("{} -> {}", change.old.status, change.new.status);
+    ///     Ok(())
+    /// }
+    /// let processor = StreamProcessor::builder().on_modify(changed).build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn on_modify<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -146,7 +180,21 @@ impl ProcessorBuilder {
         self.register(Changes::Of(EventKind::Modify), handler.into_route(), "on_modify")
     }
 
-    /// Handles deleted items. The stream must carry old images.
+    /// Handles deleted items, the records of the kind `REMOVE`: those that a caller deletes, and those that expire
+    /// ([`Record::is_ttl_expiry`]). The stream must carry old images, otherwise each such record fails.
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Remove, StreamProcessor};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    ///
+    /// async fn removed(change: Remove<Order>) -> Result<(), HandlerError> {
+    ///     println!("order {} is gone", change.old.id);
+    ///     Ok(())
+    /// }
+    /// let processor = StreamProcessor::builder().on_remove(removed).build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn on_remove<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -155,7 +203,24 @@ impl ProcessorBuilder {
         self.register(Changes::Of(EventKind::Remove), handler.into_route(), "on_remove")
     }
 
-    /// Handles every change that has no handler of its own kind, whichever images the stream carries.
+    /// Handles every change whose kind has no handler, whichever images the stream carries.
+    ///
+    /// It excludes [`on_record`](Self::on_record): a processor has one of the two.
+    ///
+    /// ```
+    /// use lambda_streams::{Change, HandlerError, StreamProcessor};
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Order { id: String }
+    ///
+    /// async fn any(change: Change<Order>) -> Result<(), HandlerError> {
+    ///     if let Some(order) = change.new.as_ref().or(change.old.as_ref()) {
+    ///         println!("{} of order {}", change.kind(), order.id);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// let processor = StreamProcessor::builder().on_change(any).build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn on_change<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -164,7 +229,20 @@ impl ProcessorBuilder {
         self.register(Changes::Other, handler.into_route(), "on_change` or `on_record")
     }
 
-    /// Handles every change that has no handler of its own kind, as the record that came.
+    /// Handles every change whose kind has no handler, as the [`Record`] that Lambda delivered. Nothing is decoded before the handler asks for it.
+    ///
+    /// It excludes [`on_change`](Self::on_change): a processor has one of the two.
+    ///
+    /// ```
+    /// use lambda_streams::{HandlerError, Record, StreamProcessor};
+    ///
+    /// async fn forward(record: Record) -> Result<(), HandlerError> {
+    ///     println!("{} of {} bytes", record.kind(), record.raw_json().len());
+    ///     Ok(())
+    /// }
+    /// let processor = StreamProcessor::builder().on_record(forward).build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn on_record<H>(self, handler: H) -> Self
     where
         H: Register<Record>,
@@ -172,16 +250,7 @@ impl ProcessorBuilder {
         self.register(Changes::Other, handler.into_route(), "on_change` or `on_record")
     }
 
-    /// Handles the records of an entity, one of several types of items in a table, by handlers of its own.
-    ///
-    /// The first entity that takes a record, in the order of registration, is the record's entity. If it has no handler of the record's
-    /// kind, the record is [skipped](crate::SkipReason::NoHandler): it does not fall through to another entity or to the top level. Handlers
-    /// at the top level take what no entity takes; what has none there either is [`unmatched`](Self::unmatched). A record is decoded once,
-    /// for the handler that it goes to.
-    ///
-    /// A record fails if its entity cannot be told: its keys or the attribute of [`Entity::attribute`] are malformed, or the stream does not
-    /// carry the image that has the attribute. The error then names the stream's view type. Reports
-    /// ([`RecordReport::entity`](crate::RecordReport::entity)), log lines and metrics name the entity.
+    /// Registers handlers for one entity: one of several types of items in a table.
     ///
     /// ```
     /// use lambda_streams::{Entity, HandlerError, Insert, Modify, Remove, StreamProcessor};
@@ -206,6 +275,15 @@ impl ProcessorBuilder {
     ///     .build()?;
     /// # Ok::<(), lambda_streams::Error>(())
     /// ```
+    ///
+    /// The first entity that takes a record, in the order of registration, is the record's entity. If it has no handler of the record's
+    /// kind, the record is [skipped](crate::SkipReason::NoHandler): it does not fall through to another entity or to the top level. Handlers
+    /// at the top level take the records that no entity takes. A record without a handler there either is [`unmatched`](Self::unmatched). A
+    /// record is decoded once, for the handler that it goes to.
+    ///
+    /// A record fails if its entity cannot be determined: its keys or the attribute of [`Entity::attribute`] are malformed, or the stream does
+    /// not carry the image that has the attribute. The error then names the stream's view type. Reports
+    /// ([`RecordReport::entity`](crate::RecordReport::entity)), log lines and metrics name the entity.
     pub fn entity(mut self, entity: Entity, handlers: impl FnOnce(EntityHandlers) -> EntityHandlers) -> Self {
         if let Some(earlier) = self.routes.entities().find(|earlier| entity.is_shadowed_by(earlier)) {
             self.fault.get_or_insert_with(|| {
@@ -217,29 +295,38 @@ impl ProcessorBuilder {
         let same_name = |earlier: &&Entity| earlier.name() == entity.name();
         if self.routes.entities().any(|earlier| same_name(&earlier)) {
             let name = entity.name().to_owned();
-            self.fault
-                .get_or_insert_with(|| format!("two entities have the name `{name}`: give one another by `named`"));
+            self.fault.get_or_insert_with(|| {
+                format!("two entities have the name `{name}`: name one of them differently with `Entity::named`")
+            });
         }
         let Some(number) = self.routes.add_entity(entity) else {
             let most = Routes::MAX_ENTITIES;
-            self.fault.get_or_insert_with(|| format!("the processor has more than {most} entities"));
+            self.fault
+                .get_or_insert_with(|| format!("the processor has more than {most} entities, which is the limit"));
             return self;
         };
         handlers(EntityHandlers { builder: self, number }).builder
     }
 
-    /// What happens to a record that no [entity](Self::entity) takes, and that has no handler of its kind at the top level either.
-    /// Default [`Unmatched::Skip`].
+    /// What happens to a record that no [entity](Self::entity) takes, and whose kind has no handler at the top level either.
+    /// Default: [`Unmatched::Skip`].
+    ///
+    /// ```
+    /// use lambda_streams::{Entity, MemoryDeadLetterQueue, Record, StreamProcessor, Unmatched};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .entity(Entity::key_prefix("sk", "ORDER#"), |order| order.on_record(|_: Record| async { Ok(()) }))
+    ///     .unmatched(Unmatched::DeadLetter)
+    ///     .dead_letter_queue(MemoryDeadLetterQueue::new())
+    ///     .build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn unmatched(mut self, unmatched: Unmatched) -> Self {
         self.routes.unmatched = unmatched;
         self
     }
 
-    /// Skips the records for which `keep` answers `false`; they count as done.
-    ///
-    /// `keep` returns `bool`, or `Result<bool, DecodeError>` where it decodes something. An error fails the record, as one that does not
-    /// decode: it becomes a dead letter or is reported, and is never skipped. So a filter that asks for an image which the stream's view
-    /// type lacks does not drop the whole stream.
+    /// Skips the records for which `keep` returns `false`. They count as done. Default: every record is kept.
     ///
     /// ```
     /// use lambda_streams::{EventKind, Record, StreamProcessor};
@@ -252,44 +339,72 @@ impl ProcessorBuilder {
     /// # Ok::<(), lambda_streams::Error>(())
     /// ```
     ///
-    /// It is asked once for each well-formed record that has a handler, in stream order, before the record waits for its turn. If it
-    /// panics, the record has failed. Once the deadline has stopped the batch, it is not asked any more, and what it was not asked
-    /// about is unfinished.
+    /// `keep` returns `bool`, or `Result<bool, DecodeError>` if it decodes something. An error fails the record as one that does not
+    /// decode: it becomes a dead letter or is reported, and is never skipped. So a filter that asks for an image which the stream's view
+    /// type lacks does not drop the whole stream.
     ///
-    /// Filter patterns of the event source mapping are cheaper, since what they drop does not invoke the function.
+    /// `keep` is called once for each well-formed record that has a handler, in stream order, before the record waits for its turn. A panic in
+    /// it fails the record. After the deadline has stopped the batch, it is no longer called, and the remaining records are unfinished.
+    ///
+    /// [Filter patterns](StreamProcessor::filter_criteria) of the event source mapping are cheaper, because the records that they drop do not
+    /// invoke the function.
     pub fn filter<A: FilterAnswer>(mut self, keep: impl Fn(&Record) -> A + Send + Sync + 'static) -> Self {
         self.filter = Some(Box::new(move |record| keep(record).into_result()));
         self
     }
 
-    /// How many handlers may run at once, over all clones and invocations of this processor; at least 1. Default 10.
+    /// The maximum number of handlers that run at the same time, over all clones and invocations of this processor: at least 1. Default: 10.
+    ///
+    /// The handlers run concurrently on one task, and share its thread while they wait. A function that mostly waits for other services gains
+    /// from a higher limit. A [bulk](crate::bulk) counts as one handler.
+    ///
+    /// ```
+    /// use lambda_streams::{Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).concurrency(64).build()?;
+    /// assert_eq!(processor.settings().concurrency, 64);
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn concurrency(mut self, limit: usize) -> Self {
         self.concurrency = limit;
         self
     }
 
-    /// Which records run one after the other. Default [`Lanes::PerItem`].
+    /// Which records run one after the other. Default: [`Lanes::PerItem`], the changes of each item in order.
+    ///
+    /// ```
+    /// use lambda_streams::{Lanes, Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .lanes(Lanes::per_key_attribute("customer")) // All items of a customer, in order.
+    ///     .build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn lanes(mut self, lanes: Lanes) -> Self {
         self.lanes = lanes;
         self
     }
 
-    /// How retryable failures are tried again. Default: 3 attempts, 100 ms to 2 s.
+    /// How often a retryable failure is tried again in place, and after which delays. Default: 3 attempts in all, with random delays of up to
+    /// 100 ms and 200 ms ([`RetryPolicy`]).
+    ///
+    /// ```
+    /// use lambda_streams::{Record, RetryPolicy, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .retry(RetryPolicy::default().max_attempts(5))
+    ///     .build()?;
+    /// assert_eq!(processor.settings().max_attempts, 5);
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Says which errors no further attempt helps against, of those that handlers return by `?`. Default: none.
-    ///
-    /// An error that was made by [`HandlerError::retryable`](crate::HandlerError::retryable),
-    /// [`retry_after`](crate::HandlerError::retry_after) or [`permanent`](crate::HandlerError::permanent) keeps its class. If
-    /// `is_permanent` panics, the record has failed as if its handler had. An error that came through another error type stands
-    /// in that one's [`source`](std::error::Error::source); `anyhow::Error` hides its own from `downcast_ref`, but not those
-    /// below its context.
-    ///
-    /// Without a dead-letter queue, a permanent failure is reported at once and without a retry in place, and Lambda delivers the record
-    /// again.
+    /// Says which errors are permanent, of those that handlers return by `?`: no further attempt can succeed. Default: none.
     ///
     /// ```
     /// use lambda_streams::{HandlerError, Record, StreamProcessor};
@@ -311,6 +426,17 @@ impl ProcessorBuilder {
     ///     .build()?;
     /// # Ok::<(), lambda_streams::Error>(())
     /// ```
+    ///
+    /// `is_permanent` gets the error that `?` converted. If your code wrapped an `OrderError` in another error type, `downcast_ref` does not
+    /// find it: walk the chain of [`source`](std::error::Error::source)s. An `anyhow::Error` is seen as its own type, so the error that it
+    /// wraps cannot be found by `downcast_ref`; the errors below its outermost context can, by `source`.
+    ///
+    /// An error that was made by [`HandlerError::retryable`](crate::HandlerError::retryable),
+    /// [`retry_after`](crate::HandlerError::retry_after) or [`permanent`](crate::HandlerError::permanent) keeps its class. If
+    /// `is_permanent` panics, the record fails as if its handler had panicked.
+    ///
+    /// Without a dead-letter queue, a permanent failure is reported at once, without another attempt in this invocation, and Lambda redelivers
+    /// the record.
     pub fn permanent_if(
         mut self,
         is_permanent: impl Fn(&(dyn StdError + Send + Sync + 'static)) -> bool + Send + Sync + 'static,
@@ -319,14 +445,7 @@ impl ProcessorBuilder {
         self
     }
 
-    /// How long one attempt of a handler may take; more than zero. Default: as long as the invocation lasts.
-    ///
-    /// It counts from the start of that attempt, and includes decoding, computing and waiting.
-    /// A handler that is not done by then is dropped at its current `await`, and its record has failed: retryable, with the
-    /// error kind [`Timeout`](crate::ErrorKind::Timeout), so that it is tried again and then goes the way of all failures.
-    /// **Without a timeout, a record whose handler hangs is unfinished in every invocation**: it never becomes a dead letter,
-    /// and holds up its shard until Lambda discards it, and the good records after it. What computes without an `await`
-    /// cannot be interrupted, neither by the timeout nor by the deadline.
+    /// How long one attempt of a handler may take: more than zero. Default: no limit except the end of the invocation.
     ///
     /// ```
     /// use std::time::Duration;
@@ -346,23 +465,57 @@ impl ProcessorBuilder {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// The time runs from the start of the attempt. It includes decoding the item, computing, and waiting for other services. At its end the
+    /// handler's future is dropped at its current `await`, and the attempt has failed with the error kind
+    /// [`Timeout`](crate::ErrorKind::Timeout). That failure is retryable.
+    ///
+    /// **Without a timeout, a record whose handler hangs is unfinished in every invocation.** It never becomes a dead letter, and it blocks its
+    /// shard until Lambda discards it together with the good records after it.
+    ///
+    /// Neither the timeout nor the deadline can interrupt code that computes without an `await`.
     pub fn handler_timeout(mut self, timeout: Duration) -> Self {
         self.handler_timeout = Some(timeout);
         self
     }
 
-    /// What a failed record becomes. Default: [`FailurePolicy::DeadLetterPermanent`] with a dead-letter queue,
-    /// [`FailurePolicy::ReportAll`] without.
+    /// Whether a failed record becomes a dead letter or is reported. Default: [`FailurePolicy::DeadLetterPermanent`] with a dead-letter queue,
+    /// [`FailurePolicy::ReportAll`] without one.
+    ///
+    /// ```
+    /// use lambda_streams::{FailurePolicy, MemoryDeadLetterQueue, Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .dead_letter_queue(MemoryDeadLetterQueue::new())
+    ///     .failure_policy(FailurePolicy::DeadLetterAll) // The stream never waits for a failed record.
+    ///     .build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn failure_policy(mut self, policy: FailurePolicy) -> Self {
         self.failure_policy = Some(policy);
         self
     }
 
-    /// From which age on, by its creation time, a record whose retries are exhausted becomes a dead letter. Default 6 h.
+    /// The age from which a record that still fails retryably becomes a dead letter, once its attempts are used up. Younger records are
+    /// reported, and Lambda redelivers them. Default: 6 hours. The age counts from the record's creation time.
     ///
-    /// Keep it well below the event source mapping's own limits (`MaximumRecordAgeInSeconds`, and the 24 hours of the
-    /// stream): where those end, Lambda discards the record *and the good ones behind it*, and keeps their metadata
-    /// alone. It needs a dead-letter queue. Above 24 hours the log warns once.
+    /// It needs a dead-letter queue. Keep it well below the limits of the event source mapping (`MaximumRecordAgeInSeconds`) and of the stream
+    /// (24 hours): where those end, Lambda discards the record *together with the good records after it*, and keeps only their metadata
+    /// ([AWS: event source mapping](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html)). Above 24 hours, the log warns once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lambda_streams::{MemoryDeadLetterQueue, Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .dead_letter_queue(MemoryDeadLetterQueue::new())
+    ///     .give_up_after(Duration::from_secs(60 * 60))
+    ///     .build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn give_up_after(mut self, age: Duration) -> Self {
         self.give_up_after = Some(age);
         self
@@ -374,26 +527,55 @@ impl ProcessorBuilder {
         self
     }
 
-    /// What becomes of the rest of a lane once one of its records is a dead letter. Default: it goes on.
+    /// What happens to the rest of a lane after one of its records has become a dead letter. Default: [`AfterDeadLetter::Continue`].
     ///
-    /// [`AfterDeadLetter::FollowLane`] needs a dead-letter queue, and lanes of more than one record. It ends with the batch: a consumer that
-    /// can never skip a change of an item needs [`FailurePolicy::ReportAll`].
+    /// [`AfterDeadLetter::FollowLane`] needs a dead-letter queue, and lanes of more than one record. Its effect ends with the batch: a consumer
+    /// that can never skip a change of an item needs [`FailurePolicy::ReportAll`].
+    ///
+    /// ```
+    /// use lambda_streams::{AfterDeadLetter, MemoryDeadLetterQueue, Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .dead_letter_queue(MemoryDeadLetterQueue::new())
+    ///     .after_dead_letter(AfterDeadLetter::FollowLane)
+    ///     .build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn after_dead_letter(mut self, rest: AfterDeadLetter) -> Self {
         self.after_dead_letter = rest;
         self
     }
 
-    /// Has every failure reported, even if the environment names a queue.
+    /// Reports every failure, even if the environment names a queue.
     ///
-    /// Lambda then delivers the records from the earliest failure on until it succeeds or expires. This is also the default of
-    /// [`StreamProcessor::builder`], but the log then warns at the first batch of a stream that there is no queue. It replaces the `DLQ_URL` of
-    /// [`StreamProcessor::builder_from_env`].
+    /// Lambda then redelivers the records, starting at the earliest failure, until that record succeeds or expires. This is also the default of
+    /// [`StreamProcessor::builder`], but there the log warns at the first batch of a stream that there is no queue. With
+    /// [`StreamProcessor::builder_from_env`], it overrides `DLQ_URL`.
+    ///
+    /// ```
+    /// use lambda_streams::{Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).without_dead_letter_queue().build()?;
+    /// assert!(!processor.settings().has_dead_letter_queue);
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn without_dead_letter_queue(mut self) -> Self {
         self.queue = QueueChoice::Declined;
         self
     }
 
-    /// Where the records go that the processor gives up on.
+    /// The queue for the records that the processor gives up on. Default: none, and every failure is reported.
+    ///
+    /// ```no_run
+    /// use lambda_streams::{FileDeadLetterQueue, Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .dead_letter_queue(FileDeadLetterQueue::open("dead-letters.ndjson")?)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dead_letter_queue(mut self, queue: impl DeadLetterQueue) -> Self {
         self.queue = QueueChoice::This(dead_letter::erase(queue));
         self
@@ -406,32 +588,66 @@ impl ProcessorBuilder {
         self
     }
 
-    /// How long before the deadline the processor stops. Default: a tenth of the time left at the start, at least 250 ms
-    /// and at most 10 s. A margin that is not below the time left would leave none: the default is used then, and the log warns once.
+    /// How long before the deadline the processor stops. Default: a tenth of the time left at the start of the invocation, at least 250 ms and
+    /// at most 10 s.
     ///
-    /// From the stop on, no handler starts and no filter is asked, handlers that still run are dropped, and dead letters may be
-    /// sent for another three quarters of the margin. The time is looked at after each piece of your code. So the response is late
-    /// only if one handler, filter or call of the queue computes without an `await` for longer than the margin leaves, or if the
-    /// handlers that are dropped at the stop do so together.
+    /// From the stop until the deadline, no handler starts and the filter is not called. Handlers that still run are dropped, and dead letters
+    /// may be sent for another three quarters of the margin. The time is checked after each piece of your code. So the response is late only if
+    /// one handler, filter or call of the queue computes for longer than the margin leaves, without an `await`, or if the handlers that are
+    /// dropped at the stop do so together.
+    ///
+    /// A margin that is not below the time left would leave no time for records. The default is used then, and the log warns once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lambda_streams::{Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .deadline_margin(Duration::from_secs(2))
+    ///     .build()?;
+    /// assert_eq!(processor.settings().deadline_margin, Some(Duration::from_secs(2)));
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn deadline_margin(mut self, margin: Duration) -> Self {
         self.deadline_margin = Some(margin);
         self
     }
 
-    /// Whether records that succeeded or became dead letters after a checkpoint are skipped when Lambda redelivers them to the
-    /// same execution environment. Default `true`.
+    /// Whether records that are done are skipped when Lambda redelivers them to the same execution environment. These are the records after a
+    /// checkpoint that succeeded or became dead letters. Default: `true`.
     ///
-    /// The memory holds at most 50,000 records for at most an hour. A new environment has none, so that delivery stays
-    /// at least once.
+    /// An environment remembers at most 50,000 records, for at most an hour. A new environment remembers none, so delivery stays at least once;
+    /// [`idempotency`](Self::idempotency) shares the memory between environments.
+    ///
+    /// ```
+    /// use lambda_streams::{Record, StreamProcessor};
+    ///
+    /// // Each delivery of a record is to reach the handler, for instance in a test of its idempotence.
+    /// let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).skip_redelivered(false).build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn skip_redelivered(mut self, skip: bool) -> Self {
         self.skip_redelivered = skip;
         self
     }
 
-    /// Keeps what is done after a checkpoint outside of the execution environment, so that no environment does it again. Default: the
-    /// environment's own memory alone.
+    /// Keeps in a store which records after a checkpoint are done, so no execution environment does them again. Default: only the
+    /// environment's own memory.
     ///
-    /// [`Idempotency`] says what it promises and costs.
+    /// ```
+    /// use lambda_streams::{Idempotency, MemoryIdempotencyStore, Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .idempotency(Idempotency::new("order-totals", MemoryIdempotencyStore::new()))
+    ///     .build()?;
+    /// assert_eq!(processor.settings().consumer.as_deref(), Some("order-totals"));
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
+    ///
+    /// [`Idempotency`] says what it promises and what it costs.
     pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
         self.idempotency = Some(idempotency);
         self
@@ -450,55 +666,97 @@ impl ProcessorBuilder {
         self.idempotency.as_ref().or_else(of_environment)
     }
 
-    /// Keeps a high-water mark of each item in the store of [`idempotency`](Self::idempotency): for crashes, timeouts, and records that come
-    /// late. Default: none.
+    /// Keeps a high-water mark of each item in the store of [`idempotency`](Self::idempotency), against crashes, timeouts, and records that
+    /// arrive late. Default: none.
+    ///
+    /// ```
+    /// use lambda_streams::{Idempotency, Marks, MemoryIdempotencyStore, Record, Stale, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .idempotency(Idempotency::new("search-index", MemoryIdempotencyStore::new()))
+    ///     .marks(Marks::new(Stale::Skip))
+    ///     .build()?;
+    /// assert!(processor.settings().has_marks);
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     ///
     /// # What it promises
-    /// A record is not handed to a handler again once its success was recorded before its mark was read. A crash between a handler's success
-    /// and its record causes one repetition. That two executions never overlap is promised by nobody (a timeout whose request is still on its
-    /// way, two mappings, a redrive during the live stream). Marks only move upwards, so nothing is lost by it, and both may run a handler.
+    /// A record is not handed to a handler again if its success was recorded before its mark was read. A crash between a handler's success
+    /// and that record causes one repetition.
+    ///
+    /// Nothing guarantees that two executions never overlap: a timeout whose request is still in flight, two mappings, or a redrive next to the
+    /// live stream can cause it. Then both may run a handler. Marks only move upwards, so no record is lost.
     ///
     /// # How it works
     /// - **From the stream**, a record at or below the mark that the stream has passed is skipped
-    ///   ([`SkipReason::AlreadyDone`](crate::SkipReason::AlreadyDone)). A record whose creation time is later than that of the mark is processed all
-    ///   the same, and counted (`MarkRegressions`): that sequence numbers rise from a shard to those that follow it is observed, and not
-    ///   promised.
+    ///   ([`SkipReason::AlreadyDone`](crate::SkipReason::AlreadyDone)). A record whose creation time is later than that of the mark is processed
+    ///   anyway, and counted (`MarkRegressions`): that sequence numbers rise from a shard to its successors is observed, but AWS does not
+    ///   promise it.
     /// - **From elsewhere** (a redrive, a replay, or [`Origin::OnDemand`](crate::Origin::OnDemand)), only the mark of what was applied counts. A
-    ///   record that equals it is skipped, and a newer one is processed. An older one is *stale*, and [`Stale`](crate::Stale) decides, unless
-    ///   `lambda-streams replay --stale` does.
+    ///   record that equals it is skipped, and a newer one is processed. An older one is *stale*: [`Stale`](crate::Stale) decides, or
+    ///   `lambda-streams replay --stale` in its place.
     /// - **From a [backfill](crate::Origin::Backfill)**, a record has no sequence number. It is processed, and moves no mark.
     ///
-    /// A handler's success moves the mark, and so does a dead letter that the queue has accepted, from the stream alone. A skipped record moves
-    /// none. Without a [guard](crate::Idempotency), [`Stale::Skip`](crate::Stale::Skip) is a check before the act: a live change that passes
-    /// in between may be overwritten.
+    /// A handler's success moves the mark. So does a dead letter that the queue has accepted, but only if its record is from the stream. A
+    /// skipped record moves no mark. Without a [guard](crate::guide::idempotency), [`Stale::Skip`](crate::Stale::Skip) checks before it acts:
+    /// a live change that passes in between may be overwritten.
     ///
     /// # What it costs
-    /// A strongly consistent read of each item of a batch that has a handler, 100 a call, filtered or not: one read unit each in DynamoDB. A
-    /// write for each changed item of a batch, also where it does not raise the mark: one write unit each, and about two for an item that
-    /// is changed again after its mark has been written. The first records of a batch wait for the first read; later reads are made while
-    /// records before them are processed. The invocation answers once the writes have ended.
+    /// - One strongly consistent read for each item of a batch that has a handler, filtered or not, 100 items a call: one read unit each in
+    ///   DynamoDB. The first records of a batch wait for the first read. Later reads are made while earlier records are processed.
+    /// - One write for each changed item of a batch, even if it does not raise the mark: one write unit each, and about two for an item that
+    ///   is changed again after its mark has been written. The invocation answers once the writes have ended.
     pub fn marks(mut self, marks: Marks) -> Self {
         self.marks = Some(marks);
         self
     }
 
-    /// Whether the event source mapping has `ReportBatchItemFailures` among its `FunctionResponseTypes`. Default `true`.
+    /// Whether the event source mapping has `ReportBatchItemFailures` among its `FunctionResponseTypes`. Default: `true`.
     ///
-    /// **It must say what is deployed.** If the mapping has it not, Lambda ignores the answer, and reported records would
-    /// be lost: with `false` every reported record fails the whole invocation instead, and Lambda delivers the whole batch
-    /// again. If the mapping has it and this is `false`, nothing is lost, but every failure repeats its whole batch
+    /// **It must agree with what is deployed.** If the mapping does not have it, Lambda ignores the response, and reported records would be
+    /// lost. With `false`, a reported record fails the whole invocation instead, and Lambda redelivers the whole batch. If the mapping has it
+    /// and this is `false`, nothing is lost, but every failure repeats its whole batch
     /// ([AWS: partial batch response](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html)).
+    ///
+    /// ```
+    /// use lambda_streams::testing::TestStream;
+    /// use lambda_streams::{Deadline, Record, StreamProcessor};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lambda_streams::Error> {
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Err("the index is down".into()) })
+    ///     .report_batch_item_failures(false)
+    ///     .build()?;
+    /// let event = TestStream::new("orders", &["id"]).insert(serde_json::json!({"id": {"S": "a"}})).event()?;
+    /// let report = processor.process(event, Deadline::none()).await;
+    /// assert!(report.response().unwrap_err().is_batch_failed(), "the invocation fails as a whole");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn report_batch_item_failures(mut self, enabled: bool) -> Self {
         self.report_batch_item_failures = enabled;
         self
     }
 
-    /// Whether a [redrive](StreamProcessor::redrive) deletes dead letters that it skips, because no handler takes their kind of
-    /// change or the filter drops them. Default `false`.
+    /// Whether a [redrive](StreamProcessor::redrive) deletes the dead letters that it skips, because no handler takes their kind of change or
+    /// the filter drops them. Default: `false`.
     ///
-    /// By default their messages are named as failed: they stay in the queue until they have been received as often as its redrive
-    /// policy allows, and then go to that queue's own dead-letter queue. So a function with fewer handlers, or with another filter,
-    /// does not empty a queue that others share. With `true`, a skipped dead letter is gone.
+    /// By default, the response names their messages as failed. They stay in the queue until they have been received as often as its redrive
+    /// policy allows, and then go to that queue's own dead-letter queue. So a function with fewer handlers, or with another filter, does not
+    /// empty a queue that it shares. With `true`, a skipped dead letter is lost.
+    ///
+    /// ```
+    /// use lambda_streams::{Record, StreamProcessor};
+    ///
+    /// let processor = StreamProcessor::builder()
+    ///     .on_record(|_: Record| async { Ok(()) })
+    ///     .filter(|record| record.table_name() == Some("orders"))
+    ///     .delete_skipped_on_redrive(true) // The queue belongs to this function alone.
+    ///     .build()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     pub fn delete_skipped_on_redrive(mut self, delete: bool) -> Self {
         self.delete_skipped_on_redrive = delete;
         self
@@ -506,19 +764,31 @@ impl ProcessorBuilder {
 
     /// Builds the processor.
     ///
+    /// ```
+    /// use lambda_streams::{Record, StreamProcessor};
+    ///
+    /// let error = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).concurrency(0).build().unwrap_err();
+    /// assert!(error.is_configuration() && error.to_string().starts_with("`concurrency` is 0"));
+    /// ```
+    ///
     /// # Errors
-    /// If there is no handler, or two for the same kind; if a limit is zero; if a [`bulk`](crate::bulk) handler does not fit the lanes; if an
-    /// [`entity`](Self::entity) never takes a record; or if two settings contradict each other:
+    /// An error for which [`Error::is_configuration`] holds, and whose message names the setting and the fix, if
     ///
-    /// - there is no dead-letter queue, and the failure policy makes dead letters, [`give_up_after`](Self::give_up_after) is set, or
-    ///   [`after_dead_letter`](Self::after_dead_letter) is [`FollowLane`](AfterDeadLetter::FollowLane);
-    /// - the code sets a [`dead_letter_queue`](Self::dead_letter_queue), and the failure policy is [`ReportAll`](FailurePolicy::ReportAll),
-    ///   which sends nothing to it;
-    /// - [`FollowLane`](AfterDeadLetter::FollowLane) with [`Lanes::Unordered`], where no record follows another.
+    /// - there is no handler, or there are two for the same kind of change;
+    /// - a limit or a timeout is zero, or the delays of the [retry policy](Self::retry) contradict each other;
+    /// - a [`bulk`](crate::bulk) handler does not fit the lanes, or [`when_changed`](crate::when_changed) names no attribute;
+    /// - an [`entity`](Self::entity) can never take a record, or two entities have one name;
+    /// - there is no dead-letter queue, but a setting makes dead letters: [`failure_policy`](Self::failure_policy),
+    ///   [`give_up_after`](Self::give_up_after), [`FollowLane`](AfterDeadLetter::FollowLane) or [`Unmatched::DeadLetter`];
+    /// - the code sets a [`dead_letter_queue`](Self::dead_letter_queue) or [`Unmatched::DeadLetter`], but the failure policy is
+    ///   [`ReportAll`](FailurePolicy::ReportAll), which makes no dead letters;
+    /// - [`FollowLane`](AfterDeadLetter::FollowLane) or [`marks`](Self::marks) are set together with [`Lanes::Unordered`], which keeps no order;
+    /// - [`marks`](Self::marks) are set without [`idempotency`](Self::idempotency), or `idempotency` while
+    ///   [`skip_redelivered`](Self::skip_redelivered) is off, or a value of either is out of its range.
     ///
-    /// What the environment sets is refused only if nothing in the code overrides it: with
-    /// [`without_dead_letter_queue`](Self::without_dead_letter_queue), `LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS` has no effect, and neither has
-    /// `DLQ_URL` with [`ReportAll`](FailurePolicy::ReportAll).
+    /// A variable of the environment is refused only if nothing in the code overrides it. With
+    /// [`without_dead_letter_queue`](Self::without_dead_letter_queue), `LAMBDA_STREAMS_GIVE_UP_AFTER_SECONDS` has no effect; nor has `DLQ_URL`
+    /// with [`ReportAll`](FailurePolicy::ReportAll).
     pub fn build(self) -> Result<StreamProcessor, Error> {
         self.validate()?;
         let is_queue_declined = self.is_queue_declined();
@@ -565,7 +835,7 @@ impl ProcessorBuilder {
         let fault = if let Some(fault) = &self.fault {
             fault.clone()
         } else if self.routes.conditions().any(Condition::names_nothing) {
-            "`when_changed` names no attribute, so that its handler would never be called for a modification".to_owned()
+            "`when_changed` names no attribute, so its handler would never be called for a modification".to_owned()
         } else if self.routes.is_empty() {
             "the processor has no handler: register one with `on_insert`, `on_modify`, `on_remove`, `on_change` or \
              `on_record`"
@@ -577,7 +847,7 @@ impl ProcessorBuilder {
         } else if self.retry.base_delay > self.retry.max_delay {
             "`base_delay` of the retry policy is longer than its `max_delay`".to_owned()
         } else if self.handler_timeout == Some(Duration::ZERO) {
-            "`handler_timeout` is zero: a handler would have no time at all".to_owned()
+            "`handler_timeout` is zero: it must be longer".to_owned()
         } else if let Some(fault) = self.routes.bulks().iter().find_map(|bulk| self.fault_of(bulk)) {
             fault.to_owned()
         } else if let Some(contradiction) = self.contradiction() {
@@ -635,11 +905,11 @@ impl ProcessorBuilder {
             (None, None) => return None,
             (None, Some(_)) => "there are `marks`, but no store to keep them in: call `idempotency`",
             (Some(_), Some(_)) if self.lanes == Lanes::Unordered => {
-                "`marks` need the order of an item, which `Lanes::Unordered` does not keep: a guard of each record's own \
-                 works without it"
+                "`marks` need the order of an item, which `Lanes::Unordered` does not keep: choose other lanes, or guard each \
+                 record with `Guard::once` instead"
             }
             (Some(_), _) if !self.skip_redelivered => {
-                "`skip_redelivered` is off, but there is a store of what to skip: call `idempotency`, or turn it off"
+                "`skip_redelivered` is off, but there is an idempotency store, which exists to skip: remove one of the two"
             }
             (Some(idempotency), marks) => {
                 return idempotency.fault().or_else(|| marks.as_ref().and_then(Marks::fault));
@@ -669,10 +939,10 @@ impl ProcessorBuilder {
         } else if limits.max_bytes == Some(0) {
             Some("`max_bytes` of a bulk handler is 0: it must be at least 1")
         } else if limits.timeout == Some(Duration::ZERO) {
-            Some("`timeout` of a bulk handler is zero: it would have no time at all")
+            Some("`timeout` of a bulk handler is zero: it must be longer")
         } else if self.lanes == Lanes::WholeBatch && !limits.within_lane {
             Some(
-                "a bulk holds one record of each lane, so that each bulk would be one record under `Lanes::WholeBatch`: choose \
+                "a bulk holds one record of each lane, so each bulk would be one record under `Lanes::WholeBatch`: choose \
                  other lanes, or `within_lane` if the sink applies a request in order",
             )
         } else if self.lanes == Lanes::Unordered && *latest_only {
@@ -697,9 +967,22 @@ impl ProcessorBuilder {
     }
 }
 
-/// Registers the handlers of one entity: what [`ProcessorBuilder::entity`] hands to its closure.
+/// Registers the handlers of one entity: the argument of the closure of [`ProcessorBuilder::entity`].
 ///
 /// Its methods are those of [`ProcessorBuilder`], for the records of the entity.
+///
+/// ```
+/// use lambda_streams::{Entity, Insert, Record, StreamProcessor};
+/// # #[derive(serde::Deserialize)]
+/// # struct Order { id: String }
+///
+/// let processor = StreamProcessor::builder()
+///     .entity(Entity::key_prefix("sk", "ORDER#"), |order| {
+///         order.on_insert(|change: Insert<Order>| async { Ok(()) }).on_record(|other: Record| async { Ok(()) })
+///     })
+///     .build()?;
+/// # Ok::<(), lambda_streams::Error>(())
+/// ```
 #[must_use]
 pub struct EntityHandlers {
     builder: ProcessorBuilder,
@@ -707,7 +990,7 @@ pub struct EntityHandlers {
 }
 
 impl EntityHandlers {
-    /// Handles created items of the entity. The stream must carry new images.
+    /// Handles created items of the entity, as [`ProcessorBuilder::on_insert`]. The stream must carry new images.
     pub fn on_insert<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -716,7 +999,7 @@ impl EntityHandlers {
         self.register(Changes::Of(EventKind::Insert), handler.into_route(), "on_insert")
     }
 
-    /// Handles changed items of the entity. The stream must carry both images (`NEW_AND_OLD_IMAGES`).
+    /// Handles changed items of the entity, as [`ProcessorBuilder::on_modify`]. The stream must carry both images (`NEW_AND_OLD_IMAGES`).
     pub fn on_modify<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -725,7 +1008,7 @@ impl EntityHandlers {
         self.register(Changes::Of(EventKind::Modify), handler.into_route(), "on_modify")
     }
 
-    /// Handles deleted items of the entity. The stream must carry old images.
+    /// Handles deleted items of the entity, as [`ProcessorBuilder::on_remove`]. The stream must carry old images.
     pub fn on_remove<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -734,7 +1017,7 @@ impl EntityHandlers {
         self.register(Changes::Of(EventKind::Remove), handler.into_route(), "on_remove")
     }
 
-    /// Handles every change of the entity that has no handler of its own kind, whichever images the stream carries.
+    /// Handles every change of the entity whose kind has no handler, whichever images the stream carries.
     pub fn on_change<T, H>(self, handler: H) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -743,7 +1026,7 @@ impl EntityHandlers {
         self.register(Changes::Other, handler.into_route(), "on_change` or `on_record")
     }
 
-    /// Handles every change of the entity that has no handler of its own kind, as the record that came.
+    /// Handles every change of the entity whose kind has no handler, as the [`Record`] that Lambda delivered.
     pub fn on_record<H>(self, handler: H) -> Self
     where
         H: Register<Record>,

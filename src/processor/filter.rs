@@ -1,4 +1,4 @@
-//! What a filter may return: whether it keeps the record, or why it cannot tell.
+//! What a filter may return: whether it keeps the record, or the error that kept it from deciding.
 
 use crate::decode::DecodeError;
 
@@ -23,7 +23,7 @@ pub trait FilterAnswer: sealed::Sealed {
     /// Whether the record is kept.
     ///
     /// # Errors
-    /// If the filter could not tell.
+    /// If the filter could not decide.
     fn into_result(self) -> Result<bool, DecodeError>;
 }
 

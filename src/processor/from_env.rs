@@ -1,4 +1,4 @@
-//! A builder that starts from the environment, so that what a deployment says reaches the processor.
+//! A builder that starts from the environment, so what a deployment says reaches the processor.
 
 use super::{ProcessorBuilder, StreamProcessor};
 use crate::error::Error;
@@ -11,16 +11,11 @@ use crate::variables::{Environment, Faults};
 use crate::variables::{IDEMPOTENCY_CONSUMER, StoreVariables};
 
 impl StreamProcessor {
-    /// Starts a processor with the settings that the function's environment names, and the dead-letter queue of `DLQ_URL`,
-    /// and the idempotency store of `LAMBDA_STREAMS_IDEMPOTENCY_TABLE`.
+    /// Starts a processor with the settings of the function's environment, the dead-letter queue of `DLQ_URL`, and the idempotency store of
+    /// `LAMBDA_STREAMS_IDEMPOTENCY_TABLE`.
     ///
-    /// [`environment`](crate::guide::environment) lists the variables. What the environment does not name has the default of
+    /// [`environment`](crate::guide::environment) lists the variables. A setting that the environment does not name has the default of
     /// [`builder`](Self::builder). What you set on the builder overrides the environment.
-    ///
-    /// # Errors
-    /// If a variable has a value that is not valid, if two contradict each other, or if one begins with `LAMBDA_STREAMS_` and is not
-    /// known ([`Error::is_configuration`]). The error tells all such faults at once. `DLQ_URL` without the feature `sqs` is one of
-    /// them, and so is `LAMBDA_STREAMS_IDEMPOTENCY_TABLE` without the feature `dynamodb`.
     ///
     /// ```no_run
     /// use lambda_streams::{HandlerError, Insert, StreamProcessor};
@@ -39,6 +34,11 @@ impl StreamProcessor {
     ///     lambda_streams::run(processor).await
     /// }
     /// ```
+    ///
+    /// # Errors
+    /// If a variable has an invalid value, if two contradict each other, or if an unknown one begins with `LAMBDA_STREAMS_`
+    /// ([`Error::is_configuration`]). One error names all such faults. `DLQ_URL` without the feature `sqs` is one of them, and so is
+    /// `LAMBDA_STREAMS_IDEMPOTENCY_TABLE` without the feature `dynamodb`.
     pub fn builder_from_env() -> Result<ProcessorBuilder, Error> {
         let (environment, mut faults) = Environment::read(std::env::vars_os());
         let builder = with_queue(StreamProcessor::builder(), &environment, &mut faults);

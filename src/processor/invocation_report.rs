@@ -14,7 +14,7 @@ use crate::payload_kind::PayloadKind;
 use crate::redrive::{DeadLetterEvent, RedriveReport};
 use crate::replay::{self, ReplayReport, ReplayResponse, Request};
 
-/// The outcome of an invocation of [`StreamProcessor::process_invocation`].
+/// The outcome of an invocation: what [`StreamProcessor::process_invocation`] returns.
 ///
 /// ```
 /// use lambda_streams::{Deadline, InvocationReport, Record, StreamProcessor};
@@ -35,12 +35,12 @@ pub enum InvocationReport {
     Stream(BatchReport),
     /// The event source mapping of a queue invoked the function with dead letters.
     Redrive(RedriveReport),
-    /// `lambda-streams replay` or `lambda-streams backfill` invoked the function, or somebody did with an on-failure document.
+    /// `lambda-streams replay` or `lambda-streams backfill` invoked the function, or the payload was an on-failure document.
     Replay(ReplayReport),
 }
 
 impl InvocationReport {
-    /// The outcomes of the records.
+    /// The outcomes of the records, whatever invoked the function.
     pub fn batch(&self) -> &BatchReport {
         match self {
             Self::Stream(report) => report,
@@ -49,7 +49,7 @@ impl InvocationReport {
         }
     }
 
-    /// The response to Lambda.
+    /// The response to Lambda, which [`run`](crate::run) returns.
     ///
     /// # Errors
     /// As [`BatchReport::response`], [`RedriveReport::response`] and [`ReplayReport::response`].
@@ -62,7 +62,20 @@ impl InvocationReport {
     }
 }
 
-/// The response to Lambda: for a stream, for a queue of dead letters, or for a command. It serializes as the one that it holds.
+/// The response to Lambda: for a stream, for a queue of dead letters, or for a command. It serializes as the response inside.
+///
+/// ```
+/// use lambda_streams::{Deadline, InvocationResponse, Record, StreamProcessor};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), lambda_streams::Error> {
+/// let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).build()?;
+/// let report = processor.process_invocation(br#"{"Records": []}"#.to_vec(), Deadline::none()).await?;
+/// let InvocationResponse::Stream(response) = report.response()? else { panic!("a stream invoked the function") };
+/// assert_eq!(response.checkpoint(), None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -76,18 +89,11 @@ pub enum InvocationResponse {
 }
 
 impl StreamProcessor {
-    /// Processes an invocation's payload: what [`run`](crate::run) does, for a runtime of your own.
+    /// Processes the payload of any invocation: what [`run`](crate::run) does, for your own runtime.
     ///
-    /// It is [`process_payload`](Self::process_payload) for a stream, and [`redrive`](Self::redrive) for a queue of dead letters. What
-    /// `lambda-streams replay` and `lambda-streams backfill` send, and an on-failure document as a bucket gets it, is a [`ReplayReport`].
-    ///
-    /// # Errors
-    /// As [`process_payload`](Self::process_payload) and [`DeadLetterEvent::from_slice`]. A payload from another source is refused
-    /// with an error that names it ([`Error::payload_kind`]), and so is one with records of several sources. For what tells of discarded records
-    /// without having them (the on-failure document of a queue or a topic, a notification of a bucket), the error says which command to type.
-    ///
-    /// # Cancellation
-    /// As for [`process`](Self::process).
+    /// A stream's payload is processed as by [`process_payload`](Self::process_payload), and a queue's dead letters as by
+    /// [`redrive`](Self::redrive). The requests of `lambda-streams replay` and `lambda-streams backfill` lead to a [`ReplayReport`], and so does
+    /// an on-failure document as a bucket gets it.
     ///
     /// ```
     /// use lambda_streams::{Deadline, PayloadKind, Record, StreamProcessor};
@@ -101,6 +107,15 @@ impl StreamProcessor {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// As [`process_payload`](Self::process_payload) and [`DeadLetterEvent::from_slice`]. A payload from another source, or with records of
+    /// several sources, is refused with an error that names it ([`Error::payload_kind`]). A payload that describes discarded records without
+    /// having them (the on-failure document of a queue or a topic, a notification of a bucket) is refused with an error that names the command
+    /// that brings them back.
+    ///
+    /// # Cancellation
+    /// As for [`process`](Self::process).
     pub async fn process_invocation(
         &self,
         payload: Vec<u8>,

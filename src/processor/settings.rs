@@ -1,4 +1,4 @@
-//! What a processor was built with, for whoever wants to show it.
+//! What a processor was built with, for a function that shows it.
 
 use std::time::Duration;
 
@@ -7,8 +7,7 @@ use crate::policy::{FailurePolicy, Lanes};
 
 /// The settings that a [`StreamProcessor`] was built with, from the code and from the environment.
 ///
-/// [`run`](crate::run) logs them when the function starts. A function can also show them itself, for instance in the response to a
-/// health check.
+/// [`run`](crate::run) logs them when the function starts. A function can also show them, for instance in the response to a health check.
 ///
 /// ```
 /// use lambda_streams::{Record, StreamProcessor};
@@ -20,31 +19,34 @@ use crate::policy::{FailurePolicy, Lanes};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessorSettings {
-    /// How many handlers run at once.
+    /// The maximum number of handlers that run at the same time ([`concurrency`](crate::ProcessorBuilder::concurrency)).
     pub concurrency: usize,
-    /// Which records keep their order.
+    /// Which records run one after the other ([`lanes`](crate::ProcessorBuilder::lanes)).
     pub lanes: Lanes,
-    /// Attempts at a record within one invocation, the first included.
+    /// The maximum number of attempts at a record in one invocation, including the first ([`retry`](crate::ProcessorBuilder::retry)).
     pub max_attempts: u32,
-    /// The longest delay before the second attempt.
+    /// The longest delay before the second attempt ([`RetryPolicy::base_delay`](crate::RetryPolicy::base_delay)).
     pub retry_base: Duration,
-    /// The longest delay before any attempt.
+    /// The longest delay before any attempt ([`RetryPolicy::max_delay`](crate::RetryPolicy::max_delay)).
     pub retry_max: Duration,
-    /// How long an attempt may take; `None` if it may take as long as the invocation.
+    /// How long an attempt may take; `None` if only the invocation limits it
+    /// ([`handler_timeout`](crate::ProcessorBuilder::handler_timeout)).
     pub handler_timeout: Option<Duration>,
-    /// How long before the function's timeout an invocation stops; `None` for a tenth of the time that it has.
+    /// How long before the deadline an invocation stops; `None` for a tenth of the time that it has
+    /// ([`deadline_margin`](crate::ProcessorBuilder::deadline_margin)).
     pub deadline_margin: Option<Duration>,
-    /// Which failures become dead letters.
+    /// Which failures become dead letters ([`failure_policy`](crate::ProcessorBuilder::failure_policy)).
     pub failure_policy: FailurePolicy,
-    /// The age at which a record that still fails becomes a dead letter.
+    /// The age from which a record that still fails becomes a dead letter ([`give_up_after`](crate::ProcessorBuilder::give_up_after)).
     pub give_up_after: Duration,
-    /// Whether there is a dead-letter queue.
+    /// Whether there is a dead-letter queue ([`dead_letter_queue`](crate::ProcessorBuilder::dead_letter_queue), `DLQ_URL`).
     pub has_dead_letter_queue: bool,
-    /// Whether the event source mapping is said to have `ReportBatchItemFailures`.
+    /// Whether the event source mapping is expected to have `ReportBatchItemFailures`
+    /// ([`report_batch_item_failures`](crate::ProcessorBuilder::report_batch_item_failures)).
     pub report_batch_item_failures: bool,
-    /// The consumer's name in the idempotency store; `None` without a store.
+    /// The consumer's name in the idempotency store; `None` without a store ([`idempotency`](crate::ProcessorBuilder::idempotency)).
     pub consumer: Option<String>,
-    /// Whether marks of items are kept.
+    /// Whether the processor keeps marks of items ([`marks`](crate::ProcessorBuilder::marks)).
     pub has_marks: bool,
 }
 

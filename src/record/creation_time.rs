@@ -95,7 +95,7 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> Option<i64> {
         1..=12 => 31,
         _ => return None,
     };
-    // Years are counted from March, so that the leap day is the last of its year.
+    // Years are counted from March, so the leap day is the last of its year.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     (1..=length).contains(&day).then(|| year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468)

@@ -1,7 +1,7 @@
 //! FNV-1a with 128 bits: a hash that is the same in every version and process, which the standard library promises of none. It
 //! names message groups and deduplicates messages; lanes use `decode::hash_keys`.
 
-/// The hash of all texts written so far.
+/// The hash of all strings written so far.
 pub(crate) struct Fnv128(u128);
 
 impl Fnv128 {
@@ -9,7 +9,7 @@ impl Fnv128 {
         Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
     }
 
-    /// Adds a text after its length, so that `("ab", "c")` and `("a", "bc")` differ.
+    /// Adds a text after its length, so `("ab", "c")` and `("a", "bc")` differ.
     pub(crate) fn write_str(&mut self, text: &str) {
         self.write(&(text.len() as u64).to_be_bytes());
         self.write(text.as_bytes());

@@ -14,8 +14,8 @@ use super::malformed::Kind;
 use super::scanner::{ChangeMember, ChangeMembers, DYNAMODB, ImageCheck, RecordMember, RecordScanner};
 use super::{SequenceNumber, creation_time};
 
-/// How the event ids of items begin that were read from their table, and not from its stream. It is told by the record itself, so that a
-/// dead letter of it is told, too.
+/// How the event ids begin of items that were read from their table, and not from its stream. The id is part of the record, so a dead
+/// letter of such an item is recognized, too.
 const BACKFILLED: &str = "backfill-";
 
 /// What could be read of a record, and where its pieces are in the payload.

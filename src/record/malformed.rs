@@ -7,11 +7,11 @@ use crate::json::Problem;
 
 use super::{RecordRef, SequenceNumber};
 
-/// A record that is malformed: which member is wrong, and whatever could be read of the others.
+/// A malformed record: which member is wrong, and everything that could be read of the others.
 ///
-/// The message names the member and what is wrong with it, never its value. The members that could be read are still used:
-/// the sequence number can be a checkpoint, and the keys say which item the record belongs to. Like a
-/// [`Record`](crate::Record), it keeps the text of its batch in memory.
+/// The message names the member and what is wrong with it, never its value. The members that could be read are still used: the sequence
+/// number can be a checkpoint, and the keys say which item the record belongs to. Like a [`Record`](crate::Record), it keeps the text of its
+/// whole batch in memory.
 ///
 /// ```
 /// use lambda_streams::Record;
@@ -60,18 +60,18 @@ impl MalformedRecord {
         self.record.raw_json()
     }
 
-    /// The record's place in its shard; `None` where it has no usable one.
+    /// The record's place in its shard; `None` if it has no usable one.
     pub fn sequence_number(&self) -> Option<&SequenceNumber> {
         self.record.sequence_number()
     }
 
-    /// When the change was made; `None` where the record does not say.
+    /// When the change was made; `None` if the record does not say.
     pub fn created_at(&self) -> Option<SystemTime> {
         self.record.created_at()
     }
 
-    /// A name that all records of one item share, as [`Record::group_id`](crate::Record::group_id); a record whose keys
-    /// cannot be read is a group of its own.
+    /// A name that all records of one item share, like [`Record::group_id`](crate::Record::group_id). A record whose keys cannot be read has its
+    /// own group.
     pub fn group_id(&self) -> String {
         self.record.group_id()
     }

@@ -154,8 +154,8 @@ impl RecordRef {
         hash.to_hex()
     }
 
-    /// A key that tells this change from all others, and is the same in every delivery: the event id, else the stream and the
-    /// sequence number, else a hash of the record.
+    /// A key that distinguishes this change from all others, and is the same in every delivery: the event id; without one, the stream and
+    /// the sequence number; without these, a hash of the record.
     pub(crate) fn idempotency_key(&self) -> Cow<'_, str> {
         if let Some(id) = self.event_id().filter(|id| !id.is_empty()) {
             return id.into();

@@ -82,7 +82,7 @@ pub(crate) struct RecordScanner<'a> {
 
 /// The text of a record around its event id and its `dynamodb`, which is usually the same as that of the record before.
 ///
-/// It is compared at once, so that the members in it are not scanned. That saves 7 % of the instructions of a record with both
+/// It is compared at once, so the members in it are not scanned. That saves 7 % of the instructions of a record with both
 /// images, and 35 % of one without (`benches/instructions.sh`, *from the bytes* and *keys only, no handler*). A [`MemberOrder`]
 /// for these members, too, would take 5 and 36 % more than the template.
 #[derive(Clone, Copy)]

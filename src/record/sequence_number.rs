@@ -7,10 +7,10 @@ const MAX_DIGITS: usize = 40;
 
 /// A record's place in its shard: opaque text of up to 40 decimal digits.
 ///
-/// Real lengths vary (21, 25, 26 digits), so the order of texts is not the order of records, and 40 digits fit no integer type
-/// ([AWS: StreamRecord](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html)). It has no `Ord`
-/// on purpose, because most pairs of numbers say nothing: [`is_newer_than`](Self::is_newer_than) compares those of one item. Within a
-/// batch the order of records is their position.
+/// Real lengths vary (21, 25, 26 digits), so the order of the strings is not the order of the records, and 40 digits fit no integer type
+/// ([AWS: StreamRecord](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html)). It deliberately has
+/// no `Ord`, because most pairs of numbers say nothing: [`is_newer_than`](Self::is_newer_than) compares those of one item. Within a batch,
+/// the order of the records is their position.
 ///
 /// ```
 /// use lambda_streams::SequenceNumber;
@@ -31,20 +31,12 @@ impl SequenceNumber {
     pub fn new(text: &str) -> Option<Self> {
         let mut digits = [0; MAX_DIGITS];
         digits.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        // No early exit, so that the compiler can check many bytes at once.
+        // No early exit, so the compiler can check many bytes at once.
         let are_digits = text.bytes().fold(!text.is_empty(), |so_far, byte| so_far & byte.is_ascii_digit());
         are_digits.then_some(Self { digits, len: text.len() as u8 })
     }
 
-    /// Whether this is the number of a later change, where both are of one item in one stream.
-    ///
-    /// A handler that keeps the number of the last change with what it writes can tell an older one, such as a dead letter that was
-    /// put back, and skip it. The numbers compare as numbers, however many digits and zeros before them they have.
-    ///
-    /// Compare only numbers of **one item** in **one stream**. Within a shard AWS keeps an item's changes in the order of their numbers;
-    /// that numbers also rise from a shard to those that follow it is observed, and not promised. Numbers of two items say nothing, since
-    /// the items may be in two shards. Numbers of two streams say nothing either: of two tables, of two replicas of a global table, or of
-    /// one table whose stream was disabled in between. [`Record::stream_arn`](crate::Record::stream_arn) tells streams apart.
+    /// Whether this is the number of a later change than `other`. Both must be of one item in one stream.
     ///
     /// ```
     /// use lambda_streams::{HandlerError, Modify, SequenceNumber};
@@ -65,13 +57,21 @@ impl SequenceNumber {
     /// # let number = |text| SequenceNumber::new(text).expect("digits");
     /// # assert!(number("1000").is_newer_than(&number("999")));
     /// ```
+    ///
+    /// A handler that stores the number of the last change with what it writes can recognize and skip an older one, such as a dead letter that
+    /// was put back. The numbers compare as numbers, however many digits and leading zeros they have.
+    ///
+    /// Compare only numbers of **one item** in **one stream**. Within a shard, AWS keeps an item's changes in the order of their numbers. That
+    /// numbers also rise from a shard to its successors is observed, but AWS does not promise it. Numbers of two items say nothing, because the
+    /// items may be in two shards. Numbers of two streams say nothing either: of two tables, of two replicas of a global table, or of one table
+    /// whose stream was disabled in between. [`Record::stream_arn`](crate::Record::stream_arn) distinguishes streams.
     pub fn is_newer_than(&self, other: &Self) -> bool {
         let [ours, others] = [self, other].map(|number| number.as_str().trim_start_matches('0'));
         (ours.len(), ours) > (others.len(), others)
     }
 
-    /// The number with zeros before it, 40 digits in all: such texts compare as the numbers do. For stores that compare text; DynamoDB's
-    /// type `N` holds 38 digits.
+    /// The number with leading zeros, 40 digits in all, for stores that compare text: such strings compare as the numbers do. DynamoDB's type
+    /// `N` holds only 38 digits.
     ///
     /// ```
     /// # use lambda_streams::SequenceNumber;

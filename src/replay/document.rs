@@ -28,7 +28,7 @@ pub(crate) fn event_of(document: &str, function_arn: &str) -> Result<String, Err
         .payload;
     let Some(payload) = payload.map(RawValue::get) else {
         return Err(refuse(format!(
-            "the payload is an on-failure document without the records that it tells of, as queues and topics get it: save it as a \
+            "the payload is an on-failure document without the records that it describes, as queues and topics get it: save it as a \
              file, and `lambda-streams replay FILE --function {}` reads the records from the stream while it has them",
             function(function_arn)
         )));
@@ -43,7 +43,7 @@ pub(crate) fn event_of(document: &str, function_arn: &str) -> Result<String, Err
 /// The error for a notification of a bucket, or of a topic if it holds an on-failure document; `None` for anything else.
 pub(crate) fn refuse_notification(kind: PayloadKind, text: &str, function_arn: &str) -> Option<Error> {
     let (place, when) = match kind {
-        PayloadKind::S3 => (object(text), "if it tells of an on-failure document"),
+        PayloadKind::S3 => (object(text), "if it is about an on-failure document"),
         PayloadKind::Sns if text.contains("DDBStreamBatchInfo") => {
             ("FILE".into(), "with an on-failure document: save that as a file")
         }

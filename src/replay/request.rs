@@ -65,11 +65,11 @@ impl Request {
         let refuse = |message| Err(Error::way_back(message, None));
         match (self.origin, self.stale) {
             (RequestOrigin::Backfill, Some(RequestStale::Skip)) => refuse(
-                "the backfill is to skip stale items, and no mark tells of an item of a table whether it is stale, for it has no sequence \
-                 number: use `--compare-with-table` or `--skip-changed-since`, or leave `--stale skip` out",
+                "the backfill is to skip stale items, but an item of a table has no sequence number that a mark could be compared with: \
+                 use `--compare-with-table` or `--skip-changed-since`, or leave `--stale skip` out",
             ),
             (RequestOrigin::Replay, Some(RequestStale::Skip)) if !has_marks => refuse(
-                "the replay is to skip stale records, and this function keeps no marks, which tell what is stale: use \
+                "the replay is to skip stale records, but this function keeps no marks, which decide what is stale: use \
                  `--compare-with-table`, or `--stale process` to process all records",
             ),
             _ => Ok(()),

@@ -1,4 +1,4 @@
-//! The processor as a tower service, for `lambda_runtime::run` and for runtimes of one's own.
+//! The processor as a tower service, for `lambda_runtime::run` and for runtimes of your own.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -7,9 +7,9 @@ use serde_json::{Error, Map, Value, json};
 
 use crate::decode::number;
 
-/// Makes an item of a type of yours: it serializes to the DynamoDB JSON of the value.
+/// Makes an item from a value of your own type: it serializes to the DynamoDB JSON of the value.
 ///
-/// The data model is that of [`from_image`](crate::from_image), so that what is encoded here decodes to the same value:
+/// The data model is that of [`from_image`](crate::from_image), so what is encoded here decodes to the same value:
 ///
 /// | serde's type | DynamoDB's type |
 /// |---|---|
@@ -22,11 +22,7 @@ use crate::decode::number;
 /// | `None`, `()` | `NULL`; leave a `None` out with serde's `skip_serializing_if` |
 ///
 /// Sets cannot be expressed, because serde has only sequences. Write them into the record with
-/// [`TestStream::with`](super::TestStream::with), or the whole item with [`json!`](serde_json::json).
-///
-/// # Errors
-/// Serializing it fails if the value is neither a struct nor a map, holds a float that is not finite, has attribute names that are not
-/// text, numbers or booleans, or refuses to be serialized.
+/// [`TestStream::with`](super::TestStream::with), or write the whole item with [`json!`](serde_json::json).
 ///
 /// ```
 /// use lambda_streams::testing::item;
@@ -42,11 +38,28 @@ use crate::decode::number;
 /// );
 /// # Ok::<(), serde_json::Error>(())
 /// ```
+///
+/// # Errors
+/// Serializing the item fails if the value is neither a struct nor a map, holds a float that is not finite, has attribute names that are not
+/// strings, numbers or booleans, or refuses to be serialized.
 pub fn item<T: Serialize>(value: T) -> Item<T> {
     Item(value)
 }
 
-/// What [`item`] makes of a value, with an example there: an item that serializes to DynamoDB JSON.
+/// An item that serializes to DynamoDB JSON: what [`item`] returns.
+///
+/// ```
+/// use lambda_streams::testing::{Item, item};
+///
+/// #[derive(serde::Serialize)]
+/// struct Order { id: String }
+///
+/// fn order(id: &str) -> Item<Order> {
+///     item(Order { id: id.to_owned() })
+/// }
+/// assert_eq!(serde_json::to_value(order("a"))?, serde_json::json!({"id": {"S": "a"}}));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Item<T>(T);
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of a crate, but for its root.
+/// The modules of a crate, except for its root.
 pub(crate) struct Rooms {
     pub(crate) by_name: BTreeMap<String, Room>,
     /// Every source file.

@@ -1,7 +1,7 @@
 //! The compiler's words for the mistakes that are most often made with handlers, kept in files.
 //!
 //! What a compiler says changes from version to version, so it is compared on the version that the workspace names as its
-//! `rust-version`, and on no other. `TRYBUILD=overwrite` writes the files anew: read what changed as somebody who is new to the crate.
+//! `rust-version`, and on no other. `TRYBUILD=overwrite` writes the files again: read what changed as somebody who is new to the crate.
 
 use std::fs;
 use std::io::Write as _;

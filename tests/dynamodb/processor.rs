@@ -24,7 +24,7 @@ fn payload(items: &[&str]) -> serde_json::Value {
     serde_json::from_slice(&stream.payload().unwrap()).unwrap()
 }
 
-/// The event of a batch, from this record on.
+/// The event of a batch, starting at this record.
 fn event(payload: &serde_json::Value, from: usize) -> StreamEvent {
     let records = &payload["Records"].as_array().unwrap()[from..];
     StreamEvent::from_vec(json!({"Records": records}).to_string().into_bytes()).unwrap()
@@ -56,7 +56,7 @@ async fn what_is_done_after_a_checkpoint_is_done_in_every_environment() {
     let first = outcomes(environment(), event(&payload, 0)).await;
     assert_eq!(first, [Outcome::Succeeded, Outcome::Reported, Outcome::Succeeded]);
     is_down.store(false, Ordering::SeqCst);
-    // Lambda delivers again from the checkpoint on.
+    // Lambda delivers again, starting at the checkpoint.
     assert_eq!(outcomes(environment(), event(&payload, 1)).await, [Outcome::Succeeded, DONE]);
 }
 

@@ -224,7 +224,7 @@ async fn run(guarded: Guarded, seed: u64) -> (Arc<Sink>, Happened) {
         let mut letters = queue.letters();
         while let Some(some) = letters.len().checked_sub(1).map(|last| letters.split_off(last.saturating_sub(9))) {
             let kept = redrive(processor(), some).await;
-            assert!(kept.is_empty(), "{} letters are kept although nothing fails any more", kept.len());
+            assert!(kept.is_empty(), "{} letters are kept although nothing fails now", kept.len());
         }
     }
     (sink, happened)

@@ -76,7 +76,7 @@ async fn of_many_attempts_the_first_and_the_latest_are_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn texts_of_earlier_attempts_are_short_and_a_success_leaves_none() {
+async fn messages_of_earlier_attempts_are_short_and_a_success_leaves_none() {
     let calls = AtomicU32::new(0);
     let handler = move |record: Record| {
         let is_last = calls.fetch_add(1, Ordering::Relaxed) == 2;

@@ -214,7 +214,7 @@ async fn what_did_not_get_an_answer_is_retryable() {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_made_of_its_parameters_is_permanent() {
+async fn a_request_with_invalid_parameters_is_permanent() {
     let built = DeleteRequest::builder().build().map_err(SdkError::<PutItemError>::from);
     let error = built.classify().unwrap_err();
     assert!(!error.is_retryable(), "{error}");
@@ -223,7 +223,7 @@ async fn a_request_that_cannot_be_made_of_its_parameters_is_permanent() {
 }
 
 #[tokio::test]
-async fn the_services_error_is_told_once() {
+async fn the_services_message_appears_once() {
     let service = Service::answers(400, code("ConditionalCheckFailedException"))
         .with_header("x-amzn-requestid", "5THNB48M5EN0CJXY");
     let text = "ConditionalCheckFailedException: no (request id 5THNB48M5EN0CJXY)";
@@ -241,7 +241,7 @@ async fn the_services_error_is_told_once() {
 }
 
 #[tokio::test]
-async fn an_error_that_came_by_the_question_mark_is_told_once_too() {
+async fn the_message_of_an_error_by_the_question_mark_appears_once_too() {
     async fn put(client: Client, _: Record) -> Result<(), HandlerError> {
         client.put_item().table_name("orders").send().await?;
         Ok(())

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::decode::arbitrary::{Writer, item};
 use crate::support::Order;
 
-/// Everything that a record says, but for the spelling of its parts and the fraction of a second.
+/// Everything that a record says, except for the spelling of its parts and the fraction of a second.
 #[derive(Debug, PartialEq)]
 struct Said {
     event_id: Option<String>,

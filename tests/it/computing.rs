@@ -182,7 +182,7 @@ async fn no_handler_starts_after_the_stop() {
     }
 }
 
-/// Times of which several fit into the 10 ms before others get their turn, so that the stop comes in between.
+/// Times of which several fit into the 10 ms before others get their turn, so the stop comes in between.
 const SHORT: [Duration; 4] = [
     Duration::from_micros(700),
     Duration::from_micros(1_100),
@@ -466,7 +466,7 @@ async fn a_handler_that_uses_up_the_budget_does_not_stop_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_is_taken_beside_a_handler_that_is_never_idle() {
+async fn a_permit_is_taken_while_a_handler_is_never_idle() {
     for each in [MILLISECOND, MILLISECOND / 100] {
         let counts = beside_a_busy_one(2, 5 * MILLISECOND / 2, each).await;
         assert_eq!((counts.succeeded, counts.unfinished), (39, 1), "{counts:?}");
@@ -505,7 +505,7 @@ async fn a_queue_that_is_never_idle_does_not_stop_the_handlers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_is_made_beside_a_handler_that_is_never_idle() {
+async fn a_retry_is_made_while_a_handler_is_never_idle() {
     for each in [MILLISECOND, MILLISECOND / 100] {
         let processor = StreamProcessor::builder()
             .retry(RetryPolicy::default().base_delay(10 * MILLISECOND))

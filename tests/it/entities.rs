@@ -186,7 +186,7 @@ async fn entities_may_look_at_several_attributes_and_keys_in_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_whose_entity_cannot_be_told_fails_and_names_the_view_type() {
+async fn a_record_whose_entity_is_unknown_fails_and_names_the_view_type() {
     let keys_only = order(0).without("/dynamodb/NewImage").with("/dynamodb/StreamViewType", "KEYS_ONLY");
     let malformed = order(1).with("/dynamodb/NewImage/total", json!(7));
     let keys = order(2).with("/dynamodb/Keys/sk", json!({"BOOL": true}));
@@ -326,7 +326,7 @@ fn entities_that_never_take_a_record_are_refused() {
     );
     assert_eq!(
         fault(&[prefix("A"), Entity::key_prefix("pk", "A")]).as_deref(),
-        Some("two entities have the name `A`: give one another by `named`")
+        Some("two entities have the name `A`: name one of them differently with `Entity::named`")
     );
     let unmatched = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).unmatched(Unmatched::DeadLetter);
     assert_eq!(
@@ -404,7 +404,7 @@ fn filter_criteria_let_through_what_has_a_handler() {
         ),
         Some(vec![json!({"eventName": ["REMOVE"]}), inserts])
     );
-    // An attribute, a number, a table and an empty prefix cannot be told by a pattern: only the kind is.
+    // An attribute, a number, a table and an empty prefix cannot be expressed as a pattern: only the kind is.
     for entity in [
         Entity::attribute("entity", "a"),
         Entity::key_equals("sk", EntityValue::N(Number::from(7_u64))),

@@ -273,7 +273,7 @@ fn a_malformed_environment_stops_the_start_and_all_faults_are_told() {
     let printed = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     for fault in [
         "`LAMBDA_STREAMS_CONCURRENCY` is \"0\": it must be a whole number from 1 to 10,000",
-        "the environment variable `DLQ_URL` is the queue's ARN; its URL is wanted",
+        "the environment variable `DLQ_URL` is the queue's ARN; use its URL instead",
         "`LAMBDA_STREAMS_CONCURENCY` is not a variable of this version of `lambda-streams`",
     ] {
         assert!(printed.contains(&fault.replace('"', "\\\"")) || printed.contains(fault), "{fault}: {printed}");

@@ -132,7 +132,7 @@ async fn a_malformed_record_logs_what_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lanes_by_an_attribute_that_is_no_key_are_warned_of_once() {
+async fn lanes_by_an_attribute_that_is_not_a_key_are_logged_once() {
     let written = Written::default();
     let _guard = listen(logs(&written).level(Level::WARN));
     let processor = with(&Script::default()).lanes(Lanes::per_key_attribute("customer")).build().unwrap();
@@ -338,7 +338,7 @@ async fn a_batch_within_a_handler_leaves_the_handlers_record_as_it_was() {
     );
 }
 
-/// Says what becomes of it.
+/// Says what its outcome is.
 struct Says;
 
 impl Drop for Says {

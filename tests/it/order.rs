@@ -146,7 +146,7 @@ async fn the_same_name_in_two_tables_is_two_lanes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_whose_lane_cannot_be_told_fails_and_delays_no_other() {
+async fn a_record_whose_lane_is_unknown_fails_and_delays_no_other() {
     let script = Script::new([("item-3", Act::Take(Duration::from_secs(1)))]);
     let queue = TestQueue::default();
     let lanes = Lanes::by_keys(|keys| match &*keys.text("id")? {

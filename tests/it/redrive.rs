@@ -1,4 +1,4 @@
-//! The README's "Poison leaves", and back: a dead letter holds the whole record, so that it can be processed again.
+//! The README's "Poison leaves", and back: a dead letter holds the whole record, so it can be processed again.
 
 use lambda_streams::{DeadLetterEvent, Deadline, Insert, MemoryDeadLetterQueue, Outcome, SkipReason, StreamProcessor};
 use serde_json::{Value, json};
@@ -259,7 +259,7 @@ async fn a_redrive_is_bounded_in_memory_and_in_number() {
     assert!(compressed.len() < 100_000, "{}", compressed.len());
     let processor = StreamProcessor::builder().on_record(Script::default()).build().unwrap();
     let report = processor.redrive(sqs_event(&vec![compressed; 6]), Deadline::none()).await;
-    assert_eq!(named(&report), ["m-4", "m-5"], "four fit into 64 MiB, and the others come again");
+    assert_eq!(named(&report), ["m-4", "m-5"], "four fit into 64 MiB, and the others are redelivered");
     assert!(report.unreadable().all(|(_, error)| error.to_string().contains("is left for another delivery")));
     let message = r#"{"messageId": "1", "eventSource": "aws:sqs", "body": ""}"#;
     for (count, is_refused) in [(10_000, false), (10_001, true)] {

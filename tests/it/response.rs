@@ -59,7 +59,7 @@ async fn the_response_names_exactly_one_record() {
 
 #[tokio::test(start_paused = true)]
 async fn the_checkpoint_goes_by_position_not_number() {
-    // 21 digits and then 22: as texts the later ones are smaller. And a batch out of order.
+    // 21 digits and then 22: as strings the later ones are smaller. And a batch out of order.
     for numbers in
         [["999999999999999999999", "1000000000000000000000"], ["300000000000000000000", "200000000000000000000"]]
     {

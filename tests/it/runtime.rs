@@ -61,7 +61,7 @@ fn assert_same(name: &str, (from_bytes, as_service): &(Answered, Answered)) {
             // From the bytes, an SQS event is read as one of dead letters, and a notification is told the command that brings its records back.
             let without_letters = "no message of the SQS event holds a dead letter";
             let same = other
-                .contains(message.split_once("; if it tells of").map_or(message.as_str(), |(what, _)| what))
+                .contains(message.split_once("; if it is about").map_or(message.as_str(), |(what, _)| what))
                 || message.starts_with("the payload is not valid JSON")
                 || message == without_letters && other.contains("it looks like an SQS event");
             assert!(same, "{name}: {message:?} and {other:?}");

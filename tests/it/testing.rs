@@ -133,10 +133,10 @@ fn changes_come_decoded() {
             stream.changes::<Modify<Order>>().map(drop),
             "change 1 of the test stream: the item: its record is of the kind INSERT",
         ),
-        (stream.change::<Insert<Order>>().map(drop), "the test stream has 2 changes, and one was asked for"),
+        (stream.change::<Insert<Order>>().map(drop), "the test stream has 2 changes, but `change` needs exactly one"),
         (
             stream.clone().next_batch().change::<Record>().map(drop),
-            "the test stream has 0 changes, and one was asked for",
+            "the test stream has 0 changes, but `change` needs exactly one",
         ),
         (
             stream.clone().without("/dynamodb/Keys").changes::<Record>().map(drop),

@@ -98,7 +98,7 @@ fn naming_no_attribute_is_refused() {
     let error = StreamProcessor::builder().on_modify(when_changed(Vec::<String>::new(), handler)).build().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`when_changed` names no attribute, so that its handler would never be called for a modification"
+        "`when_changed` names no attribute, so its handler would never be called for a modification"
     );
 }
 

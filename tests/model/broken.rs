@@ -57,9 +57,9 @@ pub(crate) fn empty_identifier(answer: String) -> String {
     answer.to_string()
 }
 
-/// Gives a record to the handler that it would have if a modification's entity were told by the old image.
+/// Gives a record to the handler that it would have if the old image decided a modification's entity.
 pub(crate) async fn by_old_image(world: Arc<World>, environment: usize, record: Record) -> Result<(), HandlerError> {
-    let id = world.stream.id(record.raw_json()).expect("a handler gets the record as it came");
+    let id = world.stream.id(record.raw_json()).expect("a handler gets the record as received");
     let known = &world.stream.known[id];
     let mut plan = known.plan.clone();
     if plan.kind() == Some(Kind::Modify) {
@@ -73,7 +73,7 @@ pub(crate) async fn by_old_image(world: Arc<World>, environment: usize, record: 
 
 /// Whether the record lacks an image that its handler's condition needs.
 pub(crate) fn has_untold_condition(world: &World, record: &Record) -> bool {
-    let id = world.stream.id(record.raw_json()).expect("a filter gets the record as it came");
+    let id = world.stream.id(record.raw_json()).expect("a filter gets the record as received");
     world.stream.known[id].route == Route::Fails(Fault::ConditionUntold)
 }
 

@@ -100,7 +100,7 @@ struct RunningBulk {
 impl RunningBulk {
     fn start(world: &Arc<World>, environment: usize, records: &[Record]) -> Self {
         let handed = |record: &Record| Handed {
-            id: world.stream.id(record.raw_json()).expect("a handler gets the record as it came"),
+            id: world.stream.id(record.raw_json()).expect("a handler gets the record as received"),
             attempt: record.context().attempt(),
             ends_at: record.context().ends_at(),
             bytes: record.raw_json().len(),

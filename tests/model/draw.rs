@@ -48,7 +48,7 @@ fn records(
     )
 }
 
-/// Few, so that lanes are long, and some more, so that bulks have many.
+/// Few, so lanes are long, and some more, so bulks have many.
 fn items() -> impl Strategy<Value = u8> {
     prop_oneof![3 => 0..5_u8, 1 => 5..20_u8]
 }

@@ -25,7 +25,7 @@ use crate::world::World;
 pub(crate) enum Subject {
     /// The crate's own.
     Processor,
-    /// Reports every failure, but goes on behind it, and forgets what it did.
+    /// Reports every failure, but continues after it, and forgets what it did.
     GoesOnBehindFailures,
     /// Takes a dead letter as accepted before the queue has.
     AcknowledgesBeforeTheQueue,
@@ -41,7 +41,7 @@ pub(crate) enum Subject {
     FallsThrough,
     /// Tells the entity of a modification by the item as it was before.
     RoutesByOldImage,
-    /// Skips a modification where its condition cannot be told.
+    /// Skips a modification if its condition is unknown.
     SkipsWhatItCannotTell,
     /// Takes a bulk's failures for successes.
     SwallowsErrorsOfBulks,

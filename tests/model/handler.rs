@@ -32,7 +32,7 @@ impl World {
 
     /// What the processor's filter does.
     pub(crate) fn filter(&self, environment: usize, record: &Record) -> bool {
-        let id = self.stream.id(record.raw_json()).expect("a filter gets the record as it came");
+        let id = self.stream.id(record.raw_json()).expect("a filter gets the record as received");
         let mut ledger = self.ledger();
         let invocation = ledger.invocation_of(environment, id).expect("a filter runs inside its invocation");
         self.judge().ask_filter(&mut ledger, invocation, id);
@@ -112,7 +112,7 @@ struct Running {
 
 impl Running {
     fn start(world: &Arc<World>, environment: usize, at: Destination, json: &str) -> Self {
-        let id = world.stream.id(json).expect("a handler gets the record as it came");
+        let id = world.stream.id(json).expect("a handler gets the record as received");
         let mut ledger = world.ledger();
         let invocation = ledger.invocation_of(environment, id).expect("a handler runs inside its invocation");
         world.judge().arrive(&mut ledger, id, at);
@@ -165,7 +165,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended && self.is_timed_out() {
-            // It may panic as well, when it is dropped: it has run out of time all the same.
+            // It may panic as well, when it is dropped: it has run out of time anyway.
             self.world.tally.timeouts.count();
             self.failed(true);
         } else if std::thread::panicking() {

@@ -1,9 +1,9 @@
 //! The memory after a checkpoint that is kept outside, and the marks of items, in a world of their own and judged by a plain model.
 //!
-//! A schedule is a table's changes; consumers of its stream, each with a mapping that delivers from the checkpoint on, obeys the response and
-//! discards batches; environments that come and go, crash at any await, or go on when nobody waits for them any more, so that two run at
+//! A schedule is a table's changes; consumers of its stream, each with a mapping that delivers from the checkpoint, obeys the response and discards
+//! batches; environments that come and go, crash at any await, or continue when their invocation has ended, so two run at
 //! once; a store that fails, hangs, loses answers, and has writes that arrive late; dead letters, discarded batches and stretches of the
-//! stream that come back at any moment, in any order, twice. In the end nothing goes wrong any more, and everything comes back.
+//! stream that come back at any moment, in any order, twice. In the end nothing fails, and everything comes back.
 //!
 //! - **P1**: what is skipped as done was done before by the same consumer: a handler succeeded, or its dead letter was accepted, or the
 //!   mapping had given the record up. Of what comes from elsewhere than the stream, only success counts.

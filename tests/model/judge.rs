@@ -35,7 +35,7 @@ impl Judge<'_> {
     pub(crate) fn arrive(&self, ledger: &mut Ledger, id: usize, at: Destination) {
         let Known { route, decodes, .. } = self.known(id);
         if *route != Route::To(at) || !decodes {
-            let made = if *decodes { "" } else { ", which cannot be made of it" };
+            let made = if *decodes { "" } else { ", which does not decode from it" };
             ledger
                 .violation(format!("routing: record {id}, of which comes {route:?}, reaches the handler {at:?}{made}"));
         }
@@ -76,7 +76,7 @@ impl Judge<'_> {
         if let Some(reported) = log.reported
             && reported < log.position(id)
         {
-            wrong.push(format!("checkpoint: record {id} starts behind position {reported}, which is reported"));
+            wrong.push(format!("checkpoint: record {id} starts after position {reported}, which is reported"));
         }
         if Instant::now() >= log.stop {
             wrong.push(format!("deadline: record {id} starts after the stop"));
@@ -84,7 +84,7 @@ impl Judge<'_> {
         let remembered = room.remembered.get(&id).is_some_and(|since| since.elapsed() < MEMORY);
         let nameable = self.nameable(&log.batch).contains(&id);
         if self.remembers && self.plan.processor.remember && remembered && nameable {
-            wrong.push(format!("redelivery: record {id} was finished behind a checkpoint, and is repeated"));
+            wrong.push(format!("redelivery: record {id} was finished after a checkpoint, and is repeated"));
         }
         wrong
     }
@@ -307,7 +307,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether the record of an item comes to another entity than the one before it, in the same batch.
+    /// Whether the record of an item belongs to another entity than the one before it, in the same batch.
     pub(crate) fn changes_entity(&self, log: &InvocationLog, id: usize) -> bool {
         let item = self.known(id).item;
         let of_item = |earlier: &&usize| item.is_some() && self.known(**earlier).item == item;
@@ -316,11 +316,11 @@ impl Judge<'_> {
         is_modification && earlier.is_some_and(|earlier| self.known(*earlier).entity != self.known(id).entity)
     }
 
-    /// P1 at the end: everything came to something.
+    /// P1 at the end: every record has an outcome.
     pub(crate) fn end(&self, ledger: &mut Ledger) {
         let lost: Vec<usize> = (0..ledger.records.len()).filter(|id| !self.is_over(ledger, *id)).collect();
         if !lost.is_empty() {
-            ledger.violation(format!("P1: the stream has ended, and these records came to nothing: {lost:?}"));
+            ledger.violation(format!("P1: the stream has ended, and these records have no outcome: {lost:?}"));
         }
         let limited = self.plan.mapping.retries >= 0 || self.plan.mapping.record_age >= 0;
         if !limited && ledger.records.iter().any(|history| history.discarded) {

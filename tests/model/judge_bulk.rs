@@ -225,7 +225,7 @@ impl Judge<'_> {
         let is_waited_for = |id: usize| log.stands_for.values().any(|superseded| superseded.contains(&id));
         // What an environment has done before, it may have forgotten.
         let is_over = |earlier: &usize| log.finished(*earlier) || self.is_skipped(log, *earlier);
-        // What cannot be read, or has failed, may be reported already, so that nothing after it starts.
+        // What cannot be read, or has failed, may be reported already, so nothing after it starts.
         let has_failed = |id: &usize| log.started.contains(id) && ledger.records[*id].running == 0;
         let is_unreadable = |id: &usize| {
             let known = &self.stream.known[*id];
@@ -308,7 +308,7 @@ impl Judge<'_> {
     }
 
     /// What failed retryably in one bulk waits for the longest delay. A record that is reported no longer counts, nor does any after
-    /// it, so that only the delays of those before a record are sure.
+    /// it, so only the delays of those before a record are sure.
     fn return_together(&self, log: &mut InvocationLog, retried: &[(usize, Class)]) {
         let (mut moment, mut before) = (None, Vec::new());
         for (id, class) in retried {

@@ -36,11 +36,11 @@ pub(crate) struct Bulked {
     pub(crate) most_calls: u32,
     /// The bulk that failed as a whole, if that is what happened last, and its size: it may be halved.
     pub(crate) failed_bulk: Option<(usize, usize)>,
-    /// Whether a record before it in its lane has failed since, so that a part may have been made without it, and it has its attempt again.
+    /// Whether a record before it in its lane has failed since, so a part may have been made without it, and it has its attempt again.
     pub(crate) may_be_left_out: bool,
     /// How the record itself failed, if that is what happened last.
     pub(crate) own_failure: Option<ErrorKind>,
-    /// It may not start before.
+    /// It must not start before.
     pub(crate) not_before: Option<Instant>,
     /// Those before it that failed retryably in the same bulk: they come back with it.
     pub(crate) returns_with: Vec<usize>,
@@ -52,7 +52,7 @@ pub(crate) struct InvocationLog {
     /// The records, in the payload's order.
     pub(crate) batch: Vec<usize>,
     pub(crate) open: bool,
-    /// From here on, nothing of the user's starts any more.
+    /// After this, no code of the user starts.
     pub(crate) stop: Instant,
     pub(crate) started: HashSet<usize>,
     /// How many attempts count.
@@ -76,7 +76,7 @@ pub(crate) struct InvocationLog {
     pub(crate) kept: HashSet<usize>,
     /// Accepted by the queue, and the processor was told.
     pub(crate) confirmed: HashSet<usize>,
-    /// The earliest position that can only be reported, if there is one: nothing behind it starts any more.
+    /// The earliest position that can only be reported, if there is one: nothing after it starts.
     pub(crate) reported: Option<usize>,
 }
 

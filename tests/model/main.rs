@@ -121,7 +121,7 @@ fn play(seed: u64, tally: &Tally) -> Result<(), String> {
     try_chunk(seed, draw::plans(), |plan: &Plan| world::run(Subject::Processor, plan, tally))
 }
 
-/// For how many seconds to soak, and from which seed on; `None` if not at all.
+/// For how many seconds to soak, and with which first seed; `None` if not at all.
 fn first_of_soak() -> Option<(u64, u64)> {
     if std::env::var_os("SOAK_SECONDS").is_none() {
         println!("set SOAK_SECONDS to soak for that long");

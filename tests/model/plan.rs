@@ -111,7 +111,7 @@ pub(crate) enum Behaviour {
         times: u8,
     },
     HangUntilHealed,
-    /// For ever; drawn only with a handler timeout that ends it.
+    /// Forever; drawn only with a handler timeout that ends it.
     Hang,
     Permanent {
         millis: u16,
@@ -342,7 +342,7 @@ impl ProcessorPlan {
 }
 
 impl Plan {
-    /// A record that fails for good, and that nobody takes out, must meet a limit, or its stream rightly never ends.
+    /// A record that always fails, and that no one removes, must meet a limit, or its stream rightly never ends.
     pub(crate) fn finite(mut self) -> Self {
         let processor = &mut self.processor;
         if let Some(bulk) = &mut processor.bulk {

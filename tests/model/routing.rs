@@ -96,7 +96,7 @@ impl ToldBy {
         format!("{self:?}")
     }
 
-    /// Whether a record is of the entity, if that can be told.
+    /// Whether a record is of the entity, if that is known.
     fn takes(self, record: &RecordPlan, kind: Kind) -> Option<bool> {
         let RecordPlan { table, item, shape, images, .. } = record;
         let are_keys_read = matches!(self, Self::Partition(_) | Self::SortKey(_));
@@ -132,7 +132,7 @@ pub(crate) enum Fault {
     EntityUntold,
     ConditionUntold,
     Unmatched,
-    /// Its lane cannot be told.
+    /// Its lane is unknown.
     Keys,
 }
 
@@ -202,7 +202,7 @@ impl ProcessorPlan {
         self.find_entity(record, kind).flatten().filter(|_| is_asked)
     }
 
-    /// Whether what its handler takes can be made of a record.
+    /// Whether a record decodes into what its handler takes.
     pub(crate) fn decodes(&self, record: &RecordPlan) -> bool {
         let takes = self.bulk.as_ref().map(|bulk| bulk.takes);
         let kind = match (self.route(record), takes) {
@@ -251,7 +251,7 @@ impl ProcessorPlan {
         entities.chain([None]).any(|entity| self.handler(entity, kind).is_some())
     }
 
-    /// The first entity that takes a record, if that can be told.
+    /// The first entity that takes a record, if that is known.
     fn find_entity(&self, record: &RecordPlan, kind: Kind) -> Option<Option<usize>> {
         for (at, entity) in self.routing.entities.iter().enumerate() {
             if entity.told_by.takes(record, kind)? {

@@ -19,7 +19,7 @@ pub(crate) struct Known {
     pub(crate) route: Route,
     /// The entity that reports name.
     pub(crate) entity: Option<usize>,
-    /// Whether what its handler takes can be made of it.
+    /// Whether it decodes into what its handler takes.
     pub(crate) decodes: bool,
     pub(crate) json: Arc<str>,
     /// Table and item, where the record's keys can be read.

@@ -85,7 +85,7 @@ fn settings(plan: &Plan) -> Settings {
             .then(|| r#"{"eventName":["INSERT","MODIFY"]}"#.to_owned())
             .into_iter()
             .collect(),
-        // A bucket is told of the records themselves.
+        // A bucket gets the records themselves.
         on_failure: Some("arn:aws:s3:::failed".to_owned()),
         unspecified: Unspecified {
             halves_inherit_retries: mapping.halves_inherit,
@@ -143,7 +143,7 @@ impl World {
     }
 }
 
-/// Where the mapping tells of what it has given up.
+/// Where the mapping reports what it has given up.
 struct Told(Arc<World>);
 
 impl OnFailureDestination for Told {
@@ -239,7 +239,7 @@ impl Function for Environments {
         };
         let begun = Instant::now();
         let ran = tokio::time::timeout(limit, run).await.ok();
-        // An answer that is there may be late all the same, if what made it computed.
+        // An answer that is there may be late anyway, if what made it computed.
         let Some(Ran { answer, outcomes }) = ran.filter(|_| begun.elapsed() <= limit) else {
             world.tally.crashes.count();
             if limit == timeout {

@@ -69,11 +69,11 @@ impl fmt::Display for DeadLetterReadError {
             Kind::Gzip => f.write_str("the dead letter's `recordGzip` cannot be decompressed to text"),
             Kind::TooLarge => write!(f, "the dead letter's `recordGzip` holds more than {MAX_RECORD} bytes"),
             Kind::TooManyBytes => f.write_str(
-                "the records of the messages before it fill the memory of one redrive, so that it is left for another delivery",
+                "the records of the messages before it fill the memory of one redrive, so this one is left for another delivery",
             ),
             Kind::NotJson => f.write_str("the dead letter's record is not valid JSON"),
             Kind::OnFailureDocument => f.write_str(
-                "this is not a dead letter but an on-failure document, which tells of records that Lambda has discarded: \
+                "this is not a dead letter but an on-failure document, which describes records that Lambda has discarded: \
                  `lambda-streams replay` brings them back",
             ),
         }

@@ -145,7 +145,7 @@ fn needs_text(raw: &str, form: Form) -> bool {
     raw.contains(['\u{fffe}', '\u{ffff}']) || (form == Form::Line && raw.contains(['\n', '\r']))
 }
 
-/// Escapes the two characters that JSON allows and SQS refuses. In valid JSON they occur only inside strings, so that they can be
+/// Escapes the two characters that JSON allows and SQS refuses. In valid JSON they occur only inside strings, so they can be
 /// replaced in the whole text.
 fn escape(json: &str) -> Cow<'_, str> {
     if !json.contains(['\u{fffe}', '\u{ffff}']) {
@@ -168,7 +168,7 @@ fn sources(sources: &[String]) -> Vec<Cow<'_, str>> {
     kept.iter().map(|source| cut(source, MAX_SOURCE)).chain([mark]).collect()
 }
 
-/// Cuts a text to at most this many bytes. They include the mark, so that reading and writing the text again cuts no further.
+/// Cuts a text to at most this many bytes. They include the mark, so reading and writing the text again cuts no further.
 fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);

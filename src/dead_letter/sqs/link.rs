@@ -66,7 +66,7 @@ impl Link<'_> {
         tracing::warn!(
             queue_url = self.url,
             limit = MAX_BYTES,
-            "the function may not ask for the queue's MaximumMessageSize: grant sqs:GetQueueAttributes"
+            "the function is not allowed to read the queue's MaximumMessageSize: grant sqs:GetQueueAttributes"
         );
         Ok(MAX_BYTES)
     }

@@ -1,4 +1,4 @@
-//! Remembers for a short time that the queue cannot be reached, so that this is found out once, and not once for each letter.
+//! Remembers for a short time that the queue cannot be reached, so this is found out once, and not once for each letter.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::send_error::SendError;
 
-/// How long a failure is remembered. Then the next letter tries anew.
+/// How long a failure is remembered. Then the next letter tries again.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// The last failure to reach the queue.

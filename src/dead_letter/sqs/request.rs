@@ -1,5 +1,5 @@
 //! One `SendMessageBatch` request: says whether a message still fits SQS's limits, sends the messages, and sends those again that
-//! failed for the moment.
+//! failed temporarily.
 
 use super::link::Link;
 use super::message::Message;
@@ -67,7 +67,7 @@ struct TooLong<'a> {
     limit: Option<usize>,
 }
 
-/// Sends one request, and again what failed for the moment; returns what is too long.
+/// Sends one request, and sends again what failed temporarily; returns what is too long.
 async fn send_part<'a>(part: Messages<'a>, link: &Link<'_>, results: &mut SendResults) -> TooLong<'a> {
     let mut pending = part;
     let mut too_long = TooLong::default();

@@ -1,6 +1,6 @@
 //! The results of one call of the queue, letter by letter.
 //!
-//! Invariant: once a letter of a FIFO group is refused, no later letter of the group is sent in the same call, so that none
+//! Invariant: once a letter of a FIFO group is refused, no later letter of the group is sent in the same call, so none
 //! overtakes it.
 
 use std::collections::HashSet;

@@ -18,7 +18,7 @@ pub(super) enum SendError {
     Client(String),
     /// There are no credentials.
     Credentials { what: String, transient: bool },
-    /// The letter is too large, also when it is compressed. A queue that refuses it may not say what its limit is.
+    /// The letter is too large, also when it is compressed. A queue that refuses it does not always say what its limit is.
     TooLarge { plain: usize, compressed: usize, limit: Option<usize> },
     /// SQS responded with an error code, for a whole request or for one entry.
     Refused { code: String, message: String, queue: String, transient: bool },
@@ -85,12 +85,12 @@ impl SendError {
         }
     }
 
-    /// Whether it is about the way to the queue, so that other letters would fail like this one.
+    /// Whether it is about the way to the queue, so other letters would fail like this one.
     pub(super) fn is_outage(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Credentials { .. })
     }
 
-    /// Whether SQS refused the credentials, so that new ones may help.
+    /// Whether SQS refused the credentials, so new ones may help.
     pub(super) fn is_about_credentials(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if is_any(code, &REFUSED_CREDENTIALS))
     }
@@ -122,8 +122,8 @@ impl fmt::Display for SendError {
                 let over = plain.min(compressed).saturating_sub(*limit);
                 write!(
                     f,
-                    "the dead letter is {over} bytes too large for the queue: {plain} bytes, {compressed} compressed, of \
-                     {limit} that the queue takes"
+                    "the dead letter is {over} bytes too large for the queue: {plain} bytes, {compressed} compressed, and \
+                     the queue takes at most {limit}"
                 )
             }
             Self::TooLarge { plain, compressed, limit: None } => write!(
@@ -147,10 +147,7 @@ impl fmt::Display for SendError {
                 write!(f, "{queue} gave no answer to the dead letter that can be read: {what}")
             }
             Self::NotInResponse { queue } => {
-                write!(
-                    f,
-                    "{queue} did not mention the dead letter in its answer, so that it does not count as accepted"
-                )
+                write!(f, "{queue} did not mention the dead letter in its answer, so it does not count as accepted")
             }
             Self::EarlierNotAccepted => f.write_str("an earlier dead letter of the same item was not accepted"),
             Self::NotTried(cause) => {

@@ -287,7 +287,7 @@ async fn an_unreachable_queue_is_found_out_once() {
     assert_eq!(network.sent().len(), 4);
     assert_eq!(time_of(&queue, 80).await, Duration::ZERO, "it is remembered");
     sleep(outage::REMEMBERED).await;
-    assert!(time_of(&queue, 80).await >= NO_ROUTE * 4, "it is tried anew");
+    assert!(time_of(&queue, 80).await >= NO_ROUTE * 4, "it is tried again");
     assert_eq!(network.sent().len(), 8);
 }
 
@@ -338,7 +338,7 @@ async fn an_accepted_letter_ends_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_limit_is_asked_anew_after_a_while() {
+async fn the_limit_is_read_again_after_a_while() {
     let network = Network::new(|sent, earlier| match (sent.operation.as_str(), earlier) {
         ("GetQueueAttributes", 0) => error(403, "AccessDenied"),
         ("GetQueueAttributes", 2) => error(500, "InternalError"),
@@ -355,7 +355,7 @@ async fn the_limit_is_asked_anew_after_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_is_no_longer_told_still_counts() {
+async fn a_limit_that_can_no_longer_be_read_still_counts() {
     let network = Network::new(|sent, earlier| match (sent.operation.as_str(), earlier) {
         ("GetQueueAttributes", 0) => Answer::Json(200, json!({"Attributes": {"MaximumMessageSize": "1024"}})),
         ("GetQueueAttributes", _) => error(500, "InternalError"),
@@ -398,7 +398,7 @@ async fn the_codes_and_statuses_that_are_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_that_is_lost_when_the_limit_is_asked_anew_is_told() {
+async fn a_route_that_is_lost_when_the_limit_is_read_again_is_reported() {
     let network = Network::new(|sent, earlier| match (sent.operation.as_str(), earlier) {
         ("GetQueueAttributes", 1..) => Answer::NoConnection(NO_ROUTE),
         _ => accept(sent),

@@ -87,7 +87,10 @@ fn is_name(name: &str) -> bool {
     !stem.is_empty() && name.len() <= 80 && stem.bytes().all(usable)
 }
 
-/// Why there is no queue to send dead letters to: its URL, its region or its endpoint is missing or malformed.
+/// Why an [`SqsDeadLetterQueue`](crate::SqsDeadLetterQueue) cannot be made: the queue's URL, its region or its endpoint is missing or
+/// malformed.
+///
+/// Available with the feature `sqs`, which is enabled by default.
 ///
 /// ```
 /// use lambda_streams::SqsDeadLetterQueue;
@@ -95,7 +98,7 @@ fn is_name(name: &str) -> bool {
 /// let error = SqsDeadLetterQueue::from_url("arn:aws:sqs:eu-central-1:123456789012:dead-letters").unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "this is the queue's ARN; its URL is wanted, such as https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters"
+///     "this is the queue's ARN; use its URL instead, such as https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters"
 /// );
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -147,8 +150,8 @@ impl fmt::Display for QueueUrlError {
             None => f.write_str("this ")?,
         }
         match self.kind {
-            Kind::Unset => write!(f, "is not set: it names the dead-letter queue by its URL, {EXAMPLE}"),
-            Kind::Arn => write!(f, "is the queue's ARN; its URL is wanted, {EXAMPLE}"),
+            Kind::Unset => write!(f, "is not set: set it to the URL of the dead-letter queue, {EXAMPLE}"),
+            Kind::Arn => write!(f, "is the queue's ARN; use its URL instead, {EXAMPLE}"),
             Kind::NotAUrl => write!(f, "is not the URL of an SQS queue, {EXAMPLE}"),
             Kind::NotAnEndpoint => {
                 f.write_str("is not the URL of an endpoint, such as https://sqs.eu-central-1.amazonaws.com")

@@ -4,20 +4,28 @@ use std::fmt;
 
 /// The types of DynamoDB's attribute values
 /// ([AWS: AttributeValue](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_AttributeValue.html)).
+///
+/// ```
+/// use lambda_streams::AttributeType;
+///
+/// let error = lambda_streams::from_image::<std::collections::HashMap<String, u32>>(r#"{"id": {"S": "a"}}"#).unwrap_err();
+/// assert_eq!(error.found(), Some(AttributeType::S));
+/// assert_eq!(AttributeType::SS.as_str(), "SS");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AttributeType {
-    /// Text.
+    /// A string.
     S,
     /// A number.
     N,
     /// Binary.
     B,
-    /// A set of texts.
+    /// A set of strings.
     SS,
     /// A set of numbers.
     NS,
-    /// A set of binaries.
+    /// A set of binary values.
     BS,
     /// A map.
     M,

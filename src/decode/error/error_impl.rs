@@ -11,7 +11,7 @@ use super::{AttributeType, Fingerprint, Kind, Path};
 use crate::decode::decimal::{self, AnyNumber, NotAnInteger};
 use crate::decode::locate::Candidate;
 
-/// One pointer, so that results stay small where nothing goes wrong.
+/// One pointer, so results stay small where nothing goes wrong.
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::decode) struct ErrorImpl(Box<Inner>);
 

@@ -10,7 +10,7 @@ pub(super) struct Path {
     text: String,
     /// Whether it leads to an attribute, and not only to an image.
     attribute: bool,
-    /// Whether the error lies deeper, in a value that serde had buffered, so that the rest of the path is unknown.
+    /// Whether the error lies deeper, in a value that serde had buffered, so the rest of the path is unknown.
     pub(super) deeper: bool,
 }
 

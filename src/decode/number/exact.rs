@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::decode::decimal;
 
-/// A decimal number of any number of digits, such as the 38 of DynamoDB: the text of an `N`, exactly.
+/// A decimal number with any number of digits, such as the 38 of DynamoDB: the exact text of an `N`.
 ///
-/// It compares and hashes as a number, however it is spelled, and shows its text. [`parse`](Self::parse) makes a number of
-/// another type of it. It is read and written as [`number`](crate::number) says.
+/// It compares and hashes as a number, however it is spelled, and displays its text. [`parse`](Self::parse) converts it to another type of
+/// number. With serde it is read and written as [`number`](crate::number) describes.
 ///
 /// ```
 /// use lambda_streams::Number;
@@ -28,10 +28,18 @@ use crate::decode::decimal;
 pub struct Number(Box<str>);
 
 impl Number {
-    /// Takes the text of a decimal number: digits, with a sign, a point between digits, and an exponent where wanted.
+    /// Takes the text of a decimal number: digits with an optional sign, an optional point between digits, and an optional exponent.
+    ///
+    /// ```
+    /// use lambda_streams::Number;
+    ///
+    /// assert_eq!(Number::new("-12.5E-3")?.as_str(), "-12.5E-3");
+    /// assert!(Number::new("12,50").is_err());
+    /// # Ok::<(), lambda_streams::NumberError>(())
+    /// ```
     ///
     /// # Errors
-    /// If the text is something else, or the exponent has more than 17 digits.
+    /// If the text is not such a number, or the exponent has more than 17 digits.
     pub fn new(text: impl Into<String>) -> Result<Self, NumberError> {
         let text = text.into();
         if text.is_empty() {
@@ -53,11 +61,19 @@ impl Number {
 
     /// Parses the number as another type, such as a decimal type or an integer.
     ///
-    /// The type gets the number as it is spelled, and if it refuses that, the same number without an exponent and without
-    /// zeros at its end: `1.5E2` is 150 for an integer as well. A type that rounds, such as `f64`, does so here.
+    /// The type gets the number as it is spelled. If it refuses that, it gets the same number without an exponent and without trailing zeros:
+    /// `1.5E2` is 150 for an integer as well. A type that rounds, such as `f64`, rounds here.
+    ///
+    /// ```
+    /// use lambda_streams::Number;
+    ///
+    /// assert_eq!(Number::new("1.5E2")?.parse::<u32>(), Ok(150));
+    /// assert!(Number::new("1.5")?.parse::<u32>().is_err());
+    /// # Ok::<(), lambda_streams::NumberError>(())
+    /// ```
     ///
     /// # Errors
-    /// The type's own, if it takes neither spelling.
+    /// The type's own error, if it takes neither spelling.
     pub fn parse<T: FromStr>(&self) -> Result<T, T::Err> {
         self.0.parse().or_else(|error| decimal::plain(&self.0).and_then(|plain| plain.parse().ok()).ok_or(error))
     }

@@ -26,9 +26,9 @@ pub(super) struct Filling<'a> {
     bytes: usize,
     /// The next records in the lanes of what it holds, where they may share the bulk.
     next_in_lanes: BTreeSet<usize>,
-    /// Changes of an item of which the latest did not decode, so that the one before it is next.
+    /// Changes of an item of which the latest did not decode, so the one before it is next.
     shortened: Option<Member>,
-    /// The part of a halved bulk that it is made of.
+    /// The part of a halved bulk that it consists of.
     part: Option<Part>,
     permit: SemaphorePermit<'a>,
     begun: Instant,

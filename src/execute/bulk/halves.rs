@@ -1,10 +1,10 @@
-//! Splits a bulk that failed as a whole, so that the record that it failed for is found.
+//! Splits a bulk that failed as a whole, so the record that it failed for is found.
 
 use super::Member;
 
 /// Adds the parts of a bulk to those that are still to run, the last of which runs next. The lower positions come first.
 ///
-/// After a timeout the lowest record goes alone before the two halves of the rest, so that the checkpoint moves even where every
+/// After a timeout the lowest record goes alone before the two halves of the rest, so the checkpoint moves even where every
 /// larger bulk runs out of time.
 pub(super) fn split(mut members: Vec<Member>, has_timed_out: bool, rest: &mut Vec<Vec<Member>>) {
     let lowest = (has_timed_out && members.len() > 2).then(|| members.remove(0));

@@ -26,7 +26,7 @@ pub(in crate::execute) struct MarkMoves<'a> {
     /// Items whose marks can be raised now.
     waiting: VecDeque<StoreKey>,
     calls: InFlight<Call<'a>>,
-    /// Whether the store has failed to answer in time, so that it is not asked again.
+    /// Whether the store has failed to answer in time, so it is not asked again.
     has_failed: bool,
     /// Whether no item has a mark that waits for its open records.
     is_flushed: bool,
@@ -44,7 +44,7 @@ struct Item {
     /// The position of the record that was settled last.
     position: usize,
     is_moving: bool,
-    /// Whether its mark is not raised any more.
+    /// Whether its mark is no longer raised.
     is_blocked: bool,
     /// The records that wait until its mark has been raised.
     held: Vec<usize>,
@@ -134,7 +134,7 @@ impl<'a> MarkMoves<'a> {
         self.calls.is_empty() && self.waiting.is_empty()
     }
 
-    /// Lets the marks of items be raised that still have open records, none of which starts any more.
+    /// Lets the marks of items be raised that still have open records. None of these starts.
     pub(in crate::execute) fn flush(&mut self) {
         if std::mem::replace(&mut self.is_flushed, true) {
             return;

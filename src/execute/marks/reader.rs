@@ -34,9 +34,9 @@ pub(in crate::execute) struct MarkReader<'a> {
     read: Option<Call<'a>>,
     /// Records whose marks are known, or known to be unknown.
     ready: Vec<RecordRef>,
-    /// Whether the store has failed to answer in time, so that it is not asked again.
+    /// Whether the store has failed to answer in time, so it is not asked again.
     has_failed: bool,
-    /// Whether no record starts any more, so that marks are of no use.
+    /// Whether no further record starts, so marks are of no use.
     is_given_up: bool,
     /// Records that cannot have a mark, since the last report of them.
     unmarkable: usize,
@@ -104,7 +104,7 @@ impl<'a> MarkReader<'a> {
         (self.buffer.front(), self.buffer.len())
     }
 
-    /// The next records to be handed on, whose marks are known; `None` if they come from the payload, because no marks are read any more.
+    /// The next records to be handed on, whose marks are known; `None` if they come from the payload, because marks are no longer read.
     pub(in crate::execute) fn take(&mut self) -> Option<Vec<RecordRef>> {
         (!self.is_given_up || self.has_records()).then(|| std::mem::take(&mut self.ready))
     }

@@ -10,7 +10,7 @@ use crate::record::SequenceNumber;
 pub(in crate::execute) enum MarkVerdict {
     /// It is to be processed.
     Open,
-    /// It is to be processed although its number is not above the mark, because it was made after what the mark tells of.
+    /// It is to be processed although its number is not above the mark, because it was made after the change that the mark names.
     Regressed,
     /// It is to be processed, and is older than what is applied.
     Stale,
@@ -18,7 +18,7 @@ pub(in crate::execute) enum MarkVerdict {
     Done { was_dead_lettered: bool },
     /// It is older than what is applied, and such records are to be skipped.
     SkipStale,
-    /// It is to be reported, because the mark cannot be read or is too young to tell.
+    /// It is to be reported, because the mark cannot be read or is too young to decide.
     Unknown,
 }
 

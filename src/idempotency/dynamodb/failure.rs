@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use crate::aws::{REFUSED_CREDENTIALS, chain, credentials_error, is_any};
 use crate::variables::IDEMPOTENCY_TABLE;
 
-/// The text of an error. Nothing that a request or a row has is in it, but for what DynamoDB's message quotes: keys of rows at most.
+/// The text of an error. Nothing that a request or a row has is in it, except for what DynamoDB's message quotes: keys of rows at most.
 pub(super) fn told<E>(error: &SdkError<E>, operation: &str, table: &str) -> String
 where
     E: ProvideErrorMetadata + StdError + 'static,
@@ -68,6 +68,6 @@ fn advice(code: &str, message: &str) -> Option<String> {
 pub(super) fn unreadable(attribute: &str, operation: &str, table: &str) -> String {
     format!(
         "{operation} on the idempotency table `{table}` returned a row whose attribute `{attribute}` cannot be read: something else, or a \
-         newer version of this crate, has written it; remove the row to have it written anew"
+         newer version of this crate, has written it; remove the row to have it written again"
     )
 }

@@ -1,4 +1,4 @@
-//! The client of a function, made of its environment: the table's name, its region, and another endpoint where a variable names one.
+//! The client of a function, made from its environment: the table's name, its region, and another endpoint if a variable names one.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::SharedHttpClient;
@@ -21,7 +21,7 @@ const BASE_DELAY: std::time::Duration = std::time::Duration::from_millis(50);
 pub(crate) fn table_of_environment() -> Result<String, Error> {
     let table = std::env::var(IDEMPOTENCY_TABLE).map_err(|_| {
         Error::configuration(format!(
-            "the environment variable `{IDEMPOTENCY_TABLE}` is not set: it names the DynamoDB table of the idempotency store"
+            "the environment variable `{IDEMPOTENCY_TABLE}` is not set: set it to the name or the ARN of the idempotency table"
         ))
     })?;
     check_table(&table)?;

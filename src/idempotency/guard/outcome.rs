@@ -1,4 +1,4 @@
-//! What a cancelled transaction says of its guards: told by the rows that DynamoDB returns, never by the positions of its reasons.
+//! What a cancelled transaction says about its guards. The rows that DynamoDB returns decide, never the positions of its reasons.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,9 @@ use crate::idempotency::StoreKey;
 use crate::idempotency::dynamodb::{APPLIED, KEY, Row, read_number};
 use crate::record::Record;
 
-/// What the error of a transaction says of a change whose guard was in it.
+/// What the error of a transaction says about a change whose guard was in it.
+///
+/// Available with the feature `dynamodb`.
 ///
 /// ```
 /// use lambda_streams::{GuardOutcome, HandlerError};
@@ -29,21 +31,16 @@ use crate::record::Record;
 pub enum GuardOutcome {
     /// The change was done before, together with its effect. Return `Ok`.
     Done,
-    /// A newer change of its item was applied before ([`Guard::newest`] alone says it). What this change would write is out of date.
+    /// A newer change of its item was applied before; only [`Guard::newest`] leads to this. What this change would write is out of date.
     Stale,
-    /// The guard did not cancel the transaction. Another action did, by a condition of the handler's own or a conflict with another
-    /// transaction, or the request failed in another way. `classify()` ([`AwsResultExt`](crate::AwsResultExt)) says what another attempt may help:
-    /// conflicts and throttling are retryable.
+    /// The guard did not cancel the transaction. Another action did, because a condition of the handler did not hold or another transaction
+    /// conflicted, or the request failed in another way. `classify()` ([`AwsResultExt`](crate::AwsResultExt)) says whether another attempt may
+    /// help: conflicts and throttling are retryable.
     NotMine,
 }
 
 impl Guard {
-    /// What the error of a transaction says of a change whose guard, of either kind, was in it.
-    ///
-    /// The guard's own row decides, which DynamoDB returns with the error, and whatever else was wrong with the transaction does not matter:
-    /// an effect and its guard were written together. A condition of the handler's own that did not hold as well is what the effect itself has left.
-    ///
-    /// Ask this before `classify()`: for that, a transaction that is cancelled by conditions alone is a permanent failure.
+    /// What the error of a transaction says about a change whose guard, of either kind, was in it.
     ///
     /// ```
     /// use aws_sdk_dynamodb::error::SdkError;
@@ -61,15 +58,19 @@ impl Guard {
     ///     }
     /// }
     /// ```
+    ///
+    /// The guard's own row decides, which DynamoDB returns with the error. Other reasons of the cancellation do not matter, because an effect and
+    /// its guard were written together: if a condition of the handler did not hold either, the effect itself is the cause.
+    ///
+    /// Call this before `classify()`, which treats a transaction that only conditions have cancelled as a permanent failure.
     pub fn outcome(&self, error: &SdkError<TransactWriteItemsError>, change: &impl StreamChange) -> GuardOutcome {
         self.judge(&refusing_rows(error), change.record())
     }
 
-    /// Removes from the changes of a bulk those that the error of their transaction says are done or stale; returns how many these
-    /// were.
+    /// Removes from the changes of a bulk those that the error of their transaction says are done or stale. Returns how many these were.
     ///
-    /// A bulk makes one transaction of all that is open, and makes it again without what is settled. If nothing is settled,
-    /// the transaction failed for another reason:
+    /// A bulk makes one transaction of all open changes, and repeats it without the settled ones. If nothing is settled, the transaction failed
+    /// for another reason:
     ///
     /// ```
     /// use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Guards are functions of their records, and what cannot be guarded is told.
+//! Guards are functions of their records, and a record that cannot be guarded is an error.
 
 use std::time::Duration;
 
@@ -86,11 +86,11 @@ fn what_cannot_be_guarded_is_a_permanent_error() {
     let of_item = record(|stream| stream.with("/eventID", "backfill-1").without("/dynamodb/SequenceNumber"));
     let no_number = told(guard.newest(&of_item));
     assert!(no_number.contains("it is a backfill's") && no_number.contains("`Guard::once`"), "{no_number}");
-    assert!(guard.once(&of_item).is_ok(), "its event id tells it");
+    assert!(guard.once(&of_item).is_ok(), "its event id identifies it");
     let nameless = record(|stream| stream.without("/eventID").without("/eventSourceARN"));
     assert!(told(guard.once(&nameless)).contains("no event id"));
     let without_id = record(|stream| stream.without("/eventID"));
-    assert!(guard.once(&without_id).is_ok(), "its number tells it");
+    assert!(guard.once(&without_id).is_ok(), "its number identifies it");
 }
 
 #[test]

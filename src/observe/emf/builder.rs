@@ -16,7 +16,17 @@ const UNKNOWN_SERVICE: &str = "service_undefined";
 const MAX_SHARED_DIMENSIONS: usize = 20;
 const MAX_PROPERTY_BYTES: usize = 50_000;
 
-/// Sets up [`Emf`].
+/// Sets up [`Emf`]: its namespace, its dimensions, and where it writes.
+///
+/// Available with the feature `emf`, which is enabled by default.
+///
+/// ```
+/// use lambda_streams::Emf;
+///
+/// let emf = Emf::builder().namespace("Orders").service("order-stream").property("version", "1.2.0").build()?;
+/// # let _ = emf;
+/// # Ok::<(), lambda_streams::Error>(())
+/// ```
 #[must_use]
 pub struct EmfBuilder {
     namespace: String,
@@ -40,57 +50,57 @@ impl EmfBuilder {
         builder.service(service.unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()))
     }
 
-    /// The CloudWatch namespace. Default `POWERTOOLS_METRICS_NAMESPACE`, or `LambdaStreams`.
+    /// The CloudWatch namespace: 1 to 255 letters, digits and `.-_/#:`. Default: `POWERTOOLS_METRICS_NAMESPACE`, or `LambdaStreams`.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
     }
 
-    /// The value of the dimension `service`. Default `POWERTOOLS_SERVICE_NAME`, or the function's name.
+    /// The value of the dimension `service`. Default: `POWERTOOLS_SERVICE_NAME`, or the function's name.
     pub fn service(self, service: impl Into<String>) -> Self {
         self.dimension("service", service)
     }
 
-    /// Adds a dimension to every metric, at most 20.
+    /// Adds a dimension to every metric. There can be at most 20.
     ///
-    /// An alarm names all dimensions of its metric: with a further one, the alarms of `infra-cdk` no longer find theirs.
+    /// An alarm names all dimensions of its metric. With a further dimension, the alarms of `infra-cdk` no longer find their metrics.
     pub fn dimension(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.dimensions.insert(name.into(), value.into());
         self
     }
 
-    /// Adds a member to every document that is not a dimension, such as a version, to be searched for in the log.
+    /// Adds a member to every document that is not a dimension, such as a version. The log can be searched for it.
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.insert(name.into(), value.into());
         self
     }
 
-    /// Makes a label a property instead of a dimension: CloudWatch charges for every combination of dimensions' values.
+    /// Makes a label of a metric a property instead of a dimension. CloudWatch charges for every combination of dimension values.
     pub fn label_as_property(mut self, name: impl Into<String>) -> Self {
         self.property_labels.insert(name.into());
         self
     }
 
-    /// Makes a label a dimension. This is the default for every label except `table` and `entity`.
+    /// Makes a label of a metric a dimension. This is the default for every label except `table` and `entity`.
     pub fn label_as_dimension(mut self, name: &str) -> Self {
         self.property_labels.remove(name);
         self
     }
 
-    /// Where the lines are written, those of a flush in one call of `write_all`. Default standard output.
+    /// Where the lines are written. All lines of a flush are written in one call of `write_all`. Default: standard output.
     pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
         self.writer = Box::new(writer);
         self
     }
 
-    /// Installs it as the recorder of this process, which processors flush after each batch.
+    /// Installs it as the metrics recorder of this process. Processors then flush it after each batch.
     ///
     /// # Errors
     /// As [`build`](Self::build), and if the process has a recorder already ([`Error::is_configuration`]).
     pub fn install(self) -> Result<Emf, Error> {
         let emf = self.build()?;
         if !become_recorder(&emf) {
-            return Err(Error::configuration("the process has a metrics recorder already: install one, once"));
+            return Err(Error::configuration("the process already has a metrics recorder: install only one"));
         }
         Ok(emf)
     }
@@ -104,7 +114,7 @@ impl EmfBuilder {
         Ok(())
     }
 
-    /// Builds it without installing it, for a test or to combine it with another recorder. Then call [`Emf::flush`].
+    /// Builds it without installing it, for a test or to combine it with another recorder. Call [`Emf::flush`] yourself then.
     ///
     /// # Errors
     /// If CloudWatch does not accept the namespace or a dimension, or if there are too many dimensions or properties
@@ -133,7 +143,7 @@ impl EmfBuilder {
             format!("CloudWatch does not accept the dimension {name:?} with the value {value:?}")
         } else if self.dimensions.len() > MAX_SHARED_DIMENSIONS {
             format!(
-                "every metric would have {} dimensions: {MAX_SHARED_DIMENSIONS} may be shared",
+                "every metric would have {} dimensions: at most {MAX_SHARED_DIMENSIONS} are allowed",
                 self.dimensions.len()
             )
         } else if self.properties.contains_key("_aws") {

@@ -52,7 +52,7 @@ pub(super) struct Preamble {
     start: String,
     /// The dimensions and properties.
     members: String,
-    /// Whether a label is named `requestId`, so that the invocation's id cannot be added.
+    /// Whether a label is named `requestId`, so the invocation's id cannot be added.
     has_request_id: bool,
 }
 

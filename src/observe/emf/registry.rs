@@ -1,6 +1,6 @@
 //! Holds the metrics of a process: their numbers since the last flush, grouped by labels as documents are.
 //!
-//! Invariant: a flush takes the numbers of counters and histograms out, so that none is written twice and none that a handle has
+//! Invariant: a flush takes the numbers of counters and histograms out, so none is written twice and none that a handle has
 //! added is lost. A gauge keeps its value.
 
 use std::collections::HashMap;
@@ -69,9 +69,9 @@ struct Metric {
     kind: MetricType,
     key: Key,
     cell: Arc<MetricCell>,
-    /// Whether a handle was requested since the last flush, so that a zero is written too.
+    /// Whether a handle was requested since the last flush, so a zero is written too.
     requested: bool,
-    /// Whether no handle was requested and none is left, so that the metric can be removed.
+    /// Whether no handle was requested and none is left, so the metric can be removed.
     idle: bool,
 }
 
@@ -126,7 +126,7 @@ impl HistogramFn for MetricCell {
 impl Metric {
     /// Takes the numbers to be written, if there are any.
     fn take(&mut self) -> Option<Samples> {
-        // First, so that a handle which adds a number after this and is then dropped finds the metric still in the registry.
+        // First, so a handle which adds a number after this and is then dropped finds the metric still in the registry.
         self.mark_if_idle();
         let requested = std::mem::take(&mut self.requested);
         match self.kind {
@@ -234,7 +234,7 @@ impl Groups {
         place
     }
 
-    /// Removes idle metrics, so that labels with ever new values do not grow the registry.
+    /// Removes idle metrics, so labels with ever new values do not grow the registry.
     fn remove_idle(&mut self) {
         let groups = std::mem::take(&mut self.list);
         for map in [&mut self.counters, &mut self.gauges, &mut self.histograms] {

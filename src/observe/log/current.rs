@@ -11,7 +11,7 @@ use crate::failure::shown;
 use crate::record::RecordRef;
 
 thread_local! {
-    /// Out of all scopes it is `None`, so that nothing is left to drop when the thread ends. A value that were dropped then would have each
+    /// Out of all scopes it is `None`, so nothing is left to drop when the thread ends. A value that were dropped then would have each
     /// access ask whether it has been, which takes 43 more instructions a record (`benches/columns.rs`, with `Logs` installed).
     static CURRENT: Cell<ManuallyDrop<Option<RecordRef>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }

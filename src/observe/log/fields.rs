@@ -1,4 +1,4 @@
-//! The fields of a span or event, kept as JSON until a line is made of them.
+//! The fields of a span or event, kept as JSON until they are written into a line.
 
 use std::fmt::{self, Write};
 use std::ops::Range;
@@ -35,7 +35,7 @@ impl Fields {
         self.values.push((field.name(), start..self.json.len()));
     }
 
-    /// Removes a value that is replaced, so that a span does not grow when one of its fields is recorded many times.
+    /// Removes a value that is replaced, so a span does not grow when one of its fields is recorded many times.
     fn remove(&mut self, index: usize) {
         let (_, range) = self.values.remove(index);
         for (_, later) in &mut self.values[index..] {

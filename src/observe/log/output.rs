@@ -23,6 +23,8 @@ const WIRE_CRATES: [&str; 9] =
 
 /// Writes the log to standard output, as one JSON object per line or as text for a terminal.
 ///
+/// Available with the feature `logs`, which is enabled by default.
+///
 /// ```no_run
 /// use lambda_streams::Logs;
 ///
@@ -38,13 +40,13 @@ const WIRE_CRATES: [&str; 9] =
 /// writes ends with the record's `event_id`, unless it has that field already or comes from a task that the handler spawned. Each line is
 /// written in one call.
 ///
-/// A line has at most 255 KiB, because CloudWatch splits longer ones, and what is left is not valid JSON. Of an error's text, the first
-/// 4,096 bytes are logged. Of your own fields, those are cut that no longer fit; what cannot be cut is left out, and `omittedFields`
-/// counts it.
+/// A line has at most 255 KiB, because CloudWatch would split a longer one into parts that are not valid JSON. Of an error's text, the
+/// first 4,096 bytes are logged. Your own fields are cut if they no longer fit. Those that cannot be cut are left out, and
+/// `omittedFields` counts them.
 ///
 /// # Item data
-/// The processor logs which record failed and why; it logs no value of an item at any level. What handlers log, and what
-/// their errors say, is up to them. Whatever could log payloads is quiet unless you ask for it:
+/// The processor logs which record failed and why. It logs no value of an item at any level. Handlers decide what they log and what their
+/// errors say. Other code that could log payloads is quiet unless you ask for it:
 ///
 /// - the runtime, the AWS SDK and HTTP crates stay at `INFO`; [`target`](Self::target) sets a lower level;
 /// - a panic is logged with its location and without its message; [`panic_messages`](Self::panic_messages) adds it. Without
@@ -59,14 +61,14 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Starts from the environment.
+    /// Starts with the settings of the environment.
     ///
-    /// The level is `LAMBDA_STREAMS_LOG_LEVEL`, or else Lambda's own `AWS_LAMBDA_LOG_LEVEL`, or else `INFO`; a value that is not a level
-    /// counts as one that is not set, but [`builder_from_env`](crate::StreamProcessor::builder_from_env) refuses it. The format is
-    /// `AWS_LAMBDA_LOG_FORMAT`, or else JSON unless standard output is a terminal
-    /// ([AWS: log format and level](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html)).
+    /// - The level is `LAMBDA_STREAMS_LOG_LEVEL`, otherwise Lambda's own `AWS_LAMBDA_LOG_LEVEL`, otherwise `INFO`. A value that is not a level
+    ///   counts as not set here; [`builder_from_env`](crate::StreamProcessor::builder_from_env) refuses it.
+    /// - The format is `AWS_LAMBDA_LOG_FORMAT`. If that is not set, it is text on a terminal and JSON everywhere else
+    ///   ([AWS: log format and level](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html)).
     ///
-    /// The two levels differ in what they do to metrics: Lambda drops every line below its own level, metrics included.
+    /// The two levels differ in their effect on metrics: Lambda drops every line below its own level, metrics included.
     pub fn from_env() -> Self {
         let variable = |name: &str| std::env::var(name).unwrap_or_default();
         let format = match variable("AWS_LAMBDA_LOG_FORMAT").to_ascii_uppercase().as_str() {
@@ -88,64 +90,80 @@ impl Logs {
         }
     }
 
-    /// The least severe level that is logged.
+    /// The least severe level that is logged. Default: that of the environment, or `INFO`.
     #[must_use]
     pub fn level(mut self, level: Level) -> Self {
         self.level = level;
         self
     }
 
-    /// The format of the lines.
+    /// The format of the lines. Default: that of the environment.
     #[must_use]
     pub fn format(mut self, format: LogFormat) -> Self {
         self.format = format;
         self
     }
 
-    /// The least severe level that is logged of a crate or module, such as `"aws_sdk_sqs"` or `"orders::handlers"`; the
-    /// most specific one applies.
+    /// The least severe level that is logged of one crate or module, such as `"aws_sdk_sqs"` or `"orders::handlers"`. The most specific target
+    /// applies.
     ///
-    /// Below `INFO`, the lines of the runtime, the AWS SDK and HTTP crates may hold payloads, and so item data.
+    /// Below `INFO`, the lines of the runtime, the AWS SDK and HTTP crates may contain payloads, and so item data.
+    ///
+    /// ```no_run
+    /// use lambda_streams::Logs;
+    /// use tracing::Level;
+    ///
+    /// Logs::from_env().target("orders::handlers", Level::DEBUG).install()?;
+    /// # Ok::<(), lambda_streams::Error>(())
+    /// ```
     #[must_use]
     pub fn target(mut self, target: impl Into<String>, level: Level) -> Self {
         self.targets.push((target.into(), level));
         self
     }
 
-    /// The value of `functionName`. Default `AWS_LAMBDA_FUNCTION_NAME`.
+    /// The value of `functionName`. Default: `AWS_LAMBDA_FUNCTION_NAME`.
     #[must_use]
     pub fn function_name(mut self, name: impl Into<String>) -> Self {
         self.function_name = name.into();
         self
     }
 
-    /// Whether a panic is logged with its message, which may quote an item. Default `false`.
+    /// Whether a panic is logged with its message, which may quote an item. Default: `false`.
     #[must_use]
     pub fn panic_messages(mut self, enabled: bool) -> Self {
         self.panic_messages = enabled;
         self
     }
 
-    /// Where lines are written, each in one call of `write_all`. Default standard output.
+    /// Where lines are written, each in one call of `write_all`. Default: standard output.
     #[must_use]
     pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
         self.writer = Box::new(writer);
         self
     }
 
-    /// Installs it as the log of this process, and has panics logged instead of printed.
+    /// Installs it as the log of this process. Panics are then logged instead of printed.
     ///
     /// # Errors
     /// If the process has a log already ([`Error::is_configuration`]).
     pub fn install(self) -> Result<(), Error> {
         let panic_messages = self.panic_messages;
         tracing::subscriber::set_global_default(Registry::default().with(self.into_layer()))
-            .map_err(|_| Error::configuration("the process has a log already: install one, once"))?;
+            .map_err(|_| Error::configuration("the process already has a log: install only one"))?;
         log_panics(panic_messages);
         Ok(())
     }
 
-    /// Returns the log as a layer, to be combined with others, such as one that exports traces.
+    /// Returns the log as a layer of `tracing_subscriber`, to be combined with others, such as one that exports traces.
+    ///
+    /// ```no_run
+    /// use lambda_streams::Logs;
+    /// use tracing_subscriber::layer::SubscriberExt;
+    /// use tracing_subscriber::util::SubscriberInitExt;
+    ///
+    /// tracing_subscriber::registry().with(Logs::from_env().into_layer()).init();
+    /// ```
     pub fn into_layer<S>(self) -> impl Layer<S> + Send + Sync + 'static
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -165,7 +183,7 @@ fn is_enabled(metadata: &Metadata<'_>, level: Level, targets: &[(String, Level)]
         None if WIRE_CRATES.iter().any(|name| metadata.target().starts_with(name)) => level.min(Level::INFO),
         None => level,
     };
-    // Spans are enabled up to `INFO` whatever is logged: they tell which invocation a line belongs to.
+    // Spans are enabled up to `INFO` whatever is logged: they say which invocation a line belongs to.
     let limit = if metadata.is_span() { limit.max(Level::INFO) } else { limit };
     *metadata.level() <= limit
 }

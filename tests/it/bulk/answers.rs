@@ -112,7 +112,7 @@ async fn records_that_failed_retryably_come_back_together_after_the_longest_dela
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_number_of_answers_is_no_records_fault() {
+async fn a_wrong_number_of_answers_is_not_the_fault_of_a_record() {
     for policy in [FailurePolicy::DeadLetterAll, FailurePolicy::DeadLetterPermanent, FailurePolicy::ReportAll] {
         let queue = MemoryDeadLetterQueue::new();
         let sink = Sink::new(|_, _| Says::Answers(3));

@@ -77,7 +77,7 @@ async fn a_bulk_is_read_until_its_bytes_are_full() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bulk_does_not_wait_for_what_waits_for_others() {
-    // Every second record is of the item `a`, so that only one of those is ready at a time.
+    // Every second record is of the item `a`, so only one of those is ready at a time.
     let changes: Vec<Change> = (0..6)
         .map(|number| {
             if number % 2 == 0 { change(number, "a", number as u32) } else { change(number, &format!("b{number}"), 0) }
@@ -168,7 +168,7 @@ async fn a_bulk_handler_is_never_called_without_records() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_kind_has_its_own_bulks_beside_handlers_of_one_record() {
+async fn each_kind_has_its_own_bulks_next_to_handlers_of_one_record() {
     let sink = Sink::new(|_, _| Says::Done);
     let single = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let keep = std::sync::Arc::clone(&single);
@@ -188,7 +188,7 @@ async fn each_kind_has_its_own_bulks_beside_handlers_of_one_record() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retried_bulk_is_filled_anew() {
+async fn a_retried_bulk_is_filled_again() {
     // Concurrency 1 and room for 3: the second bulk has the records that failed, and one more.
     let sink = Sink::new(|call, _| if call == 1 { Says::Fails(vec!["item-0", "item-2"]) } else { Says::Done });
     let processor = StreamProcessor::builder()

@@ -34,7 +34,7 @@ async fn the_latest_change_is_handed_over_and_the_others_are_superseded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_ends_where_it_may_not_go_on() {
+async fn a_run_ends_where_it_must_not_continue() {
     // In one lane for the batch, only consecutive changes of one item are a run.
     let sink = Sink::new(|_, _| Says::Done);
     let processor = StreamProcessor::builder()
@@ -229,7 +229,7 @@ async fn a_failed_latest_at_the_deadline_takes_its_run_along() {
 
 #[tokio::test(start_paused = true)]
 async fn a_superseded_record_is_not_handled_when_it_is_redelivered() {
-    // `b` is reported, so that Lambda delivers everything again: `a` must not go back to an older version.
+    // `b` is reported, so Lambda delivers everything again: `a` must not go back to an older version.
     let sink = Sink::new(|call, _| if call == 1 { Says::Refuses(vec!["b"]) } else { Says::Done });
     let processor = StreamProcessor::builder().on_record(sink!(sink).latest_only()).build().unwrap();
     let mut changes = vec![change(0, "b", 0)];
@@ -261,7 +261,7 @@ async fn halves_keep_a_run_together() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_latest_is_held_back_goes_on_without_it() {
-    // `b` is reported while the run of `a` is in its first call: `a`'s first change is before it, and its second one behind it.
+    // `b` is reported while the run of `a` is in its first call: `a`'s first change is before it, and its second one after it.
     let sink = Sink::slow(|call, seen| match (seen[0].0.as_str(), call) {
         ("b", _) => (Duration::ZERO, Says::Refuses(vec!["b"])),
         (_, 1) => (Duration::from_secs(1), Says::Fails(vec!["a"])),

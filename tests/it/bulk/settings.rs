@@ -1,4 +1,4 @@
-//! What a bulk can be told, and what `build` refuses.
+//! The settings of a bulk, and which of them `build` refuses.
 
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ fn settings_that_make_no_sense_are_refused() {
     );
     assert_eq!(
         message(bulk(take).timeout(Duration::ZERO), Lanes::PerItem),
-        "`timeout` of a bulk handler is zero: it would have no time at all"
+        "`timeout` of a bulk handler is zero: it must be longer"
     );
     assert_eq!(
         message(bulk(take), Lanes::WholeBatch),
-        "a bulk holds one record of each lane, so that each bulk would be one record under `Lanes::WholeBatch`: choose other \
+        "a bulk holds one record of each lane, so each bulk would be one record under `Lanes::WholeBatch`: choose other \
          lanes, or `within_lane` if the sink applies a request in order"
     );
     let unordered = StreamProcessor::builder().on_record(bulk(take).latest_only()).lanes(Lanes::Unordered).build();

@@ -13,7 +13,7 @@ use super::reference::Number;
 
 pub(crate) type Attributes = BTreeMap<String, AttributeValue>;
 
-/// An item whose names, texts and numbers are often those that the types of the table look for.
+/// An item whose names, strings and numbers are often those that the types of the table look for.
 pub(crate) fn item() -> impl Strategy<Value = Attributes> {
     btree_map(name(), value(), 0..6)
 }

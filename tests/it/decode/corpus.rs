@@ -19,7 +19,7 @@ fn folder(name: &str) -> Option<Vec<PathBuf>> {
     Some(entries.map(|entry| entry.expect("the corpus is readable").path()).collect())
 }
 
-/// The image texts and key texts of a file's records; empty if the file is not such an event.
+/// The images and keys of a file's records, as text; empty if the file is not such an event.
 fn parts(file: &Path, names: &[&str]) -> Vec<String> {
     let bytes = fs::read(file).expect("the corpus is readable");
     let Ok(event) = serde_json::from_slice::<Value>(&bytes) else { return Vec::new() };

@@ -254,7 +254,7 @@ fn an_error_that_cannot_be_located_says_inside() {
     let many: String = (0..20).map(|number| format!(r#","n{number}":{{"S":"x"}}"#)).collect();
     let row = format!(r#"{{"entity":{{"S":"Order"}},"id":{{"S":"a"}},"total":{{"S":"x"}}{many}}}"#);
     assert_eq!(error::<Row>(&row).to_string(), "inside the item: wanted u64, found S");
-    // serde does not say what a list was, so that the type of the value is not known either.
+    // serde does not say what a list was, so the type of the value is not known either.
     let many: String = (0..20).map(|number| format!(r#","n{number}":{{"L":[]}}"#)).collect();
     let row = format!(r#"{{"entity":{{"S":"Order"}},"id":{{"S":"a"}},"total":{{"L":[]}}{many}}}"#);
     assert_eq!(error::<Row>(&row).to_string(), "inside the item: wanted u64, found something else");
@@ -288,7 +288,7 @@ struct Seen(String);
 
 impl<'de> Deserialize<'de> for Seen {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let error = u8::deserialize(deserializer).expect_err("the tests' values are no bytes");
+        let error = u8::deserialize(deserializer).expect_err("the tests' values are not bytes");
         Ok(Self(format!("{error:?}")))
     }
 }

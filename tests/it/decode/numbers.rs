@@ -371,7 +371,7 @@ proptest! {
             Any::U64(number) => number.to_string(),
             Any::F64(number) => format!("{number:e}"),
             Any::Text(text) => text.clone(),
-            other => unreachable!("{other:?} is no number"),
+            other => unreachable!("{other:?} is not a number"),
         };
         prop_assert_eq!(number(&dynamic), number(&text));
         prop_assert_eq!(number(&text).cmp(&number(&other)), number(&other).cmp(&number(&text)).reverse());

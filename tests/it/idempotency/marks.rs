@@ -112,7 +112,7 @@ async fn marks_are_read_ahead_of_the_records_that_run() {
 
 #[tokio::test(start_paused = true)]
 async fn a_mark_is_not_raised_while_a_record_of_its_item_runs() {
-    // The item comes again in the second stretch, when its mark is being raised.
+    // The item is in the second stretch again, when its mark is being raised.
     let store = TestStore::answering(Answer::After(50 * MS));
     let running = Arc::new(Mutex::new((0_usize, Vec::new())));
     let (seen, rows) = (Arc::clone(&running), store.clone());
@@ -215,7 +215,7 @@ async fn of_two_records_that_come_back_in_the_wrong_order_the_older_is_stale() {
     assert_eq!(report.counts().stale, 1);
 }
 
-/// Whoever replays a stretch that the stream has not delivered yet must not make it skip what comes before.
+/// A replay of a stretch that the stream has not delivered yet must not make it skip what comes before.
 #[tokio::test(start_paused = true)]
 async fn what_comes_from_elsewhere_does_not_move_where_the_stream_is() {
     let (script, store) = (Script::default(), TestStore::default());
@@ -329,7 +329,7 @@ async fn marks_are_only_read_where_they_can_matter() {
 async fn the_marks_of_what_is_done_are_raised_after_the_stop() {
     let (script, store) = (Script::new([("slow", Act::Hang), ("a", Act::Succeed)]), TestStore::default());
     let processor = marked(&script, &store, Stale::Skip);
-    // The second change of the item hangs, so that its mark waits until the stop.
+    // The second change of the item hangs, so its mark waits until the stop.
     let changes = [change(0, "slow", 0), change(1, "a", 0)];
     let report = processor.process(event(&changes), Deadline::after(Duration::from_secs(10))).await;
     assert_eq!(outcomes(&report), [Unfinished, Succeeded]);

@@ -59,8 +59,7 @@ async fn an_unmentioned_entry_is_not_accepted() {
         let script = Script::batches(move |_, _| Answer::Http(200, text.to_owned()));
         let server = SqsServer::start(script.clone()).await;
         let answers = send(&queue(client(&server.endpoint), URL), &letters(2)).await;
-        let expected =
-            format!("{URL} did not mention the dead letter in its answer, so that it does not count as accepted");
+        let expected = format!("{URL} did not mention the dead letter in its answer, so it does not count as accepted");
         assert_eq!(answers[0].as_ref(), Some(&expected));
         assert_eq!(answers[1].is_none(), text.len() > 2);
         assert_eq!(script.batch_calls().len(), 1);
@@ -208,7 +207,7 @@ async fn a_single_letter_that_is_too_long_is_compressed_or_measured() {
     assert_eq!((&answers[0], &answers[2]), (&None, &None));
     let error = answers[1].as_deref().expect("it does not fit");
     assert!(
-        error.contains("bytes too large for the queue") && error.contains(" of 10000 that the queue takes"),
+        error.contains("bytes too large for the queue") && error.contains("the queue takes at most 10000"),
         "{error}"
     );
 }
@@ -236,7 +235,7 @@ async fn an_entry_that_is_too_long_is_compressed() {
     ];
     let answers = send(&scripted(&script, URL), &letters).await;
     assert_eq!((&answers[0], &answers[1]), (&None, &None));
-    assert!(answers[2].as_deref().is_some_and(|error| error.contains(" of 4096 that the queue takes")), "{answers:?}");
+    assert!(answers[2].as_deref().is_some_and(|error| error.contains("the queue takes at most 4096")), "{answers:?}");
 }
 
 #[tokio::test]

@@ -177,7 +177,7 @@ async fn the_limit_is_one_mebibyte_unless_the_queue_says_less() {
         let answers =
             send(&scripted(&script, URL), &[letter("1"), letter(&format!("\"{}\"", noise(3 * MEBIBYTE)))]).await;
         assert_eq!(answers[0], None);
-        assert!(answers[1].as_deref().is_some_and(|error| error.contains(" of 1048576 that")), "{:?}", answers[1]);
+        assert!(answers[1].as_deref().is_some_and(|error| error.contains("at most 1048576")), "{:?}", answers[1]);
     }
 }
 

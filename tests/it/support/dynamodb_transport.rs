@@ -1,4 +1,4 @@
-//! A DynamoDB below the client, by a script and without a socket, so that the clock can be paused.
+//! A DynamoDB below the client, by a script and without a socket, so the clock can be paused.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};

@@ -104,7 +104,7 @@ impl Script {
     }
 }
 
-/// The script behind a real socket; it stops when this is dropped.
+/// The script, served on a real socket; it stops when this is dropped.
 pub(crate) struct SqsServer {
     pub(crate) endpoint: String,
     accepting: JoinHandle<()>,

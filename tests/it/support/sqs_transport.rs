@@ -1,4 +1,4 @@
-//! The script of an SQS below the client without a socket, so that the clock can be paused.
+//! The script of an SQS below the client without a socket, so the clock can be paused.
 
 use std::fmt;
 

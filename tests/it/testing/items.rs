@@ -194,7 +194,7 @@ fn tagged_enums_are_items() {
 }
 
 #[test]
-fn what_is_no_item_is_refused() {
+fn what_is_not_an_item_is_refused() {
     let refused = |stream: TestStream| stream.change::<Insert<Entity>>().expect_err("it is refused").to_string();
     let stream = || TestStream::new("orders", &["id"]);
     for (error, words) in [

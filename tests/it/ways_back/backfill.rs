@@ -103,7 +103,7 @@ async fn marks_have_no_part_in_a_backfill() {
 
 #[cfg(feature = "emf")]
 #[tokio::test(start_paused = true)]
-async fn that_an_item_has_no_mark_is_no_failure_of_marks() {
+async fn an_item_without_a_mark_does_not_count_as_a_failure_of_marks() {
     use crate::support::emf::{Written, sum};
 
     let written = Written::default();

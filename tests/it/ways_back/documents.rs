@@ -1,4 +1,5 @@
-//! Discarded records: an on-failure document that has them is processed, and whatever only tells of them says which command brings them.
+//! Discarded records: an on-failure document that has them is processed, and a payload that only describes them fails with the command
+//! that brings them back.
 
 use lambda_streams::{InvocationReport, Origin, Outcome, PayloadKind, StreamProcessor};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ fn processor(script: &Script) -> StreamProcessor {
     StreamProcessor::builder().on_record(script.clone()).build().unwrap()
 }
 
-/// The document of a bucket, as AWS writes it, but for `payload`.
+/// The document of a bucket, as AWS writes it, except for `payload`.
 fn metadata() -> Value {
     json!({
         "requestContext": {
@@ -59,7 +60,7 @@ async fn a_document_with_its_records_is_replayed() {
     }
 }
 
-/// Whoever sends a document by hand or lets a bucket's function do it does not look at lists.
+/// A document that is sent by hand, or by a bucket's function, fails as a whole: its sender reads no list.
 #[tokio::test(start_paused = true)]
 async fn a_document_whose_records_are_not_finished_fails_the_invocation() {
     let script = Script::new([("item-1", Act::FailPermanently)]);
@@ -77,7 +78,7 @@ async fn a_document_without_its_records_names_the_command() {
         assert_eq!(PayloadKind::of(body.as_bytes()), PayloadKind::OnFailureDocument);
         let error = refused(&processor(&Script::default()), body).await;
         assert!(error.is_event() && error.payload_kind() == Some(PayloadKind::OnFailureDocument), "{error}");
-        let expected = "the payload is an on-failure document without the records that it tells of, as queues and topics get it: save it as a \
+        let expected = "the payload is an on-failure document without the records that it describes, as queues and topics get it: save it as a \
                         file, and `lambda-streams replay FILE --function orders` reads the records from the stream while it has them";
         assert_eq!(error.to_string(), expected);
     }
@@ -115,9 +116,11 @@ fn from_topic() -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_of_documents_names_the_command() {
-    let error =
-        refused(&processor(&Script::default()), messages(&[metadata().to_string(), from_topic(), "else".to_owned()]))
-            .await;
+    let error = refused(
+        &processor(&Script::default()),
+        messages(&[metadata().to_string(), from_topic(), "something".to_owned()]),
+    )
+    .await;
     assert_eq!(error.payload_kind(), Some(PayloadKind::Sqs));
     let expected = "no message of the SQS event holds a dead letter, and 2 hold an on-failure document of discarded records: disable the \
                     queue's event source mapping, and `lambda-streams replay --queue URL --function NAME` brings the records back";
@@ -144,7 +147,7 @@ async fn notifications_of_documents_name_the_command() {
     let error = refused(s3.to_string()).await;
     assert_eq!(error.payload_kind(), Some(PayloadKind::S3));
     let expected = format!(
-        "the payload is not the event of a DynamoDB stream, it looks like an S3 event; if it tells of an on-failure document, \
+        "the payload is not the event of a DynamoDB stream, it looks like an S3 event; if it is about an on-failure document, \
          `lambda-streams replay s3://discarded/{key} --function orders` brings the discarded records back"
     );
     assert_eq!(error.to_string(), expected);

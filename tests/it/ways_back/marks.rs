@@ -68,7 +68,7 @@ async fn stale_records_cannot_be_skipped_without_marks() {
     let without = StreamProcessor::builder().on_record(script.clone()).build().unwrap();
     let error = refused(&without, by_command(&request(Some("skip")), &inserts(1))).await;
     assert!(error.is_event() && error.payload_kind().is_none());
-    let expected = "the replay is to skip stale records, and this function keeps no marks, which tell what is stale: use \
+    let expected = "the replay is to skip stale records, but this function keeps no marks, which decide what is stale: use \
                     `--compare-with-table`, or `--stale process` to process all records";
     assert_eq!(error.to_string(), expected);
     assert_eq!(script.started(), []);
@@ -84,7 +84,10 @@ async fn a_backfill_cannot_skip_stale_items() {
         [marked(&script, &store, Stale::Skip), StreamProcessor::builder().on_record(script.clone()).build().unwrap()]
     {
         let error = refused(&processor, by_command(skip, &inserts(1))).await.to_string();
-        assert!(error.contains("no mark tells") && error.contains("`--compare-with-table`"), "{error}");
+        assert!(
+            error.contains("has no sequence number that a mark") && error.contains("`--compare-with-table`"),
+            "{error}"
+        );
     }
     assert_eq!(script.started(), []);
 }

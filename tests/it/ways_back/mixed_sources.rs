@@ -50,7 +50,7 @@ async fn one_record_of_another_source_fails_the_invocation_wherever_it_is() {
             assert_eq!(PayloadKind::of(body.as_bytes()), PayloadKind::MixedSources);
         }
     }
-    assert!(queue.letters().is_empty(), "a message of a queue is no record that fails");
+    assert!(queue.letters().is_empty(), "a message of a queue is not a record that fails");
 }
 
 #[tokio::test(start_paused = true)]

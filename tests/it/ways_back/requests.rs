@@ -95,7 +95,7 @@ async fn without_a_list_a_record_that_is_not_finished_fails_the_invocation() {
         assert_eq!(report.origin(), origin);
         let error = report.response().unwrap_err();
         assert!(error.is_unfinished() && !error.is_event() && !error.is_batch_failed());
-        let expected = "2 of 4 records are not finished, the first of them at position 1 (event id event-1): the invocation fails, so that \
+        let expected = "2 of 4 records are not finished, the first of them at position 1 (event id event-1): the invocation fails, so \
                         Lambda repeats it if it is asynchronous";
         assert_eq!(error.to_string(), expected);
         let diagnostic = lambda_runtime::Diagnostic::from(error);
@@ -150,7 +150,7 @@ async fn a_commands_event_is_told_however_it_is_spaced() {
 async fn a_commands_event_is_never_taken_for_a_streams() {
     let script = Script::default();
     let body = by_command(REPLAY, &inserts(1));
-    let expected = "a command of `lambda-streams` has made the payload, whose records are not to be taken for those of a stream: the function \
+    let expected = "a command of `lambda-streams` has made the payload, and its records must not be processed as a stream's: the function \
                     must be run by `lambda_streams::run`, or call `StreamProcessor::process_invocation`";
     let payload = processor(&script).process_payload(body.clone().into_bytes(), Deadline::none()).await.unwrap_err();
     let event = StreamEvent::from_slice(body.as_bytes()).unwrap_err();
@@ -162,10 +162,7 @@ async fn a_commands_event_is_never_taken_for_a_streams() {
     // Somebody has sorted the members.
     let sorted = format!("{{\"Records\":[{}],\"lambdaStreams\":{REPLAY}}}", records(&inserts(1)));
     let error = refused(&processor(&script), sorted).await;
-    assert_eq!(
-        error.to_string(),
-        "the event's envelope is broken: `lambdaStreams` is not its first member, which it must be"
-    );
+    assert_eq!(error.to_string(), "the event's envelope is broken: `lambdaStreams` must be its first member");
     assert_eq!(script.started(), []);
     // What others put into an event's other members is theirs.
     let other = format!("{{\"lambdastreams\":{REPLAY},\"Records\":[{}]}}", records(&inserts(1)));

@@ -74,7 +74,7 @@ impl Subject {
             Self::GuardsPassed => {
                 settings.guard = GuardPlan::Newest;
                 settings.queue = true;
-                // What comes back is handed to the handler, so that the guard alone decides.
+                // What comes back is handed to the handler, so the guard alone decides.
                 settings.marks = Some(marks);
             }
             Self::ForgetsEarly => {

@@ -1,4 +1,4 @@
-//! Execution environments: a processor each, that lives, crashes at any await, or goes on when nobody waits for it any more.
+//! Execution environments: a processor each, that lives, crashes at any await, or continues when its invocation has ended.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

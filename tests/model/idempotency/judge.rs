@@ -71,7 +71,7 @@ impl World {
         let item = self.item(id);
         let own = execution.succeeded.iter().filter(|other| self.item(**other) == item).max().copied();
         let Some(read) = execution.read.get(&item) else {
-            // What was applied in this batch is known all the same.
+            // What was applied in this batch is known anyway.
             let must_wait =
                 settings.reports_unavailable || !execution.from_stream && settings.skips_stale && own.is_none();
             let was_asked = execution.reads_failed || execution.unread.contains(&item);
@@ -267,7 +267,7 @@ impl World {
         (!is_kept).then(|| format!("P2: change {id} is lost: {history:?}"))
     }
 
-    /// Whether a record without a mark cannot be told to be stale, or soon cannot: it is older than marks are kept, or than their beginning.
+    /// Whether it is unknown, or soon will be, whether a record without a mark is stale: it is older than marks are kept, or than their beginning.
     fn is_undecidable(&self, state: &State, consumer: usize) -> bool {
         let Some(settings) = self.plan.settings.marks.filter(|marks| marks.skips_stale) else { return false };
         self.began_late(state, consumer) || self.begun.elapsed() + SETTLES > settings.life

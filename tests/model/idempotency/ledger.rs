@@ -64,7 +64,7 @@ pub(super) struct Execution {
     pub(super) store_failed: bool,
     /// What earlier executions have promised to remember, as the store has answered.
     pub(super) recalled: HashSet<usize>,
-    /// What it has promised to remember from its checkpoint on.
+    /// What it has promised to remember after its checkpoint.
     pub(super) promised: Option<HashSet<usize>>,
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Plan {
     pub(super) retries: Option<u8>,
     /// Whether a batch that fails as a whole is cut in half.
     pub(super) bisect: bool,
-    /// What becomes of each invocation by a mapping; afterwards nothing goes wrong.
+    /// The outcome of each invocation by a mapping; afterwards nothing fails.
     pub(super) invocations: Vec<InvocationPlan>,
     /// What the store does with each call; afterwards it answers.
     pub(super) store: Vec<StoreFault>,
@@ -50,7 +50,7 @@ pub(super) enum Behaviour {
     FailTimes(u8),
     PermanentTimes(u8),
     HangTimes(u8),
-    /// Has its effect, and fails all the same.
+    /// Has its effect, and fails anyway.
     LosesAnswerTimes(u8),
 }
 
@@ -154,7 +154,7 @@ pub(super) struct ReturnPlan {
     pub(super) reversed: bool,
     /// Whether each comes twice in the batch.
     pub(super) doubled: bool,
-    /// Whether they stay where they are although they are done, and so come again.
+    /// Whether they stay where they are although they are done, and so are delivered again.
     pub(super) stays: bool,
     pub(super) invocation: InvocationPlan,
 }

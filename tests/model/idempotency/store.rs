@@ -94,7 +94,7 @@ impl EnvironmentStore {
             StoreFault::Fails | StoreFault::ArrivesAndFails | StoreFault::ArrivesLate(_) => return Err(failed()),
         };
         self.world.wait(millis / 2).await;
-        // Half of the reads that take time may be behind, if they are of a kind that may.
+        // Half of the reads that take time may be stale, if they are of a kind that may.
         let reading = Reading { is_old: !millis.is_multiple_of(2), answers };
         let answer = read(&mut self.world.state(), call.execution, reading);
         self.world.wait(millis / 2).await;
@@ -230,7 +230,7 @@ impl World {
         }
     }
 
-    /// Does something after a while, whoever is still there then.
+    /// Does something after a while, even if its caller is gone by then.
     pub(super) fn later(
         self: &Arc<Self>,
         delay: Duration,

@@ -20,7 +20,7 @@ pub(super) fn consumer(number: usize) -> String {
     format!("consumer-{number}")
 }
 
-/// The sequence number of a change: of 21 digits, then of 22, so that their order as text is another.
+/// The sequence number of a change: of 21 digits, then of 22, so their order as text is another.
 pub(super) fn number(id: usize) -> String {
     format!("{}", 999_999_999_999_999_999_990_u128 + 3 * id as u128)
 }
@@ -96,7 +96,7 @@ pub(super) enum Row {
     },
 }
 
-/// Which row a key is of. The processor's keys are hashes, so that all of them are asked for once.
+/// Which row a key is of. The processor's keys are hashes, so all of them are asked for once.
 pub(super) fn row(key: &str) -> Row {
     *rows().get(key).expect("a key of this world")
 }

@@ -45,7 +45,7 @@ pub(super) struct State {
     zombies: Vec<JoinHandle<Ran>>,
     store_calls: usize,
     queue_calls: usize,
-    /// Whether nothing goes wrong any more.
+    /// Whether nothing fails from now on.
     pub(super) is_healed: bool,
 }
 
@@ -144,7 +144,7 @@ impl World {
         self.state().zombies.push(zombie);
     }
 
-    /// The event source mapping of a consumer: delivers from the checkpoint on, and obeys the response.
+    /// The event source mapping of a consumer: delivers from the checkpoint, and obeys the response.
     async fn deliver(self: &Arc<Self>, consumer: usize) {
         let all = self.plan.changes.len();
         let (mut at, mut end, mut tries, mut invocations) = (0, 0, 0, 0);
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    /// Waits until nothing is on its way any more, and lets nothing go wrong from then on.
+    /// Waits until nothing is in flight, and lets nothing fail from then on.
     async fn settle(&self) {
         sleep(SETTLES).await;
         let zombies = std::mem::take(&mut self.state().zombies);

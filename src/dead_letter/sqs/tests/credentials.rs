@@ -56,7 +56,7 @@ async fn the_endpoints_credentials_are_kept_until_they_expire() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_credentials_are_fetched_anew_once() {
+async fn refused_credentials_are_fetched_again_once() {
     let refusing = |bad: &'static [&str]| {
         with_endpoint(Duration::from_secs(3_600), move |sent, _| match sent.operation.as_str() {
             "SendMessageBatch" if bad.contains(&sent.signed().0) => error(403, "ExpiredToken"),
