@@ -41,7 +41,7 @@ ifneq ($(INFRA),)
 	cd infra-cdk && $(NPM) ci --no-audit --no-fund && $(NPM) test
 endif
 
-# `lambda-streams` is built as `test-rust` builds it, so that nothing is built twice.
+# `lambda-streams` is built as `test-rust` builds it, so nothing is built twice.
 test-template: $(TARGET)/template-venv/installed infra-cdk/dist/index.js ## A project of `template/`: made, built, tested, invoked, synthesized
 	$(CARGO) test --quiet --locked --workspace --all-features --no-run --test it
 	TARGET=$(TARGET) CARGO=$(CARGO) LAMBDA_STREAMS=$(TARGET)/debug/lambda-streams \

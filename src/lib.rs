@@ -55,8 +55,8 @@
 //! | fails with a permanent error or panics, or the record does not decode | a dead letter at once |
 //! | still runs when the function's deadline nears | reported |
 //!
-//! *Reported* means that the partial batch response names the record, or an earlier one. Lambda then redelivers the stream from the earliest
-//! such record on, the *checkpoint*. The records of one item run in order. Records of different items run concurrently.
+//! *Reported* means that the partial batch response names the record, or an earlier one. Lambda then redelivers the earliest
+//! such record, the *checkpoint*, and everything after it. The records of one item run in order. Records of different items run concurrently.
 //! Without a dead-letter queue, every failure is reported. [`guide::failures`] has each case.
 //!
 //! **Delivery is at least once.** The processor remembers what succeeded after a checkpoint and skips it when Lambda redelivers it to the same

@@ -20,6 +20,10 @@ use crate::decode::{DecodeError, Keys};
 /// let all_of_a_customer = Lanes::per_key_attribute("customer");
 /// assert_ne!(all_of_a_customer, Lanes::PerItem);
 /// ```
+///
+/// Lanes order the records of one batch. A mapping with a `ParallelizationFactor` above 1 delivers several batches of a shard at once, and then
+/// keeps the order [of each item only](https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html): lanes that hold several items
+/// need a factor of 1. The construct in `infra-cdk/` sets 10.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Lanes {
@@ -70,8 +74,8 @@ impl Lanes {
     /// for the same key. It is called once for each record that has a handler and that the filter keeps, in stream order. If it returns an
     /// error, for example because a key attribute is missing, the record fails as one that does not decode. So it does if the function panics.
     ///
-    /// The stream itself only keeps the order of items that share a partition key. Records of several partition keys in one lane run one after
-    /// the other, in the order in which they were delivered.
+    /// The stream itself only keeps the order of each item. Records of several items in one lane run one after the other, in the order in which
+    /// they were delivered.
     pub fn by_keys(name: impl Fn(Keys<'_>) -> Result<String, DecodeError> + Send + Sync + 'static) -> Self {
         Self::ByKeys(KeyLanes(Arc::new(name)))
     }

@@ -29,7 +29,8 @@ export interface StreamMappingOptions {
   readonly batchingWindow?: Duration;
 
   /**
-   * The most batches of one shard in flight at a time, 1 to 10. Changes of one item still keep their order.
+   * The most batches of one shard in flight at a time, 1 to 10. Changes of one item still keep their order. Set it to 1 if the function has
+   * lanes of several items (`Lanes::per_key_attribute`, `by_keys`, `WholeBatch`): only one batch at a time keeps the order between items.
    *
    * @default 10, or 1 with `tumblingWindow`
    */

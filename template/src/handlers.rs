@@ -6,7 +6,7 @@ use lambda_streams::{when_changed, with};
 use crate::mailer::{Mail, Mailer};
 use crate::order::Order;
 
-/// Gives the processor its handlers. The tests use it too, so that they test what runs.
+/// Gives the processor its handlers. The tests use it too, so they test what runs.
 pub(crate) fn register<M: Mailer>(builder: ProcessorBuilder, mailer: &M) -> ProcessorBuilder {
     let status_changed = with(mailer.clone(), status_changed);
     builder

@@ -27,7 +27,7 @@ async fn a_new_order_is_confirmed() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_new_status_is_told_and_other_changes_are_not() -> TestResult {
+async fn a_new_status_sends_a_mail_and_other_changes_do_not() -> TestResult {
     let world = World::new()?;
     let dearer = Order {
         total: 2000,
@@ -88,7 +88,7 @@ async fn an_order_without_an_address_is_a_dead_letter() -> TestResult {
     Ok(())
 }
 
-/// What may succeed later is reported, so that Lambda delivers it again.
+/// What may succeed later is reported, so Lambda delivers it again.
 #[tokio::test]
 async fn while_mail_is_down_orders_are_redelivered() -> TestResult {
     let world = World::new()?;
@@ -125,7 +125,7 @@ struct World {
 impl World {
     fn new() -> Result<Self, lambda_streams::Error> {
         let (mailer, letters) = (TestMailer::default(), MemoryDeadLetterQueue::new());
-        // One attempt in an invocation, so that no test waits for the next one.
+        // One attempt in an invocation, so no test waits for the next one.
         let retry = RetryPolicy::default().max_attempts(1);
         let builder = StreamProcessor::builder()
             .retry(retry)

@@ -1,4 +1,4 @@
-//! The README's "Poison leaves": a dead letter holds the whole record. Amazon SQS has a module of its own.
+//! The README's "Dead letters": a dead letter holds the whole record. Amazon SQS has a module of its own.
 
 mod envelope;
 mod queues;

@@ -1,4 +1,4 @@
-//! The README's "Isolation", "Retries" and "Poison leaves": the outcome of a record that fails.
+//! The README's "Isolation", "Retries" and "Dead letters": the outcome of a record that fails.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The README's "Truth", for one record: what it says of itself, and what a malformed one says is wrong.
+//! The README's "Partial batch response", for one record: what it says of itself, and what a malformed one says is wrong.
 
 use lambda_streams::{
     ErrorKind, Handler, HandlerError, Insert, Outcome, Record, Remove, StreamChange, StreamProcessor,

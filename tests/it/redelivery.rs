@@ -1,4 +1,4 @@
-//! The README's "Truth": what succeeded after the checkpoint is not repeated by the same environment.
+//! The README's "Partial batch response": what succeeded after the checkpoint is not repeated by the same environment.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

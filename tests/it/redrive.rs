@@ -1,4 +1,4 @@
-//! The README's "Poison leaves", and back: a dead letter holds the whole record, so it can be processed again.
+//! The README's "Dead letters", and back: a dead letter holds the whole record, so it can be processed again.
 
 use lambda_streams::{DeadLetterEvent, Deadline, Insert, MemoryDeadLetterQueue, Outcome, SkipReason, StreamProcessor};
 use serde_json::{Value, json};

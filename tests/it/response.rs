@@ -1,4 +1,4 @@
-//! The README's "Truth": the partial batch response names the earliest unfinished record, by position.
+//! The README's "Partial batch response": the partial batch response names the earliest unfinished record, by position.
 
 use lambda_streams::{Outcome, StreamProcessor};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The README's "Poison leaves" on Amazon SQS: the queue confirms a dead letter before it counts as done. Tested against a
+//! The README's "Dead letters" on Amazon SQS: the queue confirms a dead letter before it counts as done. Tested against a
 //! local AWS, and against a server that fails on purpose.
 
 mod against_ministack;

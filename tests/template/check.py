@@ -25,7 +25,7 @@ CARGO = os.environ.get("CARGO", "cargo")
 # A name with an underscore, which is not valid in the name of a stack.
 NAME = "order_mails"
 WORK = TARGET / "template"
-# The profile of this workspace, so that dependencies with the same features are built once.
+# The profile of this workspace, so dependencies with the same features are built once.
 CONFIG = [f'patch.crates-io.lambda-streams.path="{ROOT}"', 'profile.dev.debug="line-tables-only"', 'profile.dev.package."*".debug=false']
 
 
@@ -39,7 +39,7 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> str:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The texts of all files by their path in the folder."""
+    """The contents of all files by their path in the folder."""
     return {str(file.relative_to(folder)): file.read_text() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 

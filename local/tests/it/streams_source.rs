@@ -160,7 +160,7 @@ impl Dynamo {
 
 /// An empty database in memory, with an index of the stream's sequence numbers.
 ///
-/// dynoxide has no such index. It reads the whole stream to number the next record, so that the time of a write grows with the
+/// dynoxide has no such index. It reads the whole stream to number the next record, so the time of a write grows with the
 /// number of writes before it.
 fn database() -> dynoxide::Database {
     const TEMPLATE: &str = "file:/indexed?vfs=memdb";

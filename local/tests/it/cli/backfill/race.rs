@@ -73,7 +73,7 @@ impl Sink {
 }
 
 /// Changes of an item are ordered by its version; its removal comes after the version that was removed. An item that `--touch`
-/// made anew after its removal would have no version, and be older than all.
+/// made again after its removal would have no version, and be older than all.
 fn row(record: &Value) -> (String, Row) {
     let is_there = record["eventName"] != "REMOVE";
     let image = if is_there { "NewImage" } else { "OldImage" };
