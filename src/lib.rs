@@ -1,4 +1,4 @@
-//! AWS Lambda functions that consume DynamoDB Streams: typed handlers, order per item, retries, deadlines, and dead letters
+//! For AWS Lambda functions that consume DynamoDB Streams: typed handlers, order per item, retries, deadlines, and dead letters
 //! that hold the whole record.
 //!
 //! ```no_run
@@ -51,12 +51,12 @@
 //! |---|---|
 //! | returns `Ok` | done |
 //! | does not exist for this kind of change, or the [`filter`](ProcessorBuilder::filter) drops the record | skipped, which counts as done |
-//! | fails with a retryable error, which `?` makes of any error | retried; then reported, or a dead letter once the record is older than [`give_up_after`](ProcessorBuilder::give_up_after) |
+//! | fails with a retryable error (`?` turns any error into one, except a [`DecodeError`]) | retried; then reported, or a dead letter once the record is older than [`give_up_after`](ProcessorBuilder::give_up_after) |
 //! | fails with a permanent error or panics, or the record does not decode | a dead letter at once |
 //! | still runs when the function's deadline nears | reported |
 //!
-//! *Reported* means that the partial batch response names the record, or an earlier one. Lambda then redelivers the earliest
-//! such record, the *checkpoint*, and everything after it. The records of one item run in order. Records of different items run concurrently.
+//! *Reported* means that the function asks Lambda to redeliver the record. Its response names the earliest record that is not done, the
+//! *checkpoint*, and Lambda redelivers that one and everything after it. The records of one item run in order. Records of different items run concurrently.
 //! Without a dead-letter queue, every failure is reported. [`guide::failures`] has each case.
 //!
 //! **Delivery is at least once.** The processor remembers what succeeded after a checkpoint and skips it when Lambda redelivers it to the same
@@ -71,8 +71,8 @@
 //! | adapter | the function that it takes |
 //! |---|---|
 //! | [`with(state, f)`](with) | one that takes its clients too: `async fn(Arc<Clients>, Insert<Order>)` |
-//! | [`err_into(f)`](err_into) | one with an error type of its own |
-//! | [`when_changed(["status"], f)`](when_changed) | one that only matters if an attribute has changed |
+//! | [`err_into(f)`](err_into) | one with its own error type |
+//! | [`when_changed(["status"], f)`](when_changed) | one to call only if one of these attributes has changed |
 //! | [`bulk(f)`](bulk) | one that takes many changes at once: `async fn(Vec<Insert<Order>>)` |
 //! | `bulk(with(state, f))` | both: `async fn(Arc<Clients>, Vec<Insert<Order>>)` |
 //! | `when_changed(["status"], bulk(f))` | a bulk of the changes that matter |
@@ -91,8 +91,9 @@
 //!
 //! # What is checked when
 //!
-//! A record's envelope is read when its batch begins, and its images when a handler takes it. The whole record must be well-formed then, even
-//! where the handler's type does not look. Only the envelope is checked if no handler takes the record. Unknown members are ignored everywhere.
+//! A record's envelope is read when its batch begins, and its images, the item before and after the change, when a handler takes it. Then
+//! the whole record must be well-formed, even the parts that the handler's type does not have. If no handler takes the record, only the
+//! envelope is checked. Unknown members are ignored everywhere.
 //!
 //! # Features
 //!
@@ -106,12 +107,12 @@
 //! | `otel` | no | each batch as a part of its X-Ray trace, with `tracing-opentelemetry` |
 //! | `serde_dynamo` | no | items as `serde_dynamo::Item`: `Record::new_item`, `old_item` and `key_item` |
 //! | `aws-sdk-dynamodb` | no | the same as maps of the AWS SDK's `AttributeValue` |
-//! | `aws_lambda_events` | no | `TryFrom` the records and events of `aws_lambda_events`, for functions that move over; includes `serde_dynamo` |
+//! | `aws_lambda_events` | no | `TryFrom` the records and events of `aws_lambda_events`, for functions that migrate; includes `serde_dynamo` |
 //!
 //! # Related crates
 //!
 //! [`lambda-streams-local`](https://docs.rs/lambda-streams-local) is an event source mapping for your laptop, and the program `lambda-streams`, which
-//! brings back dead letters and discarded batches. It drives functions in any language.
+//! brings back dead letters and discarded batches. It works with functions in any language.
 //!
 #![doc = include_str!("docs/record.link")]
 // docs.rs builds with nightly, whose rustdoc then marks what a feature adds. On stable, a line in the item's docs says it.

@@ -143,7 +143,7 @@ impl Record {
         self.inner.stream_arn()
     }
 
-    /// The region in which the change was made: the record's `awsRegion`.
+    /// The region of the stream: the record's `awsRegion`. In a global table, the change may have been made in another region.
     pub fn region(&self) -> Option<&str> {
         self.inner.region()
     }

@@ -115,7 +115,7 @@ impl fmt::Debug for Idempotency {
 
 /// High-water marks of items, against crashes, timeouts, and records that arrive late.
 ///
-/// For each item, the store keeps a mark: up to which change it is done. [`ProcessorBuilder::marks`](crate::ProcessorBuilder::marks)
+/// For each item, the store keeps a mark, which says up to which change the item is done. [`ProcessorBuilder::marks`](crate::ProcessorBuilder::marks)
 /// turns marks on, and says what they promise and what they cost.
 ///
 /// ```
@@ -147,7 +147,7 @@ impl Marks {
     /// ```
     /// use lambda_streams::{Marks, OnMarksUnavailable, Stale};
     ///
-    /// // Rather wait for the store than repeat a change.
+    /// // Waits for the store instead of repeating a change.
     /// let marks = Marks::new(Stale::Process).on_unavailable(OnMarksUnavailable::Report);
     /// # let _ = marks;
     /// ```

@@ -46,9 +46,10 @@ pub struct RecordReport {
     pub kind: Option<EventKind>,
     /// Its outcome.
     pub outcome: Outcome,
-    /// How many times its handler was started in this invocation; 0 if it was skipped, held back or malformed.
+    /// How many times its handler was started in this invocation; 0 for a record that never reached it. A record that is held back may have
+    /// had attempts before an earlier one was reported.
     pub attempts: u32,
-    /// Why its last attempt failed; `None` if none has failed.
+    /// Why it failed the last time, in an attempt or because it could not be read; `None` if it has not failed, or has succeeded since.
     pub failure: Option<Failure>,
     /// Why the dead-letter queue did not accept it; `None` if it did, or was not asked.
     pub dead_letter_error: Option<DeadLetterError>,

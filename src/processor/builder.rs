@@ -624,7 +624,7 @@ impl ProcessorBuilder {
     /// ```
     /// use lambda_streams::{Record, StreamProcessor};
     ///
-    /// // Each delivery of a record is to reach the handler, for instance in a test of its idempotence.
+    /// // Each delivery of a record reaches the handler, for instance in a test of its idempotence.
     /// let processor = StreamProcessor::builder().on_record(|_: Record| async { Ok(()) }).skip_redelivered(false).build()?;
     /// # Ok::<(), lambda_streams::Error>(())
     /// ```
@@ -682,11 +682,11 @@ impl ProcessorBuilder {
     /// ```
     ///
     /// # What it promises
-    /// A record is not handed to a handler again if its success was recorded before its mark was read. A crash between a handler's success
-    /// and that record causes one repetition.
+    /// A record is not handed to a handler again if its success was noted in the mark before the mark was read. A crash between a handler's
+    /// success and the write of the mark causes one repetition.
     ///
-    /// Nothing guarantees that two executions never overlap: a timeout whose request is still in flight, two mappings, or a redrive next to the
-    /// live stream can cause it. Then both may run a handler. Marks only move upwards, so no record is lost.
+    /// Two executions may overlap, and then both may run a handler: after a timeout whose request is still in flight, with two mappings, or in
+    /// a redrive next to the live stream. Marks only move upwards, so no record is lost.
     ///
     /// # How it works
     /// - **From the stream**, a record at or below the mark that the stream has passed is skipped

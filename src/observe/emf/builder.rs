@@ -50,7 +50,7 @@ impl EmfBuilder {
         builder.service(service.unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()))
     }
 
-    /// The CloudWatch namespace: 1 to 255 letters, digits and `.-_/#:`. Default: `POWERTOOLS_METRICS_NAMESPACE`, or `LambdaStreams`.
+    /// The CloudWatch namespace: 1 to 255 letters, digits, spaces and `.-_/#:`. Default: `POWERTOOLS_METRICS_NAMESPACE`, or `LambdaStreams`.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self

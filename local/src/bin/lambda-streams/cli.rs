@@ -14,7 +14,7 @@ const EXAMPLES_FIRST: &str = "\
 
 {all-args}";
 
-/// Sends records again that a Lambda function on a DynamoDB stream gave up, and runs such functions on your machine.
+/// For Lambda functions on DynamoDB streams: brings back records that were given up, and runs functions on your machine.
 ///
 /// After an incident: `explain` says what a dead letter or an on-failure document means. `redrive`, `replay` and `backfill`
 /// send records to the function again. During development: `run` and `invoke` do what Lambda's event source mapping does.

@@ -1,4 +1,4 @@
-//! Sends records again that are outside of a DynamoDB stream, and runs Lambda functions that consume streams on a laptop.
+//! Brings back records that a Lambda function on a DynamoDB stream gave up, and runs such functions on a laptop.
 
 mod args;
 mod aws;
