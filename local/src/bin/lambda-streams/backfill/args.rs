@@ -42,7 +42,7 @@ the time since the export.
   Three ways prevent that:
 
   A sink that refuses older images: it only creates items (attribute_not_exists), or it compares a version that the item \
-itself has. An item without a version counts as version 0. A removed item needs a mark in the sink.
+itself has. An item without a version counts as version 0. The sink must also keep the version of a removed item.
 
   --pause-mapping: the changes that the stream has not delivered yet wait until the backfill has ended. The items are read \
 after the pause has begun, so the last change delivered for an item leaves it as it is in the table. The items of an export \

@@ -85,8 +85,8 @@ pub(crate) struct StretchArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Items that have changed since")]
 pub(crate) struct LateArgs {
-    /// What the function does with stale records: those older than what was applied to their items, according to its marks. If
-    /// the function has no marks, use `process`, which sends everything
+    /// What the function does with stale records: those older than the last change that was applied to their items, according
+    /// to the high-water marks that it keeps. If it keeps none, use `process`, which sends everything
     #[arg(long)]
     pub(crate) stale: Option<Stale>,
     /// Read each item from the table just before its record is sent, and skip the record if its image is no longer current.
