@@ -29,6 +29,7 @@ pub mod getting_started {}
 
 #[cfg(feature = "aws-errors")]
 #[doc = include_str!("docs/clients.md")]
+#[doc = "\nAvailable with the feature `aws-errors`."]
 pub mod clients {}
 
 #[doc = include_str!("docs/single_table.md")]
@@ -36,6 +37,7 @@ pub mod single_table {}
 
 #[cfg(feature = "aws-errors")]
 #[doc = include_str!("docs/bulk_sinks.md")]
+#[doc = "\nAvailable with the feature `aws-errors`."]
 pub mod bulk_sinks {}
 
 pub mod order {
@@ -76,6 +78,7 @@ pub mod operating {
     #![doc = include_str!("docs/dashboard.link")]
     #![doc = "\n"]
     #![doc = include_str!("docs/operating.md")]
+    #![doc = "\nAvailable with the features `emf` and `logs`."]
 }
 
 #[doc = include_str!("docs/performance.md")]
@@ -83,6 +86,7 @@ pub mod performance {}
 
 #[cfg(feature = "aws_lambda_events")]
 #[doc = include_str!("docs/from_aws_lambda_events.md")]
+#[doc = "\nAvailable with the feature `aws_lambda_events`."]
 pub mod from_aws_lambda_events {}
 
 #[doc = include_str!("docs/from_powertools.md")]

@@ -91,9 +91,38 @@ fn every_item_of_a_feature_names_it() {
     assert!(silent.is_empty(), "say \"Available with the feature `…`.\" in the docs of {silent:?}");
 }
 
+/// The pages of the guide that exist with features alone, each with its features that the page does not name at its end.
+fn silent_pages(guide: &str) -> Vec<(String, Vec<String>)> {
+    let pages = guide.split("\n\n").filter(|page| page.starts_with("#[cfg("));
+    pages
+        .map(|page| {
+            let (condition, docs) = page.split_once('\n').expect("a condition is on a line of its own");
+            let features = condition.split('"').skip(1).step_by(2);
+            let badge = docs.split("Available with the feature").nth(1).unwrap_or_default();
+            let name = docs.split("pub mod ").nth(1).and_then(|rest| rest.split(' ').next()).expect("it is a module");
+            (
+                name.to_owned(),
+                features.filter(|name| !badge.contains(&format!("`{name}`"))).map(str::to_owned).collect(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn every_page_of_a_feature_names_it() {
+    let pages = silent_pages(&read(&root().join("src/guide.rs")));
+    assert!(["clients", "operating"].into_iter().all(|known| pages.iter().any(|(name, _)| name == known)), "{pages:?}");
+    for (page, silent) in pages {
+        assert!(silent.is_empty(), "say \"Available with the feature `…`.\" at the end of {page}: {silent:?}");
+    }
+}
+
 #[test]
 fn a_missing_badge_is_found() {
     let lib = "#[cfg(feature = \"emf\")]\npub use crate::observe::{Emf, EmfBuilder};\npub use crate::error::Error;";
     let text = "/// Writes.\n///\n/// Available with the feature `emf`.\npub struct Emf {}\n\n/// Builds.\npub struct EmfBuilder {}\n";
     assert_eq!(silent(&exported(lib), &[(PathBuf::from("emf.rs"), text.to_owned())]), ["EmfBuilder"]);
+
+    let guide = "#[cfg(all(feature = \"emf\", feature = \"logs\"))]\n#[doc = \"Available with the feature `emf`.\"]\npub mod operating {}";
+    assert_eq!(silent_pages(guide), [("operating".to_owned(), vec!["logs".to_owned()])]);
 }
